@@ -1,0 +1,105 @@
+//! The four-tuple: two addresses with their ports, the same whichever way a segment goes.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// One of the two ends of a connection, by the canonical order of its four-tuple. `A` has the
+/// lower address and port; which of them is the client is another question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The end with the lower address and port.
+    A,
+    /// The end with the higher address and port.
+    B,
+}
+
+impl End {
+    /// Both ends, in order.
+    pub const BOTH: [End; 2] = [End::A, End::B];
+
+    /// The other end.
+    pub const fn peer(self) -> End {
+        match self {
+            End::A => End::B,
+            End::B => End::A,
+        }
+    }
+
+    /// 0 for `A` and 1 for `B`, to index a pair.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A canonical four-tuple. VLAN tags, MPLS labels and PPPoE sessions are not part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FourTuple {
+    addrs: [[u8; 16]; 2],
+    ports: [u16; 2],
+    version: u8,
+}
+
+impl FourTuple {
+    /// The four-tuple of a segment, and the end that sent it.
+    ///
+    /// IPv4 addresses stand in the last four bytes; `version` (4 or 6) keeps them apart from IPv6.
+    pub fn new(version: u8, src: ([u8; 16], u16), dst: ([u8; 16], u16)) -> (FourTuple, End) {
+        let (sender, low, high) = if src <= dst {
+            (End::A, src, dst)
+        } else {
+            (End::B, dst, src)
+        };
+        let tuple = FourTuple {
+            addrs: [low.0, high.0],
+            ports: [low.1, high.1],
+            version,
+        };
+        (tuple, sender)
+    }
+
+    /// Address and port of one end.
+    pub fn endpoint(&self, end: End) -> SocketAddr {
+        let bytes = self.addrs[end.index()];
+        let addr = match self.version {
+            4 => IpAddr::V4(Ipv4Addr::new(bytes[12], bytes[13], bytes[14], bytes[15])),
+            _ => IpAddr::V6(Ipv6Addr::from(bytes)),
+        };
+        SocketAddr::new(addr, self.ports[end.index()])
+    }
+}
+
+/// An IPv4 address in the form that [`FourTuple::new`] takes.
+pub fn widen_v4(addr: [u8; 4]) -> [u8; 16] {
+    let mut wide = [0; 16];
+    wide[12..].copy_from_slice(&addr);
+    wide
+}
+
+impl fmt::Display for FourTuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} <-> {}", self.endpoint(End::A), self.endpoint(End::B))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_directions_have_one_tuple() {
+        let client = (widen_v4([10, 9, 0, 2]), 45990);
+        let server = (widen_v4([10, 9, 0, 1]), 6800);
+        let (out, from_client) = FourTuple::new(4, client, server);
+        let (back, from_server) = FourTuple::new(4, server, client);
+        assert_eq!(out, back);
+        assert_eq!((from_client, from_server), (End::B, End::A));
+        assert_eq!(out.endpoint(from_client).to_string(), "10.9.0.2:45990");
+        assert_eq!(out.to_string(), "10.9.0.1:6800 <-> 10.9.0.2:45990");
+    }
+
+    #[test]
+    fn an_endpoint_that_talks_to_itself_is_one_tuple() {
+        let here = ([1; 16], 7);
+        assert_eq!(FourTuple::new(6, here, here).1, End::A);
+    }
+}

@@ -1,0 +1,8 @@
+//! finwait reads packet captures and testifies which RFC 9293 state each of a TCP connection's two
+//! endpoints was in, when, and how it knows.
+
+pub mod capture;
+pub mod decode;
+pub mod limits;
+pub mod seq;
+pub mod time;
