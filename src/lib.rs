@@ -3,6 +3,8 @@
 
 pub mod capture;
 pub mod decode;
+pub mod infer;
 pub mod limits;
+pub mod rfc;
 pub mod seq;
 pub mod time;

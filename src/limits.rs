@@ -23,3 +23,13 @@ pub const LINK_HEADERS_MAX: usize = 16;
 
 /// Extension headers in front of one IPv6 payload. RFC 8200 has eight kinds.
 pub const EXTENSION_HEADERS_MAX: usize = 16;
+
+/// Transitions kept of one connection. A whole life takes eleven; what goes on and on is a peer
+/// that refutes, and that is cut here.
+pub const TRANSITIONS_MAX: usize = 64;
+
+/// Refutations kept of one connection. Linux repeats a segment fifteen times before it gives up.
+pub const REFUTATIONS_MAX: usize = 32;
+
+/// Repeats kept of a SYN that waits to be accepted or refused on a four-tuple still in use.
+pub const HELD_REPEATS_MAX: usize = 8;

@@ -1,0 +1,335 @@
+//! What the observer knows of one endpoint's sequence space: what it sent, what it has shown to
+//! have received, and what it should have received if nothing was lost behind the observer.
+
+use crate::infer::event::Event;
+use crate::infer::state::State;
+use crate::infer::trail::Moment;
+use crate::seq::SeqNum;
+use crate::time::{Span, Timestamp};
+
+/// Numbers beyond a hole in what an endpoint received.
+#[derive(Clone, Copy, Debug)]
+struct Beyond {
+    from: SeqNum,
+    to: SeqNum,
+    /// There is a second hole inside.
+    ragged: bool,
+}
+
+/// Repeats of whatever the endpoint waits to see acknowledged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Repeats {
+    /// Repeats since the last sign of progress.
+    pub count: u16,
+    /// When what is repeated was first sent.
+    pub since: Timestamp,
+    /// The last repeat.
+    pub last: Timestamp,
+    /// The time between the last two.
+    pub gap: Span,
+}
+
+/// What an endpoint sent, counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Segments, copies of one packet not counted.
+    pub segments: u64,
+    /// Payload bytes, each number once.
+    pub bytes: u64,
+    /// Segments that repeat data, SYN, SYN+ACK or FIN.
+    pub retransmitted: u64,
+    /// Bytes that the peer acknowledged and the capture does not hold.
+    pub missing: u64,
+    /// Payload bytes sent after the peer's FIN had come.
+    pub after_peer_fin: u64,
+    /// SYNs, with and without ACK.
+    pub syns: u32,
+    /// FINs.
+    pub fins: u32,
+    /// RSTs.
+    pub resets: u32,
+    /// Longest time that it advertised a closed window.
+    pub zero_window: Span,
+    /// Longest run of repeats without an answer.
+    pub unanswered: u16,
+    /// How long that run took, first sending to last repeat.
+    pub unanswered_for: Span,
+}
+
+/// When an endpoint sent its SYN or SYN+ACK, first and last, with the TSval of each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening {
+    /// The first one.
+    pub first: Moment,
+    /// Its TSval.
+    pub first_tsval: Option<u32>,
+    /// The newest one.
+    pub last: Moment,
+    /// Its TSval.
+    pub last_tsval: Option<u32>,
+}
+
+/// One endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Endpoint {
+    /// The state it is in, as far as is known.
+    pub state: State,
+    /// Its initial sequence number, if a SYN or an ACK of one showed it.
+    pub isn: Option<SeqNum>,
+    /// The number after the last that it sent.
+    pub nxt: Option<SeqNum>,
+    /// When `nxt` last moved.
+    pub edge: Timestamp,
+    /// The number of its FIN.
+    pub fin: Option<SeqNum>,
+    /// Its FIN is known from an ACK only.
+    pub fin_unseen: bool,
+    /// It may have sent a FIN that the capture does not hold.
+    pub may_have_closed: bool,
+    /// It opened with a SYN that carried data or a Fast Open option.
+    pub fast_open: bool,
+    /// The highest acknowledgement number that it sent: received without doubt.
+    pub proven: Option<SeqNum>,
+    /// The next number it waits for, if all that passed the observer arrived.
+    pub expected: Option<SeqNum>,
+    beyond: Option<Beyond>,
+    /// The peer's newest segment that may have completed the peer's FIN.
+    pub fin_candidate: Moment,
+    /// The peer's newest segment that acknowledges this end's SYN.
+    pub ack_candidate: Moment,
+    /// How often the peer's FIN was taken as received and was not.
+    pub fin_doubts: u8,
+    /// How often the handshake's ACK was taken as received and was not.
+    pub handshake_doubts: u8,
+    /// When its SYNs passed.
+    pub opening: Opening,
+    /// Shortest time in which it answered.
+    pub turnaround: Option<Span>,
+    /// When its TIME_WAIT last began.
+    pub time_wait_since: Timestamp,
+    /// Unanswered repeats.
+    pub repeats: Repeats,
+    /// Since when it advertises a closed window.
+    pub window_closed: Option<Timestamp>,
+    /// Its newest window, unscaled.
+    pub window: u16,
+    /// Its window scale shift, if its SYN announced one.
+    pub window_scale: Option<u8>,
+    /// Its newest TSval.
+    pub tsval: Option<u32>,
+    /// Counts of what it sent.
+    pub tally: Tally,
+    /// The events whose transitions are still open, a bit each.
+    open_events: u32,
+}
+
+impl Endpoint {
+    /// Whether it ever sent a segment.
+    pub fn has_sent(&self) -> bool {
+        self.tally.segments > 0
+    }
+
+    /// Whether everything before `number` has been shown to have arrived here.
+    pub fn has_proven(&self, number: SeqNum) -> bool {
+        self.proven.is_some_and(|proven| proven.at_or_after(number))
+    }
+
+    /// Whether everything before `number` should have arrived here.
+    pub fn expects_beyond(&self, number: SeqNum) -> bool {
+        self.expected
+            .is_some_and(|expected| expected.at_or_after(number))
+    }
+
+    /// Remembers that a transition by this event may still be refuted.
+    pub fn mark_open(&mut self, event: Event) {
+        self.open_events |= 1 << event as u32;
+    }
+
+    /// Forgets open transitions by these events, and says whether there were any.
+    pub fn take_open(&mut self, events: &[Event]) -> bool {
+        let mask = events
+            .iter()
+            .fold(0, |mask, event| mask | 1 << *event as u32);
+        let found = self.open_events & mask != 0;
+        self.open_events &= !mask;
+        found
+    }
+
+    /// Whether a transition by one of these events may still be refuted.
+    pub fn has_open(&self, events: &[Event]) -> bool {
+        events
+            .iter()
+            .any(|event| self.open_events & 1 << *event as u32 != 0)
+    }
+
+    /// Takes note of how long it took to answer.
+    pub fn sample_turnaround(&mut self, sample: Span) {
+        if self.turnaround.is_none_or(|shortest| sample < shortest) {
+            self.turnaround = Some(sample);
+        }
+    }
+
+    /// How long after a segment passed on its way here something may still pass that was sent
+    /// before that segment arrived.
+    pub fn in_flight(&self) -> Span {
+        /// Where no answer was ever timed.
+        const UNKNOWN: Span = Span::from_millis(100);
+        /// Queues and timers on top of the fastest answer.
+        const SLACK: Span = Span::from_millis(10);
+        const JITTER_MAX: Span = Span::from_millis(100);
+        let turnaround = self.turnaround.unwrap_or(UNKNOWN);
+        turnaround.plus(turnaround.min(JITTER_MAX)).plus(SLACK)
+    }
+
+    /// The size of the window that it advertises, in bytes.
+    pub fn window_bytes(&self, peer_scales: bool) -> u32 {
+        let shift = if peer_scales {
+            self.window_scale.unwrap_or(0)
+        } else {
+            0
+        };
+        u32::from(self.window) << shift.min(14)
+    }
+
+    /// It has shown to have received everything before `number`.
+    pub fn prove(&mut self, number: SeqNum) {
+        self.proven = Some(self.proven.map_or(number, |proven| proven.latest(number)));
+        self.expect(number);
+    }
+
+    /// Everything before `number` should have arrived.
+    fn expect(&mut self, number: SeqNum) {
+        let reached = self
+            .expected
+            .map_or(number, |expected| expected.latest(number));
+        self.expected = Some(reached);
+        if let Some(beyond) = self
+            .beyond
+            .filter(|beyond| reached.at_or_after(beyond.from))
+        {
+            self.beyond = None;
+            if !beyond.ragged {
+                self.expected = Some(reached.latest(beyond.to));
+            }
+        }
+    }
+
+    /// A segment with the numbers `from..to` passed on its way here. Returns whether all of them
+    /// had passed before.
+    pub fn take(&mut self, from: SeqNum, to: SeqNum) -> bool {
+        let Some(expected) = self.expected else {
+            self.expected = Some(to);
+            return false;
+        };
+        if expected.at_or_after(from) {
+            let repeated = expected.at_or_after(to);
+            self.expect(to);
+            return repeated;
+        }
+        let Some(beyond) = self.beyond else {
+            self.beyond = Some(Beyond {
+                from,
+                to,
+                ragged: false,
+            });
+            return false;
+        };
+        let inside = from.at_or_after(beyond.from) && beyond.to.at_or_after(to);
+        let apart = from.after(beyond.to) || beyond.from.after(to);
+        self.beyond = Some(Beyond {
+            from: if from.before(beyond.from) {
+                from
+            } else {
+                beyond.from
+            },
+            to: beyond.to.latest(to),
+            ragged: beyond.ragged || apart,
+        });
+        inside && !beyond.ragged
+    }
+
+    /// What was taken as received was not: only what is proven counts, until more comes.
+    pub fn fall_back(&mut self) {
+        self.expected = self.proven;
+        self.beyond = None;
+    }
+
+    /// It sent the same again.
+    pub fn repeat(&mut self, at: Timestamp) {
+        let repeats = &mut self.repeats;
+        if repeats.count == 0 {
+            repeats.since = self.edge;
+            repeats.last = self.edge;
+        }
+        repeats.count = repeats.count.saturating_add(1);
+        repeats.gap = at.since(repeats.last);
+        repeats.last = at;
+        if repeats.count > self.tally.unanswered {
+            self.tally.unanswered = repeats.count;
+            self.tally.unanswered_for = at.since(repeats.since);
+        }
+    }
+
+    /// Its window is `window` now.
+    pub fn advertise(&mut self, window: u16, at: Timestamp) {
+        self.window = window;
+        match (window, self.window_closed) {
+            (0, None) => self.window_closed = Some(at),
+            (0, Some(since)) => {
+                self.tally.zero_window = self.tally.zero_window.max(at.since(since));
+            }
+            (_, Some(since)) => {
+                self.tally.zero_window = self.tally.zero_window.max(at.since(since));
+                self.window_closed = None;
+            }
+            (_, None) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expecting(number: u32) -> Endpoint {
+        Endpoint {
+            expected: Some(SeqNum(number)),
+            ..Endpoint::default()
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_a_hole_wait_for_it_to_be_filled() {
+        let mut end = expecting(100);
+        assert!(!end.take(SeqNum(150), SeqNum(200)));
+        assert_eq!(end.expected, Some(SeqNum(100)));
+        assert!(
+            end.take(SeqNum(160), SeqNum(180)),
+            "those had passed already"
+        );
+        assert!(!end.take(SeqNum(100), SeqNum(150)));
+        assert_eq!(end.expected, Some(SeqNum(200)));
+    }
+
+    #[test]
+    fn behind_a_second_hole_only_an_ack_tells() {
+        let mut end = expecting(100);
+        end.take(SeqNum(150), SeqNum(160));
+        end.take(SeqNum(180), SeqNum(200));
+        end.take(SeqNum(100), SeqNum(150));
+        assert_eq!(end.expected, Some(SeqNum(150)));
+        end.prove(SeqNum(200));
+        assert_eq!(end.expected, Some(SeqNum(200)));
+    }
+
+    #[test]
+    fn a_closed_window_is_timed_from_its_first_sight() {
+        let mut end = Endpoint::default();
+        end.advertise(0, Timestamp::from_nanos(10));
+        end.advertise(0, Timestamp::from_nanos(30));
+        assert_eq!(end.tally.zero_window, Span::from_nanos(20));
+        end.advertise(512, Timestamp::from_nanos(45));
+        assert_eq!(end.tally.zero_window, Span::from_nanos(35));
+        assert_eq!(end.window_closed, None);
+    }
+}

@@ -1,0 +1,290 @@
+//! What a segment says of its sender's past: what it must have received before it sent this, and
+//! what it cannot have received.
+
+use crate::decode::segment::{Flags, Segment};
+use crate::decode::tuple::End;
+use crate::infer::Connection;
+use crate::infer::endpoint::Repeats;
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::{Basis, State};
+use crate::infer::trail::Moment;
+use crate::seq::SeqNum;
+
+/// Transitions that rest on the peer's FIN having come.
+const BY_FIN: [Event; 2] = [Event::RecvFin, Event::RecvFinAckingFin];
+/// Numbers further ahead than this are not the peer's: no window is larger (RFC 7323 section 2.3).
+const AHEAD_MAX: i32 = 1 << 30;
+
+impl Connection {
+    /// The acknowledgement number proves what its sender had received.
+    pub(super) fn prove_by_ack(&mut self, from: End, ack: SeqNum, segment: &Segment, at: Moment) {
+        let peer = from.peer();
+        match self.end(peer).nxt {
+            None => self.meet_unseen_peer(peer, ack, at),
+            Some(nxt) => match ack.offset_from(nxt) {
+                1..AHEAD_MAX => self.on_unseen(peer, nxt, ack, at),
+                i32::MIN..=0 => {}
+                _ => return,
+            },
+        }
+        let advanced = self.end(from).proven.is_none_or(|proven| ack.after(proven));
+        if advanced {
+            self.on_progress(from, ack, at);
+        }
+        self.prove_opening(from, ack, at);
+        if self.fin_covered(peer, ack) {
+            self.prove_fin(from, segment, at);
+        }
+    }
+
+    /// The peer never sent a thing, but its numbers are acknowledged.
+    fn meet_unseen_peer(&mut self, peer: End, ack: SeqNum, at: Moment) {
+        let opening = self.end(peer.peer()).state == State::SynSent;
+        let unseen = self.end_mut(peer);
+        unseen.nxt = Some(ack);
+        unseen.edge = at.ts;
+        if !opening {
+            return;
+        }
+        // The ACK of a handshake whose SYN+ACK was not captured.
+        unseen.isn = Some(ack.sub(1));
+        let syn = self.end(peer.peer()).opening.last;
+        self.place(peer, State::Listen);
+        self.step_as(
+            peer,
+            Event::RecvSyn,
+            Basis::Inferred,
+            syn,
+            Moment::default(),
+        );
+    }
+
+    /// Bytes are acknowledged that the capture does not hold: a gap, or a FIN that it missed.
+    fn on_unseen(&mut self, peer: End, nxt: SeqNum, ack: SeqNum, at: Moment) {
+        let one = ack == nxt.add(1);
+        let endpoint = self.end_mut(peer);
+        endpoint.nxt = Some(ack);
+        endpoint.edge = at.ts;
+        if endpoint.fin.is_some() {
+            return;
+        }
+        let could_close = matches!(
+            endpoint.state,
+            State::Established | State::CloseWait | State::SynRcvd
+        );
+        if one && could_close {
+            endpoint.fin = Some(nxt);
+            endpoint.fin_unseen = true;
+            endpoint.tally.missing += 1;
+            self.step_as(
+                peer,
+                Event::SentUnseenFin,
+                Basis::Inferred,
+                at,
+                Moment::default(),
+            );
+        } else {
+            endpoint.tally.missing += u64::from(ack.offset_from(nxt).unsigned_abs());
+            endpoint.may_have_closed = true;
+        }
+        self.note(FactKind::Gap, peer, at);
+    }
+
+    /// The peer's data is being acknowledged: its repeats are over, and the answer can be timed.
+    fn on_progress(&mut self, from: End, ack: SeqNum, at: Moment) {
+        let peer = self.end_mut(from.peer());
+        peer.repeats = Repeats::default();
+        let (edge, newest) = (peer.edge, peer.nxt == Some(ack) && !peer.fin_unseen);
+        let endpoint = self.end_mut(from);
+        endpoint.prove(ack);
+        if newest && edge < at.ts {
+            endpoint.sample_turnaround(at.ts.since(edge));
+        }
+    }
+
+    /// A segment without SYN comes only from an end that has the handshake behind it.
+    fn prove_opening(&mut self, from: End, ack: SeqNum, at: Moment) {
+        let peer = from.peer();
+        let covers_syn = self
+            .end(peer)
+            .isn
+            .is_some_and(|isn| ack.at_or_after(isn.add(1)));
+        match self.end(from).state {
+            State::SynSent if covers_syn => {
+                // Its ESTABLISHED was refuted, or the SYN+ACK was not captured.
+                let came = self.end(peer).opening.last;
+                if came.frame > 0 {
+                    self.step_as(from, Event::RecvSynAck, Basis::Inferred, came, at);
+                } else {
+                    self.step_as(
+                        from,
+                        Event::RecvSynAck,
+                        Basis::Observed,
+                        at,
+                        Moment::default(),
+                    );
+                }
+            }
+            State::SynRcvd
+                if !self.end(peer).fast_open || self.end(from).ack_candidate.frame > 0 =>
+            {
+                let came = self.end(from).ack_candidate;
+                if came.frame > 0 {
+                    self.step_as(from, Event::RecvAckOfSyn, Basis::Inferred, came, at);
+                } else {
+                    self.step_as(
+                        from,
+                        Event::RecvAckOfSyn,
+                        Basis::Observed,
+                        at,
+                        Moment::default(),
+                    );
+                }
+            }
+            _ => {}
+        }
+        if covers_syn {
+            self.confirm(
+                from,
+                &[Event::RecvSyn, Event::RecvSynAck, Event::RecvAckOfSyn],
+                at,
+            );
+        }
+    }
+
+    /// The sender has acknowledged the peer's FIN: it had received it.
+    fn prove_fin(&mut self, from: End, segment: &Segment, at: Moment) {
+        let peer = from.peer();
+        if self.end(peer).fin_unseen {
+            return;
+        }
+        if self.end(from).has_open(&BY_FIN) {
+            self.restore_first_fin(from, segment);
+            self.confirm(from, &BY_FIN, at);
+            return;
+        }
+        let event = match self.end(from).state {
+            State::Established | State::FinWait2 => Event::RecvFin,
+            State::FinWait1 => {
+                let own_acked = self
+                    .end(peer)
+                    .proven
+                    .is_some_and(|proven| self.fin_covered(from, proven));
+                if own_acked {
+                    Event::RecvFinAckingFin
+                } else {
+                    Event::RecvFin
+                }
+            }
+            _ => return,
+        };
+        let came = self.end(from).fin_candidate;
+        if came.frame > 0 {
+            self.step_as(from, event, Basis::Inferred, came, at);
+        } else {
+            self.step_as(from, event, Basis::Observed, at, Moment::default());
+        }
+    }
+
+    /// A D-SACK of the peer's FIN says that the repeat was not needed: the first one had come
+    /// (RFC 2883).
+    fn restore_first_fin(&mut self, from: End, segment: &Segment) {
+        let Some((_, end)) = segment.options.sack else {
+            return;
+        };
+        let repeated_fin = self
+            .end(from.peer())
+            .fin
+            .is_some_and(|fin| end == fin.add(1));
+        if repeated_fin && segment.ack.at_or_after(end) {
+            self.trail.restore(from, &BY_FIN);
+        }
+    }
+
+    /// What the sender cannot have received yet when it sent this.
+    pub(super) fn refute(&mut self, from: End, segment: &Segment, at: Moment) {
+        let peer = from.peer();
+        let Some(ack) = segment.acked() else { return };
+        if self.end(from).has_open(&BY_FIN)
+            && !self.fin_covered(peer, ack)
+            && self
+                .end(from)
+                .proven
+                .is_none_or(|proven| ack.at_or_after(proven))
+        {
+            self.refute_fin(from, segment, at);
+        }
+        if self.end(from).has_open(&[Event::RecvAckOfFin]) && self.repeats_fin(from, segment) {
+            self.refute_ack_of_fin(from, at);
+        }
+        if self.end(from).state == State::Closed {
+            self.refute_closed(from, segment, at);
+        }
+    }
+
+    /// Its acknowledgement stops short of the peer's FIN.
+    fn refute_fin(&mut self, from: End, segment: &Segment, at: Moment) {
+        let Some(last) = self.trail().last(from) else {
+            return;
+        };
+        let sends_fin = segment.has(Flags::FIN);
+        if !sends_fin && self.is_in_flight(from, last.at.ts, at.ts) {
+            return;
+        }
+        if self.withdraw(from, &BY_FIN, at).is_some() {
+            let endpoint = self.end_mut(from);
+            if !sends_fin {
+                endpoint.fall_back();
+            }
+        }
+    }
+
+    /// It repeats its FIN: the ACK had not come.
+    fn refute_ack_of_fin(&mut self, from: End, at: Moment) {
+        let Some(last) = self.trail().last(from) else {
+            return;
+        };
+        if self.is_in_flight(from, last.at.ts, at.ts) {
+            return;
+        }
+        if self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
+            self.note(FactKind::FinRepeatedAfterAck, from, at);
+        }
+    }
+
+    /// A closed TCP sends nothing but RST, so the segment was on its way, or it was not closed.
+    fn refute_closed(&mut self, from: End, segment: &Segment, at: Moment) {
+        let Some(last) = self.trail().last(from).copied() else {
+            return;
+        };
+        let fresh = self
+            .end(from)
+            .nxt
+            .is_some_and(|nxt| segment.seq_end().after(nxt));
+        if !fresh && self.is_in_flight(from, last.at.ts, at.ts) {
+            return;
+        }
+        match last.event {
+            Event::RecvAckOfFin => {
+                self.withdraw(from, &[Event::RecvAckOfFin], at);
+            }
+            Event::RecvRst => {
+                if self.withdraw(from, &[Event::RecvRst], at).is_some() {
+                    self.note(FactKind::IgnoredRst, from.peer(), at);
+                }
+            }
+            // Somebody else sent that RST in its name, and the peer did not believe it either.
+            Event::SentRst if fresh || segment.has(Flags::ACK) => {
+                self.disown_reset(from, at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the segment carries the sender's FIN again.
+    pub(super) fn repeats_fin(&self, from: End, segment: &Segment) -> bool {
+        let fin = segment.seq_end().sub(1);
+        segment.has(Flags::FIN) && self.end(from).fin == Some(fin) && !self.end(from).fin_unseen
+    }
+}

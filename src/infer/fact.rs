@@ -1,0 +1,98 @@
+//! Facts: what happened on a connection besides the transitions, without a judgement.
+//!
+//! The engine states a fact, findings say whether it matters. One fact of a kind is kept for each
+//! endpoint, with its first and last moment and a count, so that the list is bounded by the kinds.
+
+use crate::decode::tuple::End;
+use crate::infer::trail::Moment;
+
+/// What happened. The endpoint of a fact is the one that sent the segment, unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FactKind {
+    /// It refused a SYN with a RST.
+    Refused,
+    /// It answered a SYN on a live connection with an ACK (RFC 9293 section 3.10.7.4).
+    ChallengedSyn,
+    /// It sent a SYN that nothing came of: a stale duplicate, or a port tried too early.
+    StaleSyn,
+    /// It sent a RST inside the window but not at the next number: to be challenged (RFC 5961).
+    InexactRst,
+    /// It sent a RST outside the window, or one that the other end's later segments disprove.
+    IgnoredRst,
+    /// It sent new data after its own FIN.
+    DataAfterFin,
+    /// It sent data after the peer's FIN had come: the legal half-close.
+    HalfCloseData,
+    /// It repeated its SYN+ACK although an ACK had passed.
+    SynAckRepeatedAfterAck,
+    /// It repeated its FIN although an ACK of it had passed.
+    FinRepeatedAfterAck,
+    /// The peer acknowledged bytes of it that the capture does not hold.
+    Gap,
+    /// It probed with a keepalive.
+    Keepalive,
+    /// It probed the peer's closed window.
+    WindowProbe,
+    /// It repeated something that went unanswered up to the capture's end or its giving up.
+    Unanswered,
+    /// It was in TIME_WAIT when the RST came that ended it; the endpoint is the victim.
+    Assassinated,
+    /// Its TIME_WAIT began again: the peer repeated its FIN.
+    TimeWaitRestarted,
+    /// Its SYN carried data or a Fast Open option.
+    FastOpen,
+}
+
+/// One kind of fact about one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// What happened.
+    pub kind: FactKind,
+    /// To whom; see [`FactKind`].
+    pub end: End,
+    /// The first time.
+    pub first: Moment,
+    /// The last time.
+    pub last: Moment,
+    /// How often.
+    pub count: u32,
+}
+
+/// The facts of one connection, in the order of their first moments.
+#[derive(Clone, Debug, Default)]
+pub struct Facts(Vec<Fact>);
+
+impl Facts {
+    /// Notes that it happened once more.
+    pub fn note(&mut self, kind: FactKind, end: End, at: Moment) {
+        match self
+            .0
+            .iter_mut()
+            .find(|fact| fact.kind == kind && fact.end == end)
+        {
+            Some(fact) => {
+                fact.last = at;
+                fact.count = fact.count.saturating_add(1);
+            }
+            None => self.0.push(Fact {
+                kind,
+                end,
+                first: at,
+                last: at,
+                count: 1,
+            }),
+        }
+    }
+
+    /// The fact of that kind about that endpoint.
+    pub fn get(&self, kind: FactKind, end: End) -> Option<&Fact> {
+        self.0
+            .iter()
+            .find(|fact| fact.kind == kind && fact.end == end)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Fact> {
+        self.0.iter()
+    }
+}

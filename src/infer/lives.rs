@@ -1,0 +1,170 @@
+//! Lives: whether a segment belongs to the connection that its four-tuple had, or begins another.
+//!
+//! A SYN on a four-tuple that is still in use is held until somebody answers it: a SYN+ACK makes
+//! it a new life, from the first SYN on; an ACK challenges it; ordinary traffic from its sender
+//! shows that it was stale.
+
+use crate::decode::segment::{Flags, Segment};
+use crate::decode::tuple::End;
+use crate::infer::Connection;
+use crate::infer::state::State;
+use crate::limits::HELD_REPEATS_MAX;
+use crate::seq::SeqNum;
+
+/// Where a segment belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// To this connection.
+    Belongs,
+    /// To a new one.
+    Begins,
+    /// Nobody knows yet; it is a SYN to be held.
+    Held,
+}
+
+/// What became of a held SYN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// This segment says nothing of it.
+    Nothing,
+    /// The same SYN came again; hold it too.
+    Repeated,
+    /// It was accepted or refused: a new life began with it.
+    Begins,
+    /// Its sender goes on as before: it was a stale duplicate.
+    Stale,
+}
+
+/// A SYN that waits for its answer.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Who sent it.
+    pub from: End,
+    /// The SYN and its repeats, oldest first.
+    pub syns: Vec<Segment>,
+    /// Its Wireshark stream.
+    pub stream: u32,
+}
+
+impl Held {
+    /// Holds a SYN.
+    pub fn new(from: End, syn: &Segment, stream: u32) -> Held {
+        Held {
+            from,
+            syns: vec![*syn],
+            stream,
+        }
+    }
+
+    /// What the next segment on the four-tuple says of it.
+    pub fn answered_by(&self, from: End, segment: &Segment) -> Answer {
+        let Some(syn) = self.syns.first() else {
+            return Answer::Nothing;
+        };
+        let wanted =
+            segment.has(Flags::ACK) && segment.ack.in_window(syn.seq.add(1), syn.payload + 1);
+        if from != self.from {
+            let accepts = segment.has(Flags::SYN) || segment.has(Flags::RST);
+            return if wanted && accepts {
+                Answer::Begins
+            } else {
+                Answer::Nothing
+            };
+        }
+        if segment.has(Flags::SYN) && !segment.has(Flags::ACK) && segment.seq == syn.seq {
+            return Answer::Repeated;
+        }
+        if segment.has(Flags::RST) || segment.has(Flags::SYN) {
+            return Answer::Nothing;
+        }
+        // The ACK of a SYN+ACK that was not captured.
+        if segment.seq == syn.seq_end() {
+            Answer::Begins
+        } else {
+            Answer::Stale
+        }
+    }
+
+    /// Holds a repeat; beyond the bound it is only forgotten that it came again.
+    pub fn repeat(&mut self, syn: &Segment) {
+        if self.syns.len() < HELD_REPEATS_MAX {
+            self.syns.push(*syn);
+        }
+    }
+}
+
+/// A jump in sequence numbers beyond what loss explains.
+const JUMP: i32 = 1 << 20;
+
+impl Connection {
+    /// Where a segment on this connection's four-tuple belongs.
+    pub fn admit(&self, from: End, segment: &Segment) -> Admission {
+        match (segment.has(Flags::SYN), segment.has(Flags::ACK)) {
+            _ if segment.has(Flags::RST) => Admission::Belongs,
+            (true, false) => self.admit_syn(from, segment),
+            (true, true) => self.admit_syn_ack(from, segment),
+            (false, _) if self.jumps(from, segment) => Admission::Begins,
+            (false, _) => Admission::Belongs,
+        }
+    }
+
+    fn admit_syn(&self, from: End, syn: &Segment) -> Admission {
+        let (own, other) = (self.end(from), self.end(from.peer()));
+        if own.isn == Some(syn.seq) {
+            // The same number again is a repeat, or a stale duplicate of a life that is over.
+            let over = own.state.is_over() && other.state.is_over();
+            return if over {
+                Admission::Held
+            } else {
+                Admission::Belongs
+            };
+        }
+        match (own.state, other.state) {
+            // The other end of a simultaneous open, or of a capture that saw the SYN+ACK first.
+            (State::Unknown, State::SynSent | State::Unknown) => Admission::Belongs,
+            (_, State::SynSent) if own.isn.is_none() => Admission::Belongs,
+            // It tries again with another number; nothing had answered the first.
+            (State::SynSent, State::Unknown) => Admission::Begins,
+            (_, State::Closed) => Admission::Begins,
+            (_, State::TimeWait) if self.reopens(from, syn) => Admission::Begins,
+            _ => Admission::Held,
+        }
+    }
+
+    /// Whether a SYN may end the receiver's TIME_WAIT (RFC 9293 section 3.6.1 and RFC 6191): it is
+    /// ahead in sequence, or in time.
+    fn reopens(&self, from: End, syn: &Segment) -> bool {
+        let ahead = self
+            .end(from)
+            .nxt
+            .is_none_or(|nxt| syn.seq.at_or_after(nxt));
+        let newer = match (self.end(from).tsval, syn.options.timestamps) {
+            (Some(old), Some((new, _))) => SeqNum(new).after(SeqNum(old)),
+            _ => false,
+        };
+        ahead || newer
+    }
+
+    fn admit_syn_ack(&self, from: End, syn_ack: &Segment) -> Admission {
+        let (own, other) = (self.end(from), self.end(from.peer()));
+        let over = own.state.is_over() && other.state.is_over();
+        let other_life = own.isn != Some(syn_ack.seq)
+            && other.isn.is_none_or(|isn| isn.add(1) != syn_ack.ack)
+            && other.nxt != Some(syn_ack.ack);
+        if over && other_life {
+            Admission::Begins
+        } else {
+            Admission::Belongs
+        }
+    }
+
+    /// Whether both directions' numbers jump after a close: a new life whose SYN was not captured.
+    fn jumps(&self, from: End, segment: &Segment) -> bool {
+        let (own, other) = (self.end(from), self.end(from.peer()));
+        let over = own.state.is_over() && other.state.is_over();
+        let far = |number: SeqNum, known: Option<SeqNum>| {
+            known.is_some_and(|known| number.offset_from(known).unsigned_abs() > JUMP as u32)
+        };
+        over && segment.has(Flags::ACK) && far(segment.seq, own.nxt) && far(segment.ack, other.nxt)
+    }
+}

@@ -1,0 +1,310 @@
+//! Segments to endpoint states: the inference engine.
+//!
+//! A [`Connection`] is one life of one four-tuple. It takes segments in the order in which they
+//! passed the observer and keeps two endpoints, each a small machine over the rows of
+//! [`table::ROWS`]. A segment is up to two kinds of event: what its sender did, which is certain,
+//! and what its receiver got, which a later segment may confirm or refute.
+//!
+//! Nothing here does I/O, reads a clock or can fail. Time is the capture's, handed in.
+//!
+//! - [`opening`](self): SYN and SYN+ACK; `ordinary`: ACK, data and FIN; `reset`: RST.
+//! - `evidence`: what a segment proves or refutes of its sender's past.
+//! - `silence`: what passing time proves. `lives`: whether a SYN opens a new life.
+
+pub mod endpoint;
+pub mod event;
+mod evidence;
+pub mod fact;
+mod lives;
+mod opening;
+mod ordinary;
+mod reset;
+mod silence;
+pub mod state;
+pub mod table;
+pub mod trail;
+
+pub use lives::{Admission, Answer, Held};
+
+use crate::decode::segment::{Flags, Segment};
+use crate::decode::tuple::End;
+use crate::infer::endpoint::Endpoint;
+use crate::infer::event::Event;
+use crate::infer::fact::{FactKind, Facts};
+use crate::infer::state::{Basis, State};
+use crate::infer::trail::{Moment, Trail, Transition};
+use crate::seq::SeqNum;
+use crate::time::{Span, Timestamp};
+
+/// What the engine is told about the hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// The maximum segment lifetime; TIME_WAIT lasts twice that.
+    pub msl: Span,
+}
+
+impl Default for Params {
+    /// 30 seconds, for Linux's TIME_WAIT of 60.
+    fn default() -> Self {
+        Params {
+            msl: Span::from_secs(30),
+        }
+    }
+}
+
+/// How it is known which end is the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RolesFrom {
+    /// It sent the SYN.
+    Syn,
+    /// The other end sent the SYN+ACK.
+    SynAck,
+    /// The other end's port is the lower one, and looks like a service's.
+    Port,
+    /// Its packet came first.
+    #[default]
+    FirstPacket,
+}
+
+/// One life of a four-tuple.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    ends: [Endpoint; 2],
+    trail: Trail,
+    facts: Facts,
+    client: Option<End>,
+    roles_from: RolesFrom,
+    first: Moment,
+    last: Moment,
+    frames: u64,
+}
+
+impl Connection {
+    /// Takes the next segment, sent by `from`.
+    ///
+    /// Segments come in the order of the capture. Where its clock runs backwards, the connection's
+    /// own time stands still.
+    pub fn on_segment(&mut self, from: End, segment: &Segment, params: &Params) {
+        let at = Moment {
+            ts: segment.ts.max(self.last.ts),
+            frame: segment.frame,
+        };
+        if self.frames == 0 {
+            self.first = Moment {
+                ts: segment.ts,
+                frame: segment.frame,
+            };
+            self.last = self.first;
+        }
+        let at = if self.frames == 0 { self.first } else { at };
+        self.on_silence(at.ts, params);
+        self.frames += 1;
+        self.last = at;
+        if segment.has(Flags::RST) {
+            self.on_reset(from, segment, at);
+        } else if segment.has(Flags::SYN | Flags::ACK) {
+            self.on_syn_ack(from, segment, at);
+        } else if segment.has(Flags::SYN) {
+            self.on_syn(from, segment, at);
+        } else {
+            self.on_ordinary(from, segment, at);
+        }
+        self.tally(from, segment);
+    }
+
+    /// A new life begins on the four-tuple at `at`: whatever is left of this one is over.
+    pub fn supersede(&mut self, at: Moment) {
+        for end in End::BOTH {
+            // What was believed of the time after that moment never happened.
+            while self
+                .trail
+                .last(end)
+                .is_some_and(|last| last.at.ts > at.ts && last.is_open())
+            {
+                if let Some(overtaken) = self.trail.retract(end) {
+                    self.end_mut(end).state = overtaken.from;
+                }
+            }
+            self.step(end, Event::Superseded, at);
+        }
+    }
+
+    /// One endpoint.
+    pub fn end(&self, end: End) -> &Endpoint {
+        let [a, b] = &self.ends;
+        match end {
+            End::A => a,
+            End::B => b,
+        }
+    }
+
+    /// The transitions so far.
+    pub fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    /// The facts so far.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Which end is the client, and how that is known.
+    pub fn client(&self) -> (Option<End>, RolesFrom) {
+        (self.client, self.roles_from)
+    }
+
+    /// The first and the newest segment's moments.
+    pub fn span(&self) -> (Moment, Moment) {
+        (self.first, self.last)
+    }
+
+    /// Segments so far.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    fn end_mut(&mut self, end: End) -> &mut Endpoint {
+        let [a, b] = &mut self.ends;
+        match end {
+            End::A => a,
+            End::B => b,
+        }
+    }
+
+    /// Moves one endpoint along its row of the table, if there is one. With [`Self::place`] the
+    /// only writer of a state.
+    fn step(&mut self, end: End, event: Event, at: Moment) -> bool {
+        let doubtful = self.ends.iter().any(|end| end.may_have_closed);
+        let basis = match event.basis() {
+            Basis::Observed | Basis::Inferred if doubtful && !is_certain(event) => Basis::Assumed,
+            basis => basis,
+        };
+        self.step_as(end, event, basis, at, Moment::default())
+    }
+
+    /// As [`Self::step`], with a basis and a confirmation of its own.
+    fn step_as(
+        &mut self,
+        end: End,
+        event: Event,
+        basis: Basis,
+        at: Moment,
+        confirmed: Moment,
+    ) -> bool {
+        let from = self.end(end).state;
+        let Some(row) = table::lookup(from, event) else {
+            return false;
+        };
+        let at = match self.trail.last(end) {
+            Some(last) if last.at.ts > at.ts => Moment {
+                ts: last.at.ts,
+                ..at
+            },
+            _ => at,
+        };
+        let transition = Transition {
+            end,
+            from,
+            to: row.to,
+            event,
+            basis,
+            at,
+            confirmed,
+        };
+        self.trail.push(transition);
+        let endpoint = self.end_mut(end);
+        endpoint.state = row.to;
+        endpoint.take_open(&[event]);
+        if transition.is_open() {
+            endpoint.mark_open(event);
+        }
+        if row.to == State::TimeWait {
+            endpoint.time_wait_since = at.ts;
+        }
+        true
+    }
+
+    /// Puts an endpoint where it must have been before anything of it was seen.
+    fn place(&mut self, end: End, state: State) {
+        self.end_mut(end).state = state;
+    }
+
+    /// Takes back the endpoint's newest transition if it is open and by one of the events.
+    fn withdraw(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
+        if !self.end(end).has_open(events) {
+            return None;
+        }
+        let withdrawn = self.trail.withdraw(end, events, by)?;
+        let endpoint = self.end_mut(end);
+        endpoint.take_open(&[withdrawn.event]);
+        endpoint.state = withdrawn.from;
+        Some(withdrawn)
+    }
+
+    /// Confirms the endpoint's open transitions by one of the events.
+    fn confirm(&mut self, end: End, events: &[Event], by: Moment) {
+        if self.end_mut(end).take_open(events) {
+            self.trail.confirm(end, events, by);
+        }
+    }
+
+    /// Whether a transition of `end` that began at `since` may still be on its way at `now`: what
+    /// passes from it now may have been sent before.
+    fn is_in_flight(&self, end: End, since: Timestamp, now: Timestamp) -> bool {
+        now.since(since) <= self.end(end).in_flight()
+    }
+
+    /// Counts the segment for its sender.
+    fn tally(&mut self, from: End, segment: &Segment) {
+        let endpoint = self.end_mut(from);
+        endpoint.tally.segments += 1;
+        if segment.has(Flags::SYN) {
+            endpoint.tally.syns = endpoint.tally.syns.saturating_add(1);
+        }
+        if segment.has(Flags::FIN) {
+            endpoint.tally.fins = endpoint.tally.fins.saturating_add(1);
+        }
+        if segment.has(Flags::RST) {
+            endpoint.tally.resets = endpoint.tally.resets.saturating_add(1);
+        }
+        if let Some((tsval, _)) = segment.options.timestamps {
+            endpoint.tsval = Some(tsval);
+        }
+    }
+
+    /// Whether both SYNs announced a window scale, as RFC 7323 section 2.2 demands.
+    fn scales(&self) -> bool {
+        self.ends.iter().all(|end| end.window_scale.is_some())
+    }
+
+    /// Whether the FIN of `end` is acknowledged by a peer that has shown everything up to
+    /// `number`.
+    fn fin_covered(&self, end: End, number: SeqNum) -> bool {
+        self.end(end)
+            .fin
+            .is_some_and(|fin| number.at_or_after(fin.add(1)))
+    }
+
+    fn note(&mut self, kind: FactKind, end: End, at: Moment) {
+        self.facts.note(kind, end, at);
+    }
+}
+
+/// Events that tell all they need by themselves, whatever was missed before.
+const fn is_certain(event: Event) -> bool {
+    matches!(
+        event,
+        Event::SentSyn
+            | Event::SentSynAck
+            | Event::SentRst
+            | Event::SentRstWithoutSocket
+            | Event::RecvSyn
+            | Event::RecvSynAck
+            | Event::RecvAckOfSyn
+            | Event::RecvRefusal
+            | Event::Superseded
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! SYN and SYN+ACK: how a connection opens, from one side or from both.
+
+use crate::decode::segment::{Flags, Segment};
+use crate::decode::tuple::End;
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::{Basis, State};
+use crate::infer::trail::Moment;
+use crate::infer::{Connection, RolesFrom};
+
+impl Connection {
+    /// A SYN without ACK.
+    pub(super) fn on_syn(&mut self, from: End, segment: &Segment, at: Moment) {
+        let repeated = self.end(from).isn == Some(segment.seq) && self.end(from).has_sent();
+        self.record_syn(from, segment, at, repeated);
+        if self.client.is_none() || self.roles_from != RolesFrom::Syn {
+            self.client = Some(from);
+            self.roles_from = RolesFrom::Syn;
+        }
+        if segment.payload > 0 && segment.options.fast_open {
+            self.end_mut(from).fast_open = true;
+            self.note(FactKind::FastOpen, from, at);
+        }
+        if repeated {
+            self.refute_answer(from, at);
+            return;
+        }
+        if self.end(from).state == State::Unknown {
+            self.place(from, State::Closed);
+        }
+        self.step(from, Event::SentSyn, at);
+        // Both have sent a SYN that the other had not answered: each gets the other's.
+        let peer = from.peer();
+        if self.end(peer).state == State::SynSent && self.end(from).state == State::SynSent {
+            self.step(peer, Event::RecvSyn, at);
+            self.step(from, Event::RecvSyn, at);
+        }
+    }
+
+    /// A SYN with ACK.
+    pub(super) fn on_syn_ack(&mut self, from: End, segment: &Segment, at: Moment) {
+        let peer = from.peer();
+        let repeated =
+            self.end(from).isn == Some(segment.seq) && self.end(from).opening.first.frame > 0;
+        self.meet_unseen_client(from, segment, at);
+        if self
+            .end(peer)
+            .isn
+            .is_some_and(|isn| segment.ack != isn.add(1))
+            && !self.acks_fast_open(from, segment)
+        {
+            // An answer to another SYN: the peer will reset it, and nothing follows from it.
+            self.record_syn(from, segment, at, repeated);
+            return;
+        }
+        self.record_syn(from, segment, at, repeated);
+        if repeated {
+            self.refute_handshake(from, at);
+        }
+        self.end_mut(from).prove(segment.ack);
+        match self.end(from).state {
+            State::Unknown => {
+                self.place(from, State::Listen);
+                let answered = self.answered_syn(peer, segment);
+                let began = if answered.frame > 0 { answered } else { at };
+                let basis = if answered.frame > 0 {
+                    Basis::Inferred
+                } else {
+                    Basis::Observed
+                };
+                let confirmed = if answered.frame > 0 {
+                    at
+                } else {
+                    Moment::default()
+                };
+                self.step_as(from, Event::RecvSyn, basis, began, confirmed);
+            }
+            State::SynSent => {
+                self.step(from, Event::SentSynAck, at);
+            }
+            State::SynRcvd => self.confirm(from, &[Event::RecvSyn], at),
+            _ => {}
+        }
+        // Both opened at once: a SYN+ACK also acknowledges the peer's SYN.
+        self.end_mut(peer).take_syn_ack(at);
+        self.step(peer, Event::RecvSynAck, at);
+    }
+
+    /// The SYN+ACK of a connection whose SYN was not captured shows that there was one.
+    fn meet_unseen_client(&mut self, from: End, segment: &Segment, at: Moment) {
+        let peer = from.peer();
+        if self.client.is_none()
+            || matches!(self.roles_from, RolesFrom::Port | RolesFrom::FirstPacket)
+        {
+            self.client = Some(peer);
+            self.roles_from = RolesFrom::SynAck;
+        }
+        let client = self.end_mut(peer);
+        if client.isn.is_none() && client.state == State::Unknown {
+            client.isn = Some(segment.ack.sub(1));
+            client.nxt = Some(segment.ack);
+            client.edge = at.ts;
+            self.place(peer, State::Closed);
+            self.step_as(peer, Event::SentSyn, Basis::Inferred, at, Moment::default());
+        }
+    }
+
+    /// Whether the segment acknowledges data that came with the peer's SYN (RFC 7413).
+    fn acks_fast_open(&self, from: End, segment: &Segment) -> bool {
+        let client = self.end(from.peer());
+        client.nxt.is_some_and(|nxt| segment.ack == nxt)
+    }
+
+    /// The SYN of `client` that this SYN+ACK answers: the one whose TSval it echoes, or else the
+    /// newest. Frame 0 if none was captured.
+    fn answered_syn(&self, client: End, syn_ack: &Segment) -> Moment {
+        let opening = &self.end(client).opening;
+        match syn_ack.options.timestamps {
+            Some((_, echo)) if opening.first_tsval == Some(echo) => opening.first,
+            _ => opening.last,
+        }
+    }
+
+    /// Takes down what a SYN announces.
+    fn record_syn(&mut self, from: End, segment: &Segment, at: Moment, repeated: bool) {
+        let tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
+        let with_ack = segment.has(Flags::ACK);
+        let endpoint = self.end_mut(from);
+        let opening = &mut endpoint.opening;
+        if opening.first.frame == 0 || !repeated {
+            (opening.first, opening.first_tsval) = (at, tsval);
+        }
+        (opening.last, opening.last_tsval) = (at, tsval);
+        if repeated {
+            endpoint.tally.retransmitted += 1;
+            endpoint.repeat(at.ts);
+            return;
+        }
+        endpoint.isn = Some(segment.seq);
+        endpoint.nxt = Some(segment.seq_end());
+        endpoint.edge = at.ts;
+        endpoint.window_scale = segment.options.window_scale;
+        endpoint.may_have_closed = false;
+        endpoint.tally.bytes += u64::from(segment.payload);
+        let peer = from.peer();
+        if with_ack && self.end(peer).opening.first.frame > 0 {
+            let since = self.end(peer).opening.last.ts;
+            self.end_mut(from).sample_turnaround(at.ts.since(since));
+        }
+        self.end_mut(peer).take(segment.seq, segment.seq_end());
+    }
+
+    /// The SYN came again: its sender had no answer yet.
+    fn refute_answer(&mut self, client: End, at: Moment) {
+        let Some(last) = self.trail().last(client) else {
+            return;
+        };
+        if !self.is_in_flight(client, last.at.ts, at.ts) {
+            self.withdraw(client, &[Event::RecvSynAck], at);
+        }
+    }
+
+    /// The SYN+ACK came again: its sender had no ACK yet, or had no room for the connection.
+    fn refute_handshake(&mut self, server: End, at: Moment) {
+        const AFTER: [Event; 3] = [Event::RecvAckOfSyn, Event::RecvFin, Event::RecvFinAckingFin];
+        let since = self.end(server).ack_candidate.ts;
+        if self.end(server).ack_candidate.frame == 0 || self.is_in_flight(server, since, at.ts) {
+            return;
+        }
+        if !self.end(server).has_open(&[Event::RecvAckOfSyn])
+            && self.end(server).state != State::SynRcvd
+        {
+            return;
+        }
+        self.note(FactKind::SynAckRepeatedAfterAck, server, at);
+        while self.withdraw(server, &AFTER, at).is_some() {}
+        let endpoint = self.end_mut(server);
+        endpoint.handshake_doubts = endpoint.handshake_doubts.saturating_add(1);
+        endpoint.ack_candidate = Moment::default();
+        endpoint.fall_back();
+    }
+}
+
+impl super::endpoint::Endpoint {
+    /// The peer's SYN+ACK passed on its way here.
+    fn take_syn_ack(&mut self, at: Moment) {
+        self.repeats = super::endpoint::Repeats::default();
+        if self.ack_candidate.frame == 0 {
+            self.ack_candidate = at;
+        }
+    }
+}

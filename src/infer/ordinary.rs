@@ -1,0 +1,277 @@
+//! ACK, data and FIN: the segments of an open connection and of an orderly close.
+
+use crate::decode::segment::{Flags, Segment};
+use crate::decode::tuple::End;
+use crate::infer::Connection;
+use crate::infer::RolesFrom;
+use crate::infer::endpoint::Repeats;
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::State;
+use crate::infer::trail::Moment;
+use crate::seq::SeqNum;
+
+/// Doubts after which only proof counts: the other end has shown that it does not hear.
+const DOUBTS_MAX: u8 = 2;
+
+impl Connection {
+    /// A segment with neither SYN nor RST.
+    pub(super) fn on_ordinary(&mut self, from: End, segment: &Segment, at: Moment) {
+        self.pick_up(from, segment, at);
+        if let Some(ack) = segment.acked() {
+            self.refute(from, segment, at);
+            self.prove_by_ack(from, ack, segment, at);
+        }
+        let probe = self.is_probe(from, segment);
+        if probe {
+            self.on_probe(from, segment, at);
+        } else if segment.seq_len() > 0 {
+            self.on_sent(from, segment, at);
+        }
+        self.on_received(from.peer(), segment, probe, at);
+        self.end_mut(from).advertise(segment.window, at.ts);
+    }
+
+    /// The first segment of an end whose SYN was not captured.
+    fn pick_up(&mut self, from: End, segment: &Segment, at: Moment) {
+        if self.end(from).nxt.is_some() {
+            return;
+        }
+        let known = self.end(from.peer()).opening.first.frame > 0;
+        let endpoint = self.end_mut(from);
+        endpoint.nxt = Some(segment.seq);
+        endpoint.edge = at.ts;
+        self.end_mut(from.peer()).expected = Some(segment.seq);
+        if known {
+            return;
+        }
+        if self.client.is_none() {
+            self.client = Some(from);
+            self.roles_from = RolesFrom::FirstPacket;
+        }
+        for end in [from, from.peer()] {
+            if self.end(end).state == State::Unknown {
+                self.end_mut(end).may_have_closed = true;
+                self.step(end, Event::FoundOpen, at);
+            }
+        }
+    }
+
+    /// Whether the segment is a keepalive or the probe of a closed window: one number before the
+    /// next, which the peer has long acknowledged (RFC 9293 section 3.8.4), or one byte into a
+    /// window of zero (section 3.8.6.1).
+    fn is_probe(&self, from: End, segment: &Segment) -> bool {
+        if segment.has(Flags::FIN) || segment.payload > 1 {
+            return false;
+        }
+        let (Some(nxt), Some(acked)) = (self.end(from).nxt, self.end(from.peer()).proven) else {
+            return false;
+        };
+        let before_next = segment.seq.add(1) == nxt && acked == nxt;
+        let into_closed = segment.payload == 1
+            && segment.seq == acked
+            && self.end(from.peer()).window_closed.is_some();
+        before_next || into_closed
+    }
+
+    fn on_probe(&mut self, from: End, segment: &Segment, at: Moment) {
+        let closed = self.end(from.peer()).window_closed.is_some();
+        let kind = if closed {
+            FactKind::WindowProbe
+        } else {
+            FactKind::Keepalive
+        };
+        self.note(kind, from, at);
+        let endpoint = self.end_mut(from);
+        if endpoint.repeats.count == 0 {
+            endpoint.edge = at.ts;
+        }
+        if !closed {
+            endpoint.repeat(at.ts);
+        }
+        if segment.payload == 1 && endpoint.nxt == Some(segment.seq) {
+            endpoint.nxt = Some(segment.seq_end());
+        }
+    }
+
+    /// Data or FIN left its sender.
+    fn on_sent(&mut self, from: End, segment: &Segment, at: Moment) {
+        let data_end = segment.seq.add(segment.payload);
+        let Some(nxt) = self.end(from).nxt else {
+            return;
+        };
+        let fresh = segment.seq_end().offset_from(nxt).max(0).unsigned_abs();
+        if segment.payload > 0 && self.end(from).fin.is_some_and(|fin| data_end.after(fin)) {
+            self.on_data_beyond_fin(from, segment, at);
+        }
+        if fresh > 0 {
+            let endpoint = self.end_mut(from);
+            endpoint.nxt = Some(segment.seq_end());
+            endpoint.edge = at.ts;
+            endpoint.tally.bytes += u64::from(fresh.min(segment.payload));
+            if segment.payload > 0 {
+                self.settle(from);
+            }
+        }
+        if segment.payload > 0 && fresh > 0 && self.end(from).state == State::CloseWait {
+            self.end_mut(from).tally.after_peer_fin += u64::from(fresh.min(segment.payload));
+            self.note(FactKind::HalfCloseData, from, at);
+        }
+        if segment.has(Flags::FIN) {
+            self.on_fin_sent(from, segment, at);
+        }
+    }
+
+    /// New data shows that its sender had not closed before.
+    fn settle(&mut self, from: End) {
+        if !self.end(from).may_have_closed || self.end(from).fin.is_some() {
+            return;
+        }
+        self.end_mut(from).may_have_closed = false;
+        if !self.end(from.peer()).may_have_closed {
+            self.trail.settle();
+        }
+    }
+
+    /// Data beyond what was taken for a FIN: the FIN was a byte that the capture missed, or the
+    /// stack is broken.
+    fn on_data_beyond_fin(&mut self, from: End, segment: &Segment, at: Moment) {
+        if !self.end(from).fin_unseen {
+            self.note(FactKind::DataAfterFin, from, at);
+            return;
+        }
+        let _ = segment;
+        self.withdraw(from.peer(), &[Event::RecvFin, Event::RecvFinAckingFin], at);
+        self.withdraw(from, &[Event::RecvAckOfFin], at);
+        self.withdraw(from, &[Event::SentUnseenFin], at);
+        let endpoint = self.end_mut(from);
+        endpoint.fin = None;
+        endpoint.fin_unseen = false;
+    }
+
+    fn on_fin_sent(&mut self, from: End, segment: &Segment, at: Moment) {
+        let fin = segment.seq_end().sub(1);
+        let known = self.end(from).fin;
+        if known == Some(fin) && !self.end(from).fin_unseen {
+            let endpoint = self.end_mut(from);
+            endpoint.tally.retransmitted += 1;
+            endpoint.repeat(at.ts);
+            return;
+        }
+        let endpoint = self.end_mut(from);
+        endpoint.fin = Some(fin);
+        endpoint.fin_unseen = false;
+        // A FIN that the peer had not sent when this one left cannot have come before it.
+        let settled = endpoint.may_have_closed;
+        endpoint.may_have_closed = false;
+        if settled && !self.end(from.peer()).may_have_closed {
+            self.trail.settle();
+        }
+        self.step(from, Event::SentFin, at);
+        // The peer's FIN is on its way: had it come, this one would acknowledge it.
+        let crossing = self.end(from).state == State::FinWait1 && self.has_fin_ahead(from);
+        if crossing {
+            self.step(from, Event::RecvFin, at);
+        }
+    }
+
+    /// Whether the peer's FIN, and everything before it, should have arrived.
+    fn has_fin_ahead(&self, end: End) -> bool {
+        let fin = self.end(end.peer()).fin;
+        fin.is_some_and(|fin| self.end(end).expects_beyond(fin.add(1)))
+    }
+
+    /// The segment is on its way to `to`.
+    fn on_received(&mut self, to: End, segment: &Segment, probe: bool, at: Moment) {
+        let from = to.peer();
+        if let Some(ack) = segment.acked() {
+            self.on_ack_of_syn(to, ack, at);
+        }
+        let repeated_fin = segment.has(Flags::FIN) && self.end(from).repeats.count > 0;
+        if segment.seq_len() > 0 && !probe {
+            let seen = self.end_mut(to).take(segment.seq, segment.seq_end());
+            if seen && segment.payload > 0 && !segment.has(Flags::FIN) {
+                let sender = self.end_mut(from);
+                sender.tally.retransmitted += 1;
+                sender.repeat(at.ts);
+            }
+            if self.end(from).fin.is_some() {
+                self.end_mut(to).fin_candidate = at;
+            }
+        }
+        if repeated_fin {
+            self.doubt_fin(to, at);
+        }
+        let fin_came = self.has_fin_ahead(to) && self.end(to).fin_doubts < DOUBTS_MAX;
+        let acked = segment.acked().is_some_and(|ack| self.fin_covered(to, ack));
+        match (fin_came, acked) {
+            (true, true) => {
+                self.complete_handshake(to, at);
+                if !self.step(to, Event::RecvFinAckingFin, at) && !self.step(to, Event::RecvFin, at)
+                {
+                    self.step(to, Event::RecvAckOfFin, at);
+                }
+            }
+            (true, false) => {
+                self.complete_handshake(to, at);
+                self.step(to, Event::RecvFin, at);
+            }
+            (false, true) => {
+                self.step(to, Event::RecvAckOfFin, at);
+            }
+            (false, false) => {}
+        }
+        if self.end(to).state == State::TimeWait {
+            self.on_time_wait(to, segment, at);
+        }
+    }
+
+    fn on_ack_of_syn(&mut self, to: End, ack: SeqNum, at: Moment) {
+        let endpoint = self.end(to);
+        let covers = endpoint.isn.is_some_and(|isn| ack.at_or_after(isn.add(1)));
+        if !covers || endpoint.state != State::SynRcvd {
+            return;
+        }
+        self.end_mut(to).ack_candidate = at;
+        if self.end(to).handshake_doubts < DOUBTS_MAX {
+            self.complete_handshake(to, at);
+        }
+    }
+
+    /// The handshake's ACK came, or data or FIN in its place.
+    fn complete_handshake(&mut self, to: End, at: Moment) {
+        if self.end(to).state == State::SynRcvd && self.end(to).handshake_doubts < DOUBTS_MAX {
+            self.step(to, Event::RecvAckOfSyn, at);
+            self.end_mut(to).repeats = Repeats::default();
+        }
+    }
+
+    /// The FIN came again without an answer: perhaps it had not come.
+    fn doubt_fin(&mut self, to: End, at: Moment) {
+        const BY_FIN: [Event; 2] = [Event::RecvFin, Event::RecvFinAckingFin];
+        let Some(last) = self.trail().last(to).copied() else {
+            return;
+        };
+        if !self.end(to).has_open(&BY_FIN) || self.is_in_flight(to, last.at.ts, at.ts) {
+            return;
+        }
+        if self.withdraw(to, &BY_FIN, at).is_some() {
+            let endpoint = self.end_mut(to);
+            endpoint.fin_doubts = endpoint.fin_doubts.saturating_add(1);
+        }
+    }
+
+    /// A FIN, or a bare ACK of the last one, starts the two lifetimes again.
+    fn on_time_wait(&mut self, to: End, segment: &Segment, at: Moment) {
+        let from = to.peer();
+        let entered = self.trail().last(to).is_some_and(|last| last.at == at);
+        let repeated_fin = self.repeats_fin(from, segment);
+        let bare_ack = segment.seq_len() == 0 && self.end(to).expected == Some(segment.seq);
+        if !entered && (repeated_fin || bare_ack) {
+            self.end_mut(to).time_wait_since = at.ts;
+            if repeated_fin {
+                self.note(FactKind::TimeWaitRestarted, to, at);
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! RST: whose socket it ends, and whether anybody believes it (RFC 9293 section 3.10.7, RFC 5961).
+
+use crate::decode::segment::{Flags, Segment};
+use crate::decode::tuple::End;
+use crate::infer::Connection;
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::{Basis, State};
+use crate::infer::trail::Moment;
+
+/// What the receiver of a RST makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It ends the connection.
+    Accepted,
+    /// It refuses the SYN.
+    Refusal,
+    /// It draws a challenge ACK and changes nothing (RFC 5961 section 3.2).
+    Challenged,
+    /// It changes nothing.
+    Ignored,
+}
+
+impl Connection {
+    /// A segment with RST.
+    pub(super) fn on_reset(&mut self, from: End, segment: &Segment, at: Moment) {
+        let to = from.peer();
+        let verdict = self.judge(to, segment);
+        let credible = verdict != Verdict::Ignored || self.is_own_number(from, segment);
+        match verdict {
+            Verdict::Refusal => self.on_refusal(from, at),
+            _ if credible => self.on_reset_sent(from, segment, at),
+            _ => {}
+        }
+        match verdict {
+            Verdict::Accepted => {
+                if self.end(to).state == State::TimeWait {
+                    self.note(FactKind::Assassinated, to, at);
+                }
+                self.step(to, Event::RecvRst, at);
+            }
+            Verdict::Refusal => {
+                self.step(to, Event::RecvRefusal, at);
+            }
+            Verdict::Challenged => self.note(FactKind::InexactRst, from, at),
+            Verdict::Ignored if self.end(to).state.is_synchronized() => {
+                self.note(FactKind::IgnoredRst, from, at);
+            }
+            Verdict::Ignored => {}
+        }
+    }
+
+    /// What the receiver makes of it, in the state it is in.
+    fn judge(&self, to: End, segment: &Segment) -> Verdict {
+        let endpoint = self.end(to);
+        match endpoint.state {
+            State::Closed | State::Listen => return Verdict::Ignored,
+            State::Unknown => return Verdict::Accepted,
+            State::SynSent => {
+                let answers = segment.has(Flags::ACK) && endpoint.nxt == Some(segment.ack);
+                return if answers {
+                    Verdict::Refusal
+                } else {
+                    Verdict::Ignored
+                };
+            }
+            _ => {}
+        }
+        let (Some(low), Some(high)) = (endpoint.proven.or(endpoint.expected), endpoint.expected)
+        else {
+            return Verdict::Accepted;
+        };
+        // What was lost behind the observer leaves the receiver between the two.
+        let ahead = segment.seq.offset_from(low);
+        let span = high.offset_from(low);
+        let after_fin = matches!(
+            endpoint.state,
+            State::CloseWait | State::LastAck | State::Closing
+        );
+        if (0..=span).contains(&ahead) || (ahead == -1 && after_fin) {
+            return Verdict::Accepted;
+        }
+        let window = endpoint.window_bytes(self.scales());
+        if endpoint.state != State::TimeWait && segment.seq.in_window(high, window.max(1)) {
+            return Verdict::Challenged;
+        }
+        Verdict::Ignored
+    }
+
+    /// Whether the RST bears a number that its sender would use: its own next, or the one that it
+    /// was sent as acknowledgement.
+    fn is_own_number(&self, from: End, segment: &Segment) -> bool {
+        let own = self.end(from);
+        let asked = self.end(from.peer()).proven;
+        own.nxt.is_none() || own.nxt == Some(segment.seq) || asked == Some(segment.seq)
+    }
+
+    /// Nobody listened: the refusing end had no socket, and has none.
+    fn on_refusal(&mut self, from: End, at: Moment) {
+        if self.end(from).state == State::Unknown {
+            self.place(from, State::Closed);
+        }
+        self.note(FactKind::Refused, from, at);
+    }
+
+    /// What the RST says of its own sender.
+    fn on_reset_sent(&mut self, from: End, segment: &Segment, at: Moment) {
+        let peer = from.peer();
+        let state = self.end(from).state;
+        let answers = !segment.has(Flags::ACK);
+        // A RST without ACK answers an ACK that its sender cannot place. Against a wrong ACK the
+        // socket lives on (RFC 9293 section 3.10.7.3).
+        if state == State::SynSent {
+            let right_ack = self.end(from).nxt.is_some_and(|nxt| nxt == segment.seq);
+            if answers && right_ack {
+                self.step(from, Event::SentRstWithoutSocket, at);
+            }
+            return;
+        }
+        if answers
+            && self.end(from).has_open(&[Event::RecvSynAck])
+            && self.end(from).tally.segments <= u64::from(self.end(from).tally.syns)
+        {
+            self.withdraw(from, &[Event::RecvSynAck], at);
+            self.step(from, Event::SentRstWithoutSocket, at);
+            return;
+        }
+        if state == State::Closed {
+            self.confirm(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
+            return;
+        }
+        if let Some(ack) = segment.acked() {
+            if self.end(peer).nxt.is_some_and(|nxt| !ack.after(nxt)) && self.end(from).has_sent() {
+                self.prove_by_ack(from, ack, segment, at);
+            }
+        }
+        let gone = answers && self.end(peer).proven == Some(segment.seq);
+        let event = if gone {
+            Event::SentRstWithoutSocket
+        } else {
+            Event::SentRst
+        };
+        self.step(from, event, at);
+    }
+
+    /// A RST in the name of `from` was not its own: it goes on, and so does the other end.
+    pub(super) fn disown_reset(&mut self, from: End, at: Moment) {
+        let to = from.peer();
+        let Some(reset) = self.trail.retract(from) else {
+            return;
+        };
+        self.end_mut(from).state = reset.from;
+        let accepted = self
+            .trail()
+            .last(to)
+            .is_some_and(|last| last.at == reset.at);
+        if accepted {
+            self.withdraw(to, &[Event::RecvRst], at);
+        }
+        self.note(FactKind::IgnoredRst, from, reset.at);
+        let _ = Basis::Observed;
+    }
+}

@@ -1,0 +1,196 @@
+//! The trail of one connection: the transitions of both endpoints so far, which later segments
+//! confirm or refute.
+//!
+//! What was believed is also what may have to be undone, so the record is the engine's only memory
+//! of it: a refuted transition leaves the trail and goes to the list of refutations.
+
+use crate::decode::tuple::End;
+use crate::infer::event::Event;
+use crate::infer::state::{Basis, State};
+use crate::limits::{REFUTATIONS_MAX, TRANSITIONS_MAX};
+use crate::time::Timestamp;
+
+/// A moment with the frame that shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// When, by the capture's clock.
+    pub ts: Timestamp,
+    /// The frame's number from 1; 0 where no frame shows it (a timer).
+    pub frame: u64,
+}
+
+impl Moment {
+    /// A moment that no frame shows.
+    pub const fn silent(ts: Timestamp) -> Moment {
+        Moment { ts, frame: 0 }
+    }
+}
+
+/// One endpoint went from one state to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Whose.
+    pub end: End,
+    /// The state before.
+    pub from: State,
+    /// The state after.
+    pub to: State,
+    /// What moved it.
+    pub event: Event,
+    /// How it is known.
+    pub basis: Basis,
+    /// When, and the frame that shows it.
+    pub at: Moment,
+    /// The endpoint's first later segment that could only follow it; frame 0 for none.
+    pub confirmed: Moment,
+}
+
+impl Transition {
+    /// Whether a later segment may still refute it.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.basis, Basis::Inferred | Basis::Assumed) && self.confirmed.frame == 0
+    }
+}
+
+/// A transition that a later segment showed never to have happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refuted {
+    /// Whose.
+    pub end: End,
+    /// The state that it was not in.
+    pub state: State,
+    /// When that was believed to begin.
+    pub at: Moment,
+    /// The frame that refutes it.
+    pub by_frame: u64,
+}
+
+/// The transitions of both endpoints, in time order, and the refuted ones.
+#[derive(Clone, Debug, Default)]
+pub struct Trail {
+    transitions: Vec<Transition>,
+    refuted: Vec<Refuted>,
+    /// Transitions and refutations that found no room.
+    dropped: u32,
+}
+
+impl Trail {
+    /// The transitions in time order.
+    pub fn transitions(&self) -> &[Transition] {
+        &self.transitions
+    }
+
+    /// The refuted ones, in the order of their refutation.
+    pub fn refuted(&self) -> &[Refuted] {
+        &self.refuted
+    }
+
+    /// How many transitions and refutations found no room.
+    pub fn dropped(&self) -> u32 {
+        self.dropped
+    }
+
+    /// The newest transition of one endpoint.
+    pub fn last(&self, end: End) -> Option<&Transition> {
+        self.transitions
+            .iter()
+            .rev()
+            .find(|transition| transition.end == end)
+    }
+
+    /// Adds a transition, at its place in time behind what stands at the same time.
+    pub fn push(&mut self, transition: Transition) {
+        if self.transitions.len() >= TRANSITIONS_MAX {
+            self.dropped = self.dropped.saturating_add(1);
+            return;
+        }
+        let later = self
+            .transitions
+            .iter()
+            .rev()
+            .take_while(|t| t.at.ts > transition.at.ts)
+            .count();
+        self.transitions
+            .insert(self.transitions.len() - later, transition);
+    }
+
+    /// Confirms the endpoint's open transitions by one of the events.
+    pub fn confirm(&mut self, end: End, events: &[Event], by: Moment) {
+        for transition in self.transitions.iter_mut().rev() {
+            if transition.end == end && transition.is_open() && events.contains(&transition.event) {
+                transition.confirmed = by;
+            }
+        }
+    }
+
+    /// Takes the endpoint's newest transition back if it is open and by one of the events, and
+    /// returns it.
+    pub fn withdraw(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
+        let at = self
+            .transitions
+            .iter()
+            .rposition(|transition| transition.end == end)?;
+        let open = self
+            .transitions
+            .get(at)
+            .filter(|t| t.is_open() && events.contains(&t.event))?;
+        let (state, began) = (open.to, open.at);
+        if self.refuted.len() < REFUTATIONS_MAX {
+            self.refuted.push(Refuted {
+                end,
+                state,
+                at: began,
+                by_frame: by.frame,
+            });
+        } else {
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        Some(self.transitions.remove(at))
+    }
+
+    /// The endpoint's newest transition is by one of the events and took the place of a refuted
+    /// one that was right after all: gives it back its moment.
+    pub fn restore(&mut self, end: End, events: &[Event]) {
+        let Some(at) = self
+            .transitions
+            .iter()
+            .rposition(|transition| transition.end == end)
+        else {
+            return;
+        };
+        let Some(current) = self.transitions.get_mut(at) else {
+            return;
+        };
+        let Some(wrongly) = self
+            .refuted
+            .iter()
+            .rposition(|refuted| refuted.end == end && refuted.state == current.to)
+        else {
+            return;
+        };
+        if events.contains(&current.event) {
+            current.at = self.refuted.remove(wrongly).at;
+            self.transitions.sort_by_key(|transition| transition.at.ts);
+        }
+    }
+
+    /// Takes the endpoint's newest transition back without a refutation: it was not wrong, only
+    /// overtaken.
+    pub fn retract(&mut self, end: End) -> Option<Transition> {
+        let at = self
+            .transitions
+            .iter()
+            .rposition(|transition| transition.end == end)?;
+        Some(self.transitions.remove(at))
+    }
+
+    /// Firms up what was only assumed, once later segments have shown that nothing else can have
+    /// been.
+    pub fn settle(&mut self) {
+        for transition in &mut self.transitions {
+            if transition.basis == Basis::Assumed && transition.event != Event::FoundOpen {
+                transition.basis = transition.event.basis();
+            }
+        }
+    }
+}
