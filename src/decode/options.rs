@@ -1,0 +1,191 @@
+//! TCP options (RFC 9293 section 3.1): a walk of our own over kind, length and value.
+//!
+//! etherparse's iterator ends at the first kind that it does not know, and a window scale or a
+//! timestamp behind a Fast Open or MPTCP option would be lost. Here unknown options are stepped
+//! over by their length. A list that is not well formed keeps what was read before the fault.
+
+use crate::seq::SeqNum;
+
+use super::segment::Options;
+
+mod kind {
+    pub const END: u8 = 0;
+    pub const NOP: u8 = 1;
+    pub const MSS: u8 = 2;
+    pub const WINDOW_SCALE: u8 = 3;
+    pub const SACK_PERMITTED: u8 = 4;
+    pub const SACK: u8 = 5;
+    pub const TIMESTAMPS: u8 = 8;
+    pub const FAST_OPEN: u8 = 34;
+    pub const EXPERIMENT_1: u8 = 253;
+    pub const EXPERIMENT_2: u8 = 254;
+}
+
+/// The greatest window scale; a greater one counts as this (RFC 7323 section 2.3).
+const WINDOW_SCALE_MAX: u8 = 14;
+
+/// Reads the options of a header.
+#[inline]
+pub(super) fn read(bytes: &[u8]) -> Options {
+    // Nearly every segment after the handshake has no options, or these twelve bytes.
+    match bytes {
+        [] => Options::default(),
+        [kind::NOP, kind::NOP, kind::TIMESTAMPS, 10, value @ ..] if value.len() == 8 => Options {
+            timestamps: pair(value),
+            ..Options::default()
+        },
+        _ => walk(bytes),
+    }
+}
+
+fn walk(mut bytes: &[u8]) -> Options {
+    let mut options = Options::default();
+    loop {
+        bytes = match bytes {
+            [] | [kind::END, ..] => return options,
+            [kind::NOP, rest @ ..] => rest,
+            [kind, len, rest @ ..] => match usize::from(*len).checked_sub(2) {
+                Some(size) if size <= rest.len() => {
+                    let (value, rest) = rest.split_at(size);
+                    take(&mut options, *kind, value);
+                    rest
+                }
+                _ => break,
+            },
+            [_] => break,
+        };
+    }
+    options.incomplete = true;
+    options
+}
+
+/// Takes one option. A known kind with a wrong length is a fault, but does not hide what follows.
+fn take(options: &mut Options, kind: u8, value: &[u8]) {
+    match (kind, value) {
+        (kind::MSS, [high, low]) => options.mss = Some(u16::from_be_bytes([*high, *low])),
+        (kind::WINDOW_SCALE, [shift]) => {
+            options.window_scale = Some((*shift).min(WINDOW_SCALE_MAX));
+        }
+        (kind::SACK_PERMITTED, []) => options.sack_permitted = true,
+        (kind::SACK, blocks) if !blocks.is_empty() && blocks.len() % 8 == 0 => {
+            options.sack = pair(blocks).map(|(start, end)| (SeqNum(start), SeqNum(end)));
+        }
+        (kind::TIMESTAMPS, value) if value.len() == 8 => options.timestamps = pair(value),
+        // RFC 7413 section 4.1.1; appendix A.1 has the kind shared by experiments (RFC 6994),
+        // under which older stacks still send it.
+        (kind::FAST_OPEN, _) | (kind::EXPERIMENT_1 | kind::EXPERIMENT_2, [0xf9, 0x89, ..]) => {
+            options.fast_open = true;
+        }
+        (
+            kind::MSS | kind::WINDOW_SCALE | kind::SACK_PERMITTED | kind::SACK | kind::TIMESTAMPS,
+            _,
+        ) => options.incomplete = true,
+        _ => {}
+    }
+}
+
+/// The first eight bytes as two numbers.
+#[inline]
+fn pair(value: &[u8]) -> Option<(u32, u32)> {
+    let [a, b, c, d, e, f, g, h] = *value.first_chunk::<8>()?;
+    Some((
+        u32::from_be_bytes([a, b, c, d]),
+        u32::from_be_bytes([e, f, g, h]),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::packets::TIMESTAMPS;
+    use super::*;
+
+    #[test]
+    fn a_linux_syn_is_read_in_full() {
+        let syn = [
+            2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 7, 0, 0, 0, 0, 1, 3, 3, 7,
+        ];
+        let expected = Options {
+            mss: Some(1460),
+            sack_permitted: true,
+            timestamps: Some((7, 0)),
+            window_scale: Some(7),
+            ..Options::default()
+        };
+        assert_eq!(read(&syn), expected);
+    }
+
+    #[test]
+    fn the_common_layout_gives_the_same_on_the_fast_path_and_the_walk() {
+        assert_eq!(read(&TIMESTAMPS), walk(&TIMESTAMPS));
+        assert_eq!(read(&TIMESTAMPS).timestamps, Some((7, 9)));
+    }
+
+    #[test]
+    fn unknown_options_do_not_hide_those_behind_them() {
+        let mptcp = [30, 12, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let accecn = [174, 5, 1, 2, 3];
+        let md5 = [19, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        for unknown in [&mptcp[..], &accecn, &md5] {
+            let options = read(&[unknown, &[3, 3, 9]].concat());
+            assert_eq!((options.window_scale, options.incomplete), (Some(9), false));
+        }
+    }
+
+    #[test]
+    fn fast_open_is_known_by_its_own_kind_and_by_the_experimental_ones() {
+        for option in [
+            &[34, 2][..],
+            &[34, 6, 1, 2, 3, 4],
+            &[254, 4, 0xf9, 0x89],
+            &[253, 8, 0xf9, 0x89, 1, 2, 3, 4],
+        ] {
+            let options = read(&[option, &[3, 3, 9]].concat());
+            assert!(options.fast_open && options.window_scale == Some(9));
+        }
+        assert!(!read(&[254, 4, 0xe2, 0xd4]).fast_open);
+    }
+
+    #[test]
+    fn the_first_sack_block_is_kept() {
+        let sack = [1, 1, 5, 18, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 8, 0, 0, 0, 9];
+        assert_eq!(read(&sack).sack, Some((SeqNum(1), SeqNum(2))));
+    }
+
+    #[test]
+    fn a_window_scale_above_the_greatest_counts_as_the_greatest() {
+        assert_eq!(read(&[3, 3, 200, 0]).window_scale, Some(14));
+    }
+
+    #[test]
+    fn the_end_of_the_list_ends_it() {
+        assert_eq!(read(&[0, 3, 3, 7]), Options::default());
+    }
+
+    #[test]
+    fn a_fault_keeps_what_stood_before_it() {
+        for fault in [&[8, 10, 0, 0][..], &[8, 0, 1, 1], &[8, 1, 1, 1], &[8]] {
+            let options = read(&[&[3, 3, 7], fault].concat());
+            assert_eq!((options.window_scale, options.incomplete), (Some(7), true));
+        }
+    }
+
+    #[test]
+    fn a_wrong_length_of_a_known_option_is_a_fault_but_not_the_end() {
+        for wrong in [
+            &[2, 3, 1][..],
+            &[3, 2],
+            &[4, 3, 0],
+            &[5, 4, 0, 0],
+            &[5, 2],
+            &[8, 2],
+        ] {
+            let options = read(&[wrong, &[2, 4, 2, 0]].concat());
+            let expected = Options {
+                mss: Some(512),
+                incomplete: true,
+                ..Options::default()
+            };
+            assert_eq!(options, expected, "{wrong:?}");
+        }
+    }
+}
