@@ -3,8 +3,13 @@
 
 pub mod capture;
 pub mod decode;
+pub mod flow;
+pub mod history;
 pub mod infer;
 pub mod limits;
+pub mod pipeline;
 pub mod rfc;
 pub mod seq;
+#[cfg(test)]
+pub mod testkit;
 pub mod time;

@@ -33,3 +33,10 @@ pub const REFUTATIONS_MAX: usize = 32;
 
 /// Repeats kept of a SYN that waits to be accepted or refused on a four-tuple still in use.
 pub const HELD_REPEATS_MAX: usize = 8;
+
+/// Fingerprints of recent packets, in which copies are looked for. A power of two; 64 KiB that
+/// stay in the cache. A copy that comes after so many other packets is missed.
+pub const DUPLICATE_SLOTS: usize = 1 << 12;
+
+/// Four-tuples, by default. About two gigabytes with their connections, if all are open.
+pub const CONNECTIONS_MAX: usize = 1 << 21;

@@ -28,20 +28,12 @@ impl Timestamp {
 
     /// The time from `earlier` to `self`; zero if the clock ran backwards.
     pub const fn since(self, earlier: Timestamp) -> Span {
-        if self.0 <= earlier.0 {
-            Span(0)
-        } else {
-            Span(self.0.wrapping_sub(earlier.0) as u64)
-        }
+        if self.0 <= earlier.0 { Span(0) } else { Span(self.0.wrapping_sub(earlier.0) as u64) }
     }
 
     /// The moment `span` later, at most the end of representable time.
     pub const fn after(self, span: Span) -> Timestamp {
-        let nanos = if span.0 > i64::MAX as u64 {
-            i64::MAX
-        } else {
-            span.0 as i64
-        };
+        let nanos = if span.0 > i64::MAX as u64 { i64::MAX } else { span.0 as i64 };
         Timestamp(self.0.saturating_add(nanos))
     }
 }
@@ -127,11 +119,7 @@ impl fmt::Display for Span {
             7_200_000_000_000..172_800_000_000_000 => (nanos / 3_600e9, "h"),
             _ => (nanos / 86_400e9, "d"),
         };
-        let decimals = if value < 10.0 {
-            2
-        } else {
-            usize::from(value < 100.0)
-        };
+        let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
         let number = format!("{value:.decimals$}");
         let number = match number.contains('.') {
             true => number.trim_end_matches('0').trim_end_matches('.'),
@@ -156,10 +144,7 @@ mod tests {
         let (early, late) = (Timestamp::from_nanos(5), Timestamp::from_nanos(9));
         assert_eq!(late.since(early), Span::from_nanos(4));
         assert_eq!(early.since(late), Span::ZERO);
-        let (first, last) = (
-            Timestamp::from_nanos(i64::MIN),
-            Timestamp::from_nanos(i64::MAX),
-        );
+        let (first, last) = (Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX));
         assert_eq!(last.since(first), Span::from_nanos(u64::MAX));
         assert_eq!(last.after(Span::from_secs(1)), last);
     }
@@ -168,14 +153,8 @@ mod tests {
     fn times_print_as_rfc_3339_with_nine_digits() {
         let time = Timestamp::from_nanos(1_795_172_489_836_089_000);
         assert_eq!(time.to_string(), "2026-11-20T11:01:29.836089000Z");
-        assert_eq!(
-            Timestamp::default().to_string(),
-            "1970-01-01T00:00:00.000000000Z"
-        );
-        assert_eq!(
-            Timestamp::from_nanos(i64::MIN).to_string(),
-            "1677-09-21T00:12:43.145224192Z"
-        );
+        assert_eq!(Timestamp::default().to_string(), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(Timestamp::from_nanos(i64::MIN).to_string(), "1677-09-21T00:12:43.145224192Z");
     }
 
     #[test]

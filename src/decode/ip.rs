@@ -288,10 +288,7 @@ mod tests {
             ipv6(60, &[headers, SEGMENT.to_vec()].concat())
         };
         check(&chain(EXTENSION_HEADERS_MAX));
-        assert_eq!(
-            refused(&chain(EXTENSION_HEADERS_MAX + 1)),
-            Skip::TooManyHeaders
-        );
+        assert_eq!(refused(&chain(EXTENSION_HEADERS_MAX + 1)), Skip::TooManyHeaders);
     }
 
     #[test]
@@ -309,10 +306,7 @@ mod tests {
         let mut shorter_than_its_header = ipv4(6, &SEGMENT);
         shorter_than_its_header[3] = 19;
         assert_eq!(refused(&shorter_than_its_header), Skip::Malformed);
-        assert_eq!(
-            refused(&ipv6(60, &[6, 9, 0, 0, 0, 0, 0, 0])),
-            Skip::Malformed
-        );
+        assert_eq!(refused(&ipv6(60, &[6, 9, 0, 0, 0, 0, 0, 0])), Skip::Malformed);
         assert_eq!(refused(&ipv4(6, &SEGMENT)[..12]), Skip::Malformed);
     }
 }

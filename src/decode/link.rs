@@ -204,16 +204,9 @@ mod tests {
 
     #[test]
     fn mpls_labels_lead_to_ip_by_its_first_nibble() {
-        check(
-            1,
-            &ethernet(0x8847, &[0, 1, 0, 64, 0, 2, 1, 64]),
-            &ipv4(6, &[]),
-        );
+        check(1, &ethernet(0x8847, &[0, 1, 0, 64, 0, 2, 1, 64]), &ipv4(6, &[]));
         check(1, &ethernet(0x8848, &[0, 1, 1, 64]), &ipv6(6, &[]));
-        assert_eq!(
-            refused(1, &ethernet(0x8847, &[0, 1, 1, 64, 0x10])),
-            Skip::NotIp
-        );
+        assert_eq!(refused(1, &ethernet(0x8847, &[0, 1, 1, 64, 0x10])), Skip::NotIp);
     }
 
     #[test]
@@ -246,9 +239,7 @@ mod tests {
     fn linux_cooked_captures_are_opened() {
         let sll = [0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 8, 0];
         check(113, &sll, &ipv4(6, &[]));
-        let sll2 = [
-            0x86, 0xdd, 0, 0, 0, 0, 0, 2, 0, 1, 4, 6, 1, 2, 3, 4, 5, 6, 0, 0,
-        ];
+        let sll2 = [0x86, 0xdd, 0, 0, 0, 0, 0, 2, 0, 1, 4, 6, 1, 2, 3, 4, 5, 6, 0, 0];
         check(276, &sll2, &ipv6(6, &[]));
         let tagged = [&[0x81, 0][..], &sll2[2..], &[0, 5, 8, 0]].concat();
         check(276, &tagged, &ipv4(6, &[]));

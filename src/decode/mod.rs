@@ -55,11 +55,7 @@ pub fn decode(
         (ip.source, tcp.source_port),
         (ip.destination, tcp.destination_port),
     );
-    Ok(Decoded {
-        tuple,
-        sender,
-        segment: tcp.segment,
-    })
+    Ok(Decoded { tuple, sender, segment: tcp.segment })
 }
 
 #[cfg(test)]
@@ -105,10 +101,7 @@ mod tests {
     fn a_segment_knows_its_connection_and_sender() {
         let there = decode_whole(ETHERNET, &ethernet(IPV4, &ipv4(6, &tcp(&[], 5)))).unwrap();
         assert_eq!(there.tuple.to_string(), "10.0.0.1:80 <-> 10.0.0.2:1000");
-        assert_eq!(
-            there.tuple.endpoint(there.sender).to_string(),
-            "10.0.0.2:1000"
-        );
+        assert_eq!(there.tuple.endpoint(there.sender).to_string(), "10.0.0.2:1000");
         assert_eq!(there.segment.payload, 5);
     }
 
@@ -116,21 +109,14 @@ mod tests {
     fn the_way_a_packet_came_is_not_part_of_its_connection() {
         let plain = ipv4(6, &tcp(&TIMESTAMPS, 9));
         let tagged = [&[0, 7, 8, 0][..], &plain].concat();
-        assert_eq!(
-            decode_whole(101, &plain),
-            decode_whole(1, &ethernet(0x8100, &tagged))
-        );
+        assert_eq!(decode_whole(101, &plain), decode_whole(1, &ethernet(0x8100, &tagged)));
     }
 
     #[test]
     fn every_cut_is_survived_and_an_intact_header_gives_the_same_segment() {
         for (link, bytes) in shapes() {
             let whole = decode_whole(link, &bytes).unwrap();
-            let options = if whole.segment.options.timestamps.is_some() {
-                12
-            } else {
-                8
-            };
+            let options = if whole.segment.options.timestamps.is_some() { 12 } else { 8 };
             let payload_at = bytes.len() - 300;
             for kept in 0..bytes.len() {
                 let cut = decode_cut(link, &bytes, kept);
@@ -159,10 +145,7 @@ mod tests {
         packet[12..20].fill(127);
         packet[20..24].fill(0);
         let decoded = decode_whole(228, &packet).unwrap();
-        assert_eq!(
-            decoded.tuple.endpoint(End::A),
-            decoded.tuple.endpoint(End::B)
-        );
+        assert_eq!(decoded.tuple.endpoint(End::A), decoded.tuple.endpoint(End::B));
     }
 
     proptest! {

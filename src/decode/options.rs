@@ -30,10 +30,9 @@ pub(super) fn read(bytes: &[u8]) -> Options {
     // Nearly every segment after the handshake has no options, or these twelve bytes.
     match bytes {
         [] => Options::default(),
-        [kind::NOP, kind::NOP, kind::TIMESTAMPS, 10, value @ ..] if value.len() == 8 => Options {
-            timestamps: pair(value),
-            ..Options::default()
-        },
+        [kind::NOP, kind::NOP, kind::TIMESTAMPS, 10, value @ ..] if value.len() == 8 => {
+            Options { timestamps: pair(value), ..Options::default() }
+        }
         _ => walk(bytes),
     }
 }
@@ -88,10 +87,7 @@ fn take(options: &mut Options, kind: u8, value: &[u8]) {
 #[inline]
 fn pair(value: &[u8]) -> Option<(u32, u32)> {
     let [a, b, c, d, e, f, g, h] = *value.first_chunk::<8>()?;
-    Some((
-        u32::from_be_bytes([a, b, c, d]),
-        u32::from_be_bytes([e, f, g, h]),
-    ))
+    Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])))
 }
 
 #[cfg(test)]
@@ -101,9 +97,7 @@ mod tests {
 
     #[test]
     fn a_linux_syn_is_read_in_full() {
-        let syn = [
-            2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 7, 0, 0, 0, 0, 1, 3, 3, 7,
-        ];
+        let syn = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 7, 0, 0, 0, 0, 1, 3, 3, 7];
         let expected = Options {
             mss: Some(1460),
             sack_permitted: true,
@@ -171,20 +165,9 @@ mod tests {
 
     #[test]
     fn a_wrong_length_of_a_known_option_is_a_fault_but_not_the_end() {
-        for wrong in [
-            &[2, 3, 1][..],
-            &[3, 2],
-            &[4, 3, 0],
-            &[5, 4, 0, 0],
-            &[5, 2],
-            &[8, 2],
-        ] {
+        for wrong in [&[2, 3, 1][..], &[3, 2], &[4, 3, 0], &[5, 4, 0, 0], &[5, 2], &[8, 2]] {
             let options = read(&[wrong, &[2, 4, 2, 0]].concat());
-            let expected = Options {
-                mss: Some(512),
-                incomplete: true,
-                ..Options::default()
-            };
+            let expected = Options { mss: Some(512), incomplete: true, ..Options::default() };
             assert_eq!(options, expected, "{wrong:?}");
         }
     }

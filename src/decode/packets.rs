@@ -28,20 +28,7 @@ pub fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
 pub fn ipv4_with(options: &[u8], protocol: u8, payload: &[u8]) -> Vec<u8> {
     let ihl = 5 + options.len() as u8 / 4;
     let [high, low] = ((20 + options.len() + payload.len()) as u16).to_be_bytes();
-    let mut bytes = vec![
-        0x40 | ihl,
-        0,
-        high,
-        low,
-        0x12,
-        0x34,
-        0x40,
-        0,
-        64,
-        protocol,
-        0,
-        0,
-    ];
+    let mut bytes = vec![0x40 | ihl, 0, high, low, 0x12, 0x34, 0x40, 0, 64, protocol, 0, 0];
     bytes.extend([10, 0, 0, 2, 10, 0, 0, 1]);
     bytes.extend(options);
     bytes.extend(payload);

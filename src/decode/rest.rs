@@ -21,20 +21,13 @@ impl<'a> Rest<'a> {
     #[inline]
     pub fn new(data: &'a [u8], orig_len: u32) -> Rest<'a> {
         let kept = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        Rest {
-            data,
-            len: orig_len.max(kept),
-        }
+        Rest { data, len: orig_len.max(kept) }
     }
 
     /// Why `wanted` bytes are not there.
     #[inline]
     pub fn lacks(&self, wanted: usize) -> Skip {
-        if wanted > self.len as usize {
-            Skip::Malformed
-        } else {
-            Skip::CutHeader
-        }
+        if wanted > self.len as usize { Skip::Malformed } else { Skip::CutHeader }
     }
 
     /// The first `N` bytes, which stay.
@@ -68,10 +61,7 @@ impl<'a> Rest<'a> {
     /// greater length means that the capture cut the packet, whatever its record says.
     #[inline]
     pub fn with_len(self, len: u32) -> Rest<'a> {
-        Rest {
-            data: self.data.get(..len as usize).unwrap_or(self.data),
-            len,
-        }
+        Rest { data: self.data.get(..len as usize).unwrap_or(self.data), len }
     }
 }
 
@@ -84,10 +74,7 @@ mod tests {
         let mut cut = Rest::new(&[1, 2, 3], 10);
         assert_eq!(cut.take::<4>(), Err(Skip::CutHeader));
         assert_eq!(cut.take::<11>(), Err(Skip::Malformed));
-        assert_eq!(
-            (cut.take::<2>(), cut.data, cut.len),
-            (Ok(&[1, 2]), &[3][..], 8)
-        );
+        assert_eq!((cut.take::<2>(), cut.data, cut.len), (Ok(&[1, 2]), &[3][..], 8));
     }
 
     #[test]
@@ -98,13 +85,7 @@ mod tests {
     #[test]
     fn a_shorter_length_trims_and_a_longer_one_only_counts() {
         let rest = Rest::new(&[0; 60], 60);
-        assert_eq!(
-            (rest.with_len(40).data.len(), rest.with_len(40).len),
-            (40, 40)
-        );
-        assert_eq!(
-            (rest.with_len(90).data.len(), rest.with_len(90).len),
-            (60, 90)
-        );
+        assert_eq!((rest.with_len(40).data.len(), rest.with_len(40).len), (40, 40));
+        assert_eq!((rest.with_len(90).data.len(), rest.with_len(90).len), (60, 90));
     }
 }

@@ -71,10 +71,7 @@ impl fmt::Display for Flags {
         if self.0 == 0 {
             return f.write_str("none");
         }
-        LETTERS
-            .iter()
-            .filter(|(flag, _)| self.has(*flag))
-            .try_for_each(|(_, l)| f.write_str(l))
+        LETTERS.iter().filter(|(flag, _)| self.has(*flag)).try_for_each(|(_, l)| f.write_str(l))
     }
 }
 
@@ -143,11 +140,7 @@ impl Segment {
 
     /// The acknowledgement number, if the segment carries one.
     pub const fn acked(&self) -> Option<SeqNum> {
-        if self.has(Flags::ACK) {
-            Some(self.ack)
-        } else {
-            None
-        }
+        if self.has(Flags::ACK) { Some(self.ack) } else { None }
     }
 }
 
@@ -160,11 +153,7 @@ mod tests {
 
     #[test]
     fn syn_and_fin_take_a_number_each() {
-        let mut segment = Segment {
-            seq: SeqNum(u32::MAX),
-            payload: 10,
-            ..Segment::default()
-        };
+        let mut segment = Segment { seq: SeqNum(u32::MAX), payload: 10, ..Segment::default() };
         assert_eq!(segment.seq_end(), SeqNum(9));
         segment.flags = Flags::SYN | Flags::FIN;
         assert_eq!((segment.seq_len(), segment.seq_end()), (12, SeqNum(11)));

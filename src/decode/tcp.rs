@@ -53,10 +53,7 @@ fn read_cut(ip: &IpPacket<'_>) -> Result<Read, Skip> {
     fixed[12] = 0x50 | (fixed[12] & 0x0f);
     let header = TcpHeaderSlice::from_slice(&fixed).map_err(|_| Skip::Malformed)?;
     let kept = ip.payload.data.get(FIXED_LEN..).unwrap_or_default();
-    let options = Options {
-        incomplete: true,
-        ..options::read(kept)
-    };
+    let options = Options { incomplete: true, ..options::read(kept) };
     Ok(fields(&header, options, payload))
 }
 
@@ -64,10 +61,7 @@ fn read_cut(ip: &IpPacket<'_>) -> Result<Read, Skip> {
 #[inline]
 fn payload_len(ip: &IpPacket<'_>, data_offset: u8) -> Result<u32, Skip> {
     let header_len = u32::from(data_offset) * 4;
-    ip.payload
-        .len
-        .checked_sub(header_len)
-        .ok_or(Skip::Malformed)
+    ip.payload.len.checked_sub(header_len).ok_or(Skip::Malformed)
 }
 
 #[inline]
@@ -122,10 +116,7 @@ mod tests {
             flags: Flags::PSH | Flags::ACK,
             ip_id: 77,
             ttl: 5,
-            options: Options {
-                timestamps: Some((7, 9)),
-                ..Options::default()
-            },
+            options: Options { timestamps: Some((7, 9)), ..Options::default() },
         };
         assert_eq!(read_segment(&tcp(&TIMESTAMPS, 10), 42), Ok(expected));
     }
@@ -143,10 +134,7 @@ mod tests {
     fn a_cut_in_the_payload_changes_nothing() {
         let bytes = tcp(&TIMESTAMPS, 1000);
         for kept in [32, 33, 1031] {
-            assert_eq!(
-                read_segment(&bytes[..kept], 1032),
-                read_segment(&bytes, 1032)
-            );
+            assert_eq!(read_segment(&bytes[..kept], 1032), read_segment(&bytes, 1032));
         }
     }
 
@@ -180,11 +168,7 @@ mod tests {
         for words in [0, 4, 8, 15] {
             bytes[12] = words << 4;
             assert_eq!(read_segment(&bytes, 30), Err(Skip::Malformed), "{words}");
-            assert_eq!(
-                read_segment(&bytes[..20], 30),
-                Err(Skip::Malformed),
-                "{words}"
-            );
+            assert_eq!(read_segment(&bytes[..20], 30), Err(Skip::Malformed), "{words}");
         }
     }
 }

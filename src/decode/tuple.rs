@@ -44,17 +44,30 @@ impl FourTuple {
     ///
     /// IPv4 addresses stand in the last four bytes; `version` (4 or 6) keeps them apart from IPv6.
     pub fn new(version: u8, src: ([u8; 16], u16), dst: ([u8; 16], u16)) -> (FourTuple, End) {
-        let (sender, low, high) = if src <= dst {
-            (End::A, src, dst)
-        } else {
-            (End::B, dst, src)
-        };
-        let tuple = FourTuple {
-            addrs: [low.0, high.0],
-            ports: [low.1, high.1],
-            version,
-        };
+        let (sender, low, high) = if src <= dst { (End::A, src, dst) } else { (End::B, dst, src) };
+        let tuple = FourTuple { addrs: [low.0, high.0], ports: [low.1, high.1], version };
         (tuple, sender)
+    }
+
+    /// The tuple as bytes, for [`FourTuple::from_bytes`].
+    pub fn to_bytes(&self) -> [u8; 37] {
+        let mut bytes = [0; 37];
+        let [low, high] = self.addrs;
+        bytes[..16].copy_from_slice(&low);
+        bytes[16..32].copy_from_slice(&high);
+        bytes[32..34].copy_from_slice(&self.ports[0].to_be_bytes());
+        bytes[34..36].copy_from_slice(&self.ports[1].to_be_bytes());
+        bytes[36] = self.version;
+        bytes
+    }
+
+    /// The tuple that [`FourTuple::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8; 37]) -> FourTuple {
+        let mut addrs = [[0; 16]; 2];
+        addrs[0].copy_from_slice(&bytes[..16]);
+        addrs[1].copy_from_slice(&bytes[16..32]);
+        let port = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+        FourTuple { addrs, ports: [port(32), port(34)], version: bytes[36] }
     }
 
     /// Address and port of one end.

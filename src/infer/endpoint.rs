@@ -30,7 +30,7 @@ pub struct Repeats {
 }
 
 /// What an endpoint sent, counted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Segments, copies of one packet not counted.
     pub segments: u64,
@@ -76,6 +76,8 @@ pub struct Endpoint {
     pub state: State,
     /// Its initial sequence number, if a SYN or an ACK of one showed it.
     pub isn: Option<SeqNum>,
+    /// The number of its first segment seen.
+    pub first_seq: Option<SeqNum>,
     /// The number after the last that it sent.
     pub nxt: Option<SeqNum>,
     /// When `nxt` last moved.
@@ -86,8 +88,12 @@ pub struct Endpoint {
     pub fin_unseen: bool,
     /// It may have sent a FIN that the capture does not hold.
     pub may_have_closed: bool,
-    /// It opened with a SYN that carried data or a Fast Open option.
+    /// It opened with a SYN that carried data.
     pub fast_open: bool,
+    /// That data was acknowledged with the SYN (RFC 7413).
+    pub fast_open_accepted: bool,
+    /// It has acknowledged the peer's SYN.
+    pub acked_syn: bool,
     /// The highest acknowledgement number that it sent: received without doubt.
     pub proven: Option<SeqNum>,
     /// The next number it waits for, if all that passed the observer arrived.
@@ -115,6 +121,8 @@ pub struct Endpoint {
     pub window: u16,
     /// Its window scale shift, if its SYN announced one.
     pub window_scale: Option<u8>,
+    /// Its maximum segment size, if its SYN announced one.
+    pub mss: Option<u16>,
     /// Its newest TSval.
     pub tsval: Option<u32>,
     /// Counts of what it sent.
@@ -136,8 +144,7 @@ impl Endpoint {
 
     /// Whether everything before `number` should have arrived here.
     pub fn expects_beyond(&self, number: SeqNum) -> bool {
-        self.expected
-            .is_some_and(|expected| expected.at_or_after(number))
+        self.expected.is_some_and(|expected| expected.at_or_after(number))
     }
 
     /// Remembers that a transition by this event may still be refuted.
@@ -147,9 +154,7 @@ impl Endpoint {
 
     /// Forgets open transitions by these events, and says whether there were any.
     pub fn take_open(&mut self, events: &[Event]) -> bool {
-        let mask = events
-            .iter()
-            .fold(0, |mask, event| mask | 1 << *event as u32);
+        let mask = events.iter().fold(0, |mask, event| mask | 1 << *event as u32);
         let found = self.open_events & mask != 0;
         self.open_events &= !mask;
         found
@@ -157,9 +162,7 @@ impl Endpoint {
 
     /// Whether a transition by one of these events may still be refuted.
     pub fn has_open(&self, events: &[Event]) -> bool {
-        events
-            .iter()
-            .any(|event| self.open_events & 1 << *event as u32 != 0)
+        events.iter().any(|event| self.open_events & 1 << *event as u32 != 0)
     }
 
     /// Takes note of how long it took to answer.
@@ -183,11 +186,7 @@ impl Endpoint {
 
     /// The size of the window that it advertises, in bytes.
     pub fn window_bytes(&self, peer_scales: bool) -> u32 {
-        let shift = if peer_scales {
-            self.window_scale.unwrap_or(0)
-        } else {
-            0
-        };
+        let shift = if peer_scales { self.window_scale.unwrap_or(0) } else { 0 };
         u32::from(self.window) << shift.min(14)
     }
 
@@ -199,14 +198,9 @@ impl Endpoint {
 
     /// Everything before `number` should have arrived.
     fn expect(&mut self, number: SeqNum) {
-        let reached = self
-            .expected
-            .map_or(number, |expected| expected.latest(number));
+        let reached = self.expected.map_or(number, |expected| expected.latest(number));
         self.expected = Some(reached);
-        if let Some(beyond) = self
-            .beyond
-            .filter(|beyond| reached.at_or_after(beyond.from))
-        {
+        if let Some(beyond) = self.beyond.filter(|beyond| reached.at_or_after(beyond.from)) {
             self.beyond = None;
             if !beyond.ragged {
                 self.expected = Some(reached.latest(beyond.to));
@@ -227,21 +221,13 @@ impl Endpoint {
             return repeated;
         }
         let Some(beyond) = self.beyond else {
-            self.beyond = Some(Beyond {
-                from,
-                to,
-                ragged: false,
-            });
+            self.beyond = Some(Beyond { from, to, ragged: false });
             return false;
         };
         let inside = from.at_or_after(beyond.from) && beyond.to.at_or_after(to);
         let apart = from.after(beyond.to) || beyond.from.after(to);
         self.beyond = Some(Beyond {
-            from: if from.before(beyond.from) {
-                from
-            } else {
-                beyond.from
-            },
+            from: if from.before(beyond.from) { from } else { beyond.from },
             to: beyond.to.latest(to),
             ragged: beyond.ragged || apart,
         });
@@ -292,10 +278,7 @@ mod tests {
     use super::*;
 
     fn expecting(number: u32) -> Endpoint {
-        Endpoint {
-            expected: Some(SeqNum(number)),
-            ..Endpoint::default()
-        }
+        Endpoint { expected: Some(SeqNum(number)), ..Endpoint::default() }
     }
 
     #[test]
@@ -303,10 +286,7 @@ mod tests {
         let mut end = expecting(100);
         assert!(!end.take(SeqNum(150), SeqNum(200)));
         assert_eq!(end.expected, Some(SeqNum(100)));
-        assert!(
-            end.take(SeqNum(160), SeqNum(180)),
-            "those had passed already"
-        );
+        assert!(end.take(SeqNum(160), SeqNum(180)), "those had passed already");
         assert!(!end.take(SeqNum(100), SeqNum(150)));
         assert_eq!(end.expected, Some(SeqNum(200)));
     }

@@ -51,13 +51,7 @@ impl Connection {
         unseen.isn = Some(ack.sub(1));
         let syn = self.end(peer.peer()).opening.last;
         self.place(peer, State::Listen);
-        self.step_as(
-            peer,
-            Event::RecvSyn,
-            Basis::Inferred,
-            syn,
-            Moment::default(),
-        );
+        self.step_as(peer, Event::RecvSyn, Basis::Inferred, syn, Moment::default());
     }
 
     /// Bytes are acknowledged that the capture does not hold: a gap, or a FIN that it missed.
@@ -69,21 +63,13 @@ impl Connection {
         if endpoint.fin.is_some() {
             return;
         }
-        let could_close = matches!(
-            endpoint.state,
-            State::Established | State::CloseWait | State::SynRcvd
-        );
+        let could_close =
+            matches!(endpoint.state, State::Established | State::CloseWait | State::SynRcvd);
         if one && could_close {
             endpoint.fin = Some(nxt);
             endpoint.fin_unseen = true;
             endpoint.tally.missing += 1;
-            self.step_as(
-                peer,
-                Event::SentUnseenFin,
-                Basis::Inferred,
-                at,
-                Moment::default(),
-            );
+            self.step_as(peer, Event::SentUnseenFin, Basis::Inferred, at, Moment::default());
         } else {
             endpoint.tally.missing += u64::from(ack.offset_from(nxt).unsigned_abs());
             endpoint.may_have_closed = true;
@@ -106,10 +92,7 @@ impl Connection {
     /// A segment without SYN comes only from an end that has the handshake behind it.
     fn prove_opening(&mut self, from: End, ack: SeqNum, at: Moment) {
         let peer = from.peer();
-        let covers_syn = self
-            .end(peer)
-            .isn
-            .is_some_and(|isn| ack.at_or_after(isn.add(1)));
+        let covers_syn = self.end(peer).isn.is_some_and(|isn| ack.at_or_after(isn.add(1)));
         match self.end(from).state {
             State::SynSent if covers_syn => {
                 // Its ESTABLISHED was refuted, or the SYN+ACK was not captured.
@@ -117,13 +100,7 @@ impl Connection {
                 if came.frame > 0 {
                     self.step_as(from, Event::RecvSynAck, Basis::Inferred, came, at);
                 } else {
-                    self.step_as(
-                        from,
-                        Event::RecvSynAck,
-                        Basis::Observed,
-                        at,
-                        Moment::default(),
-                    );
+                    self.step_as(from, Event::RecvSynAck, Basis::Observed, at, Moment::default());
                 }
             }
             State::SynRcvd
@@ -133,23 +110,14 @@ impl Connection {
                 if came.frame > 0 {
                     self.step_as(from, Event::RecvAckOfSyn, Basis::Inferred, came, at);
                 } else {
-                    self.step_as(
-                        from,
-                        Event::RecvAckOfSyn,
-                        Basis::Observed,
-                        at,
-                        Moment::default(),
-                    );
+                    self.step_as(from, Event::RecvAckOfSyn, Basis::Observed, at, Moment::default());
                 }
             }
             _ => {}
         }
         if covers_syn {
-            self.confirm(
-                from,
-                &[Event::RecvSyn, Event::RecvSynAck, Event::RecvAckOfSyn],
-                at,
-            );
+            self.end_mut(from).acked_syn = true;
+            self.confirm(from, &[Event::RecvSyn, Event::RecvSynAck, Event::RecvAckOfSyn], at);
         }
     }
 
@@ -167,15 +135,9 @@ impl Connection {
         let event = match self.end(from).state {
             State::Established | State::FinWait2 => Event::RecvFin,
             State::FinWait1 => {
-                let own_acked = self
-                    .end(peer)
-                    .proven
-                    .is_some_and(|proven| self.fin_covered(from, proven));
-                if own_acked {
-                    Event::RecvFinAckingFin
-                } else {
-                    Event::RecvFin
-                }
+                let own_acked =
+                    self.end(peer).proven.is_some_and(|proven| self.fin_covered(from, proven));
+                if own_acked { Event::RecvFinAckingFin } else { Event::RecvFin }
             }
             _ => return,
         };
@@ -193,10 +155,7 @@ impl Connection {
         let Some((_, end)) = segment.options.sack else {
             return;
         };
-        let repeated_fin = self
-            .end(from.peer())
-            .fin
-            .is_some_and(|fin| end == fin.add(1));
+        let repeated_fin = self.end(from.peer()).fin.is_some_and(|fin| end == fin.add(1));
         if repeated_fin && segment.ack.at_or_after(end) {
             self.trail.restore(from, &BY_FIN);
         }
@@ -208,10 +167,7 @@ impl Connection {
         let Some(ack) = segment.acked() else { return };
         if self.end(from).has_open(&BY_FIN)
             && !self.fin_covered(peer, ack)
-            && self
-                .end(from)
-                .proven
-                .is_none_or(|proven| ack.at_or_after(proven))
+            && self.end(from).proven.is_none_or(|proven| ack.at_or_after(proven))
         {
             self.refute_fin(from, segment, at);
         }
@@ -258,10 +214,7 @@ impl Connection {
         let Some(last) = self.trail().last(from).copied() else {
             return;
         };
-        let fresh = self
-            .end(from)
-            .nxt
-            .is_some_and(|nxt| segment.seq_end().after(nxt));
+        let fresh = self.end(from).nxt.is_some_and(|nxt| segment.seq_end().after(nxt));
         if !fresh && self.is_in_flight(from, last.at.ts, at.ts) {
             return;
         }

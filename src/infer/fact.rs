@@ -6,7 +6,7 @@
 use crate::decode::tuple::End;
 use crate::infer::trail::Moment;
 
-/// What happened. The endpoint of a fact is the one that sent the segment, unless said otherwise.
+/// What happened, in an order that never changes. The endpoint of a fact is the one that sent the segment, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FactKind {
     /// It refused a SYN with a RST.
@@ -39,8 +39,30 @@ pub enum FactKind {
     Assassinated,
     /// Its TIME_WAIT began again: the peer repeated its FIN.
     TimeWaitRestarted,
-    /// Its SYN carried data or a Fast Open option.
+    /// Its SYN carried data.
     FastOpen,
+}
+
+impl FactKind {
+    /// Every kind, in the order above.
+    pub const ALL: [FactKind; 16] = [
+        FactKind::Refused,
+        FactKind::ChallengedSyn,
+        FactKind::StaleSyn,
+        FactKind::InexactRst,
+        FactKind::IgnoredRst,
+        FactKind::DataAfterFin,
+        FactKind::HalfCloseData,
+        FactKind::SynAckRepeatedAfterAck,
+        FactKind::FinRepeatedAfterAck,
+        FactKind::Gap,
+        FactKind::Keepalive,
+        FactKind::WindowProbe,
+        FactKind::Unanswered,
+        FactKind::Assassinated,
+        FactKind::TimeWaitRestarted,
+        FactKind::FastOpen,
+    ];
 }
 
 /// One kind of fact about one endpoint.
@@ -65,30 +87,18 @@ pub struct Facts(Vec<Fact>);
 impl Facts {
     /// Notes that it happened once more.
     pub fn note(&mut self, kind: FactKind, end: End, at: Moment) {
-        match self
-            .0
-            .iter_mut()
-            .find(|fact| fact.kind == kind && fact.end == end)
-        {
+        match self.0.iter_mut().find(|fact| fact.kind == kind && fact.end == end) {
             Some(fact) => {
                 fact.last = at;
                 fact.count = fact.count.saturating_add(1);
             }
-            None => self.0.push(Fact {
-                kind,
-                end,
-                first: at,
-                last: at,
-                count: 1,
-            }),
+            None => self.0.push(Fact { kind, end, first: at, last: at, count: 1 }),
         }
     }
 
     /// The fact of that kind about that endpoint.
     pub fn get(&self, kind: FactKind, end: End) -> Option<&Fact> {
-        self.0
-            .iter()
-            .find(|fact| fact.kind == kind && fact.end == end)
+        self.0.iter().find(|fact| fact.kind == kind && fact.end == end)
     }
 
     /// All of them.

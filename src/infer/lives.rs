@@ -7,7 +7,9 @@
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::Connection;
+use crate::infer::fact::FactKind;
 use crate::infer::state::State;
+use crate::infer::trail::Moment;
 use crate::limits::HELD_REPEATS_MAX;
 use crate::seq::SeqNum;
 
@@ -29,6 +31,8 @@ pub enum Answer {
     Nothing,
     /// The same SYN came again; hold it too.
     Repeated,
+    /// An ACK challenges it (RFC 9293 section 3.10.7.4).
+    Challenged,
     /// It was accepted or refused: a new life began with it.
     Begins,
     /// Its sender goes on as before: it was a stale duplicate.
@@ -49,11 +53,7 @@ pub struct Held {
 impl Held {
     /// Holds a SYN.
     pub fn new(from: End, syn: &Segment, stream: u32) -> Held {
-        Held {
-            from,
-            syns: vec![*syn],
-            stream,
-        }
+        Held { from, syns: vec![*syn], stream }
     }
 
     /// What the next segment on the four-tuple says of it.
@@ -65,10 +65,10 @@ impl Held {
             segment.has(Flags::ACK) && segment.ack.in_window(syn.seq.add(1), syn.payload + 1);
         if from != self.from {
             let accepts = segment.has(Flags::SYN) || segment.has(Flags::RST);
-            return if wanted && accepts {
-                Answer::Begins
-            } else {
-                Answer::Nothing
+            return match (wanted && accepts, segment.has(Flags::ACK) && segment.seq_len() == 0) {
+                (true, _) => Answer::Begins,
+                (false, true) if !segment.has(Flags::RST) => Answer::Challenged,
+                _ => Answer::Nothing,
             };
         }
         if segment.has(Flags::SYN) && !segment.has(Flags::ACK) && segment.seq == syn.seq {
@@ -78,11 +78,7 @@ impl Held {
             return Answer::Nothing;
         }
         // The ACK of a SYN+ACK that was not captured.
-        if segment.seq == syn.seq_end() {
-            Answer::Begins
-        } else {
-            Answer::Stale
-        }
+        if segment.seq == syn.seq_end() { Answer::Begins } else { Answer::Stale }
     }
 
     /// Holds a repeat; beyond the bound it is only forgotten that it came again.
@@ -97,6 +93,18 @@ impl Held {
 const JUMP: i32 = 1 << 20;
 
 impl Connection {
+    /// An ACK of `from` challenges a SYN that is being held.
+    pub fn note_challenged_syn(&mut self, from: End, ack: &Segment) {
+        self.note(FactKind::ChallengedSyn, from, Moment { ts: ack.ts, frame: ack.frame });
+    }
+
+    /// The held SYN came to nothing.
+    pub fn note_stale_syn(&mut self, held: &Held) {
+        for syn in &held.syns {
+            self.note(FactKind::StaleSyn, held.from, Moment { ts: syn.ts, frame: syn.frame });
+        }
+    }
+
     /// Where a segment on this connection's four-tuple belongs.
     pub fn admit(&self, from: End, segment: &Segment) -> Admission {
         match (segment.has(Flags::SYN), segment.has(Flags::ACK)) {
@@ -113,11 +121,7 @@ impl Connection {
         if own.isn == Some(syn.seq) {
             // The same number again is a repeat, or a stale duplicate of a life that is over.
             let over = own.state.is_over() && other.state.is_over();
-            return if over {
-                Admission::Held
-            } else {
-                Admission::Belongs
-            };
+            return if over { Admission::Held } else { Admission::Belongs };
         }
         match (own.state, other.state) {
             // The other end of a simultaneous open, or of a capture that saw the SYN+ACK first.
@@ -134,10 +138,7 @@ impl Connection {
     /// Whether a SYN may end the receiver's TIME_WAIT (RFC 9293 section 3.6.1 and RFC 6191): it is
     /// ahead in sequence, or in time.
     fn reopens(&self, from: End, syn: &Segment) -> bool {
-        let ahead = self
-            .end(from)
-            .nxt
-            .is_none_or(|nxt| syn.seq.at_or_after(nxt));
+        let ahead = self.end(from).nxt.is_none_or(|nxt| syn.seq.at_or_after(nxt));
         let newer = match (self.end(from).tsval, syn.options.timestamps) {
             (Some(old), Some((new, _))) => SeqNum(new).after(SeqNum(old)),
             _ => false,
@@ -151,11 +152,7 @@ impl Connection {
         let other_life = own.isn != Some(syn_ack.seq)
             && other.isn.is_none_or(|isn| isn.add(1) != syn_ack.ack)
             && other.nxt != Some(syn_ack.ack);
-        if over && other_life {
-            Admission::Begins
-        } else {
-            Admission::Belongs
-        }
+        if over && other_life { Admission::Begins } else { Admission::Belongs }
     }
 
     /// Whether both directions' numbers jump after a close: a new life whose SYN was not captured.

@@ -23,6 +23,7 @@ mod silence;
 pub mod state;
 pub mod table;
 pub mod trail;
+pub mod zeek;
 
 pub use lives::{Admission, Answer, Held};
 
@@ -46,9 +47,7 @@ pub struct Params {
 impl Default for Params {
     /// 30 seconds, for Linux's TIME_WAIT of 60.
     fn default() -> Self {
-        Params {
-            msl: Span::from_secs(30),
-        }
+        Params { msl: Span::from_secs(30) }
     }
 }
 
@@ -66,6 +65,12 @@ pub enum RolesFrom {
     FirstPacket,
 }
 
+impl RolesFrom {
+    /// Every way, in the order above.
+    pub const ALL: [RolesFrom; 4] =
+        [RolesFrom::Syn, RolesFrom::SynAck, RolesFrom::Port, RolesFrom::FirstPacket];
+}
+
 /// One life of a four-tuple.
 #[derive(Clone, Debug, Default)]
 pub struct Connection {
@@ -77,6 +82,7 @@ pub struct Connection {
     first: Moment,
     last: Moment,
     frames: u64,
+    zeek: zeek::Tracker,
 }
 
 impl Connection {
@@ -85,15 +91,9 @@ impl Connection {
     /// Segments come in the order of the capture. Where its clock runs backwards, the connection's
     /// own time stands still.
     pub fn on_segment(&mut self, from: End, segment: &Segment, params: &Params) {
-        let at = Moment {
-            ts: segment.ts.max(self.last.ts),
-            frame: segment.frame,
-        };
+        let at = Moment { ts: segment.ts.max(self.last.ts), frame: segment.frame };
         if self.frames == 0 {
-            self.first = Moment {
-                ts: segment.ts,
-                frame: segment.frame,
-            };
+            self.first = Moment { ts: segment.ts, frame: segment.frame };
             self.last = self.first;
         }
         let at = if self.frames == 0 { self.first } else { at };
@@ -109,6 +109,11 @@ impl Connection {
         } else {
             self.on_ordinary(from, segment, at);
         }
+        self.zeek.on_segment(
+            from.index(),
+            self.client.is_none_or(|client| client == from),
+            segment,
+        );
         self.tally(from, segment);
     }
 
@@ -116,11 +121,7 @@ impl Connection {
     pub fn supersede(&mut self, at: Moment) {
         for end in End::BOTH {
             // What was believed of the time after that moment never happened.
-            while self
-                .trail
-                .last(end)
-                .is_some_and(|last| last.at.ts > at.ts && last.is_open())
-            {
+            while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts && last.is_open()) {
                 if let Some(overtaken) = self.trail.retract(end) {
                     self.end_mut(end).state = overtaken.from;
                 }
@@ -156,6 +157,12 @@ impl Connection {
     /// The first and the newest segment's moments.
     pub fn span(&self) -> (Moment, Moment) {
         (self.first, self.last)
+    }
+
+    /// What Zeek would call it so far.
+    pub fn zeek(&self, client: End) -> zeek::ConnState {
+        let has_data = self.ends.iter().any(|end| end.tally.bytes > 0);
+        self.zeek.conn_state(client.index(), has_data)
     }
 
     /// Segments so far.
@@ -196,21 +203,10 @@ impl Connection {
             return false;
         };
         let at = match self.trail.last(end) {
-            Some(last) if last.at.ts > at.ts => Moment {
-                ts: last.at.ts,
-                ..at
-            },
+            Some(last) if last.at.ts > at.ts => Moment { ts: last.at.ts, ..at },
             _ => at,
         };
-        let transition = Transition {
-            end,
-            from,
-            to: row.to,
-            event,
-            basis,
-            at,
-            confirmed,
-        };
+        let transition = Transition { end, from, to: row.to, event, basis, at, confirmed };
         self.trail.push(transition);
         let endpoint = self.end_mut(end);
         endpoint.state = row.to;
@@ -280,9 +276,7 @@ impl Connection {
     /// Whether the FIN of `end` is acknowledged by a peer that has shown everything up to
     /// `number`.
     fn fin_covered(&self, end: End, number: SeqNum) -> bool {
-        self.end(end)
-            .fin
-            .is_some_and(|fin| number.at_or_after(fin.add(1)))
+        self.end(end).fin.is_some_and(|fin| number.at_or_after(fin.add(1)))
     }
 
     fn note(&mut self, kind: FactKind, end: End, at: Moment) {

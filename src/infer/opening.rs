@@ -43,10 +43,7 @@ impl Connection {
         let repeated =
             self.end(from).isn == Some(segment.seq) && self.end(from).opening.first.frame > 0;
         self.meet_unseen_client(from, segment, at);
-        if self
-            .end(peer)
-            .isn
-            .is_some_and(|isn| segment.ack != isn.add(1))
+        if self.end(peer).isn.is_some_and(|isn| segment.ack != isn.add(1))
             && !self.acks_fast_open(from, segment)
         {
             // An answer to another SYN: the peer will reset it, and nothing follows from it.
@@ -57,22 +54,17 @@ impl Connection {
         if repeated {
             self.refute_handshake(from, at);
         }
+        let client = self.end_mut(peer);
+        client.fast_open_accepted |= client.fast_open && client.nxt == Some(segment.ack);
         self.end_mut(from).prove(segment.ack);
+        self.end_mut(from).acked_syn = true;
         match self.end(from).state {
             State::Unknown => {
                 self.place(from, State::Listen);
                 let answered = self.answered_syn(peer, segment);
                 let began = if answered.frame > 0 { answered } else { at };
-                let basis = if answered.frame > 0 {
-                    Basis::Inferred
-                } else {
-                    Basis::Observed
-                };
-                let confirmed = if answered.frame > 0 {
-                    at
-                } else {
-                    Moment::default()
-                };
+                let basis = if answered.frame > 0 { Basis::Inferred } else { Basis::Observed };
+                let confirmed = if answered.frame > 0 { at } else { Moment::default() };
                 self.step_as(from, Event::RecvSyn, basis, began, confirmed);
             }
             State::SynSent => {
@@ -139,7 +131,9 @@ impl Connection {
         endpoint.isn = Some(segment.seq);
         endpoint.nxt = Some(segment.seq_end());
         endpoint.edge = at.ts;
+        endpoint.first_seq = Some(segment.seq);
         endpoint.window_scale = segment.options.window_scale;
+        endpoint.mss = segment.options.mss;
         endpoint.may_have_closed = false;
         endpoint.tally.bytes += u64::from(segment.payload);
         let peer = from.peer();

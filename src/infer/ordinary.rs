@@ -40,6 +40,7 @@ impl Connection {
         let known = self.end(from.peer()).opening.first.frame > 0;
         let endpoint = self.end_mut(from);
         endpoint.nxt = Some(segment.seq);
+        endpoint.first_seq = Some(segment.seq);
         endpoint.edge = at.ts;
         self.end_mut(from.peer()).expected = Some(segment.seq);
         if known {
@@ -76,11 +77,7 @@ impl Connection {
 
     fn on_probe(&mut self, from: End, segment: &Segment, at: Moment) {
         let closed = self.end(from.peer()).window_closed.is_some();
-        let kind = if closed {
-            FactKind::WindowProbe
-        } else {
-            FactKind::Keepalive
-        };
+        let kind = if closed { FactKind::WindowProbe } else { FactKind::Keepalive };
         self.note(kind, from, at);
         let endpoint = self.end_mut(from);
         if endpoint.repeats.count == 0 {

@@ -58,11 +58,7 @@ impl Connection {
             State::Unknown => return Verdict::Accepted,
             State::SynSent => {
                 let answers = segment.has(Flags::ACK) && endpoint.nxt == Some(segment.ack);
-                return if answers {
-                    Verdict::Refusal
-                } else {
-                    Verdict::Ignored
-                };
+                return if answers { Verdict::Refusal } else { Verdict::Ignored };
             }
             _ => {}
         }
@@ -73,10 +69,8 @@ impl Connection {
         // What was lost behind the observer leaves the receiver between the two.
         let ahead = segment.seq.offset_from(low);
         let span = high.offset_from(low);
-        let after_fin = matches!(
-            endpoint.state,
-            State::CloseWait | State::LastAck | State::Closing
-        );
+        let after_fin =
+            matches!(endpoint.state, State::CloseWait | State::LastAck | State::Closing);
         if (0..=span).contains(&ahead) || (ahead == -1 && after_fin) {
             return Verdict::Accepted;
         }
@@ -135,11 +129,7 @@ impl Connection {
             }
         }
         let gone = answers && self.end(peer).proven == Some(segment.seq);
-        let event = if gone {
-            Event::SentRstWithoutSocket
-        } else {
-            Event::SentRst
-        };
+        let event = if gone { Event::SentRstWithoutSocket } else { Event::SentRst };
         self.step(from, event, at);
     }
 
@@ -150,10 +140,7 @@ impl Connection {
             return;
         };
         self.end_mut(from).state = reset.from;
-        let accepted = self
-            .trail()
-            .last(to)
-            .is_some_and(|last| last.at == reset.at);
+        let accepted = self.trail().last(to).is_some_and(|last| last.at == reset.at);
         if accepted {
             self.withdraw(to, &[Event::RecvRst], at);
         }

@@ -47,18 +47,8 @@ impl Connection {
         let Some(due) = next_repeat(endpoint) else {
             return;
         };
-        if now.since(due)
-            > due
-                .since(endpoint.repeats.last.max(endpoint.edge))
-                .plus(PATIENCE)
-        {
-            self.step_as(
-                end,
-                Event::GaveUp,
-                Basis::Timer,
-                Moment::silent(due),
-                Moment::default(),
-            );
+        if now.since(due) > due.since(endpoint.repeats.last.max(endpoint.edge)).plus(PATIENCE) {
+            self.step_as(end, Event::GaveUp, Basis::Timer, Moment::silent(due), Moment::default());
         }
     }
 }

@@ -120,6 +120,9 @@ pub enum Basis {
 }
 
 impl Basis {
+    /// Every basis, the firmest first.
+    pub const ALL: [Basis; 4] = [Basis::Observed, Basis::Inferred, Basis::Timer, Basis::Assumed];
+
     /// The word of the JSON contract.
     pub const fn name(self) -> &'static str {
         match self {

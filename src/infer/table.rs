@@ -23,13 +23,7 @@ pub struct Row {
 }
 
 const fn row(from: State, on: Event, to: State, cite: Cite, why: &'static str) -> Row {
-    Row {
-        from,
-        on,
-        to,
-        cite,
-        why,
-    }
+    Row { from, on, to, cite, why }
 }
 
 use Event::{
@@ -186,27 +180,14 @@ mod tests {
 
     #[test]
     fn discriminants_are_places_in_the_lists() {
-        assert!(
-            State::ALL
-                .iter()
-                .enumerate()
-                .all(|(at, state)| *state as usize == at)
-        );
-        assert!(
-            Event::ALL
-                .iter()
-                .enumerate()
-                .all(|(at, event)| *event as usize == at)
-        );
+        assert!(State::ALL.iter().enumerate().all(|(at, state)| *state as usize == at));
+        assert!(Event::ALL.iter().enumerate().all(|(at, event)| *event as usize == at));
     }
 
     #[test]
     fn closed_is_left_by_a_syn_only() {
-        let leaving: Vec<Event> = ROWS
-            .iter()
-            .filter(|row| row.from == Closed)
-            .map(|row| row.on)
-            .collect();
+        let leaving: Vec<Event> =
+            ROWS.iter().filter(|row| row.from == Closed).map(|row| row.on).collect();
         assert_eq!(leaving, [SentSyn]);
     }
 }

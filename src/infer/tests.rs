@@ -1,1 +1,395 @@
+//! The hard cases, each a named trace.
 
+use crate::history::{Close, ClosedFirst, Handshake, Role};
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::{Basis, State};
+use crate::testkit::{check, history};
+
+const OPEN: &str = "
+    0.000 > S  0:0(0) <mss 1460,wscale 7,sackOK>       ; SYN_SENT    UNKNOWN
+    0.010 < S. 0:0(0) ack 1 <mss 1460,wscale 7,sackOK> ; ESTABLISHED SYN_RCVD
+    0.011 > .  1:1(0) ack 1                            ; ESTABLISHED ESTABLISHED
+";
+
+fn opened(rest: &str) -> String {
+    format!("{OPEN}{rest}")
+}
+
+#[test]
+fn four_segment_close() {
+    let history = history(&opened(
+        "0.100 > F. 1:1(0) ack 1   ; FIN_WAIT_1 CLOSE_WAIT
+         0.110 < .  1:1(0) ack 2   ; FIN_WAIT_2 CLOSE_WAIT
+         0.200 < F. 1:1(0) ack 2   ; TIME_WAIT  LAST_ACK
+         0.201 > .  2:2(0) ack 2   ; TIME_WAIT  CLOSED
+         60.19 end                 ; TIME_WAIT  CLOSED
+         60.21 end                 ; CLOSED     CLOSED",
+    ));
+    assert_eq!(history.close(), Some(Close::FourSegment));
+    assert_eq!(history.closed_first(), Some(ClosedFirst::Client));
+    assert_eq!(history.handshake(), Handshake::Complete);
+    assert_eq!(history.zeek.name(), "SF");
+    let waited = history.stay_in(Role::Server, State::CloseWait).unwrap();
+    assert_eq!((waited.entered.at.frame, waited.entered.confirmed.frame), (4, 5));
+    let over = history.by_event(Role::Client, &[Event::TwoMslPassed]).unwrap();
+    assert_eq!((over.basis, over.at.frame), (Basis::Timer, 0));
+}
+
+#[test]
+fn three_segment_close_skips_fin_wait_2() {
+    let history = history(&opened(
+        "0.100 > F. 1:1(0) ack 1   ; FIN_WAIT_1 CLOSE_WAIT
+         0.110 < F. 1:1(0) ack 2   ; TIME_WAIT  LAST_ACK
+         0.111 > .  2:2(0) ack 2   ; TIME_WAIT  CLOSED",
+    ));
+    assert_eq!(history.close(), Some(Close::FinAckSkipsFinWait2));
+    assert!(history.stay_in(Role::Client, State::FinWait2).is_none());
+}
+
+#[test]
+fn fin_with_data_and_with_the_last_ack() {
+    history(&opened(
+        "0.100 > P. 1:101(100) ack 1
+         0.110 < FP. 1:51(50) ack 101   ; CLOSE_WAIT FIN_WAIT_1
+         0.120 > F. 101:101(0) ack 52   ; LAST_ACK   TIME_WAIT
+         0.130 < .  52:52(0) ack 102    ; CLOSED     TIME_WAIT",
+    ));
+}
+
+#[test]
+fn half_close_with_data_the_other_way() {
+    let history = history(&opened(
+        "0.100 > F. 1:1(0) ack 1          ; FIN_WAIT_1 CLOSE_WAIT
+         0.110 < .  1:1(0) ack 2          ; FIN_WAIT_2 CLOSE_WAIT
+         5.000 < P. 1:1001(1000) ack 2    ; FIN_WAIT_2 CLOSE_WAIT
+         5.001 > .  2:2(0) ack 1001
+         9.000 < F. 1001:1001(0) ack 2    ; TIME_WAIT  LAST_ACK
+         9.001 > .  2:2(0) ack 1002       ; TIME_WAIT  CLOSED",
+    ));
+    assert_eq!(history.side(Role::Server).tally.after_peer_fin, 1000);
+    assert!(history.fact(FactKind::HalfCloseData, Role::Server).is_some());
+}
+
+#[test]
+fn simultaneous_close() {
+    let history = history(&opened(
+        "0.100 > F. 1:1(0) ack 1          ; FIN_WAIT_1 CLOSE_WAIT
+         0.101 < F. 1:1(0) ack 1          ; CLOSING    CLOSING
+         0.102 > .  2:2(0) ack 2          ; CLOSING    TIME_WAIT
+         0.111 < .  2:2(0) ack 2          ; TIME_WAIT  TIME_WAIT",
+    ));
+    assert_eq!(history.close(), Some(Close::Simultaneous));
+    assert_eq!(history.closed_first(), Some(ClosedFirst::Both));
+    assert!(history.stay_in(Role::Server, State::CloseWait).is_none());
+    assert_eq!(history.refuted.len(), 1);
+}
+
+#[test]
+fn simultaneous_open() {
+    let history = history(
+        "0.000 > S  0:0(0)                ; SYN_SENT    UNKNOWN
+         0.001 < S  0:0(0)                ; SYN_RCVD    SYN_RCVD
+         0.002 > S. 0:0(0) ack 1          ; SYN_RCVD    ESTABLISHED
+         0.011 < S. 0:0(0) ack 1          ; ESTABLISHED ESTABLISHED
+         0.012 > .  1:1(0) ack 1",
+    );
+    assert_eq!(history.handshake(), Handshake::Simultaneous);
+}
+
+#[test]
+fn ack_of_fin_lost() {
+    let history = history(&opened(
+        "0.100 > F. 1:1(0) ack 1          ; FIN_WAIT_1 CLOSE_WAIT
+         0.110 < .  1:1(0) ack 2          ; FIN_WAIT_2 CLOSE_WAIT
+         0.400 > F. 1:1(0) ack 1          ; FIN_WAIT_1 CLOSE_WAIT
+         0.410 < .  1:1(0) ack 2          ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    let refuted = &history.refuted[0];
+    assert_eq!((refuted.state, refuted.at.frame, refuted.by_frame), (State::FinWait2, 5, 6));
+    assert_eq!(history.stay_in(Role::Client, State::FinWait2).unwrap().entered.at.frame, 7);
+}
+
+#[test]
+fn last_ack_lost() {
+    let history = history(&opened(
+        "0.100 > F. 1:1(0) ack 1
+         0.110 < F. 1:1(0) ack 2          ; TIME_WAIT LAST_ACK
+         0.111 > .  2:2(0) ack 2          ; TIME_WAIT CLOSED
+         0.400 < F. 1:1(0) ack 2          ; TIME_WAIT LAST_ACK
+         0.401 > .  2:2(0) ack 2          ; TIME_WAIT CLOSED
+         60.30 end                        ; TIME_WAIT CLOSED
+         60.41 end                        ; CLOSED    CLOSED",
+    ));
+    assert!(history.fact(FactKind::TimeWaitRestarted, Role::Client).is_some());
+    assert!(history.fact(FactKind::FinRepeatedAfterAck, Role::Server).is_some());
+}
+
+#[test]
+fn last_ack_gives_up() {
+    let history = history(&opened(
+        "0.1 > F. 1:1(0) ack 1
+         0.2 < F. 1:1(0) ack 2            ; TIME_WAIT LAST_ACK
+         0.4 < F. 1:1(0) ack 2
+         0.8 < F. 1:1(0) ack 2
+         1.6 < F. 1:1(0) ack 2            ; FIN_WAIT_1 LAST_ACK
+         20. end                          ; - CLOSED",
+    ));
+    let gave_up = history.by_event(Role::Server, &[Event::GaveUp]).unwrap();
+    assert_eq!(gave_up.basis, Basis::Timer);
+}
+
+#[test]
+fn fin_never_answered() {
+    let history = history(&opened(
+        "0.1 > F. 1:1(0) ack 1            ; FIN_WAIT_1 CLOSE_WAIT
+         0.4 > F. 1:1(0) ack 1            ; FIN_WAIT_1 CLOSE_WAIT
+         1.0 > F. 1:1(0) ack 1            ; FIN_WAIT_1 ESTABLISHED
+         2.2 > F. 1:1(0) ack 1            ; FIN_WAIT_1 ESTABLISHED
+         60. end                          ; CLOSED     ESTABLISHED",
+    ));
+    assert_eq!(history.refuted.len(), 2);
+}
+
+#[test]
+fn a_repeated_fin_may_be_answered_late() {
+    let history = history(&opened(
+        "0.1 > F. 1:1(0) ack 1            ; FIN_WAIT_1 CLOSE_WAIT
+         0.4 > F. 1:1(0) ack 1            ; FIN_WAIT_1 CLOSE_WAIT
+         1.0 > F. 1:1(0) ack 1            ; FIN_WAIT_1 ESTABLISHED
+         1.01 < . 1:1(0) ack 2            ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!((waits.at.frame, waits.confirmed.frame), (6, 7));
+}
+
+#[test]
+fn a_dsack_shows_that_the_first_fin_had_come() {
+    let history = history(&opened(
+        "0.1 > F. 1:1(0) ack 1
+         0.4 > F. 1:1(0) ack 1
+         0.41 < . 1:1(0) ack 2 <sack 1:2> ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!((waits.at.frame, waits.confirmed.frame), (4, 6));
+    assert!(history.refuted.is_empty());
+}
+
+#[test]
+fn fin_ahead_of_a_hole_waits_for_it() {
+    history(&opened(
+        "0.1 > F. 101:101(0) ack 1        ; FIN_WAIT_1 ESTABLISHED
+         0.11 < . 1:1(0) ack 1            ; FIN_WAIT_1 ESTABLISHED
+         0.3 > P. 1:101(100) ack 1        ; FIN_WAIT_1 CLOSE_WAIT
+         0.31 < . 1:1(0) ack 102          ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+}
+
+#[test]
+fn data_lost_behind_the_observer_holds_the_fin() {
+    let history = history(&opened(
+        "0.1 > P. 1:101(100) ack 1
+         0.1 > F. 101:101(0) ack 1        ; FIN_WAIT_1 CLOSE_WAIT
+         0.3 < P. 1:51(50) ack 1          ; FIN_WAIT_1 ESTABLISHED
+         0.4 > P. 1:101(100) ack 51
+         0.41 < . 51:51(0) ack 102        ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!(waits.confirmed.frame, 8);
+}
+
+#[test]
+fn fin_known_from_its_ack_only() {
+    let history = history(&opened(
+        "0.1 > P. 1:101(100) ack 1
+         0.11 < . 1:1(0) ack 101
+         0.2 < . 1:1(0) ack 102           ; FIN_WAIT_2 CLOSE_WAIT
+         0.3 < F. 1:1(0) ack 102          ; TIME_WAIT  LAST_ACK
+         0.31 > . 102:102(0) ack 2        ; TIME_WAIT  CLOSED",
+    ));
+    assert_eq!(history.closed_first(), Some(ClosedFirst::Client));
+    assert_eq!(history.fin_of(Role::Client).unwrap().basis, Basis::Inferred);
+}
+
+#[test]
+fn a_lost_byte_is_not_a_fin() {
+    history(&opened(
+        "0.1 < . 1:1(0) ack 2             ; FIN_WAIT_2 CLOSE_WAIT
+         0.2 > P. 2:52(50) ack 1          ; ESTABLISHED ESTABLISHED",
+    ));
+}
+
+#[test]
+fn rst_at_inside_and_outside_the_window() {
+    let exact = history(&opened("0.1 < R. 1:1(0) ack 1 ; CLOSED CLOSED"));
+    assert_eq!(exact.close(), Some(Close::Reset));
+    let inside = history(&opened(
+        "0.1 < R 5001:5001(0)             ; ESTABLISHED -
+         0.12 > . 1:1(0) ack 1            ; ESTABLISHED -",
+    ));
+    assert!(inside.fact(FactKind::InexactRst, Role::Server).is_some());
+    let outside = history(&opened(
+        "0.1 < R 9000001:9000001(0)       ; ESTABLISHED ESTABLISHED
+         0.2 < P. 1:51(50) ack 1          ; ESTABLISHED ESTABLISHED",
+    ));
+    assert!(outside.fact(FactKind::IgnoredRst, Role::Server).is_some());
+}
+
+#[test]
+fn a_forged_rst_is_disproved_by_what_follows() {
+    let history = history(&opened(
+        "0.1 < R. 1:1(0) ack 1            ; CLOSED CLOSED
+         0.4 < P. 1:51(50) ack 1          ; ESTABLISHED ESTABLISHED
+         0.41 > . 1:1(0) ack 51           ; ESTABLISHED ESTABLISHED",
+    ));
+    assert!(history.fact(FactKind::IgnoredRst, Role::Server).is_some());
+    assert_eq!(history.close(), Some(Close::Open));
+}
+
+#[test]
+fn data_to_a_closed_socket_is_reset() {
+    let history = history(&opened(
+        "0.1 > F. 1:1(0) ack 1
+         0.11 < . 1:1(0) ack 2            ; FIN_WAIT_2 CLOSE_WAIT
+         0.2 < P. 1:51(50) ack 2
+         0.21 > R 2:2(0)                  ; CLOSED     CLOSED",
+    ));
+    assert_eq!(history.close(), Some(Close::Reset));
+    let gone = history.by_event(Role::Client, &[Event::SentRst]);
+    assert!(
+        gone.is_some() || history.by_event(Role::Client, &[Event::SentRstWithoutSocket]).is_some()
+    );
+}
+
+#[test]
+fn a_refused_and_an_unanswered_syn() {
+    let refused = history(
+        "0.0 > S 0:0(0)                   ; SYN_SENT UNKNOWN
+         0.1 < R. 0:0(0) ack 1            ; CLOSED   CLOSED",
+    );
+    assert_eq!((refused.handshake(), refused.close()), (Handshake::Refused, None));
+    assert_eq!(refused.zeek.name(), "REJ");
+    let unanswered = history(
+        "0.0 > S 0:0(0)
+         1.0 > S 0:0(0)
+         3.0 > S 0:0(0)                   ; SYN_SENT UNKNOWN
+         8.0 end                          ; SYN_SENT UNKNOWN
+         40. end                          ; CLOSED   UNKNOWN",
+    );
+    assert_eq!(unanswered.handshake(), Handshake::Unanswered);
+    assert_eq!(unanswered.side(Role::Client).tally.syns, 3);
+}
+
+#[test]
+fn syn_ack_repeated_after_the_ack() {
+    let history = history(&opened(
+        "1.01 < S. 0:0(0) ack 1           ; ESTABLISHED SYN_RCVD
+         1.02 > .  1:1(0) ack 1           ; ESTABLISHED ESTABLISHED
+         3.01 < S. 0:0(0) ack 1           ; ESTABLISHED SYN_RCVD
+         3.02 > .  1:1(0) ack 1           ; ESTABLISHED SYN_RCVD
+         5.00 > P. 1:101(100) ack 1       ; ESTABLISHED SYN_RCVD
+         5.01 < .  1:1(0) ack 101         ; ESTABLISHED ESTABLISHED",
+    ));
+    let open = history.stay_in(Role::Server, State::Established).unwrap().entered;
+    assert_eq!((open.at.frame, open.confirmed.frame), (8, 9));
+}
+
+#[test]
+fn a_fin_completes_the_handshake_whose_ack_was_lost() {
+    history(
+        "0.0 > S  0:0(0)
+         0.1 < S. 0:0(0) ack 1            ; ESTABLISHED SYN_RCVD
+         0.2 > F. 1:1(0) ack 1            ; FIN_WAIT_1  CLOSE_WAIT
+         0.3 < .  1:1(0) ack 2            ; FIN_WAIT_2  CLOSE_WAIT",
+    );
+}
+
+#[test]
+fn port_reuse_in_time_wait() {
+    let histories = check(&opened(
+        "0.1 < F. 1:1(0) ack 1
+         0.11 > F. 1:1(0) ack 2           ; LAST_ACK TIME_WAIT
+         0.12 < . 2:2(0) ack 2            ; CLOSED   TIME_WAIT
+         2.0 > S 90000:90000(0)           ; SYN_SENT UNKNOWN
+         2.01 < S. 70000:70000(0) ack 90001 ; ESTABLISHED SYN_RCVD",
+    ));
+    assert_eq!(histories.len(), 2);
+    let states = histories[1].predecessor.unwrap().states;
+    assert_eq!(states, [State::Closed, State::TimeWait]);
+    assert!(histories[0].by_event(Role::Server, &[Event::Superseded]).is_some());
+    assert_eq!([histories[0].stream, histories[1].stream], [0, 1]);
+}
+
+#[test]
+fn peer_rebooted_syn_challenged_then_accepted() {
+    let histories = check(&opened(
+        "9.0 > S 90000:90000(0)
+         9.01 < . 1:1(0) ack 1
+         9.02 > R 1:1(0)
+         10.0 > S 90000:90000(0)
+         10.01 < S. 70000:70000(0) ack 90001 ; ESTABLISHED SYN_RCVD
+         10.02 > . 90001:90001(0) ack 70001  ; ESTABLISHED ESTABLISHED",
+    ));
+    assert_eq!(histories.len(), 2);
+    assert_eq!(histories[1].first.frame, 4);
+    assert_eq!(histories[0].last_state(Role::Server), State::Closed);
+    assert!(histories[0].fact(FactKind::ChallengedSyn, Role::Server).is_some());
+}
+
+#[test]
+fn a_stale_syn_on_a_live_connection_changes_nothing() {
+    let history = history(&opened(
+        "1.0 > S 90000:90000(0)           ; - -
+         1.01 < . 1:1(0) ack 1
+         1.2 > P. 1:101(100) ack 1        ; ESTABLISHED ESTABLISHED
+         1.3 < . 1:1(0) ack 101           ; ESTABLISHED ESTABLISHED",
+    ));
+    assert!(history.fact(FactKind::StaleSyn, Role::Client).is_some());
+}
+
+#[test]
+fn a_windump_close_without_syn() {
+    let history = history(
+        "0.000000 > F 0:0(0) ack 1
+         0.044133 < F 0:0(0) ack 1
+         0.044546 > . 1:1(0) ack 1        ; TIME_WAIT CLOSED",
+    );
+    assert_eq!(history.handshake(), Handshake::NotCaptured);
+}
+
+#[test]
+fn mid_stream_states_are_assumed() {
+    let history = history(
+        "0.0 > P. 1:101(100) ack 1
+         0.1 < P. 1:51(50) ack 101
+         0.2 < F. 51:51(0) ack 101        ; CLOSE_WAIT FIN_WAIT_1",
+    );
+    let first = history.transitions_of(Role::Client).next().unwrap();
+    assert_eq!(
+        (first.from, first.to, first.basis),
+        (State::Unknown, State::Established, Basis::Assumed)
+    );
+    assert_eq!(history.fin_of(Role::Server).unwrap().basis, Basis::Observed);
+}
+
+#[test]
+fn only_the_client_is_captured() {
+    let history = history(
+        "0.0 > S 0:0(0)
+         0.1 > . 1:1(0) ack 1             ; ESTABLISHED ESTABLISHED
+         0.2 > P. 1:101(100) ack 1
+         0.3 > F. 101:101(0) ack 51       ; FIN_WAIT_1 -
+         0.4 > . 102:102(0) ack 52        ; - -",
+    );
+    assert!(!history.sides[1].tally.segments > 0);
+}
+
+#[test]
+fn a_wrap_inside_the_close() {
+    history(&opened(
+        "0.1 > P. 1:49(48) ack 1
+         0.2 < . 1:1(0) ack 49
+         0.3 > F. 49:49(0) ack 1          ; FIN_WAIT_1 CLOSE_WAIT
+         0.4 < . 1:1(0) ack 50            ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+}

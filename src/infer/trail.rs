@@ -92,10 +92,7 @@ impl Trail {
 
     /// The newest transition of one endpoint.
     pub fn last(&self, end: End) -> Option<&Transition> {
-        self.transitions
-            .iter()
-            .rev()
-            .find(|transition| transition.end == end)
+        self.transitions.iter().rev().find(|transition| transition.end == end)
     }
 
     /// Adds a transition, at its place in time behind what stands at the same time.
@@ -104,14 +101,9 @@ impl Trail {
             self.dropped = self.dropped.saturating_add(1);
             return;
         }
-        let later = self
-            .transitions
-            .iter()
-            .rev()
-            .take_while(|t| t.at.ts > transition.at.ts)
-            .count();
-        self.transitions
-            .insert(self.transitions.len() - later, transition);
+        let later =
+            self.transitions.iter().rev().take_while(|t| t.at.ts > transition.at.ts).count();
+        self.transitions.insert(self.transitions.len() - later, transition);
     }
 
     /// Confirms the endpoint's open transitions by one of the events.
@@ -126,22 +118,11 @@ impl Trail {
     /// Takes the endpoint's newest transition back if it is open and by one of the events, and
     /// returns it.
     pub fn withdraw(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
-        let at = self
-            .transitions
-            .iter()
-            .rposition(|transition| transition.end == end)?;
-        let open = self
-            .transitions
-            .get(at)
-            .filter(|t| t.is_open() && events.contains(&t.event))?;
+        let at = self.transitions.iter().rposition(|transition| transition.end == end)?;
+        let open = self.transitions.get(at).filter(|t| t.is_open() && events.contains(&t.event))?;
         let (state, began) = (open.to, open.at);
         if self.refuted.len() < REFUTATIONS_MAX {
-            self.refuted.push(Refuted {
-                end,
-                state,
-                at: began,
-                by_frame: by.frame,
-            });
+            self.refuted.push(Refuted { end, state, at: began, by_frame: by.frame });
         } else {
             self.dropped = self.dropped.saturating_add(1);
         }
@@ -151,11 +132,7 @@ impl Trail {
     /// The endpoint's newest transition is by one of the events and took the place of a refuted
     /// one that was right after all: gives it back its moment.
     pub fn restore(&mut self, end: End, events: &[Event]) {
-        let Some(at) = self
-            .transitions
-            .iter()
-            .rposition(|transition| transition.end == end)
-        else {
+        let Some(at) = self.transitions.iter().rposition(|transition| transition.end == end) else {
             return;
         };
         let Some(current) = self.transitions.get_mut(at) else {
@@ -177,10 +154,7 @@ impl Trail {
     /// Takes the endpoint's newest transition back without a refutation: it was not wrong, only
     /// overtaken.
     pub fn retract(&mut self, end: End) -> Option<Transition> {
-        let at = self
-            .transitions
-            .iter()
-            .rposition(|transition| transition.end == end)?;
+        let at = self.transitions.iter().rposition(|transition| transition.end == end)?;
         Some(self.transitions.remove(at))
     }
 

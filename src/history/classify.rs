@@ -1,0 +1,227 @@
+//! The words for a whole connection: how it opened, how it closed, who closed first.
+
+use serde::Serialize;
+
+use crate::decode::tuple::End;
+use crate::history::{History, Role};
+use crate::infer::event::Event;
+use crate::infer::state::State;
+use crate::infer::trail::Transition;
+
+/// How a connection opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handshake {
+    /// SYN, SYN+ACK and ACK.
+    Complete,
+    /// A RST answered the SYN.
+    Refused,
+    /// Nothing answered the SYN.
+    Unanswered,
+    /// SYN and SYN+ACK, and no ACK.
+    HalfOpen,
+    /// Both ends sent a SYN.
+    Simultaneous,
+    /// The SYN carried data that was accepted (RFC 7413).
+    FastOpen,
+    /// The capture began later.
+    NotCaptured,
+}
+
+/// How a connection closed, or stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Close {
+    /// FIN, ACK, FIN, ACK.
+    FourSegment,
+    /// FIN, FIN+ACK, ACK.
+    FinAckSkipsFinWait2,
+    /// The FINs crossed.
+    Simultaneous,
+    /// A RST ended it.
+    Reset,
+    /// One end has closed.
+    HalfClosed,
+    /// Both have closed, the last ACK is missing.
+    LastAckPending,
+    /// An end gave up.
+    TimedOut,
+    /// A new connection began on the four-tuple first.
+    Superseded,
+    /// Neither end has closed.
+    Open,
+}
+
+/// Whose close came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClosedFirst {
+    /// The client's.
+    Client,
+    /// The server's.
+    Server,
+    /// The FINs crossed.
+    Both,
+}
+
+const FINS: [Event; 2] = [Event::SentFin, Event::SentUnseenFin];
+const RESETS: [Event; 3] = [Event::SentRst, Event::SentRstWithoutSocket, Event::RecvRst];
+const BY_FIN: [Event; 2] = [Event::RecvFin, Event::RecvFinAckingFin];
+
+impl Handshake {
+    /// The word of the JSON contract.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Handshake::Complete => "complete",
+            Handshake::Refused => "refused",
+            Handshake::Unanswered => "unanswered",
+            Handshake::HalfOpen => "half-open",
+            Handshake::Simultaneous => "simultaneous",
+            Handshake::FastOpen => "fast-open",
+            Handshake::NotCaptured => "not-captured",
+        }
+    }
+}
+
+impl Close {
+    /// The word of the JSON contract.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Close::FourSegment => "four-segment",
+            Close::FinAckSkipsFinWait2 => "fin-ack-skips-fin-wait-2",
+            Close::Simultaneous => "simultaneous",
+            Close::Reset => "reset",
+            Close::HalfClosed => "half-closed",
+            Close::LastAckPending => "last-ack-pending",
+            Close::TimedOut => "timed-out",
+            Close::Superseded => "superseded",
+            Close::Open => "open",
+        }
+    }
+}
+
+impl ClosedFirst {
+    /// The word of the JSON contract.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ClosedFirst::Client => "client",
+            ClosedFirst::Server => "server",
+            ClosedFirst::Both => "both",
+        }
+    }
+
+    /// The role, where it was one.
+    pub const fn role(self) -> Option<Role> {
+        match self {
+            ClosedFirst::Client => Some(Role::Client),
+            ClosedFirst::Server => Some(Role::Server),
+            ClosedFirst::Both => None,
+        }
+    }
+}
+
+impl From<Role> for ClosedFirst {
+    fn from(role: Role) -> ClosedFirst {
+        match role {
+            Role::Client => ClosedFirst::Client,
+            Role::Server => ClosedFirst::Server,
+        }
+    }
+}
+
+impl History {
+    /// How it opened.
+    pub fn handshake(&self) -> Handshake {
+        let went = |role, event| self.by_event(role, &[event]).is_some();
+        if Role::BOTH.iter().any(|role| went(*role, Event::FoundOpen)) {
+            return Handshake::NotCaptured;
+        }
+        if Role::BOTH.iter().all(|role| went(*role, Event::SentSyn)) {
+            return Handshake::Simultaneous;
+        }
+        if went(Role::Client, Event::RecvRefusal) {
+            return Handshake::Refused;
+        }
+        if !went(Role::Client, Event::SentSyn) {
+            return Handshake::NotCaptured;
+        }
+        if !went(Role::Server, Event::RecvSyn) {
+            return Handshake::Unanswered;
+        }
+        if self.side(Role::Client).fast_open {
+            return Handshake::FastOpen;
+        }
+        if self.side(Role::Client).acked_syn {
+            return Handshake::Complete;
+        }
+        Handshake::HalfOpen
+    }
+
+    /// How it closed or stands; `None` where it never opened.
+    pub fn close(&self) -> Option<Close> {
+        let opened = self.transitions.iter().any(|transition| transition.to == State::Established)
+            || self.transitions.iter().any(|transition| FINS.contains(&transition.event));
+        if !opened {
+            return None;
+        }
+        let both_closed = self.both_closed_in_order();
+        if !both_closed && self.transitions.iter().any(|t| RESETS.contains(&t.event)) {
+            return Some(Close::Reset);
+        }
+        let passed = |state| self.transitions.iter().any(|transition| transition.to == state);
+        if both_closed {
+            return Some(match () {
+                () if passed(State::Closing) => Close::Simultaneous,
+                () if passed(State::FinWait2) => Close::FourSegment,
+                () => Close::FinAckSkipsFinWait2,
+            });
+        }
+        let by = |event| self.transitions.iter().any(|transition| transition.event == event);
+        if by(Event::Superseded) {
+            return Some(Close::Superseded);
+        }
+        if by(Event::GaveUp) {
+            return Some(Close::TimedOut);
+        }
+        match Role::BOTH.into_iter().filter(|role| self.fin_of(*role).is_some()).count() {
+            0 => Some(Close::Open),
+            1 => Some(Close::HalfClosed),
+            _ => Some(Close::LastAckPending),
+        }
+    }
+
+    /// Whose close came first: the first FIN, unless the other end's crossed it, or the RST of an
+    /// end that had not sent a FIN.
+    pub fn closed_first(&self) -> Option<ClosedFirst> {
+        if self.transitions.iter().any(|transition| transition.to == State::Closing) {
+            return Some(ClosedFirst::Both);
+        }
+        const CLOSES: [Event; 4] =
+            [Event::SentFin, Event::SentUnseenFin, Event::SentRst, Event::SentRstWithoutSocket];
+        let opened = self.close().is_some();
+        let first =
+            self.transitions.iter().find(|transition| CLOSES.contains(&transition.event))?;
+        opened.then(|| self.role(first.end).into())
+    }
+
+    /// The transition by which a role sent its FIN.
+    pub fn fin_of(&self, role: Role) -> Option<&Transition> {
+        self.by_event(role, &FINS)
+    }
+
+    /// The transition by which a role got the peer's FIN.
+    pub fn fin_received(&self, role: Role) -> Option<&Transition> {
+        self.by_event(role, &BY_FIN)
+    }
+
+    /// Whether both FINs were sent and acknowledged: what a RST ends after that is a remnant.
+    fn both_closed_in_order(&self) -> bool {
+        End::BOTH.into_iter().all(|end| {
+            let own = || self.transitions.iter().filter(move |transition| transition.end == end);
+            let waited = own().any(|transition| transition.to == State::TimeWait);
+            let last_ack =
+                own().any(|t| t.from == State::LastAck && t.event == Event::RecvAckOfFin);
+            waited || last_ack
+        })
+    }
+}

@@ -1,0 +1,318 @@
+//! The finished record of one connection: what findings judge and reports print.
+//!
+//! A [`History`] is made once, when a connection's life is over or the capture ends. It speaks of
+//! client and server where the engine speaks of two ends, and it answers the questions that
+//! everybody asks: how long in which state, how it opened, how it closed, who closed first.
+
+pub mod archive;
+mod classify;
+mod pack;
+
+use core::net::SocketAddr;
+
+use serde::Serialize;
+
+use crate::decode::tuple::{End, FourTuple};
+use crate::infer::endpoint::{Endpoint, Tally};
+use crate::infer::event::Event;
+use crate::infer::fact::{Fact, FactKind};
+use crate::infer::state::State;
+use crate::infer::trail::{Moment, Refuted, Transition};
+use crate::infer::zeek::ConnState;
+use crate::infer::{Connection, RolesFrom};
+use crate::time::{Span, Timestamp};
+
+pub use classify::{Close, ClosedFirst, Handshake};
+
+/// Client or server: who opened, or seems to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The end that opened actively.
+    Client,
+    /// The other end.
+    Server,
+}
+
+impl Role {
+    /// Client, then server.
+    pub const BOTH: [Role; 2] = [Role::Client, Role::Server];
+
+    /// The other role.
+    pub const fn peer(self) -> Role {
+        match self {
+            Role::Client => Role::Server,
+            Role::Server => Role::Client,
+        }
+    }
+
+    /// `client` or `server`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Client => "client",
+            Role::Server => "server",
+        }
+    }
+}
+
+/// What is kept of one endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Side {
+    /// The state at the end of the capture, or of the connection's life.
+    pub last_state: State,
+    /// What it sent, counted.
+    pub tally: Tally,
+    /// Its initial sequence number, or else the first number seen of it: relative numbers count
+    /// from here.
+    pub base_seq: Option<u32>,
+    /// Its window scale shift, if its SYN announced one.
+    pub window_scale: Option<u8>,
+    /// Its maximum segment size, if its SYN announced one.
+    pub mss: Option<u16>,
+    /// It has acknowledged the peer's SYN.
+    pub acked_syn: bool,
+    /// It opened with a SYN whose data the peer accepted (RFC 7413).
+    pub fast_open: bool,
+    /// Its window was closed when the record ended, since then.
+    pub window_closed: Option<Timestamp>,
+    /// Repeats that were still unanswered when the record ended.
+    pub unanswered_at_end: u16,
+}
+
+/// What the four-tuple was before this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Predecessor {
+    /// The earlier connection.
+    pub id: u64,
+    /// The states of this one's client's and server's ends when it began.
+    pub states: [State; 2],
+}
+
+impl Predecessor {
+    /// With the states of end A and end B told as the client's and the server's.
+    fn seen_from(self, client: End) -> Predecessor {
+        let [a, b] = self.states;
+        Predecessor { states: if client == End::A { [a, b] } else { [b, a] }, ..self }
+    }
+}
+
+/// One connection, finished.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// Its number, from 0, in the order in which connections were recognised.
+    pub id: u64,
+    /// Wireshark's `tcp.stream` of its first segment.
+    pub stream: u32,
+    /// Its four-tuple.
+    pub tuple: FourTuple,
+    /// Which end is the client.
+    pub client: End,
+    /// How that is known.
+    pub roles_from: RolesFrom,
+    /// Its first segment.
+    pub first: Moment,
+    /// Its last segment.
+    pub last: Moment,
+    /// When the record ended: the capture's end, or the next life on the four-tuple.
+    pub until: Timestamp,
+    /// Segments of both ends, copies of one packet not counted.
+    pub frames: u64,
+    /// Client's, then server's.
+    pub sides: [Side; 2],
+    /// The transitions of both endpoints in time order.
+    pub transitions: Vec<Transition>,
+    /// Transitions that later segments refuted.
+    pub refuted: Vec<Refuted>,
+    /// Transitions and refutations for which there was no room.
+    pub dropped: u32,
+    /// What else happened.
+    pub facts: Vec<Fact>,
+    /// The connection that had the four-tuple before.
+    pub predecessor: Option<Predecessor>,
+    /// What Zeek calls it.
+    pub zeek: ConnState,
+}
+
+/// One endpoint's stay in one state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stay {
+    /// Which state.
+    pub state: State,
+    /// The transition into it.
+    pub entered: Transition,
+    /// When it ended; `None` while it lasts.
+    pub left: Option<Timestamp>,
+    /// How long it lasted, up to the record's end where it still does.
+    pub dwell: Span,
+}
+
+impl History {
+    /// Closes the record of a connection at `until`.
+    pub fn new(
+        id: u64,
+        stream: u32,
+        tuple: FourTuple,
+        connection: &Connection,
+        until: Timestamp,
+        predecessor: Option<Predecessor>,
+    ) -> History {
+        let (client, roles_from) = roles(&tuple, connection);
+        let (first, last) = connection.span();
+        let side = |end| Side::new(connection.end(end), until);
+        History {
+            id,
+            stream,
+            tuple,
+            client,
+            roles_from,
+            first,
+            last,
+            until: until.max(last.ts),
+            frames: connection.frames(),
+            sides: [side(client), side(client.peer())],
+            transitions: connection.trail().transitions().to_vec(),
+            refuted: connection.trail().refuted().to_vec(),
+            dropped: connection.trail().dropped(),
+            facts: connection.facts().iter().copied().collect(),
+            predecessor: predecessor.map(|before| before.seen_from(client)),
+            zeek: connection.zeek(client),
+        }
+    }
+
+    /// The role of an end.
+    pub fn role(&self, end: End) -> Role {
+        if end == self.client { Role::Client } else { Role::Server }
+    }
+
+    /// The end in a role.
+    pub fn end(&self, role: Role) -> End {
+        match role {
+            Role::Client => self.client,
+            Role::Server => self.client.peer(),
+        }
+    }
+
+    /// Address and port of a role.
+    pub fn addr(&self, role: Role) -> SocketAddr {
+        self.tuple.endpoint(self.end(role))
+    }
+
+    /// What is kept of a role.
+    pub fn side(&self, role: Role) -> &Side {
+        let [client, server] = &self.sides;
+        match role {
+            Role::Client => client,
+            Role::Server => server,
+        }
+    }
+
+    /// The state of a role when the record ended.
+    pub fn last_state(&self, role: Role) -> State {
+        self.side(role).last_state
+    }
+
+    /// From the first segment to the last.
+    pub fn duration(&self) -> Span {
+        self.last.ts.since(self.first.ts)
+    }
+
+    /// The transitions of one role.
+    pub fn transitions_of(&self, role: Role) -> impl DoubleEndedIterator<Item = &Transition> {
+        let end = self.end(role);
+        self.transitions.iter().filter(move |transition| transition.end == end)
+    }
+
+    /// The stays of one role, in order; the time before its first transition is none.
+    pub fn stays(&self, role: Role) -> impl Iterator<Item = Stay> {
+        let mut transitions = self.transitions_of(role).copied().peekable();
+        let until = self.until;
+        core::iter::from_fn(move || {
+            let entered = transitions.next()?;
+            let left = transitions.peek().map(|next| next.at.ts);
+            let dwell = left.unwrap_or(until).since(entered.at.ts);
+            Some(Stay { state: entered.to, entered, left, dwell })
+        })
+    }
+
+    /// The stay of a role in a state, the last one if there were several.
+    pub fn stay_in(&self, role: Role, state: State) -> Option<Stay> {
+        self.stays(role).filter(|stay| stay.state == state).last()
+    }
+
+    /// The state of a role at a moment; `UNKNOWN` before its first transition.
+    pub fn state_at(&self, role: Role, ts: Timestamp) -> State {
+        let newest =
+            self.transitions_of(role).take_while(|transition| transition.at.ts <= ts).last();
+        newest.map_or(State::Unknown, |transition| transition.to)
+    }
+
+    /// The transition of a role by one of the events, the first if there are several.
+    pub fn by_event(&self, role: Role, events: &[Event]) -> Option<&Transition> {
+        self.transitions_of(role).find(|transition| events.contains(&transition.event))
+    }
+
+    /// The fact of that kind about that role.
+    pub fn fact(&self, kind: FactKind, role: Role) -> Option<&Fact> {
+        let end = self.end(role);
+        self.facts.iter().find(|fact| fact.kind == kind && fact.end == end)
+    }
+
+    /// Whether the connection is still open on a side: its end is neither closed nor only waiting
+    /// out TIME_WAIT.
+    pub fn is_open(&self) -> bool {
+        Role::BOTH.iter().any(|role| {
+            let state = self.last_state(*role);
+            !matches!(state, State::Closed | State::TimeWait | State::Listen | State::Unknown)
+        })
+    }
+}
+
+impl Side {
+    fn new(endpoint: &Endpoint, until: Timestamp) -> Side {
+        let mut tally = endpoint.tally;
+        if let Some(since) = endpoint.window_closed {
+            tally.zero_window = tally.zero_window.max(until.since(since));
+        }
+        Side {
+            last_state: endpoint.state,
+            tally,
+            base_seq: endpoint.isn.or(endpoint.first_seq).map(|number| number.0),
+            window_scale: endpoint.window_scale,
+            mss: endpoint.mss,
+            acked_syn: endpoint.acked_syn,
+            fast_open: endpoint.fast_open_accepted,
+            window_closed: endpoint.window_closed,
+            unanswered_at_end: endpoint.repeats.count,
+        }
+    }
+}
+
+/// Which end is the client: by the handshake, else by a port that looks like a service's, else by
+/// the first packet.
+fn roles(tuple: &FourTuple, connection: &Connection) -> (End, RolesFrom) {
+    let (client, roles_from) = connection.client();
+    let client = client.unwrap_or(End::A);
+    if !matches!(roles_from, RolesFrom::FirstPacket | RolesFrom::Port) {
+        return (client, roles_from);
+    }
+    /// Ports above are given out to clients (the IANA's registered ports end here).
+    const SERVICE_PORT_MAX: u16 = 32_767;
+    let [a, b] = End::BOTH.map(|end| tuple.endpoint(end).port());
+    match (a.min(b) <= SERVICE_PORT_MAX, a.cmp(&b)) {
+        (true, core::cmp::Ordering::Less) => (End::B, RolesFrom::Port),
+        (true, core::cmp::Ordering::Greater) => (End::A, RolesFrom::Port),
+        _ => (client, RolesFrom::FirstPacket),
+    }
+}
+
+impl RolesFrom {
+    /// The word of the JSON contract.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RolesFrom::Syn => "syn",
+            RolesFrom::SynAck => "syn-ack",
+            RolesFrom::Port => "port",
+            RolesFrom::FirstPacket => "first-packet",
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The whole way of the data, on one page: packets are decoded to segments, segments find their
+//! four-tuple and their life, lives become histories, histories go to whoever wants them.
+
+use crate::decode::segment::Segment;
+use crate::decode::skip::{Skip, SkipCounts};
+use crate::decode::tuple::{End, FourTuple};
+use crate::decode::{self, Decoded};
+use crate::flow::duplicates::Duplicates;
+use crate::flow::stream::Numbering;
+use crate::flow::table::Table;
+use crate::history::{History, Predecessor};
+use crate::infer::state::State;
+use crate::infer::trail::Moment;
+use crate::infer::{Admission, Answer, Connection, Held, Params};
+use crate::time::Timestamp;
+
+/// Takes what comes out at the end.
+pub trait Sink {
+    /// A segment was taken into connection `id`, which is `stream` to Wireshark.
+    fn segment(&mut self, id: u64, stream: u32, tuple: &FourTuple, from: End, segment: &Segment) {
+        let _ = (id, stream, tuple, from, segment);
+    }
+
+    /// A connection's record is closed.
+    fn finished(&mut self, history: History);
+}
+
+/// What was read, in numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Packets of the input.
+    pub packets: u64,
+    /// TCP segments that were used.
+    pub segments: u64,
+    /// Connections.
+    pub connections: u64,
+    /// The first packet's time.
+    pub first_ts: Option<Timestamp>,
+    /// The latest packet's time.
+    pub last_ts: Option<Timestamp>,
+    /// Packets whose clock ran backwards against the one before.
+    pub backwards: u64,
+    /// Packets that were not used, by reason.
+    pub skipped: SkipCounts,
+    /// Segments whose four-tuple found no room.
+    pub beyond_connections_max: u64,
+}
+
+/// The pipeline from packets to histories.
+#[derive(Debug)]
+pub struct Pipeline<S> {
+    params: Params,
+    connections_max: usize,
+    table: Table<Flow>,
+    duplicates: Duplicates,
+    next_stream: u32,
+    next_id: u64,
+    totals: Totals,
+    /// What everything is told to.
+    pub sink: S,
+}
+
+/// One four-tuple.
+#[derive(Debug, Default)]
+struct Flow {
+    numbering: Numbering,
+    life: Option<Box<Life>>,
+    held: Option<Box<Held>>,
+}
+
+/// One connection on it.
+#[derive(Debug)]
+struct Life {
+    id: u64,
+    stream: u32,
+    connection: Connection,
+    predecessor: Option<Before>,
+}
+
+/// The connection that had the four-tuple before.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    id: u64,
+    states: [State; 2],
+}
+
+impl<S: Sink> Pipeline<S> {
+    /// A pipeline into `sink`.
+    pub fn new(params: Params, connections_max: usize, sink: S) -> Self {
+        Pipeline {
+            params,
+            connections_max,
+            table: Table::default(),
+            duplicates: Duplicates::default(),
+            next_stream: 0,
+            next_id: 0,
+            totals: Totals::default(),
+            sink,
+        }
+    }
+
+    /// Takes the next packet of the capture.
+    pub fn packet(&mut self, link: u16, data: &[u8], orig_len: u32, ts: Timestamp, frame: u64) {
+        let totals = &mut self.totals;
+        totals.packets += 1;
+        totals.first_ts.get_or_insert(ts);
+        match totals.last_ts {
+            Some(last) if last > ts => totals.backwards += 1,
+            _ => totals.last_ts = Some(ts),
+        }
+        match decode::decode(link, data, orig_len, ts, frame) {
+            Ok(decoded) => self.decoded(&decoded),
+            Err(skip) => totals.skipped.add(skip),
+        }
+    }
+
+    /// Takes the next segment.
+    pub fn decoded(&mut self, decoded: &Decoded) {
+        if self.duplicates.is_copy(decoded) {
+            self.totals.skipped.add(Skip::Duplicate);
+            return;
+        }
+        self.totals.segments += 1;
+        let Decoded { tuple, sender, segment } = decoded;
+        if self.table.len() >= self.connections_max && !self.table.contains(tuple) {
+            self.totals.beyond_connections_max += 1;
+            return;
+        }
+        let flow = self.table.entry(tuple, Flow::default);
+        let stream = flow.numbering.stream_of(*sender, segment, &mut self.next_stream);
+        let mut stage =
+            Stage { params: &self.params, next_id: &mut self.next_id, sink: &mut self.sink, tuple };
+        stage.segment(flow, *sender, segment, stream);
+    }
+
+    /// The capture goes on until `now`, without a packet.
+    pub fn silence(&mut self, now: Timestamp) {
+        self.totals.last_ts = self.totals.last_ts.max(Some(now));
+    }
+
+    /// The capture is over: closes every record, and returns the sink and the totals.
+    pub fn finish(mut self) -> (S, Totals) {
+        let end = self.totals.last_ts.unwrap_or_default();
+        for (tuple, mut flow) in self.table.drain() {
+            let mut stage = Stage {
+                params: &self.params,
+                next_id: &mut self.next_id,
+                sink: &mut self.sink,
+                tuple: &tuple,
+            };
+            if let Some(held) = flow.held.take() {
+                stage.begin_held(&mut flow, &held);
+            }
+            if let Some(life) = flow.life {
+                stage.finish(*life, end);
+            }
+        }
+        self.totals.connections = self.next_id;
+        (self.sink, self.totals)
+    }
+}
+
+/// The part of the pipeline that one segment's flow passes.
+struct Stage<'a, S> {
+    params: &'a Params,
+    next_id: &'a mut u64,
+    sink: &'a mut S,
+    tuple: &'a FourTuple,
+}
+
+impl<S: Sink> Stage<'_, S> {
+    /// Finds the life that the segment belongs to.
+    fn segment(&mut self, flow: &mut Flow, from: End, segment: &Segment, stream: u32) {
+        if let Some(held) = &mut flow.held {
+            match held.answered_by(from, segment) {
+                Answer::Begins => {
+                    if let Some(held) = flow.held.take() {
+                        self.begin_held(flow, &held);
+                    }
+                }
+                Answer::Repeated => return held.repeat(segment),
+                Answer::Challenged => {
+                    if let Some(life) = &mut flow.life {
+                        life.connection.note_challenged_syn(from, segment);
+                    }
+                }
+                Answer::Stale => {
+                    if let (Some(held), Some(life)) = (flow.held.take(), &mut flow.life) {
+                        life.connection.note_stale_syn(&held);
+                    }
+                }
+                Answer::Nothing => {}
+            }
+        }
+        let admission = match &mut flow.life {
+            None => Admission::Begins,
+            Some(life) => {
+                life.connection.on_silence(segment.ts, self.params);
+                life.connection.admit(from, segment)
+            }
+        };
+        match admission {
+            Admission::Belongs => self.belongs(flow, from, segment),
+            Admission::Begins => {
+                self.begin(flow, segment, stream);
+                self.belongs(flow, from, segment);
+            }
+            Admission::Held => {
+                let held = Box::new(Held::new(from, segment, stream));
+                if let Some(earlier) = flow.held.replace(held) {
+                    // Two SYNs with different numbers, and nobody answered the first.
+                    if let Some(life) = &mut flow.life {
+                        life.connection.note_stale_syn(&earlier);
+                    }
+                }
+            }
+        }
+    }
+
+    fn belongs(&mut self, flow: &mut Flow, from: End, segment: &Segment) {
+        if let Some(life) = &mut flow.life {
+            life.connection.on_segment(from, segment, self.params);
+            self.sink.segment(life.id, life.stream, self.tuple, from, segment);
+        }
+    }
+
+    /// A new life begins with this segment; the one before is over.
+    fn begin(&mut self, flow: &mut Flow, first: &Segment, stream: u32) {
+        let predecessor = flow.life.take().map(|mut old| {
+            let states = End::BOTH.map(|end| old.connection.end(end).state);
+            let id = old.id;
+            old.connection.supersede(Moment { ts: first.ts, frame: first.frame });
+            self.finish(*old, first.ts);
+            Before { id, states }
+        });
+        let id = *self.next_id;
+        *self.next_id += 1;
+        let connection = Connection::default();
+        flow.life = Some(Box::new(Life { id, stream, connection, predecessor }));
+    }
+
+    /// A held SYN turns out to be a new life's first segment.
+    fn begin_held(&mut self, flow: &mut Flow, held: &Held) {
+        if let Some(first) = held.syns.first() {
+            self.begin(flow, first, held.stream);
+        }
+        for syn in &held.syns {
+            self.belongs(flow, held.from, syn);
+        }
+    }
+
+    fn finish(&mut self, mut life: Life, until: Timestamp) {
+        life.connection.on_silence(until, self.params);
+        let Life { id, stream, connection, predecessor } = life;
+        let predecessor = predecessor.map(|Before { id, states }| Predecessor { id, states });
+        self.sink.finished(History::new(id, stream, *self.tuple, &connection, until, predecessor));
+    }
+}

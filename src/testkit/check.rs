@@ -1,0 +1,79 @@
+//! Runs a trace and compares what comes out with what its lines expect.
+
+use crate::history::{History, Role};
+use crate::infer::Params;
+use crate::infer::state::State;
+use crate::limits::CONNECTIONS_MAX;
+use crate::pipeline::{Pipeline, Sink};
+use crate::testkit::trace::{CLIENT_PORT, Trace};
+use crate::time::Timestamp;
+
+/// Keeps every history.
+#[derive(Default)]
+struct Keep(Vec<History>);
+
+impl Sink for Keep {
+    fn finished(&mut self, history: History) {
+        self.0.push(history);
+    }
+}
+
+/// Runs the first `count` segments and ends the capture at `end`. Histories by number.
+fn run(trace: &Trace, count: usize, end: Timestamp) -> Vec<History> {
+    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    for decoded in trace.segments.iter().take(count) {
+        pipeline.decoded(decoded);
+    }
+    pipeline.silence(end);
+    let (Keep(mut histories), _) = pipeline.finish();
+    histories.sort_by_key(|history| history.id);
+    histories
+}
+
+/// Runs a trace, and holds every state that its lines expect against what is believed after that
+/// line. Returns the histories at its end, by number.
+pub fn check(text: &str) -> Vec<History> {
+    let trace = Trace::parse(text);
+    for expected in &trace.expected {
+        let histories = run(&trace, expected.segments, expected.at);
+        let port = CLIENT_PORT + expected.client;
+        let newest = histories
+            .iter()
+            .rev()
+            .find(|history| Role::BOTH.iter().any(|role| history.addr(*role).port() == port));
+        let client = newest.and_then(|history| {
+            Role::BOTH.into_iter().find(|role| history.addr(*role).port() == port)
+        });
+        let states = match (newest, client) {
+            (Some(history), Some(role)) => {
+                [history.last_state(role), history.last_state(role.peer())]
+            }
+            _ => [State::Unknown; 2],
+        };
+        let agree =
+            expected.states.iter().zip(states).all(|(want, is)| want.is_none_or(|w| w == is));
+        let line = text.lines().nth(expected.line - 1).unwrap_or_default();
+        assert!(
+            agree,
+            "line {}: {}\nis {} {}\n{newest:#?}",
+            expected.line,
+            line.trim(),
+            states[0],
+            states[1]
+        );
+    }
+    run(&trace, trace.segments.len(), trace.end)
+}
+
+/// The histories of a trace, unchecked.
+pub fn connections(text: &str) -> Vec<History> {
+    let trace = Trace::parse(text);
+    run(&trace, trace.segments.len(), trace.end)
+}
+
+/// The only history of a trace, checked.
+pub fn history(text: &str) -> History {
+    let mut histories = check(text);
+    assert_eq!(histories.len(), 1, "one connection: {histories:#?}");
+    histories.remove(0)
+}

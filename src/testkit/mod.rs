@@ -1,0 +1,7 @@
+//! For tests only: captures written as text, and a check that runs them.
+
+mod check;
+mod trace;
+
+pub use check::{check, connections, history};
+pub use trace::Trace;
