@@ -124,10 +124,7 @@ impl Connection {
     /// The sender has acknowledged the peer's FIN: it had received it.
     fn prove_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
-        if self.end(peer).fin_unseen {
-            return;
-        }
-        if self.end(from).has_open(&BY_FIN) {
+        if self.end(from).has_open(&BY_FIN) && !self.end(peer).fin_unseen {
             self.restore_first_fin(from, segment);
             self.confirm(from, &BY_FIN, at);
             return;
@@ -142,7 +139,9 @@ impl Connection {
             _ => return,
         };
         let came = self.end(from).fin_candidate;
-        if came.frame > 0 {
+        if self.end(peer).fin_unseen {
+            self.step(from, event, at);
+        } else if came.frame > 0 {
             self.step_as(from, event, Basis::Inferred, came, at);
         } else {
             self.step_as(from, event, Basis::Observed, at, Moment::default());

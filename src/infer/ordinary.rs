@@ -200,7 +200,9 @@ impl Connection {
             self.doubt_fin(to, at);
         }
         let fin_came = self.has_fin_ahead(to) && self.end(to).fin_doubts < DOUBTS_MAX;
-        let acked = segment.acked().is_some_and(|ack| self.fin_covered(to, ack));
+        // A repeat that does not get through brings its acknowledgement through as little.
+        let lost = repeated_fin && self.end(to).fin_doubts >= DOUBTS_MAX;
+        let acked = !lost && segment.acked().is_some_and(|ack| self.fin_covered(to, ack));
         match (fin_came, acked) {
             (true, true) => {
                 self.complete_handshake(to, at);

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! `>` comes from the client, `<` from the server; a number before it names another client. Then
-//! tcpdump's flags, sequence numbers from each side's first one, `ack`, `win`, `id` (IPv4
+//! tcpdump's flags, sequence numbers from each side's first one, `ack` (which is the flag as
+//! well), `win`, `id` (IPv4
 //! identification) and options: `mss N`, `wscale N`, `ts VAL:ECR`, `sack FROM:TO`, `sackOK`, `fo`.
 //! Behind `;` stand the client's and the server's state after that line, `-` for any. A line
 //! `! NAME` names a finding that the trace must raise.
@@ -147,7 +148,10 @@ fn segment<'a>(
         } else {
             let value = number(words.next().unwrap_or_else(|| panic!("a number after {word}")));
             match word {
-                "ack" => segment.ack = SeqNum(peer).add(value),
+                "ack" => {
+                    segment.ack = SeqNum(peer).add(value);
+                    segment.flags = segment.flags | Flags::ACK;
+                }
                 "win" => segment.window = value as u16,
                 "id" => segment.ip_id = value as u16,
                 other => panic!("what is {other}?"),
