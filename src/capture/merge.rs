@@ -9,7 +9,7 @@ use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::path::Path;
 
-use super::{Error, Packet, Source};
+use super::{Error, Packet, Record, Source};
 use crate::limits::{MERGE_BUFFER_BYTES, READ_BUFFER_BYTES};
 use crate::time::Timestamp;
 
@@ -20,9 +20,10 @@ pub struct Merge {
     ready: BinaryHeap<Reverse<(Timestamp, usize)>>,
     /// The sources whose next packet is wanted: at first all, later the one handed out last.
     due: Vec<usize>,
-    /// For each source, how many of its frames have been numbered.
-    numbered: Vec<u64>,
-    frame: u64,
+    /// The ready packet of each source.
+    records: Vec<Option<Record>>,
+    /// Frames so far.
+    frames: u64,
 }
 
 impl Merge {
@@ -42,8 +43,8 @@ impl Merge {
         Merge {
             ready: BinaryHeap::with_capacity(sources.len()),
             due: (0..sources.len()).rev().collect(),
-            numbered: vec![0; sources.len()],
-            frame: 0,
+            records: vec![None; sources.len()],
+            frames: 0,
             sources,
         }
     }
@@ -79,28 +80,26 @@ impl Merge {
 
     fn next_of_many(&mut self) -> Result<Option<Packet<'_>>, Error> {
         while let Some(index) = self.due.pop() {
-            if let Some(source) = self.sources.get_mut(index)
-                && source.advance()?
-            {
-                self.ready.push(Reverse((source.ts(), index)));
+            let (Some(source), Some(ready)) =
+                (self.sources.get_mut(index), self.records.get_mut(index))
+            else {
+                continue;
+            };
+            *ready = source.advance()?;
+            if let Some(record) = ready {
+                self.ready.push(Reverse((record.ts, index)));
             }
         }
         let Some(Reverse((_, index))) = self.ready.pop() else {
             return Ok(None);
         };
-        let (Some(source), Some(numbered)) =
-            (self.sources.get(index), self.numbered.get_mut(index))
+        let (Some(source), Some(Some(record))) = (self.sources.get(index), self.records.get(index))
         else {
             return Ok(None);
         };
         self.due.push(index);
-        self.frame += source.frame().saturating_sub(*numbered);
-        *numbered = source.frame();
-        let packet = source.packet();
-        Ok(Some(Packet {
-            frame: self.frame,
-            ..packet
-        }))
+        self.frames += 1;
+        Ok(Some(source.packet(record, self.frames)))
     }
 }
 

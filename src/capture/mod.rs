@@ -53,17 +53,14 @@ pub struct Packet<'a> {
     pub fcs_len: u8,
 }
 
-/// The packet in front of the window, without a borrow: what a reader found out about it.
-#[derive(Clone, Copy, Debug, Default)]
+/// A packet without a borrow: what a reader found out about it. It travels by value, because
+/// stored and loaded again it would cost more than finding it.
+#[derive(Clone, Copy, Debug)]
 struct Record {
-    /// Bytes in the window that belong to it, header and padding included.
-    total: usize,
-    /// Where its data begins in the window.
+    /// Where its data begins in the window's buffer.
     at: usize,
     /// Captured bytes in the file.
     raw_len: usize,
-    /// Its number in this file.
-    frame: u64,
     ts: Timestamp,
     link: LinkType,
     /// Original length in the file, with any frame check sequence.
@@ -72,16 +69,15 @@ struct Record {
 }
 
 impl Record {
-    /// The packet that this record describes, its bytes taken from the window.
+    /// The packet that this record describes; the window has not been filled since.
     #[inline]
-    fn packet<'a>(&self, window: &'a [u8]) -> Packet<'a> {
-        let end = self.at.saturating_add(self.raw_len);
-        let raw = window.get(self.at..end).unwrap_or_default();
+    fn packet<'a>(&self, frame: u64, window: &'a window::Window) -> Packet<'a> {
+        let raw = window.taken(self.at, self.raw_len);
         let raw_orig_len = self.raw_orig_len.max(self.raw_len as u32);
         let fcs_len = u32::from(self.fcs_len).min(raw_orig_len);
         let orig_len = raw_orig_len - fcs_len;
         Packet {
-            frame: self.frame,
+            frame,
             ts: self.ts,
             link: self.link,
             data: raw.get(..orig_len as usize).unwrap_or(raw),
@@ -93,10 +89,9 @@ impl Record {
 }
 
 /// What stands at the front of the window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// A packet, described by the record.
-    Packet,
+    /// A packet; the window has moved past it.
+    Packet(Record),
     /// Nothing: the capture ended where a packet ends.
     End,
     /// A part of a packet or a block: the capture ended too early.

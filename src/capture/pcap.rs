@@ -95,11 +95,7 @@ impl Reader {
 
     /// Finds the next packet; the window stands on its record header.
     #[inline]
-    pub(super) fn advance(
-        &mut self,
-        window: &mut Window,
-        record: &mut Record,
-    ) -> Result<Step, Fault> {
+    pub(super) fn advance(&self, window: &mut Window) -> Result<Step, Fault> {
         let header = self.variant.record_header;
         if !window.fill(header)? {
             let at_end = window.bytes().is_empty();
@@ -127,17 +123,14 @@ impl Reader {
         }
         // At most 2^32 * 10^9 + 2^32 * 10^3: fits.
         let fraction = i64::from(fraction) * i64::from(self.variant.fraction_nanos);
-        *record = Record {
-            total,
-            at: header,
+        Ok(Step::Packet(Record {
+            at: window.take(total) + header,
             raw_len: captured as usize,
-            frame: record.frame + 1,
             ts: Timestamp::from_nanos(i64::from(seconds) * 1_000_000_000 + fraction),
             link: self.link,
             raw_orig_len: original,
             fcs_len: self.fcs_len,
-        };
-        Ok(Step::Packet)
+        }))
     }
 }
 

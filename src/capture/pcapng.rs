@@ -66,7 +66,6 @@ impl Reader {
     pub(super) fn advance(
         &mut self,
         window: &mut Window,
-        record: &mut Record,
         info: &mut FileInfo,
     ) -> Result<Step, Fault> {
         loop {
@@ -76,17 +75,17 @@ impl Reader {
                 Framed::Cut => return Ok(Step::Cut),
             };
             let block = window.bytes().get(..total).unwrap_or_default();
-            let is_packet = match kind {
-                ENHANCED_PACKET | PACKET => self.packet(kind, block, record)?,
-                SIMPLE_PACKET => self.simple_packet(block, record)?,
-                _ => self.other(kind, block, info)?,
+            let record = match kind {
+                ENHANCED_PACKET | PACKET => self.packet(kind, block)?,
+                SIMPLE_PACKET => self.simple_packet(block)?,
+                _ => {
+                    self.other(kind, block, info)?;
+                    window.take(total);
+                    continue;
+                }
             };
-            if is_packet {
-                record.total = total;
-                record.frame += 1;
-                return Ok(Step::Packet);
-            }
-            window.consume(total);
+            let at = window.take(total) + record.at;
+            return Ok(Step::Packet(Record { at, ..record }));
         }
     }
 
@@ -156,7 +155,7 @@ impl Reader {
     /// Reads a packet block of the current or of the obsolete kind. They differ in the first word:
     /// the interface's number, or 16 bits of it and a drop counter.
     #[inline]
-    fn packet(&mut self, kind: u32, block: &[u8], record: &mut Record) -> Result<bool, Fault> {
+    fn packet(&mut self, kind: u32, block: &[u8]) -> Result<Record, Fault> {
         let ([_, _, id, high, low, captured, original, ..], _) = block.as_chunks::<4>() else {
             return Err(bad_length(kind, block.len() as u32));
         };
@@ -175,17 +174,18 @@ impl Reader {
         };
         let (high, low) = (self.order.u32(*high), self.order.u32(*low));
         self.last_ts = interface.clock.time(high, low);
-        record.at = AT;
-        record.raw_len = captured;
-        record.ts = self.last_ts;
-        record.link = interface.link;
-        record.raw_orig_len = self.order.u32(*original);
-        record.fcs_len = interface.fcs_len;
-        Ok(true)
+        Ok(Record {
+            at: AT,
+            raw_len: captured,
+            ts: self.last_ts,
+            link: interface.link,
+            raw_orig_len: self.order.u32(*original),
+            fcs_len: interface.fcs_len,
+        })
     }
 
     /// Reads a simple packet block: of interface 0, cut to its snap length, without a time.
-    fn simple_packet(&mut self, block: &[u8], record: &mut Record) -> Result<bool, Fault> {
+    fn simple_packet(&self, block: &[u8]) -> Result<Record, Fault> {
         let ([_, _, original, _, ..], _) = block.as_chunks::<4>() else {
             return Err(bad_length(SIMPLE_PACKET, block.len() as u32));
         };
@@ -202,18 +202,19 @@ impl Reader {
         if captured > room {
             return Err(too_long(captured, room));
         }
-        record.at = SIMPLE_AT;
-        record.raw_len = captured;
-        record.ts = self.last_ts;
-        record.link = interface.link;
-        record.raw_orig_len = original;
-        record.fcs_len = interface.fcs_len;
-        Ok(true)
+        Ok(Record {
+            at: SIMPLE_AT,
+            raw_len: captured,
+            ts: self.last_ts,
+            link: interface.link,
+            raw_orig_len: original,
+            fcs_len: interface.fcs_len,
+        })
     }
 
     /// Takes in a block that is no packet.
     #[cold]
-    fn other(&mut self, kind: u32, block: &[u8], info: &mut FileInfo) -> Result<bool, Fault> {
+    fn other(&mut self, kind: u32, block: &[u8], info: &mut FileInfo) -> Result<(), Fault> {
         match kind {
             INTERFACE_DESCRIPTION => {
                 if self.interfaces.len() >= INTERFACES_MAX {
@@ -230,7 +231,7 @@ impl Reader {
             }
             _ => {}
         }
-        Ok(false)
+        Ok(())
     }
 
     #[cold]

@@ -16,13 +16,13 @@ use super::sniff::{Sniffed, sniff};
 use super::window::Window;
 use super::{Error, Fault, LinkType, Packet, Record, Step, pcap, pcapng};
 use crate::limits::{LINK_TYPES_MAX, READ_BUFFER_BYTES};
-use crate::time::Timestamp;
 
 /// A capture that is being read.
 pub struct Source {
     window: Window,
     reader: Reader,
-    record: Record,
+    /// Frames so far.
+    frames: u64,
     info: FileInfo,
     ending: Option<Ending>,
 }
@@ -198,7 +198,7 @@ impl Source {
         Ok(Source {
             window,
             reader,
-            record: Record::default(),
+            frames: 0,
             info,
             ending: None,
         })
@@ -208,8 +208,8 @@ impl Source {
     #[inline]
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, Error> {
         match self.advance()? {
-            true => Ok(Some(self.packet())),
-            false => Ok(None),
+            Some(record) => Ok(Some(record.packet(self.frames, &self.window))),
+            None => Ok(None),
         }
     }
 
@@ -223,87 +223,77 @@ impl Source {
         self.ending.as_ref()
     }
 
-    /// Bytes of the input in front of the current packet.
+    /// Bytes of the input up to and with the current packet.
     pub fn position(&self) -> u64 {
         self.window.offset()
     }
 
-    /// Moves to the next packet; false when there is none.
+    /// Finds the next packet.
     #[inline]
-    pub(super) fn advance(&mut self) -> Result<bool, Error> {
-        self.window.consume(self.record.total);
-        self.record.total = 0;
+    pub(super) fn advance(&mut self) -> Result<Option<Record>, Error> {
         if self.ending.is_some() {
-            return Ok(false);
+            return Ok(None);
         }
-        let (window, record) = (&mut self.window, &mut self.record);
         let step = match &mut self.reader {
-            Reader::Pcap(reader) => reader.advance(window, record),
-            Reader::Pcapng(reader) => reader.advance(window, record, &mut self.info),
+            Reader::Pcap(reader) => reader.advance(&mut self.window),
+            Reader::Pcapng(reader) => reader.advance(&mut self.window, &mut self.info),
         };
         match step {
-            Ok(Step::Packet) => Ok(true),
-            stopped => self.stop(stopped),
+            Ok(Step::Packet(record)) => {
+                self.frames += 1;
+                Ok(Some(record))
+            }
+            Ok(Step::End) => {
+                self.ending = Some(Ending::Complete);
+                Ok(None)
+            }
+            Ok(Step::Cut) => self.stop(None),
+            Err(fault) => self.stop(Some(fault)),
         }
     }
 
-    /// The current packet; only after `advance` said that there is one.
+    /// The packet of the record found last.
     #[inline]
-    pub(super) fn packet(&self) -> Packet<'_> {
-        self.record.packet(self.window.bytes())
+    pub(super) fn packet(&self, record: &Record, frame: u64) -> Packet<'_> {
+        record.packet(frame, &self.window)
     }
 
-    /// The time of the current packet.
-    pub(super) fn ts(&self) -> Timestamp {
-        self.record.ts
-    }
-
-    /// The number of the current packet in this file.
-    pub(super) fn frame(&self) -> u64 {
-        self.record.frame
-    }
-
+    /// Ends before the end: with what is wrong, or, without a fault, because the input ended.
     #[cold]
-    fn stop(&mut self, step: Result<Step, Fault>) -> Result<bool, Error> {
+    fn stop(&mut self, fault: Option<Fault>) -> Result<Option<Record>, Error> {
         let file = Arc::clone(&self.info.file);
-        let (offset, frame) = (self.window.offset(), self.record.frame + 1);
+        let (offset, frame) = (self.window.offset(), self.frames + 1);
         let length = offset.saturating_add(self.window.bytes().len() as u64);
-        let failed = match step {
-            Ok(Step::Packet) => return Ok(true),
-            Ok(Step::End) => {
-                self.ending = Some(Ending::Complete);
-                return Ok(false);
-            }
+        self.ending = Some(Ending::Failed);
+        match fault {
             // The first block of pcapng is its file header.
-            Ok(Step::Cut) if offset == 0 => Error::HeaderCut {
+            None if offset == 0 => Err(Error::HeaderCut {
                 file,
                 format: "pcapng",
                 length,
-            },
-            Ok(Step::Cut) => {
+            }),
+            None => {
                 self.ending = Some(Ending::Cut(Cut {
                     file,
                     offset,
                     frame,
                     length,
                 }));
-                return Ok(false);
+                Ok(None)
             }
-            Err(Fault::Damage(what)) => Error::Damaged {
+            Some(Fault::Damage(what)) => Err(Error::Damaged {
                 file,
                 offset,
                 frame,
                 what,
-            },
-            Err(Fault::Io(cause)) => Error::Read {
+            }),
+            Some(Fault::Io(cause)) => Err(Error::Read {
                 file,
                 offset: length,
-                frame: self.record.frame,
+                frame: self.frames,
                 cause,
-            },
-        };
-        self.ending = Some(Ending::Failed);
-        Err(failed)
+            }),
+        }
     }
 }
 
@@ -327,7 +317,7 @@ fn open_pcap(
         frame: 1,
         what,
     })?;
-    window.consume(pcap::HEADER_BYTES);
+    window.take(pcap::HEADER_BYTES);
     info.add_link_type(reader.link());
     info.snaplen = reader.snaplen();
     Ok(Reader::Pcap(reader))

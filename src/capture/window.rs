@@ -41,10 +41,20 @@ impl Window {
         self.base.saturating_add(self.start as u64)
     }
 
-    /// Moves the window `count` bytes on, at most to the end of what was read.
+    /// Moves the window `count` bytes on, at most to the end of what was read. Says where in the
+    /// buffer it stood before: what it moved over can be had from there until the next filling.
     #[inline]
-    pub(super) fn consume(&mut self, count: usize) {
-        self.start = self.start.saturating_add(count).min(self.end);
+    pub(super) fn take(&mut self, count: usize) -> usize {
+        let before = self.start;
+        self.start = before.saturating_add(count).min(self.end);
+        before
+    }
+
+    /// Bytes that the window has moved over since it was last filled.
+    #[inline]
+    pub(super) fn taken(&self, at: usize, count: usize) -> &[u8] {
+        let end = at.saturating_add(count);
+        self.buffer.get(at..end).unwrap_or_default()
     }
 
     /// Sees to it that the window holds at least `need` bytes; false if the input ends before.
@@ -90,12 +100,12 @@ mod tests {
         let input: Vec<u8> = (0..100).collect();
         let mut window = Window::new(Box::new(Chunks::new(input, 7)), 10);
         assert!(window.fill(8).unwrap());
-        window.consume(8);
+        window.take(8);
         assert!(window.fill(20).unwrap(), "grows past its capacity");
         assert_eq!((window.bytes()[0], window.offset()), (8, 8));
         assert!(!window.fill(93).unwrap());
         assert_eq!(window.bytes().len(), 92);
-        window.consume(1000);
+        window.take(1000);
         assert_eq!((window.bytes().len(), window.offset()), (0, 100));
     }
 }
