@@ -12,11 +12,26 @@ pub const READ_BUFFER_BYTES: usize = 1 << 20;
 /// Bytes to which the read buffer may grow for one block. Above it the file is damaged or hostile.
 pub const BLOCK_BYTES_MAX: usize = 16 << 20;
 
+/// Captured bytes of one packet in a pcap file, if its header sets no larger snap length. It is the
+/// most that libpcap and Wireshark take, so what is above is no length but the bytes of something
+/// else.
+pub const CAPTURED_BYTES_MAX: u32 = 256 << 10;
+
+/// Bytes of each read buffer when several files are merged: a rotated capture may be hundreds of
+/// files, all open at once, and reading in pieces of this size costs hardly more.
+pub const MERGE_BUFFER_BYTES: usize = 64 << 10;
+
+/// Different link types that are remembered of one file, for its description only.
+pub const LINK_TYPES_MAX: usize = 64;
+
 /// Interfaces of one pcapng section. Real captures name a few; Linux allows 2^16 network devices.
 pub const INTERFACES_MAX: usize = 1 << 16;
 
 /// Names taken from name resolution blocks, over all files.
 pub const NAMES_MAX: usize = 1 << 16;
+
+/// Bytes of one name, of a host or an interface. A domain name has at most 255 (RFC 1035).
+pub const NAME_BYTES_MAX: usize = 255;
 
 /// Link-layer headers (VLAN tags, MPLS labels, PPPoE) in front of one IP packet.
 pub const LINK_HEADERS_MAX: usize = 16;

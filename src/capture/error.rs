@@ -1,0 +1,123 @@
+//! What can go wrong between a file name and a packet.
+//!
+//! Every message is one line that names the file, the place as far as there is one, and the way
+//! out. Frames count within the file named, so with several files the message still leads to the
+//! packet in question.
+
+use std::io;
+use std::sync::Arc;
+
+/// Why a capture, or the rest of it, cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused to open the file.
+    #[error("{file}: cannot open it: {cause}")]
+    Open {
+        /// The file as the user named it.
+        file: Arc<str>,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The system could not read on.
+    #[error("{file}: cannot read past byte {offset}, after frame {frame}: {cause}")]
+    Read {
+        /// The file as the user named it.
+        file: Arc<str>,
+        /// Bytes of the file that were read.
+        offset: u64,
+        /// The last frame that was read, 0 for none.
+        frame: u64,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// There is nothing in the file, not even a header.
+    #[error(
+        "{file}: is empty, without even a capture file's header: the program that captured was \
+         stopped before it wrote anything (tcpdump -U writes each packet at once)"
+    )]
+    Empty {
+        /// The file as the user named it.
+        file: Arc<str>,
+    },
+    /// The file ends inside its first header, which says how to read the rest.
+    #[error(
+        "{file}: ends after {length} bytes, inside the {format} file header, so there is no \
+         packet in it: capture again"
+    )]
+    HeaderCut {
+        /// The file as the user named it.
+        file: Arc<str>,
+        /// The format that the first bytes announce.
+        format: &'static str,
+        /// Bytes in the file.
+        length: u64,
+    },
+    /// The file has a format that is known, and not read.
+    #[error("{file}: is {format}, which finwait does not read: {way_out}")]
+    Unsupported {
+        /// The file as the user named it.
+        file: Arc<str>,
+        /// The format's name.
+        format: &'static str,
+        /// What to do about it.
+        way_out: String,
+    },
+    /// The first bytes are those of no capture format known here.
+    #[error(
+        "{file}: is not a pcap or pcapng capture (it begins with {magic}): if Wireshark opens it, \
+         convert it with: editcap -F pcapng {file} out.pcapng"
+    )]
+    Unknown {
+        /// The file as the user named it.
+        file: Arc<str>,
+        /// The first bytes, in hexadecimal.
+        magic: String,
+    },
+    /// From here on the bytes cannot be a capture; the packets before are good.
+    #[error(
+        "{file}: damaged at byte {offset}, frame {frame}: {what}; the {} before it {} read, the \
+         rest is lost (a capture copied in text mode, or overwritten in part, looks like this)",
+        packets(frame.saturating_sub(1)), if *frame == 2 { "was" } else { "were" }
+    )]
+    Damaged {
+        /// The file as the user named it.
+        file: Arc<str>,
+        /// Where the bad record or block begins.
+        offset: u64,
+        /// The number of the frame that would have been there.
+        frame: u64,
+        /// What cannot be.
+        what: String,
+    },
+}
+
+fn packets(count: u64) -> String {
+    match count {
+        1 => "1 packet".to_string(),
+        _ => format!("{count} packets"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_names_file_offset_and_frame() {
+        let error = Error::Damaged {
+            file: "a.pcap".into(),
+            offset: 2040,
+            frame: 22,
+            what: "a packet of 4294967295 bytes".into(),
+        };
+        let message = error.to_string();
+        assert!(
+            message.starts_with(
+                "a.pcap: damaged at byte 2040, frame 22: a packet of 4294967295 bytes; the 21 \
+                 packets before it were read"
+            ),
+            "{message}"
+        );
+        assert!(!message.contains('\n'));
+    }
+}

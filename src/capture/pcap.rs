@@ -1,0 +1,327 @@
+//! The classic pcap format: one file header, then records of a header and the packet's bytes.
+//!
+//! All of the family that shares this layout is read: both byte orders, microseconds and
+//! nanoseconds, the "modified" format with its longer record headers, and files older than
+//! version 2.4 that swap the two lengths. Written by hand because pcap-parser knows the modified
+//! format in one byte order only, keeps the frame check bits in the link type and believes any
+//! length.
+
+use super::order::Order;
+use super::window::Window;
+use super::{Fault, LinkType, Record, Step};
+use crate::limits::{BLOCK_BYTES_MAX, CAPTURED_BYTES_MAX};
+use crate::time::Timestamp;
+
+/// Bytes of the file header.
+pub(super) const HEADER_BYTES: usize = 24;
+
+/// What the magic number says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Variant {
+    order: Order,
+    /// Nanoseconds per unit of a timestamp's fraction.
+    fraction_nanos: u32,
+    /// Bytes in front of a packet's data.
+    record_header: usize,
+}
+
+impl Variant {
+    /// The variant with this magic number, if it is one that is read.
+    pub(super) fn from_magic(magic: [u8; 4]) -> Option<Variant> {
+        let in_order = |order: Order| {
+            let (fraction_nanos, record_header) = match order.u32(magic) {
+                0xa1b2_c3d4 => (1_000, 16),
+                0xa1b2_3c4d => (1, 16),
+                // Alexey Kuznetsov's patched libpcap of the 1990s: eight more bytes a record.
+                0xa1b2_cd34 => (1_000, 24),
+                _ => return None,
+            };
+            Some(Variant {
+                order,
+                fraction_nanos,
+                record_header,
+            })
+        };
+        in_order(Order::Little).or_else(|| in_order(Order::Big))
+    }
+}
+
+/// The state of reading one pcap file.
+#[derive(Debug)]
+pub(super) struct Reader {
+    variant: Variant,
+    link: LinkType,
+    fcs_len: u8,
+    /// The largest captured length that is believed.
+    captured_max: u32,
+    snaplen: u32,
+    /// Versions before 2.4 stored the original length first, or not, depending on the machine.
+    swapped_lengths: bool,
+}
+
+impl Reader {
+    /// Takes the file header; what is wrong with it, where it cannot be one.
+    pub(super) fn new(variant: Variant, header: &[u8; HEADER_BYTES]) -> Result<Self, String> {
+        let order = variant.order;
+        let [_, version, _, _, snaplen, network] = words(header);
+        let [a, b, c, d] = version;
+        let (major, minor) = (order.u16([a, b]), order.u16([c, d]));
+        if major != 2 {
+            return Err(format!(
+                "it says pcap version {major}.{minor}, and 2.4 is the only one in use"
+            ));
+        }
+        let snaplen = order.u32(snaplen);
+        let network = order.u32(network);
+        Ok(Reader {
+            variant,
+            link: LinkType::from_network(network),
+            fcs_len: fcs_len(network),
+            captured_max: snaplen.clamp(CAPTURED_BYTES_MAX, BLOCK_BYTES_MAX as u32),
+            snaplen,
+            swapped_lengths: minor < 4,
+        })
+    }
+
+    /// The link type of all packets.
+    pub(super) fn link(&self) -> LinkType {
+        self.link
+    }
+
+    /// The snap length; 0 where the file sets none.
+    pub(super) fn snaplen(&self) -> u32 {
+        self.snaplen
+    }
+
+    /// Finds the next packet; the window stands on its record header.
+    #[inline]
+    pub(super) fn advance(&self, window: &mut Window) -> Result<Step, Fault> {
+        let header = self.variant.record_header;
+        if !window.fill(header)? {
+            let at_end = window.bytes().is_empty();
+            return Ok(if at_end { Step::End } else { Step::Cut });
+        }
+        let ([seconds, fraction, captured, original, ..], _) = window.bytes().as_chunks::<4>()
+        else {
+            return Ok(Step::Cut);
+        };
+        let order = self.variant.order;
+        let (seconds, fraction) = (order.u32(*seconds), order.u32(*fraction));
+        let (mut captured, mut original) = (order.u32(*captured), order.u32(*original));
+        if self.swapped_lengths && captured > original {
+            core::mem::swap(&mut captured, &mut original);
+        }
+        if captured > self.captured_max {
+            return Err(too_long(captured, self.captured_max));
+        }
+        if original == 0 && seconds == 0 && fraction == 0 && captured == 0 {
+            return Err(zeros());
+        }
+        let total = header.saturating_add(captured as usize);
+        if !window.fill(total)? {
+            return Ok(Step::Cut);
+        }
+        // At most 2^32 * 10^9 + 2^32 * 10^3: fits.
+        let fraction = i64::from(fraction) * i64::from(self.variant.fraction_nanos);
+        Ok(Step::Packet(Record {
+            at: window.take(total) + header,
+            raw_len: captured as usize,
+            ts: Timestamp::from_nanos(i64::from(seconds) * 1_000_000_000 + fraction),
+            link: self.link,
+            raw_orig_len: original,
+            fcs_len: self.fcs_len,
+        }))
+    }
+}
+
+/// The file header as six words.
+fn words(header: &[u8; HEADER_BYTES]) -> [[u8; 4]; 6] {
+    let mut words = [[0; 4]; 6];
+    for (word, bytes) in words.iter_mut().zip(header.as_chunks::<4>().0) {
+        *word = *bytes;
+    }
+    words
+}
+
+/// Bytes of frame check sequence after each packet. Bit 26 says that bits 28 to 31 count them, in
+/// units of two bytes; some writers count bytes, and there is no sequence of eight.
+fn fcs_len(network: u32) -> u8 {
+    let units = (network >> 28) as u8;
+    match network & 0x0400_0000 {
+        0 => 0,
+        _ if units == 4 => 4,
+        _ => units.saturating_mul(2),
+    }
+}
+
+#[cold]
+fn too_long(captured: u32, max: u32) -> Fault {
+    Fault::Damage(format!(
+        "a packet of {captured} captured bytes, where {max} is the most"
+    ))
+}
+
+/// A file system that had reserved the room, and a machine that went down before it was filled.
+#[cold]
+fn zeros() -> Fault {
+    Fault::Damage("zero bytes where a packet's header belongs".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::testing::{BOTH, MICROS, MODIFIED, NANOS, Pcap, drain, open, packets};
+    use crate::capture::{Ending, Error};
+
+    #[test]
+    fn both_orders_and_all_three_layouts_are_read() {
+        for order in BOTH {
+            for (magic, unit) in [(MICROS, 1_000), (NANOS, 1), (MODIFIED, 1_000)] {
+                let file = Pcap::new(order, magic, 1)
+                    .packet(9, 7, b"one")
+                    .packet(8, 0, b"");
+                let found = packets(&file.bytes);
+                let first = (1, 9_000_000_000 + 7 * unit, 1, b"one".to_vec(), 3);
+                assert_eq!(
+                    found,
+                    [first, (2, 8_000_000_000, 1, vec![], 0)],
+                    "{order:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn times_after_2038_are_not_negative() {
+        let file = Pcap::new(Order::Little, MICROS, 1).packet(u32::MAX, 999_999, b"x");
+        assert_eq!(packets(&file.bytes)[0].1, 4_294_967_295_999_999_000);
+    }
+
+    #[test]
+    fn a_file_without_packets_is_complete() {
+        assert!(packets(&Pcap::new(Order::Big, NANOS, 101).bytes).is_empty());
+    }
+
+    #[test]
+    fn link_type_and_frame_check_bits_are_told_apart() {
+        for (network, data, orig_len) in [
+            (0x0000_0001, &b"0123456789"[..], 10),
+            (0x4400_0001, b"012345", 6),
+            (0x2400_0001, b"012345", 6),
+            (0x1400_0001, b"01234567", 8),
+            // Without bit 26 the length means nothing.
+            (0x4000_0001, b"0123456789", 10),
+            (0xf7ff_0001, b"", 0),
+        ] {
+            let file = Pcap::new(Order::Little, MICROS, network).packet(1, 0, b"0123456789");
+            let mut source = open(&file.bytes).unwrap();
+            let packet = source.next_packet().unwrap().unwrap();
+            assert_eq!(
+                (packet.data, packet.orig_len),
+                (data, orig_len),
+                "{network:#x}"
+            );
+            assert_eq!(
+                (packet.link, packet.raw),
+                (LinkType::EN10MB, &b"0123456789"[..])
+            );
+            assert_eq!(packet.orig_len + u32::from(packet.fcs_len), 10);
+        }
+    }
+
+    #[test]
+    fn a_snap_length_cuts_the_frame_check_sequence_first() {
+        let file = Pcap::new(Order::Little, MICROS, 0x2400_0001)
+            .record([1, 0, 8, 100], b"01234567")
+            .record([1, 0, 8, 10], b"01234567");
+        let found = packets(&file.bytes);
+        assert_eq!((found[0].3.len(), found[0].4), (8, 96));
+        assert_eq!((found[1].3.len(), found[1].4), (6, 6));
+    }
+
+    #[test]
+    fn old_versions_swap_the_lengths() {
+        let mut file = Pcap::new(Order::Little, MICROS, 1).record([1, 0, 60, 2], b"ab");
+        file.bytes[6] = 3;
+        assert_eq!(packets(&file.bytes)[0].3, b"ab");
+        assert_eq!(packets(&file.bytes)[0].4, 60);
+    }
+
+    #[test]
+    fn an_original_length_below_the_captured_one_is_raised() {
+        let file = Pcap::new(Order::Little, MICROS, 1).record([1, 0, 4, 2], b"abcd");
+        assert_eq!(packets(&file.bytes)[0].4, 4);
+    }
+
+    #[test]
+    fn nonsense_is_damage_at_its_place_and_what_stood_before_counts() {
+        let good = Pcap::new(Order::Big, MICROS, 1).packet(1, 0, b"good");
+        for bad in [[1, 0, 262_145, 262_145], [1, 0, u32::MAX, 4], [0; 4]] {
+            let file = good.clone().record(bad, &[0; 40]);
+            let (found, error, _) = drain(open(&file.bytes).unwrap());
+            assert_eq!(found.len(), 1);
+            let error = error.unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    Error::Damaged {
+                        offset: 44,
+                        frame: 2,
+                        ..
+                    }
+                ),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_large_snap_length_allows_large_packets() {
+        let mut file = Pcap::new(Order::Little, MICROS, 1);
+        file.bytes[16..20].copy_from_slice(&(2u32 << 20).to_le_bytes());
+        let file = file.packet(1, 0, &vec![7; 2 << 20]).packet(2, 0, b"next");
+        let found = packets(&file.bytes);
+        assert_eq!(
+            (found[0].3.len(), found[1].3.as_slice()),
+            (2 << 20, &b"next"[..])
+        );
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_gives_the_packets_before_the_cut() {
+        for order in BOTH {
+            for magic in [MICROS, MODIFIED] {
+                let mut file = Pcap::new(order, magic, 1);
+                let mut ends = vec![file.bytes.len()];
+                for number in 1..4 {
+                    file = file.packet(number, 0, &[number as u8; 5]);
+                    ends.push(file.bytes.len());
+                }
+                for cut in HEADER_BYTES..file.bytes.len() {
+                    let whole = ends.iter().filter(|end| **end <= cut).count() - 1;
+                    let (found, ending, _) = drain(open(&file.bytes[..cut]).unwrap());
+                    assert_eq!(found.len(), whole);
+                    match ending.unwrap() {
+                        Ending::Complete => assert_eq!(ends[whole], cut),
+                        Ending::Cut(place) => {
+                            assert_eq!(place.offset, ends[whole] as u64);
+                            assert_eq!(place.frame, whole as u64 + 1);
+                            assert_eq!(place.length, cut as u64);
+                        }
+                        Ending::Failed => panic!("a cut is no error"),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_versions_are_refused() {
+        let mut file = Pcap::new(Order::Little, MICROS, 1);
+        file.bytes[4] = 9;
+        assert!(matches!(
+            open(&file.bytes),
+            Err(Error::Damaged { offset: 0, .. })
+        ));
+    }
+}

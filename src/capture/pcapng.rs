@@ -1,0 +1,582 @@
+//! The pcapng format: blocks, each with its type and its length at both ends.
+//!
+//! A file is one or more sections, and each section starts afresh: its own byte order and its own
+//! interfaces. Packets name an interface of their section, whose link type and clock are theirs.
+//! Framing and packets are read here, so that a block is complete and its length plausible before
+//! anything looks inside; blocks that this program has no use for are stepped over by their length
+//! alone, which also keeps them away from pcap-parser, whose parser for process information panics
+//! on short ones.
+
+use super::clock::Clock;
+use super::order::Order;
+use super::sniff::PCAPNG_MAGIC;
+use super::source::FileInfo;
+use super::window::Window;
+use super::{Fault, LinkType, Record, Step, pcapng_meta};
+use crate::limits::{BLOCK_BYTES_MAX, INTERFACES_MAX};
+use crate::time::Timestamp;
+
+const INTERFACE_DESCRIPTION: u32 = 1;
+/// Obsolete since 2009, and still found in captures.
+const PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const NAME_RESOLUTION: u32 = 4;
+const INTERFACE_STATISTICS: u32 = 5;
+const ENHANCED_PACKET: u32 = 6;
+
+/// Type and length, in front of every block.
+const PREFIX_BYTES: usize = 8;
+/// The prefix and the length again at the end.
+const FRAME_BYTES: usize = 12;
+/// A section header without options.
+const SECTION_HEADER_BYTES: usize = 28;
+
+/// An interface of the current section.
+#[derive(Clone, Debug)]
+pub(super) struct Interface {
+    pub(super) link: LinkType,
+    pub(super) snaplen: u32,
+    pub(super) clock: Clock,
+    pub(super) fcs_len: u8,
+    /// Packets lost, by the latest statistics block.
+    pub(super) dropped: u64,
+}
+
+/// The state of reading one pcapng file.
+#[derive(Debug)]
+pub(super) struct Reader {
+    order: Order,
+    interfaces: Vec<Interface>,
+    /// The time of the packet before, for packets that have none.
+    last_ts: Timestamp,
+}
+
+impl Reader {
+    /// Before the first section.
+    pub(super) fn new() -> Self {
+        Reader {
+            order: Order::Little,
+            interfaces: Vec::new(),
+            last_ts: Timestamp::default(),
+        }
+    }
+
+    /// Finds the next packet, taking in what stands before it; the window stands on a block.
+    #[inline]
+    pub(super) fn advance(
+        &mut self,
+        window: &mut Window,
+        info: &mut FileInfo,
+    ) -> Result<Step, Fault> {
+        loop {
+            let (kind, total) = match self.frame(window)? {
+                Framed::Block(kind, total) => (kind, total),
+                Framed::End => return Ok(Step::End),
+                Framed::Cut => return Ok(Step::Cut),
+            };
+            let block = window.bytes().get(..total).unwrap_or_default();
+            let record = match kind {
+                ENHANCED_PACKET | PACKET => self.packet(kind, block)?,
+                SIMPLE_PACKET => self.simple_packet(block)?,
+                _ => {
+                    self.other(kind, block, info)?;
+                    window.take(total);
+                    continue;
+                }
+            };
+            let at = window.take(total) + record.at;
+            return Ok(Step::Packet(Record { at, ..record }));
+        }
+    }
+
+    /// Sees to it that the window holds a whole block, and gives its type and its length.
+    #[inline]
+    fn frame(&mut self, window: &mut Window) -> Result<Framed, Fault> {
+        if !window.fill(PREFIX_BYTES)? {
+            let at_end = window.bytes().is_empty();
+            return Ok(if at_end { Framed::End } else { Framed::Cut });
+        }
+        let mut least = FRAME_BYTES;
+        if window.bytes().starts_with(&PCAPNG_MAGIC) {
+            least = SECTION_HEADER_BYTES;
+            if !self.begin_section(window)? {
+                return Ok(Framed::Cut);
+            }
+        }
+        let ([kind, length, ..], _) = window.bytes().as_chunks::<4>() else {
+            return Ok(Framed::Cut);
+        };
+        let (kind, length) = (self.order.u32(*kind), self.order.u32(*length));
+        // Some writers leave the padding out of the length; Wireshark reads those too.
+        let total = (length as usize).saturating_add(3) & !3;
+        if !(least..=BLOCK_BYTES_MAX).contains(&total) {
+            return Err(bad_length(kind, length));
+        }
+        if !window.fill(total)? {
+            return Ok(Framed::Cut);
+        }
+        let block = window.bytes().get(..total).unwrap_or_default();
+        match block.last_chunk::<4>().map(|end| self.order.u32(*end)) {
+            Some(end) if end == length => Ok(Framed::Block(kind, total)),
+            end => Err(Fault::Damage(format!(
+                "a block's length is {length} at its start and {} at its end",
+                end.unwrap_or_default()
+            ))),
+        }
+    }
+
+    /// Takes the byte order of a new section, whose header the window begins with, and forgets
+    /// the interfaces of the old one; false if the input ends too early.
+    #[cold]
+    fn begin_section(&mut self, window: &mut Window) -> Result<bool, Fault> {
+        if !window.fill(16)? {
+            return Ok(false);
+        }
+        let ([_, _, order, [a, b, ..], ..], _) = window.bytes().as_chunks::<4>() else {
+            return Ok(false);
+        };
+        self.order = match *order {
+            [0x4d, 0x3c, 0x2b, 0x1a] => Order::Little,
+            [0x1a, 0x2b, 0x3c, 0x4d] => Order::Big,
+            _ => {
+                let what = "a section header without a byte-order mark".to_string();
+                return Err(Fault::Damage(what));
+            }
+        };
+        let major = self.order.u16([*a, *b]);
+        if major != 1 {
+            let what = format!("a section of pcapng version {major}, and 1 is the only one");
+            return Err(Fault::Damage(what));
+        }
+        self.interfaces.clear();
+        Ok(true)
+    }
+
+    /// Reads a packet block of the current or of the obsolete kind. They differ in the first word:
+    /// the interface's number, or 16 bits of it and a drop counter.
+    #[inline]
+    fn packet(&mut self, kind: u32, block: &[u8]) -> Result<Record, Fault> {
+        let ([_, _, id, high, low, captured, original, ..], _) = block.as_chunks::<4>() else {
+            return Err(bad_length(kind, block.len() as u32));
+        };
+        let [a, b, ..] = *id;
+        let id = match kind {
+            PACKET => u32::from(self.order.u16([a, b])),
+            _ => self.order.u32(*id),
+        };
+        let captured = self.order.u32(*captured) as usize;
+        let room = block.len().saturating_sub(AT + 4);
+        if captured > room {
+            return Err(too_long(captured, room));
+        }
+        let Some(interface) = self.interfaces.get(id as usize) else {
+            return Err(self.no_interface(id));
+        };
+        let (high, low) = (self.order.u32(*high), self.order.u32(*low));
+        self.last_ts = interface.clock.time(high, low);
+        Ok(Record {
+            at: AT,
+            raw_len: captured,
+            ts: self.last_ts,
+            link: interface.link,
+            raw_orig_len: self.order.u32(*original),
+            fcs_len: interface.fcs_len,
+        })
+    }
+
+    /// Reads a simple packet block: of interface 0, cut to its snap length, without a time.
+    fn simple_packet(&self, block: &[u8]) -> Result<Record, Fault> {
+        let ([_, _, original, _, ..], _) = block.as_chunks::<4>() else {
+            return Err(bad_length(SIMPLE_PACKET, block.len() as u32));
+        };
+        let Some(interface) = self.interfaces.first() else {
+            return Err(self.no_interface(0));
+        };
+        let original = self.order.u32(*original);
+        let snaplen = match interface.snaplen {
+            0 => u32::MAX,
+            snaplen => snaplen,
+        };
+        let captured = original.min(snaplen) as usize;
+        let room = block.len().saturating_sub(SIMPLE_AT + 4);
+        if captured > room {
+            return Err(too_long(captured, room));
+        }
+        Ok(Record {
+            at: SIMPLE_AT,
+            raw_len: captured,
+            ts: self.last_ts,
+            link: interface.link,
+            raw_orig_len: original,
+            fcs_len: interface.fcs_len,
+        })
+    }
+
+    /// Takes in a block that is no packet.
+    #[cold]
+    fn other(&mut self, kind: u32, block: &[u8], info: &mut FileInfo) -> Result<(), Fault> {
+        match kind {
+            INTERFACE_DESCRIPTION => {
+                if self.interfaces.len() >= INTERFACES_MAX {
+                    let what = format!("more than {INTERFACES_MAX} interfaces in one section");
+                    return Err(Fault::Damage(what));
+                }
+                let interface = pcapng_meta::interface(self.order, block, info);
+                let interface = interface.ok_or_else(|| bad_length(kind, block.len() as u32))?;
+                self.interfaces.push(interface);
+            }
+            NAME_RESOLUTION => pcapng_meta::names(self.order, block, info),
+            INTERFACE_STATISTICS => {
+                pcapng_meta::statistics(self.order, block, &mut self.interfaces, info);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn no_interface(&self, id: u32) -> Fault {
+        Fault::Damage(format!(
+            "a packet of interface {id}, in a section that describes {} (numbered from 0)",
+            self.interfaces.len()
+        ))
+    }
+}
+
+/// Where data begins in a packet block, and in a simple one.
+const AT: usize = 28;
+const SIMPLE_AT: usize = 12;
+
+/// What stands at the window's front.
+enum Framed {
+    /// A whole block: type, length with padding.
+    Block(u32, usize),
+    End,
+    Cut,
+}
+
+#[cold]
+fn bad_length(kind: u32, length: u32) -> Fault {
+    Fault::Damage(format!(
+        "a block of type {kind:#x} with a length of {length} bytes"
+    ))
+}
+
+#[cold]
+fn too_long(captured: usize, room: usize) -> Fault {
+    Fault::Damage(format!(
+        "a packet of {captured} captured bytes in a block that holds {room}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::testing::{BOTH, Pcapng, drain, open, packets};
+    use crate::capture::{Ending, Error};
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn damage(file: &Pcapng) -> (usize, u64, u64, String) {
+        let (found, error, _) = drain(open(&file.bytes).unwrap());
+        match error {
+            Err(Error::Damaged {
+                offset,
+                frame,
+                what,
+                ..
+            }) => (found.len(), offset, frame, what),
+            other => panic!("not damage: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn packets_have_their_interfaces_link_type_and_clock() {
+        for order in BOTH {
+            let file = Pcapng::new(order);
+            let offset = file.long(3600);
+            let file = file
+                .interface(1, 0, &[])
+                .interface(101, 0, &[(9, vec![9])])
+                .interface(113, 0, &[(9, vec![0x80 | 20]), (14, offset)])
+                .packet(0, 5_000_000, b"micro")
+                .packet(1, 6_000_000_001, b"nano")
+                .packet(2, 3 << 19, b"binary");
+            let expected = [
+                (1, 5 * SECOND, 1, b"micro".to_vec(), 5),
+                (2, 6 * SECOND + 1, 101, b"nano".to_vec(), 4),
+                (
+                    3,
+                    3600 * SECOND + SECOND * 3 / 2,
+                    113,
+                    b"binary".to_vec(),
+                    6,
+                ),
+            ];
+            assert_eq!(packets(&file.bytes), expected, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn negative_offsets_are_read_in_both_orders() {
+        for order in BOTH {
+            let file = Pcapng::new(order);
+            let offset = file.long(-7200_i64 as u64);
+            let file = file
+                .interface(1, 0, &[(14, offset)])
+                .packet(0, 7_201_000_000, b"");
+            assert_eq!(packets(&file.bytes)[0].1, SECOND);
+        }
+    }
+
+    #[test]
+    fn each_section_has_its_own_order_and_interfaces() {
+        let [little, big] = BOTH;
+        let file = Pcapng::new(little)
+            .interface(1, 0, &[(9, vec![9])])
+            .packet(0, 1, b"first")
+            .section(big, &[])
+            .interface(101, 0, &[])
+            .packet(0, 1, b"second");
+        let found = packets(&file.bytes);
+        assert_eq!((found[0].1, found[0].2), (1, 1));
+        assert_eq!((found[1].1, found[1].2), (1000, 101));
+
+        let file = file.section(little, &[]);
+        let offset = file.bytes.len() as u64;
+        let (count, at, frame, what) = damage(&file.packet(0, 1, b"whose?"));
+        assert_eq!((count, at, frame), (2, offset, 3));
+        assert!(
+            what.contains("interface 0, in a section that describes 0"),
+            "{what}"
+        );
+    }
+
+    #[test]
+    fn a_section_header_may_be_long() {
+        for size in [100, 60_000] {
+            let comments = vec![(1, vec![b'c'; size]); 20];
+            let file = Pcapng::new(Order::Big)
+                .section(Order::Little, &comments)
+                .interface(1, 0, &[])
+                .packet(0, 0, b"x");
+            assert_eq!(packets(&file.bytes).len(), 1);
+        }
+    }
+
+    #[test]
+    fn simple_packets_are_cut_to_the_snap_length_and_take_the_time_before() {
+        for order in BOTH {
+            let file = Pcapng::new(order)
+                .interface(1, 6, &[])
+                .simple_packet(5, b"hello")
+                .packet(0, 2_000_000, b"timed")
+                .simple_packet(50, b"longer");
+            let found = packets(&file.bytes);
+            assert_eq!(found[0], (1, 0, 1, b"hello".to_vec(), 5));
+            assert_eq!(found[2], (3, 2 * SECOND, 1, b"longer".to_vec(), 50));
+        }
+        let unlimited = Pcapng::new(Order::Little)
+            .interface(1, 0, &[])
+            .simple_packet(2, b"hi");
+        assert_eq!(packets(&unlimited.bytes)[0].3, b"hi");
+        let (_, _, _, what) = damage(&unlimited.simple_packet(90, b"too little"));
+        assert!(
+            what.contains("90 captured bytes in a block that holds 12"),
+            "{what}"
+        );
+    }
+
+    #[test]
+    fn obsolete_packet_blocks_are_read() {
+        for order in BOTH {
+            let file = Pcapng::new(order)
+                .interface(0, 0, &[])
+                .interface(1, 0, &[])
+                .old_packet(1, 0xffff, 4_000_000, b"old");
+            assert_eq!(
+                packets(&file.bytes),
+                [(1, 4 * SECOND, 1, b"old".to_vec(), 3)]
+            );
+        }
+    }
+
+    #[test]
+    fn frame_check_sequences_are_cut_off() {
+        for (announced, kept) in [(0, 10), (4, 6), (32, 6), (2, 8), (16, 8), (200, 10)] {
+            let file = Pcapng::new(Order::Little)
+                .interface(1, 0, &[(13, vec![announced])])
+                .packet(0, 0, b"0123456789");
+            let found = packets(&file.bytes);
+            assert_eq!(
+                (found[0].3.len(), found[0].4),
+                (kept, kept as u32),
+                "{announced}"
+            );
+        }
+    }
+
+    #[test]
+    fn statistics_count_drops_and_the_latest_counts() {
+        for order in BOTH {
+            let file = Pcapng::new(order)
+                .interface(1, 0, &[])
+                .interface(1, 0, &[])
+                .statistics(0, &[(4, 100), (5, 3), (7, 10)])
+                .statistics(1, &[(5, 1)])
+                .statistics(0, &[(4, 200), (5, 4), (7, 20)])
+                .statistics(9, &[(5, 1000)])
+                .section(order, &[])
+                .interface(1, 0, &[])
+                .statistics(0, &[(7, 500)]);
+            let (_, ending, source) = drain(open(&file.bytes).unwrap());
+            assert_eq!(ending.unwrap(), Ending::Complete);
+            assert_eq!(source.info().dropped, 25 + 500, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_addresses_and_interfaces_are_kept() {
+        for order in BOTH {
+            let mut v6 = vec![0; 15];
+            v6.extend(b"\x01localhost\0");
+            let file = Pcapng::new(order)
+                .interface(1, 96, &[(2, b"eth0".to_vec()), (3, b"uplink".to_vec())])
+                .interface(113, 2048, &[(2, b"any\0\0".to_vec())])
+                .names(&[
+                    (1, b"\x0a\x09\0\x01db.example\0alias\0".to_vec()),
+                    (1, b"\x0a\x09\0\x01later\0".to_vec()),
+                    (2, v6),
+                    (1, b"bad".to_vec()),
+                    (77, b"other".to_vec()),
+                ]);
+            let (_, _, source) = drain(open(&file.bytes).unwrap());
+            let info = source.info();
+            let names: Vec<_> = info.names.iter().map(|(a, n)| format!("{a} {n}")).collect();
+            assert_eq!(names, ["10.9.0.1 db.example", "::1 localhost"], "{order:?}");
+            assert!(info.interfaces.iter().eq(["any", "eth0"]));
+            assert_eq!(info.link_types, [LinkType::EN10MB, LinkType::LINUX_SLL]);
+            assert_eq!(info.snaplen, 2048);
+        }
+    }
+
+    #[test]
+    fn other_blocks_are_stepped_over_however_short() {
+        // Process information, decryption secrets, custom blocks, and types nobody knows.
+        for kind in [0x8000_0001, 10, 9, 0xbad, 0x4000_0bad, 0x7777, 0] {
+            for order in BOTH {
+                let mut file = Pcapng::new(order).interface(1, 0, &[]);
+                for length in 0..5 {
+                    file = file.block(kind, &vec![0xff; length * 4]);
+                }
+                assert_eq!(packets(&file.packet(0, 0, b"x").bytes).len(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_too_short_for_their_type_are_damage() {
+        for kind in [1, 2, 3, 6, 0x0a0d_0d0a] {
+            let file = Pcapng::new(Order::Little).interface(1, 0, &[]);
+            let offset = file.bytes.len() as u64;
+            let mark = [0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0];
+            let body = mark.get(..if kind > 6 { 8 } else { 0 }).unwrap();
+            let (_, at, frame, _) = damage(&file.block(kind, body));
+            assert_eq!((at, frame), (offset, 1), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_cannot_be_is_damage() {
+        for length in [0, 4, 8, 11, 16 << 20 | 4, u32::MAX - 3, u32::MAX] {
+            let mut file = Pcapng::new(Order::Little).interface(1, 0, &[]);
+            let offset = file.bytes.len();
+            file.bytes.extend([6, 0, 0, 0]);
+            file.bytes.extend(length.to_le_bytes());
+            file.bytes.extend([0; 64]);
+            let (_, at, _, what) = damage(&file);
+            assert_eq!(at, offset as u64);
+            assert!(what.contains(&length.to_string()), "{what}");
+        }
+    }
+
+    #[test]
+    fn lengths_at_both_ends_must_agree() {
+        let mut file = Pcapng::new(Order::Little)
+            .interface(1, 0, &[])
+            .packet(0, 0, b"abcd");
+        let last = file.bytes.len() - 4;
+        file.bytes[last] ^= 8;
+        assert_eq!(damage(&file).0, 0);
+    }
+
+    #[test]
+    fn lengths_that_leave_out_the_padding_are_accepted() {
+        let file = Pcapng::new(Order::Little).interface(1, 0, &[]);
+        let at = file.bytes.len();
+        let mut file = file.packet(0, 0, b"abcde");
+        let last = file.bytes.len() - 4;
+        for place in [at + 4, last] {
+            file.bytes[place] -= 3;
+        }
+        assert_eq!(packets(&file.packet(0, 0, b"next").bytes).len(), 2);
+    }
+
+    #[test]
+    fn a_packet_longer_than_its_block_is_damage() {
+        let file = Pcapng::new(Order::Little).interface(1, 0, &[]);
+        let body = file.packet_body([0; 4], 0, [9, 9], b"12345678");
+        let (_, _, _, what) = damage(&file.block(6, &body));
+        assert!(
+            what.contains("9 captured bytes in a block that holds 8"),
+            "{what}"
+        );
+    }
+
+    #[test]
+    fn a_section_of_another_version_or_without_its_mark_is_damage() {
+        for place in [8, 12] {
+            let mut file = Pcapng::new(Order::Little);
+            file.bytes[place] = 9;
+            assert_eq!(damage(&file).1, 0);
+        }
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_gives_the_packets_before_the_cut() {
+        for order in BOTH {
+            let mut file = Pcapng::new(order).interface(1, 0, &[(9, vec![9])]);
+            let mut blocks = vec![file.bytes.len()];
+            let mut ends = Vec::new();
+            for number in 1..4 {
+                file = file.packet(0, number, &[number as u8; 5]);
+                ends.push(file.bytes.len());
+                blocks.push(file.bytes.len());
+                file = file.statistics(0, &[(5, number)]);
+                blocks.push(file.bytes.len());
+            }
+            for cut in 28..file.bytes.len() {
+                let whole = ends.iter().filter(|end| **end <= cut).count();
+                let (found, ending, _) = drain(open(&file.bytes[..cut]).unwrap());
+                assert_eq!(found.len(), whole, "cut at {cut}");
+                let complete = cut == 28 || blocks.contains(&cut);
+                assert_eq!(
+                    ending.unwrap() == Ending::Complete,
+                    complete,
+                    "cut at {cut}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn too_many_interfaces_are_damage() {
+        let mut file = Pcapng::new(Order::Little);
+        let one = Pcapng::new(Order::Little)
+            .interface(1, 0, &[])
+            .bytes
+            .split_off(28);
+        file.bytes.extend(one.repeat(INTERFACES_MAX + 1));
+        assert!(damage(&file).3.contains("65536 interfaces"));
+    }
+}

@@ -1,0 +1,150 @@
+//! The pcapng blocks that describe the capture: interfaces, statistics, names.
+//!
+//! pcap-parser takes them apart; each is complete and framed when it comes here. Option values are
+//! read from its raw bytes in the section's byte order, because its own accessors assume
+//! little-endian. Statistics and names that cannot be parsed are left out: packets do not need
+//! them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use pcap_parser::pcapng::{
+    parse_interfacedescriptionblock_be, parse_interfacedescriptionblock_le,
+    parse_interfacestatisticsblock_be, parse_interfacestatisticsblock_le,
+    parse_nameresolutionblock_be, parse_nameresolutionblock_le,
+};
+use pcap_parser::{NameRecordType, OptionCode, PcapNGOption};
+
+use super::LinkType;
+use super::clock::Clock;
+use super::order::Order;
+use super::pcapng::Interface;
+use super::source::FileInfo;
+use crate::limits::{INTERFACES_MAX, NAME_BYTES_MAX, NAMES_MAX, READ_BUFFER_BYTES};
+
+/// `if_fcslen`, which pcap-parser has no name for.
+const IF_FCSLEN: OptionCode = OptionCode(13);
+
+/// The interface that a block describes, and its name for the file's description.
+pub(super) fn interface(order: Order, block: &[u8], info: &mut FileInfo) -> Option<Interface> {
+    let block = small(block)?;
+    let (_, block) = match order {
+        Order::Little => parse_interfacedescriptionblock_le(block),
+        Order::Big => parse_interfacedescriptionblock_be(block),
+    }
+    .ok()?;
+    let options = block.options.as_slice();
+    let byte = |code| match value(options, code) {
+        Some([byte]) => Some(*byte),
+        _ => None,
+    };
+    let tsresol = byte(OptionCode::IfTsresol).unwrap_or(6);
+    let tsoffset = long(order, options, OptionCode::IfTsoffset).unwrap_or(0) as i64;
+    let link = LinkType(block.linktype.0 as u16);
+    info.add_link_type(link);
+    info.snaplen = info.snaplen.max(block.snaplen);
+    if let Some(name) = value(options, OptionCode::IfName)
+        && info.interfaces.len() < INTERFACES_MAX
+    {
+        info.interfaces.insert(text(name));
+    }
+    Some(Interface {
+        link,
+        snaplen: block.snaplen,
+        clock: Clock::new(tsresol, tsoffset),
+        fcs_len: fcs_len(byte(IF_FCSLEN).unwrap_or(0)),
+        dropped: 0,
+    })
+}
+
+/// Takes an interface's drop counters. They count from the start of the capture, so a later block
+/// replaces an earlier one.
+pub(super) fn statistics(
+    order: Order,
+    block: &[u8],
+    interfaces: &mut [Interface],
+    info: &mut FileInfo,
+) {
+    let parsed = small(block).and_then(|block| {
+        match order {
+            Order::Little => parse_interfacestatisticsblock_le(block),
+            Order::Big => parse_interfacestatisticsblock_be(block),
+        }
+        .ok()
+    });
+    let Some((_, block)) = parsed else { return };
+    let Some(interface) = interfaces.get_mut(block.if_id as usize) else {
+        return;
+    };
+    let counter = |code| long(order, &block.options, code).unwrap_or(0);
+    let dropped = counter(OptionCode::IsbIfDrop).saturating_add(counter(OptionCode::IsbOsDrop));
+    let others = info.dropped.saturating_sub(interface.dropped);
+    info.dropped = others.saturating_add(dropped);
+    interface.dropped = dropped;
+}
+
+/// Takes the names of addresses; the first name of an address stays.
+pub(super) fn names(order: Order, block: &[u8], info: &mut FileInfo) {
+    let parsed = small(block).and_then(|block| {
+        match order {
+            Order::Little => parse_nameresolutionblock_le(block),
+            Order::Big => parse_nameresolutionblock_be(block),
+        }
+        .ok()
+    });
+    let Some((_, block)) = parsed else { return };
+    for record in &block.nr {
+        let value = record.record_value;
+        let named = match record.record_type {
+            NameRecordType::Ipv4 => value
+                .split_first_chunk::<4>()
+                .map(|(address, name)| (IpAddr::from(Ipv4Addr::from(*address)), name)),
+            NameRecordType::Ipv6 => value
+                .split_first_chunk::<16>()
+                .map(|(address, name)| (IpAddr::from(Ipv6Addr::from(*address)), name)),
+            _ => None,
+        };
+        let named = named.map(|(address, name)| (address, text(name)));
+        let Some((address, name)) = named.filter(|(_, name)| !name.is_empty()) else {
+            continue;
+        };
+        if info.names.len() >= NAMES_MAX && !info.names.contains_key(&address) {
+            info.names_left_out += 1;
+            continue;
+        }
+        info.names.entry(address).or_insert(name);
+    }
+}
+
+/// The block, unless it is so long that its parsed form could take tens of megabytes.
+fn small(block: &[u8]) -> Option<&[u8]> {
+    (block.len() <= READ_BUFFER_BYTES).then_some(block)
+}
+
+/// An option's value without its padding; the first, where it is given twice.
+fn value<'a>(options: &'a [PcapNGOption<'_>], code: OptionCode) -> Option<&'a [u8]> {
+    let option = options.iter().find(|option| option.code == code)?;
+    option.as_bytes().ok()
+}
+
+/// An option that is a 64-bit number in the section's byte order.
+fn long(order: Order, options: &[PcapNGOption<'_>], code: OptionCode) -> Option<u64> {
+    let bytes = <[u8; 8]>::try_from(value(options, code)?).ok()?;
+    Some(order.u64(bytes))
+}
+
+/// Text up to the first zero byte, of bounded length.
+fn text(bytes: &[u8]) -> String {
+    let bytes = bytes.get(..NAME_BYTES_MAX).unwrap_or(bytes);
+    let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Bytes of frame check sequence. The draft counts bits, its example and some writers count bytes;
+/// no sequence has more than 4 bytes, or fewer than 8 bits.
+fn fcs_len(value: u8) -> u8 {
+    match value {
+        0..=4 => value,
+        8 | 16 | 24 | 32 => value / 8,
+        _ => 0,
+    }
+}

@@ -1,0 +1,174 @@
+//! What a file is, by its first bytes.
+//!
+//! No more bytes are asked for than the answer needs: four tell the format, the file header of
+//! that format is read by its reader. Formats that are known and not read get a message with the
+//! tool that converts them, since "unknown magic" helps nobody.
+
+/// The format of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sniffed {
+    /// One of the pcap family that is read here.
+    Pcap(super::pcap::Variant),
+    /// pcapng.
+    Pcapng,
+    /// Known, not read: its name and the way out, where `{file}` stands for the file.
+    Unsupported(&'static str, &'static str),
+    /// None that is known.
+    Unknown,
+}
+
+/// The beginning of pcapng's section header block, the same in both byte orders.
+pub(super) const PCAPNG_MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+
+const EDITCAP: &str = "convert it with: editcap -F pcapng {file} out.pcapng";
+
+/// First bytes of formats that are not read: prefix, name, way out.
+const OTHERS: [(&[u8], &str, &str); 22] = [
+    (
+        &[0x1f, 0x8b],
+        "gzip-compressed",
+        "decompress it first: gzip -dc {file} | finwait -",
+    ),
+    (
+        &[0x28, 0xb5, 0x2f, 0xfd],
+        "zstd-compressed",
+        "decompress it first: zstd -dc {file} | finwait -",
+    ),
+    (
+        &[0xfd, b'7', b'z', b'X'],
+        "xz-compressed",
+        "decompress it first: xz -dc {file} | finwait -",
+    ),
+    (
+        &[0x04, 0x22, 0x4d, 0x18],
+        "lz4-compressed",
+        "decompress it first: lz4 -dc {file} | finwait -",
+    ),
+    (
+        b"BZh",
+        "bzip2-compressed",
+        "decompress it first: bzip2 -dc {file} | finwait -",
+    ),
+    (
+        &[0x1f, 0x9d],
+        "compress-compressed",
+        "decompress it first: gzip -dc {file} | finwait -",
+    ),
+    (
+        &[b'P', b'K', 3, 4],
+        "a zip archive",
+        "unpack it first: unzip -p {file} | finwait -",
+    ),
+    (
+        &[b'7', b'z', 0xbc, 0xaf],
+        "a 7-Zip archive",
+        "unpack it first: 7z x -so {file} | finwait -",
+    ),
+    (b"snoo", "a Solaris snoop capture", EDITCAP),
+    (
+        b"btsn",
+        "a btsnoop (Bluetooth) capture",
+        "it holds no TCP/IP in a form read here",
+    ),
+    (b"GMBU", "a Microsoft Network Monitor 2 capture", EDITCAP),
+    (b"RTSS", "a Microsoft Network Monitor 1 capture", EDITCAP),
+    (b"XCP\0", "a NetXray or Windows Sniffer capture", EDITCAP),
+    (b"TRSN", "a DOS Sniffer capture", EDITCAP),
+    (
+        &[0xaa, 0xaa, 0xaa, 0xaa],
+        "an Accellent 5Views capture",
+        EDITCAP,
+    ),
+    (
+        &[0x7f, b'v', b'e', b'r'],
+        "a WildPackets or Savvius Omnipeek capture",
+        EDITCAP,
+    ),
+    (&[0x1c, 0x00, 0x01, 0xac], "an Ixia lcap capture", EDITCAP),
+    (&[0xac, 0x01, 0x00, 0x1c], "an Ixia lcap capture", EDITCAP),
+    (
+        &[0xa1, 0xb2, 0x34, 0xcd],
+        "a pcap variant of magic a1b234cd",
+        EDITCAP,
+    ),
+    (
+        &[0xcd, 0x34, 0xb2, 0xa1],
+        "a pcap variant of magic a1b234cd",
+        EDITCAP,
+    ),
+    (&[0xa1, 0x2b, 0x3c, 0x4d], "a Navtel pcap variant", EDITCAP),
+    (&[0x4d, 0x3c, 0x2b, 0xa1], "a Navtel pcap variant", EDITCAP),
+];
+
+const TEXT_WAY_OUT: &str = "write packets instead of lines (tcpdump -w out.pcap); text2pcap turns \
+                            hex dumps into a capture";
+
+/// Tells the format by the first bytes; four are enough.
+pub(super) fn sniff(start: &[u8]) -> Sniffed {
+    if let Some(magic) = start.first_chunk::<4>() {
+        if let Some(variant) = super::pcap::Variant::from_magic(*magic) {
+            return Sniffed::Pcap(variant);
+        }
+        if *magic == PCAPNG_MAGIC {
+            return Sniffed::Pcapng;
+        }
+    }
+    let mut others = OTHERS.iter();
+    if let Some((_, name, way_out)) = others.find(|(prefix, ..)| start.starts_with(prefix)) {
+        return Sniffed::Unsupported(name, way_out);
+    }
+    let is_text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+    let start = start.get(..4).unwrap_or(start);
+    if start.iter().all(is_text) {
+        return Sniffed::Unsupported("text, not a capture", TEXT_WAY_OUT);
+    }
+    Sniffed::Unknown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Error;
+    use crate::capture::testing::open;
+
+    fn refusal(bytes: &[u8]) -> String {
+        let error = open(bytes).err().expect("refused").to_string();
+        assert!(!error.contains('\n'), "{error}");
+        error
+    }
+
+    #[test]
+    fn formats_not_read_are_named_with_the_way_out() {
+        for (prefix, name, _) in OTHERS {
+            let mut bytes = prefix.to_vec();
+            bytes.extend([0; 60]);
+            let message = refusal(&bytes);
+            assert!(message.contains(name), "{message}");
+        }
+        let zstd = refusal(b"\x28\xb5\x2f\xfd....");
+        assert!(
+            zstd.ends_with("decompress it first: zstd -dc test | finwait -"),
+            "{zstd}"
+        );
+        assert!(refusal(b"snoop\0\0\0").contains("editcap -F pcapng test out.pcapng"));
+    }
+
+    #[test]
+    fn text_and_unknown_bytes_are_told_apart() {
+        assert!(refusal(b"12:01:02.5 IP a > b: Flags [S]").contains("tcpdump -w"));
+        assert!(refusal(b"\x00\x01\x02\x03\x04").contains("begins with 00010203"));
+        assert!(refusal(b"\xff").contains("begins with ff)"));
+    }
+
+    #[test]
+    fn nothing_and_a_piece_of_a_header_are_told_apart() {
+        assert!(matches!(open(b""), Err(Error::Empty { .. })));
+        assert!(refusal(b"\xd4\xc3\xb2\xa1\x02\x00").contains("ends after 6 bytes"));
+        let mut source = open(&PCAPNG_MAGIC).unwrap();
+        let error = source.next_packet().unwrap_err();
+        assert!(
+            matches!(error, Error::HeaderCut { length: 4, .. }),
+            "{error}"
+        );
+    }
+}

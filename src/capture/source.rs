@@ -1,0 +1,482 @@
+//! One capture: a file, standard input, or any reader.
+//!
+//! `Source` joins the parts: it tells the format, hands the window to the reader of that format,
+//! and turns what that one finds into packets, an [`Ending`] or an [`Error`]. The two formats are
+//! variants of an enum rather than trait objects, so that the call per packet can be inlined.
+
+use core::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::sniff::{Sniffed, sniff};
+use super::window::Window;
+use super::{Error, Fault, LinkType, Packet, Record, Step, pcap, pcapng};
+use crate::limits::{LINK_TYPES_MAX, READ_BUFFER_BYTES};
+
+/// A capture that is being read.
+pub struct Source {
+    window: Window,
+    reader: Reader,
+    /// Frames so far.
+    frames: u64,
+    info: FileInfo,
+    ending: Option<Ending>,
+}
+
+/// The reader of the capture's format.
+enum Reader {
+    Pcap(pcap::Reader),
+    Pcapng(pcapng::Reader),
+}
+
+/// A capture file format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Classic pcap.
+    Pcap,
+    /// pcapng.
+    Pcapng,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Format::Pcap => "pcap",
+            Format::Pcapng => "pcapng",
+        })
+    }
+}
+
+/// What a capture says about itself; for pcapng, as far as it has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInfo {
+    /// The file as the user named it, `-` for standard input.
+    pub file: Arc<str>,
+    /// Its format.
+    pub format: Format,
+    /// The link types that it names, each once, in the order of their first appearance.
+    pub link_types: Vec<LinkType>,
+    /// The largest snap length, 0 where none is set.
+    pub snaplen: u32,
+    /// The names of the interfaces.
+    pub interfaces: BTreeSet<String>,
+    /// Packets lost while capturing, by interface and system, as the file itself counts them.
+    pub dropped: u64,
+    /// Names of addresses that the file carries.
+    pub names: BTreeMap<IpAddr, String>,
+    /// Names that were too many to keep.
+    pub names_left_out: u64,
+    /// Its length in bytes, where that is known.
+    pub size: Option<u64>,
+}
+
+impl FileInfo {
+    fn new(file: Arc<str>, format: Format, size: Option<u64>) -> Self {
+        FileInfo {
+            file,
+            format,
+            link_types: Vec::new(),
+            snaplen: 0,
+            interfaces: BTreeSet::new(),
+            dropped: 0,
+            names: BTreeMap::new(),
+            names_left_out: 0,
+            size,
+        }
+    }
+
+    pub(super) fn add_link_type(&mut self, link: LinkType) {
+        if self.link_types.len() < LINK_TYPES_MAX && !self.link_types.contains(&link) {
+            self.link_types.push(link);
+        }
+    }
+}
+
+/// How a capture ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Where a packet ends: all is well.
+    Complete,
+    /// Inside a packet, or inside a pcapng block: it was cut short.
+    Cut(Cut),
+    /// With an [`Error`], which has been handed out.
+    Failed,
+}
+
+/// The place where a capture was cut short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The file as the user named it.
+    pub file: Arc<str>,
+    /// Where the incomplete record or block begins.
+    pub offset: u64,
+    /// The number of the frame that it was to be, in this file.
+    pub frame: u64,
+    /// The file's length in bytes.
+    pub length: u64,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: ends at byte {}, inside what begins at byte {} as frame {}: the capture was cut \
+             short, and everything before that frame was read",
+            self.file, self.length, self.offset, self.frame
+        )
+    }
+}
+
+impl Source {
+    /// Opens a file; `-` is standard input.
+    pub fn open(path: impl AsRef<Path>) -> Result<Source, Error> {
+        Source::open_with_buffer(path.as_ref(), READ_BUFFER_BYTES)
+    }
+
+    /// Reads a capture from anywhere; `name` is what messages call it.
+    pub fn from_reader(name: &str, reader: Box<dyn Read + Send>) -> Result<Source, Error> {
+        Source::new(name.into(), reader, None, READ_BUFFER_BYTES)
+    }
+
+    pub(super) fn open_with_buffer(path: &Path, capacity: usize) -> Result<Source, Error> {
+        let file: Arc<str> = path.to_string_lossy().into();
+        if path == Path::new("-") {
+            return Source::new(file, Box::new(io::stdin()), None, capacity);
+        }
+        let reader = File::open(path).map_err(|cause| Error::Open {
+            file: Arc::clone(&file),
+            cause,
+        })?;
+        let metadata = reader.metadata().ok().filter(|metadata| metadata.is_file());
+        let size = metadata.map(|metadata| metadata.len());
+        Source::new(file, Box::new(reader), size, capacity)
+    }
+
+    pub(super) fn new(
+        file: Arc<str>,
+        reader: Box<dyn Read + Send>,
+        size: Option<u64>,
+        capacity: usize,
+    ) -> Result<Source, Error> {
+        let mut window = Window::new(reader, capacity);
+        let cannot_read = |cause| Error::Read {
+            file: Arc::clone(&file),
+            offset: 0,
+            frame: 0,
+            cause,
+        };
+        window.fill(4).map_err(cannot_read)?;
+        let (reader, info) = match sniff(window.bytes()) {
+            _ if window.bytes().is_empty() => return Err(Error::Empty { file }),
+            Sniffed::Pcap(variant) => {
+                window.fill(pcap::HEADER_BYTES).map_err(cannot_read)?;
+                let mut info = FileInfo::new(file, Format::Pcap, size);
+                (open_pcap(variant, &mut window, &mut info)?, info)
+            }
+            Sniffed::Pcapng => {
+                let info = FileInfo::new(file, Format::Pcapng, size);
+                (Reader::Pcapng(pcapng::Reader::new()), info)
+            }
+            Sniffed::Unsupported(format, way_out) => {
+                let way_out = way_out.replace("{file}", &file);
+                return Err(Error::Unsupported {
+                    file,
+                    format,
+                    way_out,
+                });
+            }
+            Sniffed::Unknown => {
+                let magic = window.bytes().iter().take(4);
+                let magic = magic.map(|byte| format!("{byte:02x}")).collect();
+                return Err(Error::Unknown { file, magic });
+            }
+        };
+        Ok(Source {
+            window,
+            reader,
+            frames: 0,
+            info,
+            ending: None,
+        })
+    }
+
+    /// The next packet; none at the end, whatever the [`Ending`], and after an error.
+    #[inline]
+    pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, Error> {
+        match self.advance()? {
+            Some(record) => Ok(Some(record.packet(self.frames, &self.window))),
+            None => Ok(None),
+        }
+    }
+
+    /// What the capture says about itself.
+    pub fn info(&self) -> &FileInfo {
+        &self.info
+    }
+
+    /// How it ended; none before it did.
+    pub fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    /// Bytes of the input up to and with the current packet.
+    pub fn position(&self) -> u64 {
+        self.window.offset()
+    }
+
+    /// Finds the next packet.
+    #[inline]
+    pub(super) fn advance(&mut self) -> Result<Option<Record>, Error> {
+        if self.ending.is_some() {
+            return Ok(None);
+        }
+        let step = match &mut self.reader {
+            Reader::Pcap(reader) => reader.advance(&mut self.window),
+            Reader::Pcapng(reader) => reader.advance(&mut self.window, &mut self.info),
+        };
+        match step {
+            Ok(Step::Packet(record)) => {
+                self.frames += 1;
+                Ok(Some(record))
+            }
+            Ok(Step::End) => {
+                self.ending = Some(Ending::Complete);
+                Ok(None)
+            }
+            Ok(Step::Cut) => self.stop(None),
+            Err(fault) => self.stop(Some(fault)),
+        }
+    }
+
+    /// The packet of the record found last.
+    #[inline]
+    pub(super) fn packet(&self, record: &Record, frame: u64) -> Packet<'_> {
+        record.packet(frame, &self.window)
+    }
+
+    /// Ends before the end: with what is wrong, or, without a fault, because the input ended.
+    #[cold]
+    fn stop(&mut self, fault: Option<Fault>) -> Result<Option<Record>, Error> {
+        let file = Arc::clone(&self.info.file);
+        let (offset, frame) = (self.window.offset(), self.frames + 1);
+        let length = offset.saturating_add(self.window.bytes().len() as u64);
+        self.ending = Some(Ending::Failed);
+        match fault {
+            // The first block of pcapng is its file header.
+            None if offset == 0 => Err(Error::HeaderCut {
+                file,
+                format: "pcapng",
+                length,
+            }),
+            None => {
+                self.ending = Some(Ending::Cut(Cut {
+                    file,
+                    offset,
+                    frame,
+                    length,
+                }));
+                Ok(None)
+            }
+            Some(Fault::Damage(what)) => Err(Error::Damaged {
+                file,
+                offset,
+                frame,
+                what,
+            }),
+            Some(Fault::Io(cause)) => Err(Error::Read {
+                file,
+                offset: length,
+                frame: self.frames,
+                cause,
+            }),
+        }
+    }
+}
+
+/// The reader of a pcap file, past its header.
+fn open_pcap(
+    variant: pcap::Variant,
+    window: &mut Window,
+    info: &mut FileInfo,
+) -> Result<Reader, Error> {
+    let file = Arc::clone(&info.file);
+    let Some(header) = window.bytes().first_chunk() else {
+        return Err(Error::HeaderCut {
+            file,
+            format: "pcap",
+            length: window.bytes().len() as u64,
+        });
+    };
+    let reader = pcap::Reader::new(variant, header).map_err(|what| Error::Damaged {
+        file,
+        offset: 0,
+        frame: 1,
+        what,
+    })?;
+    window.take(pcap::HEADER_BYTES);
+    info.add_link_type(reader.link());
+    info.snaplen = reader.snaplen();
+    Ok(Reader::Pcap(reader))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+    use crate::capture::order::Order;
+    use crate::capture::testing::{
+        BOTH, Chunks, MICROS, MODIFIED, NANOS, Pcap, Pcapng, drain, open, packets,
+    };
+
+    /// One small capture of each kind.
+    fn captures() -> Vec<Vec<u8>> {
+        let mut captures = Vec::new();
+        for order in BOTH {
+            for magic in [MICROS, NANOS, MODIFIED] {
+                let file = Pcap::new(order, magic, 0x2400_0001);
+                captures.push(
+                    file.packet(1, 2, b"packet")
+                        .packet(3, 4, b"another one")
+                        .bytes,
+                );
+            }
+            let file = Pcapng::new(order)
+                .interface(
+                    1,
+                    40,
+                    &[(2, b"eth0".to_vec()), (9, vec![9]), (14, vec![0; 8])],
+                )
+                .packet(0, 1, b"packet")
+                .simple_packet(3, b"abc")
+                .old_packet(0, 0, 2, b"old")
+                .names(&[(1, b"\x0a\x09\0\x01name\0".to_vec())])
+                .block(0x8000_0001, &[0; 4])
+                .statistics(0, &[(5, 1)]);
+            captures.push(
+                file.section(order, &[])
+                    .interface(9, 0, &[])
+                    .packet(0, 3, b"x")
+                    .bytes,
+            );
+        }
+        captures
+    }
+
+    #[test]
+    fn short_and_interrupted_reads_give_the_same_packets() {
+        for bytes in captures() {
+            for size in [1, 3, 17] {
+                let reader = Box::new(Chunks::new(bytes.clone(), size));
+                let (found, ending, _) = drain(Source::from_reader("pipe", reader).unwrap());
+                assert_eq!(ending.unwrap(), Ending::Complete);
+                assert_eq!(found, packets(&bytes));
+            }
+        }
+    }
+
+    #[test]
+    fn no_byte_can_be_changed_into_a_panic_or_an_endless_loop() {
+        for bytes in captures() {
+            for place in 0..bytes.len() {
+                for value in [
+                    0,
+                    1,
+                    0x7f,
+                    0x80,
+                    0xff,
+                    bytes[place] ^ 1,
+                    bytes[place] ^ 0x80,
+                ] {
+                    let mut bytes = bytes.clone();
+                    bytes[place] = value;
+                    if let Ok(source) = open(&bytes) {
+                        let (found, _, _) = drain(source);
+                        assert!(found.len() < bytes.len());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_cut_can_make_a_panic() {
+        for bytes in captures() {
+            for cut in 0..bytes.len() {
+                if let Ok(source) = open(&bytes[..cut]) {
+                    let (found, _, _) = drain(source);
+                    assert!(found.len() < cut);
+                }
+            }
+        }
+    }
+
+    /// A live pipe: gives what was sent, and fails where a real one would block for ever.
+    struct Pipe(Receiver<Vec<u8>>);
+
+    impl Read for Pipe {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let bytes = self.0.try_recv().map_err(|_| ErrorKind::WouldBlock)?;
+            buffer[..bytes.len()].copy_from_slice(&bytes);
+            Ok(bytes.len())
+        }
+    }
+
+    #[test]
+    fn a_live_pipe_is_never_read_past_the_packet_at_hand() {
+        for bytes in captures() {
+            let count = packets(&bytes).len();
+            let (sender, receiver) = channel();
+            sender.send(bytes).unwrap();
+            let mut source = Source::from_reader("-", Box::new(Pipe(receiver))).unwrap();
+            for _ in 0..count {
+                assert!(source.next_packet().unwrap().is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn a_read_error_keeps_its_cause_and_its_place() {
+        let (sender, receiver) = channel();
+        sender
+            .send(Pcap::new(Order::Little, MICROS, 1).packet(1, 0, b"x").bytes)
+            .unwrap();
+        let (found, error, source) =
+            drain(Source::from_reader("pipe", Box::new(Pipe(receiver))).unwrap());
+        assert_eq!((found.len(), source.ending()), (1, Some(&Ending::Failed)));
+        match error.unwrap_err() {
+            Error::Read {
+                offset: 41,
+                frame: 1,
+                cause,
+                ..
+            } => {
+                assert_eq!(cause.kind(), ErrorKind::WouldBlock);
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn the_end_stays_the_end() {
+        let mut source = open(&Pcap::new(Order::Little, MICROS, 1).bytes).unwrap();
+        for _ in 0..3 {
+            assert!(source.next_packet().unwrap().is_none());
+            assert_eq!(source.ending(), Some(&Ending::Complete));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = Source::open("/no/such.pcap").err().unwrap().to_string();
+        assert!(
+            error.starts_with("/no/such.pcap: cannot open it: "),
+            "{error}"
+        );
+    }
+}
