@@ -1,0 +1,134 @@
+"""Two hosts, a path and three captures: the world in which one scenario runs."""
+
+import socket
+import time
+from dataclasses import dataclass, field
+
+import clock
+from capture import Capture
+from forward import Forwarder, open_tun
+from host import Host
+from impair import Impairment
+from netns import Namespace
+from pcapfile import trim
+
+ADDRESSES = {4: ("10.9.0.1", "10.9.0.2"), 6: ("fd09::1", "fd09::2")}
+PREFIX = {4: 24, 6: 64}
+POINTS = ("client", "middle", "server")
+BASE_SYSCTLS = {
+    # An orphan's FIN_WAIT_2 must not last as long as a TIME_WAIT: the kernel
+    # would move the timer silently, and the truth reads its starts.
+    "ipv4/tcp_fin_timeout": 30,
+    "ipv4/tcp_no_metrics_save": 1,
+}
+
+
+@dataclass
+class Recording:
+    """What a scenario's run leaves, besides its captures, for the truth to be made from."""
+
+    namespaces: dict = field(default_factory=dict)
+    addresses: dict = field(default_factory=dict)
+    sysctls: dict = field(default_factory=dict)
+    start: tuple = ()
+    end: tuple = ()
+    end_boot_ns: int = 0
+    after_ss_boot_ns: int = 0
+    sockets: dict = field(default_factory=dict)
+    packets: dict = field(default_factory=dict)
+    notes: list = field(default_factory=list)
+
+
+class Lab:
+    """Build it, let a scenario use `client`, `server` and `path`, then `finish`."""
+
+    def __init__(self, out, impairment=None, sysctls=None, ip=4):
+        self.recording = Recording(start=clock.sample())
+        self._out = out
+        self._ip = ip
+        self.client, self.server = self._hosts()
+        self.sysctl({**BASE_SYSCTLS, **(sysctls or {})})
+        self.recording.sysctls = dict(sysctls or {})
+        tuns = {host.name: open_tun(host.namespace, f"{host.address}/{PREFIX[ip]}")
+                for host in (self.client, self.server)}
+        self.path = Forwarder(tuns, impairment or Impairment(), out / "middle.pcap")
+        self._captures = [Capture(host.namespace, out / f"{host.name}.pcap")
+                          for host in (self.client, self.server)]
+
+    def _hosts(self):
+        hosts = []
+        for name, address in zip(("client", "server"), ADDRESSES[self._ip]):
+            namespace = Namespace()
+            self.recording.namespaces[name] = namespace.inode
+            self.recording.addresses[name] = address
+            hosts.append(Host(name, namespace, address))
+        return hosts
+
+    def sysctl(self, values, only=None):
+        """Set sysctls on both hosts, or on one."""
+        for host in [only] if only else [self.client, self.server]:
+            for name, value in values.items():
+                host.namespace.sysctl(name, value)
+            # No router solicitations or the like between the segments.
+            host.namespace.sysctl("ipv6/conf/default/disable_ipv6", int(self._ip == 4))
+            host.namespace.sysctl("ipv6/conf/default/router_solicitations", 0)
+        if only:
+            self.recording.sysctls.update({f"{only.name}:{k}": v for k, v in values.items()})
+
+    def open(self, port=7000, client_options=(), server_options=(), source_port=0):
+        """One established connection: (client's socket, server's socket)."""
+        listener = self.server.listen(port, options=server_options)
+        return self.connect(listener, client_options, source_port)
+
+    def connect(self, listener, client_options=(), source_port=0):
+        """One more connection to an open listener."""
+        port = listener.getsockname()[1]
+        sock = self.client.connect(self.server, port, source_port, client_options)
+        accepted = self.server.accept(listener)
+        # Delayed ACKs from the start: a new connection would acknowledge a FIN at once.
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        return sock, accepted
+
+    def answer_fin(self, sock):
+        """Close as soon as the peer's FIN is there, before an ACK of it alone is sent."""
+        while sock.recv(65536):
+            pass
+        sock.close()
+
+    def pause(self, seconds=0.15):
+        """Let segments arrive; longer than the 40 ms for which an ACK may be delayed."""
+        time.sleep(seconds)
+
+    def exchange(self, client, server, size=40):
+        """A short request and its answer."""
+        self.exchange_at_once(client, server, size)
+        self.pause(0.05)
+
+    def exchange_at_once(self, client, server, size=40):
+        """The same without waiting for the answer's ACK."""
+        client.sendall(b"q" * size)
+        read_exactly(server, size)
+        server.sendall(b"a" * size)
+        read_exactly(client, size)
+
+    def finish(self, settle):
+        """Fix the end of the recording: compare moments, stop captures, cut them there."""
+        time.sleep(settle)
+        recording = self.recording
+        recording.end_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        for host in (self.client, self.server):
+            recording.sockets[host.name] = host.sockets()
+        recording.after_ss_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        recording.end = clock.sample()
+        for capture in self._captures:
+            capture.stop()
+        self.path.stop()
+        end_ns = clock.wall(recording.end_boot_ns, recording.start, recording.end)
+        for point in POINTS:
+            recording.packets[point] = trim(self._out / f"{point}.pcap", end_ns)
+        return recording
+
+
+def read_exactly(sock, size):
+    while size:
+        size -= len(sock.recv(size))

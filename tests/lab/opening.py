@@ -1,0 +1,290 @@
+"""Scenarios of opening: handshakes that work, wait, fail, or meet a stranger."""
+
+import socket
+
+from host import MSG_FASTOPEN, TCP_FASTOPEN, TIMEOUT, abort, forget
+from impair import Impairment, drop, duplicate
+from lab import read_exactly
+from registry import scenario
+
+CLIENT_OPEN = "SYN_SENT ESTABLISHED"
+SERVER_OPEN = "SYN_RCVD ESTABLISHED"
+
+
+def from_client(packet):
+    return packet.sender == "client"
+
+
+def client_syn(packet):
+    return packet.sender == "client" and packet.syn
+
+
+def server_syn(packet):
+    return packet.sender == "server" and packet.syn
+
+
+def client_pure_ack(packet):
+    return packet.sender == "client" and packet.pure_ack
+
+
+@scenario("A SYN to a port where nobody listens is refused by RST", textbook=[2],
+          expect=[("SYN_SENT CLOSED", "")])
+def syn_refused(lab):
+    lab.client.start_connect(lab.server, 7001)
+    lab.pause()
+
+
+@scenario("No SYN arrives: repeats, then silence", textbook=[2],
+          path=Impairment(rules=[drop("SYN", client_syn, None)]),
+          sysctls={"ipv4/tcp_syn_retries": 2, "ipv4/tcp_syn_linear_timeouts": 1},
+          expect=[("SYN_SENT CLOSED", "")])
+def syn_unanswered(lab):
+    lab.server.listen(7000)
+    lab.client.start_connect(lab.server, 7000)
+    lab.pause(8.8)
+
+
+@scenario("The application gives up in SYN_SENT; the SYN+ACK that comes late is refused",
+          textbook=[4], path=Impairment(to_server=0.1, to_client=0.1),
+          expect=[("SYN_SENT CLOSED", "SYN_RCVD CLOSED")])
+def client_gives_up(lab):
+    lab.server.listen(7000)
+    sock = lab.client.start_connect(lab.server, 7000)
+    lab.pause(0.05)
+    sock.close()
+    lab.pause(0.5)
+
+
+@scenario("The first SYN is lost and repeated", textbook=[1],
+          path=Impairment(rules=[drop("SYN", client_syn)]), expect=[(CLIENT_OPEN, SERVER_OPEN)])
+def syn_lost(lab):
+    lab.exchange(*lab.open())
+
+
+@scenario("The first SYN+ACK is lost; SYN or SYN+ACK is repeated", textbook=[1],
+          path=Impairment(rules=[drop("SYN+ACK", server_syn)]),
+          expect=[(CLIENT_OPEN, SERVER_OPEN)])
+def syn_ack_lost(lab):
+    lab.exchange(*lab.open())
+
+
+@scenario("The handshake's ACK is lost: the server repeats SYN+ACK, the client its ACK",
+          textbook=[2, 3], path=Impairment(rules=[drop("pure ACK of the client", client_pure_ack)]),
+          expect=[(CLIENT_OPEN, SERVER_OPEN)], shows=[("middle", "tcp.flags==0x12", 2)])
+def handshake_ack_lost(lab):
+    lab.open()
+    lab.pause(0.3)
+
+
+@scenario("The handshake's ACK is lost and the client's first data completes it", textbook=[1, 2],
+          path=Impairment(rules=[drop("pure ACK of the client", client_pure_ack)]),
+          expect=[(CLIENT_OPEN, SERVER_OPEN)])
+def handshake_completed_by_data(lab):
+    listener = lab.server.listen(7000)
+    sock = lab.client.connect(lab.server, 7000)
+    lab.pause(0.1)
+    lab.exchange(sock, lab.server.accept_after(listener, lambda: sock.sendall(b"hello")))
+
+
+@scenario("The handshake's ACK is lost and the client's FIN completes it", textbook=[2, 7],
+          path=Impairment(rules=[drop("pure ACK of the client", client_pure_ack)]),
+          expect=[("SYN_SENT ESTABLISHED FIN_WAIT_1 FIN_WAIT_2 TIME_WAIT",
+                   "SYN_RCVD ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED")])
+def handshake_completed_by_fin(lab):
+    listener = lab.server.listen(7000)
+    lab.client.connect(lab.server, 7000).close()
+    lab.pause()
+    lab.server.accept(listener).close()
+    lab.pause()
+
+
+@scenario("Somebody withholds the last ACK: SYN_RCVD lasts, then the server gives up",
+          textbook=[3], path=Impairment(rules=[drop("pure ACK of the client", client_pure_ack, None)]),
+          sysctls={"ipv4/tcp_synack_retries": 2},
+          expect=[(CLIENT_OPEN, "SYN_RCVD CLOSED")], shows=[("middle", "tcp.flags==0x12", 3)])
+def syn_rcvd_held(lab):
+    lab.server.listen(7000)
+    lab.client.connect(lab.server, 7000)
+    lab.pause(8)
+
+
+@scenario("A SYN flood's shape: many SYN+ACKs that nobody answers", textbook=[3],
+          path=Impairment(rules=[drop("anything but SYN of the client",
+                                      lambda p: from_client(p) and not p.syn, None),
+                                 drop("SYN+ACK", server_syn, None)]),
+          sysctls={"ipv4/tcp_synack_retries": 1, "ipv4/tcp_syn_retries": 1},
+          expect=[("SYN_SENT", "SYN_RCVD")])
+def many_half_open(lab):
+    lab.server.listen(7000)
+    for _ in range(20):
+        lab.client.start_connect(lab.server, 7000)
+    lab.pause(0.5)
+
+
+# Slow enough that the last SYNs come before an ACK fills the accept queue: a SYN
+# that meets a full queue is dropped, and no SYN_RCVD comes of it.
+SLOW = Impairment(to_server=0.02, to_client=0.02)
+
+
+def _overflow(lab):
+    """Three connections to a queue for two."""
+    lab.client.connect(lab.server, 7000)
+    lab.pause()
+    for _ in range(2):
+        lab.client.start_connect(lab.server, 7000)
+
+
+@scenario("The accept queue is full: the client is ESTABLISHED, the server stays SYN_RCVD",
+          textbook=[3], sysctls={"ipv4/tcp_syncookies": 0}, path=SLOW,
+          expect=[(CLIENT_OPEN, SERVER_OPEN)], shows=[("middle", "tcp.flags==0x12", 5)])
+def accept_queue_overflow(lab):
+    listener = lab.server.listen(7000, backlog=1)
+    _overflow(lab)
+    lab.pause(2.2)
+    for _ in range(3):
+        lab.server.accept(listener)
+
+
+@scenario("The accept queue stays full until the server gives up on the third connection",
+          textbook=[3], sysctls={"ipv4/tcp_syncookies": 0, "ipv4/tcp_synack_retries": 2}, path=SLOW,
+          expect=[(CLIENT_OPEN, SERVER_OPEN), (CLIENT_OPEN, SERVER_OPEN),
+                  (CLIENT_OPEN, "SYN_RCVD CLOSED")])
+def accept_queue_never_drained(lab):
+    lab.server.listen(7000, backlog=1)
+    _overflow(lab)
+    lab.pause(8)
+
+
+DEFER = (socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 10)
+
+
+@scenario("TCP_DEFER_ACCEPT: the server ignores the last ACK until data comes", textbook=[3],
+          expect=[(CLIENT_OPEN, SERVER_OPEN)])
+def deferred_accept(lab):
+    listener = lab.server.listen(7000, options=[DEFER])
+    sock = lab.client.connect(lab.server, 7000)
+    lab.pause(1.5)
+    lab.exchange(sock, lab.server.accept_after(listener, lambda: sock.sendall(b"hello")))
+
+
+@scenario("A SYN cookie: the server keeps nothing until the last ACK brings it back",
+          textbook=[1], sysctls={"ipv4/tcp_syncookies": 2}, expect=[(CLIENT_OPEN, SERVER_OPEN)])
+def syn_cookie(lab):
+    lab.exchange(*lab.open())
+
+
+FASTOPEN_QUEUE = (socket.IPPROTO_TCP, TCP_FASTOPEN, 16)
+
+
+def _fast_connect(lab, data, wait=True):
+    """Connect and send at once; not waiting for the answer, if there is a cookie."""
+    sock = lab.client.socket()
+    sock.settimeout(None if wait else 0)
+    sock.sendto(data, MSG_FASTOPEN, (lab.server.address, 7000))
+    sock.settimeout(TIMEOUT)
+    return sock
+
+
+@scenario("Fast Open: the first connection fetches a cookie, the second brings data in its SYN",
+          textbook=[1], sysctls={"ipv4/tcp_fastopen": 3}, expect=[(CLIENT_OPEN, SERVER_OPEN)],
+          shows=[("middle", "tcp.flags==0x02 && tcp.len>0", 1)])
+def fast_open(lab):
+    listener = lab.server.listen(7000, options=[FASTOPEN_QUEUE])
+    for _ in range(2):
+        sock = _fast_connect(lab, b"hello")
+        lab.exchange(sock, lab.server.accept(listener))
+        lab.pause()
+
+
+@scenario("Fast Open: the server answers and closes before the handshake's ACK arrives",
+          textbook=[1], sysctls={"ipv4/tcp_fastopen": 0x207},
+          path=Impairment(to_server=0.05, to_client=0.05),
+          expect=[("SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
+                   "SYN_RCVD FIN_WAIT_1 FIN_WAIT_2 TIME_WAIT")])
+def fast_open_server_closes_in_syn_rcvd(lab):
+    listener = lab.server.listen(7000, options=[FASTOPEN_QUEUE])
+    sock = _fast_connect(lab, b"hello", wait=False)
+    accepted = lab.server.accept(listener)
+    accepted.recv(100)
+    accepted.sendall(b"answer")
+    accepted.close()
+    read_exactly(sock, 6)
+    lab.pause(0.3)
+    sock.close()
+    lab.pause(0.2)
+
+
+@scenario("Both open at once: the SYNs cross", textbook=[2],
+          path=Impairment(to_server=0.05, to_client=0.05),
+          expect=[("SYN_SENT SYN_RCVD ESTABLISHED", "SYN_SENT SYN_RCVD ESTABLISHED")])
+def simultaneous_open(lab):
+    lab.client.start_connect(lab.server, 7002, source_port=7001)
+    lab.server.start_connect(lab.client, 7001, source_port=7002)
+    lab.pause(0.4)
+
+
+@scenario("Both open at once and one SYN is lost: that end's peer never is in SYN_RCVD",
+          path=Impairment(to_server=0.05, to_client=0.05,
+                          rules=[drop("SYN of the client", client_syn)]),
+          expect=[("SYN_SENT SYN_RCVD ESTABLISHED", "SYN_SENT ESTABLISHED")])
+def simultaneous_open_one_syn_lost(lab):
+    lab.client.start_connect(lab.server, 7002, source_port=7001)
+    lab.server.start_connect(lab.client, 7001, source_port=7002)
+    lab.pause(0.6)
+
+
+@scenario("A copy of the SYN arrives after the connection has gone: the client refuses",
+          textbook=[4], path=Impairment(rules=[duplicate("SYN", client_syn, 0.8)]),
+          expect=[("SYN_SENT ESTABLISHED CLOSED", "SYN_RCVD ESTABLISHED CLOSED"),
+                  ("", "SYN_RCVD CLOSED")])
+def stale_syn(lab):
+    client, server = lab.open()
+    lab.exchange(client, server)
+    abort(client)
+    lab.pause(1.2)
+
+
+@scenario("A copy of the SYN meets the server's TIME_WAIT: ACK, RST, and TIME_WAIT is gone",
+          textbook=[4, 16], path=Impairment(rules=[duplicate("SYN", client_syn, 0.8)]),
+          expect=[("SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
+                   "SYN_RCVD ESTABLISHED FIN_WAIT_1 FIN_WAIT_2 TIME_WAIT CLOSED")])
+def stale_syn_to_time_wait(lab):
+    client, server = lab.open()
+    server.close()
+    lab.pause()
+    client.close()
+    lab.pause(1.2)
+
+
+@scenario("A copy of the SYN meets the ESTABLISHED connection: challenge ACK, nothing changes",
+          textbook=[4], path=Impairment(rules=[duplicate("SYN", client_syn, 0.5)]),
+          expect=[(CLIENT_OPEN, SERVER_OPEN)])
+def stale_syn_challenged(lab):
+    client, server = lab.open()
+    lab.exchange(client, server)
+    lab.pause(0.8)
+    lab.exchange(client, server)
+
+
+@scenario("The client's host crashed and asks again from the same port: challenge ACK, RST, "
+          "the same SYN again", textbook=[18],
+          expect=[("SYN_SENT ESTABLISHED CLOSED", "SYN_RCVD ESTABLISHED CLOSED"),
+                  (CLIENT_OPEN, SERVER_OPEN)])
+def peer_rebooted(lab):
+    listener = lab.server.listen(7000)
+    client, server = lab.connect(listener, source_port=40001)
+    lab.exchange(client, server)
+    forget(client)
+    lab.pause(0.5)
+    lab.exchange(*lab.connect(listener, source_port=40001))
+
+
+@scenario("The server's host crashed: the client's data is answered by RST", textbook=[18],
+          expect=[("SYN_SENT ESTABLISHED CLOSED", "SYN_RCVD ESTABLISHED CLOSED")])
+def server_rebooted(lab):
+    client, server = lab.open()
+    lab.exchange(client, server)
+    forget(server)
+    lab.pause(0.5)
+    client.sendall(b"are you there")
+    lab.pause()

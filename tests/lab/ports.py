@@ -1,0 +1,116 @@
+"""Scenarios of one port pair's next life: TIME_WAIT reused, killed, or respected."""
+
+from closing import (ACTIVE, CLIENT_FIRST, CLIENT_OPEN, PASSIVE, SERVER_OPEN, _close, server_fin)
+from host import abort, forget
+from impair import Impairment, duplicate
+from registry import scenario
+
+PORT = 40001
+REUSED_SERVER = [(CLIENT_OPEN + PASSIVE, SERVER_OPEN + ACTIVE + " CLOSED"),
+                 (CLIENT_OPEN, SERVER_OPEN)]
+
+
+def _server_first_then_again(lab, wait=0.3):
+    """The server closes first and keeps TIME_WAIT; the client comes from the same port again."""
+    listener = lab.server.listen(7000)
+    client, server = lab.connect(listener, source_port=PORT)
+    lab.exchange(client, server)
+    _close(lab, server, client)
+    lab.pause(wait)
+    lab.exchange(*lab.connect(listener, source_port=PORT))
+
+
+@scenario("The client's port again while the server is in TIME_WAIT: the SYN is accepted",
+          textbook=[16], expect=REUSED_SERVER)
+def time_wait_reuse(lab):
+    _server_first_then_again(lab)
+
+
+@scenario("The same without timestamps: the newer sequence number decides", textbook=[16],
+          sysctls={"ipv4/tcp_timestamps": 0}, expect=REUSED_SERVER)
+def time_wait_reuse_without_timestamps(lab):
+    _server_first_then_again(lab)
+
+
+@scenario("The client itself is in TIME_WAIT and its kernel reuses the port (tcp_tw_reuse)",
+          textbook=[16], sysctls={"ipv4/tcp_tw_reuse": 1},
+          expect=[(CLIENT_OPEN + ACTIVE + " CLOSED", SERVER_OPEN + PASSIVE),
+                  (CLIENT_OPEN, SERVER_OPEN)])
+def time_wait_reuse_by_client(lab):
+    listener = lab.server.listen(7000)
+    client, server = lab.connect(listener, source_port=PORT)
+    _close(lab, client, server)
+    lab.pause(1.5)
+    lab.exchange(*lab.connect(listener, source_port=PORT))
+
+
+@scenario("Ports again after resets: no TIME_WAIT is in the way", textbook=[16, 17],
+          expect=[(CLIENT_OPEN + " CLOSED", SERVER_OPEN + " CLOSED")])
+def port_reuse_after_reset(lab):
+    listener = lab.server.listen(7000)
+    for _ in range(3):
+        client, server = lab.connect(listener, source_port=PORT)
+        lab.exchange(client, server)
+        abort(client)
+        lab.pause(0.3)
+
+
+@scenario("The client crashed in CLOSE_WAIT and comes again: the server's orphaned FIN_WAIT_2 "
+          "is reused", textbook=[13, 16],
+          expect=[(CLIENT_OPEN + " CLOSE_WAIT CLOSED",
+                   SERVER_OPEN + " FIN_WAIT_1 FIN_WAIT_2 CLOSED"), (CLIENT_OPEN, SERVER_OPEN)])
+def orphan_fin_wait_2_reused(lab):
+    listener = lab.server.listen(7000)
+    client, server = lab.connect(listener, source_port=PORT)
+    lab.exchange(client, server)
+    server.close()
+    lab.pause()
+    forget(client)
+    lab.pause(0.5)
+    lab.exchange(*lab.connect(listener, source_port=PORT))
+
+
+@scenario("TIME_WAIT assassination: a copy of the FIN draws an ACK, the ACK a RST, and "
+          "TIME_WAIT is gone", textbook=[16],
+          path=Impairment(rules=[duplicate("FIN of the server", server_fin, 0.5)]),
+          expect=[(CLIENT_OPEN + ACTIVE + " CLOSED", SERVER_OPEN + PASSIVE)],
+          shows=[("middle", "tcp.flags.reset==1", 1)])
+def time_wait_assassination(lab):
+    client, server = lab.open()
+    lab.exchange(client, server)
+    _close(lab, client, server)
+    lab.pause(0.8)
+
+
+@scenario("The same with tcp_rfc1337: TIME_WAIT ignores the RST", textbook=[16],
+          sysctls={"ipv4/tcp_rfc1337": 1},
+          path=Impairment(rules=[duplicate("FIN of the server", server_fin, 0.5)]),
+          expect=CLIENT_FIRST, shows=[("middle", "tcp.flags.reset==1", 1)])
+def time_wait_assassination_refused(lab):
+    client, server = lab.open()
+    lab.exchange(client, server)
+    _close(lab, client, server)
+    lab.pause(0.8)
+
+
+@scenario("Data of the old life arrives late in TIME_WAIT", textbook=[16],
+          path=Impairment(rules=[duplicate("data of the server",
+                                           lambda p: p.sender == "server" and p.payload, 0.9)]),
+          expect=[(CLIENT_OPEN + ACTIVE + " CLOSED", SERVER_OPEN + PASSIVE)])
+def old_data_in_time_wait(lab):
+    client, server = lab.open()
+    lab.exchange(client, server)
+    _close(lab, client, server)
+    lab.pause(1)
+
+
+@scenario("Many short connections: a crowd of TIME_WAIT on the client", textbook=[16],
+          expect=[])
+def time_wait_crowd(lab):
+    listener = lab.server.listen(80)
+    for _ in range(40):
+        client, server = lab.connect(listener)
+        client.close()
+        lab.answer_fin(server)
+        lab.pause(0.01)
+    lab.pause(0.1)

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Print testdata/README.md from the recordings themselves: provenance.py DIR > README.md"""
+
+import sys
+from pathlib import Path
+
+from check import read_truth
+
+HEAD = """\
+# Test data
+
+## `kernel/`: recorded on a real Linux kernel
+
+Made by `tests/lab/record.py` (as root, in network namespaces of its own; `--list` names the
+scenarios). Nobody's traffic is in them. Each folder is one scenario:
+
+- `client.pcap`, `server.pcap`: tcpdump at that endpoint's own interface. `middle.pcap`: half way
+  between them. A packet that the path loses is in its sender's capture and, unless the table says
+  *before the middle observer*, in the middle one too. All are pcap with nanoseconds, raw IP.
+- `truth.jsonl`: the kernel's own account of both endpoints, on the captures' clock. A first line of
+  meta data; one line per transition; a last line with the moment at which all three captures end
+  and the state of every endpoint then (`null`: it never had a socket for this connection).
+
+```json
+{"endpoint":"server","conn":0,"client_port":45990,"server_port":7000,
+ "from":"LISTEN","to":"SYN_RCVD","ts":"2026-11-20T14:15:31.674698385Z","source":"timer"}
+```
+
+`conn` numbers connections by their start; the two ends of one connection have the same. `source` is
+`tracepoint` (sock:inet_sock_set_state) or `timer` (the timer of a mini-socket: the SYN_RCVD of a
+passive open, TIME_WAIT, an orphan's FIN_WAIT_2); both are exact to microseconds. `ss` confirmed
+every state at the end. `tests/lab/check.py` checks recordings against the RFC and their packets.
+
+"Textbook" gives the lines of the textbook account of TCP that a recording shows:
+
+{textbook}
+
+| recording | shows | path | textbook | kernel, date |
+|---|---|---|---|---|
+"""
+
+TEXTBOOK = """\
+three-segment opening
+client and server states of the opening
+SYN_RCVD, short or held
+stale SYN
+options in the record
+both sides' view
+each direction closes by itself
+four-segment close, FIN with data
+who closes first is the active closer
+active and passive states of the closing
+FIN and ACK in one segment
+both close at once
+FIN_WAIT_2 that stays
+CLOSE_WAIT and its leak
+LAST_ACK and the lost last ACK
+TIME_WAIT and port reuse
+SO_LINGER with zero time
+killed process, pulled cable, keepalive
+a normal close in three segments
+the two diagrams, as `show` draws them""".splitlines()
+
+
+def main(folder):
+    names = "; ".join(f"{number} {name}" for number, name in enumerate(TEXTBOOK, 1))
+    print(HEAD.replace("{textbook}", names), end="")
+    for path in sorted(Path(folder).iterdir()):
+        meta, _, _ = read_truth(path)
+        changed = "; ".join(f"{name.removeprefix('ipv4/')}={value}"
+                            for name, value in meta["sysctls"].items()
+                            if name not in meta["base_sysctls"])
+        way = "; ".join(filter(None, [meta["impairment"].replace("none", ""), changed]))
+        lines = ", ".join(map(str, meta["textbook"])) or "-"
+        print(f"| `{path.name}` | {meta['title']} | {way or '-'} | {lines} "
+              f"| {meta['kernel']}, {meta['date']} |")
+    print("\nMade with `tests/lab/record.py --out testdata/kernel`, or one of them with "
+          "`tests/lab/record.py NAME --out testdata/kernel`.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

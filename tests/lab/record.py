@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""The kernel lab: record small captures on a real Linux with the kernel's own truth.
+
+    record.py --list                         name every scenario
+    record.py --out DIR                      record all of them
+    record.py SCENARIO... --out DIR          record these
+    record.py --random SEED --out DIR        N connections at once over a bad path
+
+Needs root, tcpdump, iproute2, bpftrace and a kernel with BTF.  Each scenario
+gets two namespaces of its own and leaves, in DIR/NAME/, client.pcap,
+middle.pcap, server.pcap and truth.jsonl.
+"""
+
+import argparse
+import os
+import pickle
+import shutil
+import sys
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import scenarios  # noqa: F401  (registers them)
+import writer
+from kernel_events import KernelEvents
+from lab import Lab
+from netns import die_with_parent
+from registry import SCENARIOS
+
+# Events reach us through bpftrace's buffers; they are all here after this long.
+EVENTS_DELAY = 0.5
+
+
+def main():
+    options = _options()
+    if options.list:
+        for scenario in SCENARIOS.values():
+            print(f"{scenario.name:40} {scenario.title}")
+        return 0
+    chosen = _chosen(options)
+    events = KernelEvents()
+    try:
+        with ThreadPoolExecutor(options.jobs) as pool:
+            problems = list(pool.map(lambda s: _record(s, options.out, events), chosen))
+        failed = sum(problems)
+        print(f"{len(chosen)} recorded, {failed} with problems")
+        return 1 if failed else 0
+    finally:
+        events.stop()
+
+
+def _options():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("scenario", nargs="*", help="names from --list (default: all)")
+    parser.add_argument("--out", type=Path, default=Path("recordings"))
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--jobs", type=int, default=6, help="scenarios at a time")
+    return parser.parse_args()
+
+
+def _chosen(options):
+    unknown = [name for name in options.scenario if name not in SCENARIOS]
+    if unknown:
+        sys.exit(f"no such scenario: {', '.join(unknown)} (see --list)")
+    return [SCENARIOS[name] for name in options.scenario or SCENARIOS]
+
+
+def _record(scenario, out, events):
+    """Record one scenario; say and count what is wrong with it."""
+    folder = out / scenario.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    recording = _in_own_process(scenario, folder)
+    if isinstance(recording, str):
+        problems = [recording]
+    else:
+        time.sleep(EVENTS_DELAY)
+        problems = writer.write(scenario, recording, list(events.events), folder)
+        problems += events.lost()
+    print(f"{scenario.name}: {'; '.join(problems) or 'ok'}", flush=True)
+    return bool(problems)
+
+
+def _in_own_process(scenario, folder):
+    """Namespaces belong to threads and sockets to processes: give each scenario its own."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        die_with_parent()
+        os.close(read)
+        with os.fdopen(write, "wb") as pipe:
+            pickle.dump(_run(scenario, folder), pipe)
+            pipe.flush()
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(pid, 0)
+    return pickle.loads(data) if data else "the scenario's process died"
+
+
+def _run(scenario, folder):
+    try:
+        lab = Lab(folder, scenario.impairment, scenario.sysctls, scenario.ip)
+        kept = scenario.run(lab)  # noqa: F841  (keeps sockets open to the end)
+        return lab.finish(scenario.settle)
+    except Exception:
+        return traceback.format_exc()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""How a scenario is declared: a function that drives both hosts, and what must come of it."""
+
+from dataclasses import dataclass, field
+from typing import Callable
+
+from impair import Impairment
+
+SCENARIOS = {}
+
+
+@dataclass
+class Scenario:
+    """A registered scenario.
+
+    `expect` lists, for each connection in order, the states that client and
+    server must have passed through: ("SYN_SENT ESTABLISHED …", "SYN_RCVD …").
+    A number in front ("32 *") is not needed: the last pair stands for the rest.
+    """
+
+    name: str
+    title: str
+    run: Callable
+    textbook: tuple
+    expect: list
+    impairment: Impairment
+    sysctls: dict
+    ip: int
+    settle: float
+    shows: list = field(default_factory=list)
+
+
+def scenario(title, expect, textbook=(), path=None, sysctls=None, ip=4, settle=0.3, shows=()):
+    """Register the function below under its own name, with hyphens.
+
+    `shows` are (capture point, Wireshark display filter, least number of
+    packets): what the capture must contain for the recording to be of use.
+    """
+
+    def register(function):
+        name = function.__name__.replace("_", "-")
+        SCENARIOS[name] = Scenario(name, title, function, tuple(textbook), expect,
+                                   path or Impairment(), sysctls or {}, ip, settle, list(shows))
+        return function
+
+    return register

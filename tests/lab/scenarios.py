@@ -1,0 +1,6 @@
+"""All scenarios; importing this registers them."""
+
+import closing  # noqa: F401
+import living  # noqa: F401
+import opening  # noqa: F401
+import ports  # noqa: F401
