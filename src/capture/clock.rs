@@ -70,10 +70,7 @@ mod tests {
     fn decimal_clocks_of_every_fineness() {
         assert_eq!(nanos(0, 0, 7), 7_000_000_000);
         assert_eq!(nanos(3, 0, 7), 7_000_000);
-        assert_eq!(
-            nanos(6, 0, 1_600_000_000_000_001),
-            1_600_000_000_000_001_000
-        );
+        assert_eq!(nanos(6, 0, 1_600_000_000_000_001), 1_600_000_000_000_001_000);
         assert_eq!(nanos(9, 0, 5), 5);
         assert_eq!(nanos(12, 0, 5_999), 5);
         assert_eq!(nanos(127, 0, u64::MAX), 0);

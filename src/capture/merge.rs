@@ -138,40 +138,27 @@ mod tests {
             file(MICROS, &[1, 5], b'b'),
             file(MICROS, &[], b'c'),
         ]);
-        let expected = [
-            (1, 1, 'b'),
-            (2, 3, 'a'),
-            (3, 5, 'a'),
-            (4, 5, 'a'),
-            (5, 5, 'b'),
-        ];
+        let expected = [(1, 1, 'b'), (2, 3, 'a'), (3, 5, 'a'), (4, 5, 'a'), (5, 5, 'b')];
         assert_eq!(found, expected);
     }
 
     #[test]
     fn a_file_whose_time_runs_backwards_keeps_its_order() {
-        let (found, _) = drain(vec![
-            file(MICROS, &[4, 2, 6], b'a'),
-            file(MICROS, &[3, 5], b'b'),
-        ]);
+        let (found, _) = drain(vec![file(MICROS, &[4, 2, 6], b'a'), file(MICROS, &[3, 5], b'b')]);
         let order: String = found.iter().map(|(_, _, mark)| *mark).collect();
         assert_eq!(order, "baaba");
     }
 
     #[test]
     fn one_file_and_none_are_captures_too() {
-        assert_eq!(
-            drain(vec![file(MICROS, &[2, 1], b'a')]).0,
-            [(1, 2, 'a'), (2, 1, 'a')]
-        );
+        assert_eq!(drain(vec![file(MICROS, &[2, 1], b'a')]).0, [(1, 2, 'a'), (2, 1, 'a')]);
         assert!(drain(Vec::new()).0.is_empty());
     }
 
     #[test]
     fn damage_in_one_file_does_not_take_the_others_along() {
-        let bad = Pcap::new(Order::Little, MICROS, 1)
-            .packet(1, 0, b"x")
-            .record([2, 0, u32::MAX, 1], b"");
+        let bad =
+            Pcap::new(Order::Little, MICROS, 1).packet(1, 0, b"x").record([2, 0, u32::MAX, 1], b"");
         let (found, errors) = drain(vec![open(&bad.bytes).unwrap(), file(MICROS, &[1, 9], b'b')]);
         assert_eq!(found, [(1, 1, 'x'), (2, 1, 'b'), (3, 9, 'b')]);
         assert_eq!(errors.len(), 1);
@@ -179,9 +166,7 @@ mod tests {
 
     #[test]
     fn formats_may_be_mixed() {
-        let ng = Pcapng::new(Order::Big)
-            .interface(1, 0, &[])
-            .packet(0, 2_000_000, b"n");
+        let ng = Pcapng::new(Order::Big).interface(1, 0, &[]).packet(0, 2_000_000, b"n");
         let (found, _) = drain(vec![file(MICROS, &[1, 3], b'p'), open(&ng.bytes).unwrap()]);
         let order: String = found.iter().map(|(_, _, mark)| *mark).collect();
         assert_eq!(order, "pnp");

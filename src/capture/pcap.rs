@@ -36,11 +36,7 @@ impl Variant {
                 0xa1b2_cd34 => (1_000, 24),
                 _ => return None,
             };
-            Some(Variant {
-                order,
-                fraction_nanos,
-                record_header,
-            })
+            Some(Variant { order, fraction_nanos, record_header })
         };
         in_order(Order::Little).or_else(|| in_order(Order::Big))
     }
@@ -156,9 +152,7 @@ fn fcs_len(network: u32) -> u8 {
 
 #[cold]
 fn too_long(captured: u32, max: u32) -> Fault {
-    Fault::Damage(format!(
-        "a packet of {captured} captured bytes, where {max} is the most"
-    ))
+    Fault::Damage(format!("a packet of {captured} captured bytes, where {max} is the most"))
 }
 
 /// A file system that had reserved the room, and a machine that went down before it was filled.
@@ -177,16 +171,10 @@ mod tests {
     fn both_orders_and_all_three_layouts_are_read() {
         for order in BOTH {
             for (magic, unit) in [(MICROS, 1_000), (NANOS, 1), (MODIFIED, 1_000)] {
-                let file = Pcap::new(order, magic, 1)
-                    .packet(9, 7, b"one")
-                    .packet(8, 0, b"");
+                let file = Pcap::new(order, magic, 1).packet(9, 7, b"one").packet(8, 0, b"");
                 let found = packets(&file.bytes);
                 let first = (1, 9_000_000_000 + 7 * unit, 1, b"one".to_vec(), 3);
-                assert_eq!(
-                    found,
-                    [first, (2, 8_000_000_000, 1, vec![], 0)],
-                    "{order:?}"
-                );
+                assert_eq!(found, [first, (2, 8_000_000_000, 1, vec![], 0)], "{order:?}");
             }
         }
     }
@@ -216,15 +204,8 @@ mod tests {
             let file = Pcap::new(Order::Little, MICROS, network).packet(1, 0, b"0123456789");
             let mut source = open(&file.bytes).unwrap();
             let packet = source.next_packet().unwrap().unwrap();
-            assert_eq!(
-                (packet.data, packet.orig_len),
-                (data, orig_len),
-                "{network:#x}"
-            );
-            assert_eq!(
-                (packet.link, packet.raw),
-                (LinkType::EN10MB, &b"0123456789"[..])
-            );
+            assert_eq!((packet.data, packet.orig_len), (data, orig_len), "{network:#x}");
+            assert_eq!((packet.link, packet.raw), (LinkType::EN10MB, &b"0123456789"[..]));
             assert_eq!(packet.orig_len + u32::from(packet.fcs_len), 10);
         }
     }
@@ -261,17 +242,7 @@ mod tests {
             let (found, error, _) = drain(open(&file.bytes).unwrap());
             assert_eq!(found.len(), 1);
             let error = error.unwrap_err();
-            assert!(
-                matches!(
-                    error,
-                    Error::Damaged {
-                        offset: 44,
-                        frame: 2,
-                        ..
-                    }
-                ),
-                "{error}"
-            );
+            assert!(matches!(error, Error::Damaged { offset: 44, frame: 2, .. }), "{error}");
         }
     }
 
@@ -281,10 +252,7 @@ mod tests {
         file.bytes[16..20].copy_from_slice(&(2u32 << 20).to_le_bytes());
         let file = file.packet(1, 0, &vec![7; 2 << 20]).packet(2, 0, b"next");
         let found = packets(&file.bytes);
-        assert_eq!(
-            (found[0].3.len(), found[1].3.as_slice()),
-            (2 << 20, &b"next"[..])
-        );
+        assert_eq!((found[0].3.len(), found[1].3.as_slice()), (2 << 20, &b"next"[..]));
     }
 
     #[test]
@@ -319,9 +287,6 @@ mod tests {
     fn other_versions_are_refused() {
         let mut file = Pcap::new(Order::Little, MICROS, 1);
         file.bytes[4] = 9;
-        assert!(matches!(
-            open(&file.bytes),
-            Err(Error::Damaged { offset: 0, .. })
-        ));
+        assert!(matches!(open(&file.bytes), Err(Error::Damaged { offset: 0, .. })));
     }
 }

@@ -54,11 +54,7 @@ pub(super) struct Reader {
 impl Reader {
     /// Before the first section.
     pub(super) fn new() -> Self {
-        Reader {
-            order: Order::Little,
-            interfaces: Vec::new(),
-            last_ts: Timestamp::default(),
-        }
+        Reader { order: Order::Little, interfaces: Vec::new(), last_ts: Timestamp::default() }
     }
 
     /// Finds the next packet, taking in what stands before it; the window stands on a block.
@@ -257,16 +253,12 @@ enum Framed {
 
 #[cold]
 fn bad_length(kind: u32, length: u32) -> Fault {
-    Fault::Damage(format!(
-        "a block of type {kind:#x} with a length of {length} bytes"
-    ))
+    Fault::Damage(format!("a block of type {kind:#x} with a length of {length} bytes"))
 }
 
 #[cold]
 fn too_long(captured: usize, room: usize) -> Fault {
-    Fault::Damage(format!(
-        "a packet of {captured} captured bytes in a block that holds {room}"
-    ))
+    Fault::Damage(format!("a packet of {captured} captured bytes in a block that holds {room}"))
 }
 
 #[cfg(test)]
@@ -280,12 +272,7 @@ mod tests {
     fn damage(file: &Pcapng) -> (usize, u64, u64, String) {
         let (found, error, _) = drain(open(&file.bytes).unwrap());
         match error {
-            Err(Error::Damaged {
-                offset,
-                frame,
-                what,
-                ..
-            }) => (found.len(), offset, frame, what),
+            Err(Error::Damaged { offset, frame, what, .. }) => (found.len(), offset, frame, what),
             other => panic!("not damage: {other:?}"),
         }
     }
@@ -305,13 +292,7 @@ mod tests {
             let expected = [
                 (1, 5 * SECOND, 1, b"micro".to_vec(), 5),
                 (2, 6 * SECOND + 1, 101, b"nano".to_vec(), 4),
-                (
-                    3,
-                    3600 * SECOND + SECOND * 3 / 2,
-                    113,
-                    b"binary".to_vec(),
-                    6,
-                ),
+                (3, 3600 * SECOND + SECOND * 3 / 2, 113, b"binary".to_vec(), 6),
             ];
             assert_eq!(packets(&file.bytes), expected, "{order:?}");
         }
@@ -322,9 +303,7 @@ mod tests {
         for order in BOTH {
             let file = Pcapng::new(order);
             let offset = file.long(-7200_i64 as u64);
-            let file = file
-                .interface(1, 0, &[(14, offset)])
-                .packet(0, 7_201_000_000, b"");
+            let file = file.interface(1, 0, &[(14, offset)]).packet(0, 7_201_000_000, b"");
             assert_eq!(packets(&file.bytes)[0].1, SECOND);
         }
     }
@@ -346,10 +325,7 @@ mod tests {
         let offset = file.bytes.len() as u64;
         let (count, at, frame, what) = damage(&file.packet(0, 1, b"whose?"));
         assert_eq!((count, at, frame), (2, offset, 3));
-        assert!(
-            what.contains("interface 0, in a section that describes 0"),
-            "{what}"
-        );
+        assert!(what.contains("interface 0, in a section that describes 0"), "{what}");
     }
 
     #[test]
@@ -376,15 +352,10 @@ mod tests {
             assert_eq!(found[0], (1, 0, 1, b"hello".to_vec(), 5));
             assert_eq!(found[2], (3, 2 * SECOND, 1, b"longer".to_vec(), 50));
         }
-        let unlimited = Pcapng::new(Order::Little)
-            .interface(1, 0, &[])
-            .simple_packet(2, b"hi");
+        let unlimited = Pcapng::new(Order::Little).interface(1, 0, &[]).simple_packet(2, b"hi");
         assert_eq!(packets(&unlimited.bytes)[0].3, b"hi");
         let (_, _, _, what) = damage(&unlimited.simple_packet(90, b"too little"));
-        assert!(
-            what.contains("90 captured bytes in a block that holds 12"),
-            "{what}"
-        );
+        assert!(what.contains("90 captured bytes in a block that holds 12"), "{what}");
     }
 
     #[test]
@@ -394,25 +365,20 @@ mod tests {
                 .interface(0, 0, &[])
                 .interface(1, 0, &[])
                 .old_packet(1, 0xffff, 4_000_000, b"old");
-            assert_eq!(
-                packets(&file.bytes),
-                [(1, 4 * SECOND, 1, b"old".to_vec(), 3)]
-            );
+            assert_eq!(packets(&file.bytes), [(1, 4 * SECOND, 1, b"old".to_vec(), 3)]);
         }
     }
 
     #[test]
     fn frame_check_sequences_are_cut_off() {
         for (announced, kept) in [(0, 10), (4, 6), (32, 6), (2, 8), (16, 8), (200, 10)] {
-            let file = Pcapng::new(Order::Little)
-                .interface(1, 0, &[(13, vec![announced])])
-                .packet(0, 0, b"0123456789");
-            let found = packets(&file.bytes);
-            assert_eq!(
-                (found[0].3.len(), found[0].4),
-                (kept, kept as u32),
-                "{announced}"
+            let file = Pcapng::new(Order::Little).interface(1, 0, &[(13, vec![announced])]).packet(
+                0,
+                0,
+                b"0123456789",
             );
+            let found = packets(&file.bytes);
+            assert_eq!((found[0].3.len(), found[0].4), (kept, kept as u32), "{announced}");
         }
     }
 
@@ -502,9 +468,7 @@ mod tests {
 
     #[test]
     fn lengths_at_both_ends_must_agree() {
-        let mut file = Pcapng::new(Order::Little)
-            .interface(1, 0, &[])
-            .packet(0, 0, b"abcd");
+        let mut file = Pcapng::new(Order::Little).interface(1, 0, &[]).packet(0, 0, b"abcd");
         let last = file.bytes.len() - 4;
         file.bytes[last] ^= 8;
         assert_eq!(damage(&file).0, 0);
@@ -527,10 +491,7 @@ mod tests {
         let file = Pcapng::new(Order::Little).interface(1, 0, &[]);
         let body = file.packet_body([0; 4], 0, [9, 9], b"12345678");
         let (_, _, _, what) = damage(&file.block(6, &body));
-        assert!(
-            what.contains("9 captured bytes in a block that holds 8"),
-            "{what}"
-        );
+        assert!(what.contains("9 captured bytes in a block that holds 8"), "{what}");
     }
 
     #[test]
@@ -560,11 +521,7 @@ mod tests {
                 let (found, ending, _) = drain(open(&file.bytes[..cut]).unwrap());
                 assert_eq!(found.len(), whole, "cut at {cut}");
                 let complete = cut == 28 || blocks.contains(&cut);
-                assert_eq!(
-                    ending.unwrap() == Ending::Complete,
-                    complete,
-                    "cut at {cut}"
-                );
+                assert_eq!(ending.unwrap() == Ending::Complete, complete, "cut at {cut}");
             }
         }
     }
@@ -572,10 +529,7 @@ mod tests {
     #[test]
     fn too_many_interfaces_are_damage() {
         let mut file = Pcapng::new(Order::Little);
-        let one = Pcapng::new(Order::Little)
-            .interface(1, 0, &[])
-            .bytes
-            .split_off(28);
+        let one = Pcapng::new(Order::Little).interface(1, 0, &[]).bytes.split_off(28);
         file.bytes.extend(one.repeat(INTERFACES_MAX + 1));
         assert!(damage(&file).3.contains("65536 interfaces"));
     }

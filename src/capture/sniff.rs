@@ -24,78 +24,34 @@ const EDITCAP: &str = "convert it with: editcap -F pcapng {file} out.pcapng";
 
 /// First bytes of formats that are not read: prefix, name, way out.
 const OTHERS: [(&[u8], &str, &str); 22] = [
-    (
-        &[0x1f, 0x8b],
-        "gzip-compressed",
-        "decompress it first: gzip -dc {file} | finwait -",
-    ),
+    (&[0x1f, 0x8b], "gzip-compressed", "decompress it first: gzip -dc {file} | finwait -"),
     (
         &[0x28, 0xb5, 0x2f, 0xfd],
         "zstd-compressed",
         "decompress it first: zstd -dc {file} | finwait -",
     ),
-    (
-        &[0xfd, b'7', b'z', b'X'],
-        "xz-compressed",
-        "decompress it first: xz -dc {file} | finwait -",
-    ),
+    (&[0xfd, b'7', b'z', b'X'], "xz-compressed", "decompress it first: xz -dc {file} | finwait -"),
     (
         &[0x04, 0x22, 0x4d, 0x18],
         "lz4-compressed",
         "decompress it first: lz4 -dc {file} | finwait -",
     ),
-    (
-        b"BZh",
-        "bzip2-compressed",
-        "decompress it first: bzip2 -dc {file} | finwait -",
-    ),
-    (
-        &[0x1f, 0x9d],
-        "compress-compressed",
-        "decompress it first: gzip -dc {file} | finwait -",
-    ),
-    (
-        &[b'P', b'K', 3, 4],
-        "a zip archive",
-        "unpack it first: unzip -p {file} | finwait -",
-    ),
-    (
-        &[b'7', b'z', 0xbc, 0xaf],
-        "a 7-Zip archive",
-        "unpack it first: 7z x -so {file} | finwait -",
-    ),
+    (b"BZh", "bzip2-compressed", "decompress it first: bzip2 -dc {file} | finwait -"),
+    (&[0x1f, 0x9d], "compress-compressed", "decompress it first: gzip -dc {file} | finwait -"),
+    (&[b'P', b'K', 3, 4], "a zip archive", "unpack it first: unzip -p {file} | finwait -"),
+    (&[b'7', b'z', 0xbc, 0xaf], "a 7-Zip archive", "unpack it first: 7z x -so {file} | finwait -"),
     (b"snoo", "a Solaris snoop capture", EDITCAP),
-    (
-        b"btsn",
-        "a btsnoop (Bluetooth) capture",
-        "it holds no TCP/IP in a form read here",
-    ),
+    (b"btsn", "a btsnoop (Bluetooth) capture", "it holds no TCP/IP in a form read here"),
     (b"GMBU", "a Microsoft Network Monitor 2 capture", EDITCAP),
     (b"RTSS", "a Microsoft Network Monitor 1 capture", EDITCAP),
     (b"XCP\0", "a NetXray or Windows Sniffer capture", EDITCAP),
     (b"TRSN", "a DOS Sniffer capture", EDITCAP),
-    (
-        &[0xaa, 0xaa, 0xaa, 0xaa],
-        "an Accellent 5Views capture",
-        EDITCAP,
-    ),
-    (
-        &[0x7f, b'v', b'e', b'r'],
-        "a WildPackets or Savvius Omnipeek capture",
-        EDITCAP,
-    ),
+    (&[0xaa, 0xaa, 0xaa, 0xaa], "an Accellent 5Views capture", EDITCAP),
+    (&[0x7f, b'v', b'e', b'r'], "a WildPackets or Savvius Omnipeek capture", EDITCAP),
     (&[0x1c, 0x00, 0x01, 0xac], "an Ixia lcap capture", EDITCAP),
     (&[0xac, 0x01, 0x00, 0x1c], "an Ixia lcap capture", EDITCAP),
-    (
-        &[0xa1, 0xb2, 0x34, 0xcd],
-        "a pcap variant of magic a1b234cd",
-        EDITCAP,
-    ),
-    (
-        &[0xcd, 0x34, 0xb2, 0xa1],
-        "a pcap variant of magic a1b234cd",
-        EDITCAP,
-    ),
+    (&[0xa1, 0xb2, 0x34, 0xcd], "a pcap variant of magic a1b234cd", EDITCAP),
+    (&[0xcd, 0x34, 0xb2, 0xa1], "a pcap variant of magic a1b234cd", EDITCAP),
     (&[0xa1, 0x2b, 0x3c, 0x4d], "a Navtel pcap variant", EDITCAP),
     (&[0x4d, 0x3c, 0x2b, 0xa1], "a Navtel pcap variant", EDITCAP),
 ];
@@ -146,10 +102,7 @@ mod tests {
             assert!(message.contains(name), "{message}");
         }
         let zstd = refusal(b"\x28\xb5\x2f\xfd....");
-        assert!(
-            zstd.ends_with("decompress it first: zstd -dc test | finwait -"),
-            "{zstd}"
-        );
+        assert!(zstd.ends_with("decompress it first: zstd -dc test | finwait -"), "{zstd}");
         assert!(refusal(b"snoop\0\0\0").contains("editcap -F pcapng test out.pcapng"));
     }
 
@@ -166,9 +119,6 @@ mod tests {
         assert!(refusal(b"\xd4\xc3\xb2\xa1\x02\x00").contains("ends after 6 bytes"));
         let mut source = open(&PCAPNG_MAGIC).unwrap();
         let error = source.next_packet().unwrap_err();
-        assert!(
-            matches!(error, Error::HeaderCut { length: 4, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, Error::HeaderCut { length: 4, .. }), "{error}");
     }
 }

@@ -147,10 +147,8 @@ impl Source {
         if path == Path::new("-") {
             return Source::new(file, Box::new(io::stdin()), None, capacity);
         }
-        let reader = File::open(path).map_err(|cause| Error::Open {
-            file: Arc::clone(&file),
-            cause,
-        })?;
+        let reader =
+            File::open(path).map_err(|cause| Error::Open { file: Arc::clone(&file), cause })?;
         let metadata = reader.metadata().ok().filter(|metadata| metadata.is_file());
         let size = metadata.map(|metadata| metadata.len());
         Source::new(file, Box::new(reader), size, capacity)
@@ -163,12 +161,8 @@ impl Source {
         capacity: usize,
     ) -> Result<Source, Error> {
         let mut window = Window::new(reader, capacity);
-        let cannot_read = |cause| Error::Read {
-            file: Arc::clone(&file),
-            offset: 0,
-            frame: 0,
-            cause,
-        };
+        let cannot_read =
+            |cause| Error::Read { file: Arc::clone(&file), offset: 0, frame: 0, cause };
         window.fill(4).map_err(cannot_read)?;
         let (reader, info) = match sniff(window.bytes()) {
             _ if window.bytes().is_empty() => return Err(Error::Empty { file }),
@@ -183,11 +177,7 @@ impl Source {
             }
             Sniffed::Unsupported(format, way_out) => {
                 let way_out = way_out.replace("{file}", &file);
-                return Err(Error::Unsupported {
-                    file,
-                    format,
-                    way_out,
-                });
+                return Err(Error::Unsupported { file, format, way_out });
             }
             Sniffed::Unknown => {
                 let magic = window.bytes().iter().take(4);
@@ -195,13 +185,7 @@ impl Source {
                 return Err(Error::Unknown { file, magic });
             }
         };
-        Ok(Source {
-            window,
-            reader,
-            frames: 0,
-            info,
-            ending: None,
-        })
+        Ok(Source { window, reader, frames: 0, info, ending: None })
     }
 
     /// The next packet; none at the end, whatever the [`Ending`], and after an error.
@@ -267,32 +251,15 @@ impl Source {
         self.ending = Some(Ending::Failed);
         match fault {
             // The first block of pcapng is its file header.
-            None if offset == 0 => Err(Error::HeaderCut {
-                file,
-                format: "pcapng",
-                length,
-            }),
+            None if offset == 0 => Err(Error::HeaderCut { file, format: "pcapng", length }),
             None => {
-                self.ending = Some(Ending::Cut(Cut {
-                    file,
-                    offset,
-                    frame,
-                    length,
-                }));
+                self.ending = Some(Ending::Cut(Cut { file, offset, frame, length }));
                 Ok(None)
             }
-            Some(Fault::Damage(what)) => Err(Error::Damaged {
-                file,
-                offset,
-                frame,
-                what,
-            }),
-            Some(Fault::Io(cause)) => Err(Error::Read {
-                file,
-                offset: length,
-                frame: self.frames,
-                cause,
-            }),
+            Some(Fault::Damage(what)) => Err(Error::Damaged { file, offset, frame, what }),
+            Some(Fault::Io(cause)) => {
+                Err(Error::Read { file, offset: length, frame: self.frames, cause })
+            }
         }
     }
 }
@@ -305,11 +272,7 @@ fn open_pcap(
 ) -> Result<Reader, Error> {
     let file = Arc::clone(&info.file);
     let Some(header) = window.bytes().first_chunk() else {
-        return Err(Error::HeaderCut {
-            file,
-            format: "pcap",
-            length: window.bytes().len() as u64,
-        });
+        return Err(Error::HeaderCut { file, format: "pcap", length: window.bytes().len() as u64 });
     };
     let reader = pcap::Reader::new(variant, header).map_err(|what| Error::Damaged {
         file,
@@ -340,30 +303,17 @@ mod tests {
         for order in BOTH {
             for magic in [MICROS, NANOS, MODIFIED] {
                 let file = Pcap::new(order, magic, 0x2400_0001);
-                captures.push(
-                    file.packet(1, 2, b"packet")
-                        .packet(3, 4, b"another one")
-                        .bytes,
-                );
+                captures.push(file.packet(1, 2, b"packet").packet(3, 4, b"another one").bytes);
             }
             let file = Pcapng::new(order)
-                .interface(
-                    1,
-                    40,
-                    &[(2, b"eth0".to_vec()), (9, vec![9]), (14, vec![0; 8])],
-                )
+                .interface(1, 40, &[(2, b"eth0".to_vec()), (9, vec![9]), (14, vec![0; 8])])
                 .packet(0, 1, b"packet")
                 .simple_packet(3, b"abc")
                 .old_packet(0, 0, 2, b"old")
                 .names(&[(1, b"\x0a\x09\0\x01name\0".to_vec())])
                 .block(0x8000_0001, &[0; 4])
                 .statistics(0, &[(5, 1)]);
-            captures.push(
-                file.section(order, &[])
-                    .interface(9, 0, &[])
-                    .packet(0, 3, b"x")
-                    .bytes,
-            );
+            captures.push(file.section(order, &[]).interface(9, 0, &[]).packet(0, 3, b"x").bytes);
         }
         captures
     }
@@ -384,15 +334,7 @@ mod tests {
     fn no_byte_can_be_changed_into_a_panic_or_an_endless_loop() {
         for bytes in captures() {
             for place in 0..bytes.len() {
-                for value in [
-                    0,
-                    1,
-                    0x7f,
-                    0x80,
-                    0xff,
-                    bytes[place] ^ 1,
-                    bytes[place] ^ 0x80,
-                ] {
+                for value in [0, 1, 0x7f, 0x80, 0xff, bytes[place] ^ 1, bytes[place] ^ 0x80] {
                     let mut bytes = bytes.clone();
                     bytes[place] = value;
                     if let Ok(source) = open(&bytes) {
@@ -443,19 +385,12 @@ mod tests {
     #[test]
     fn a_read_error_keeps_its_cause_and_its_place() {
         let (sender, receiver) = channel();
-        sender
-            .send(Pcap::new(Order::Little, MICROS, 1).packet(1, 0, b"x").bytes)
-            .unwrap();
+        sender.send(Pcap::new(Order::Little, MICROS, 1).packet(1, 0, b"x").bytes).unwrap();
         let (found, error, source) =
             drain(Source::from_reader("pipe", Box::new(Pipe(receiver))).unwrap());
         assert_eq!((found.len(), source.ending()), (1, Some(&Ending::Failed)));
         match error.unwrap_err() {
-            Error::Read {
-                offset: 41,
-                frame: 1,
-                cause,
-                ..
-            } => {
+            Error::Read { offset: 41, frame: 1, cause, .. } => {
                 assert_eq!(cause.kind(), ErrorKind::WouldBlock);
             }
             other => panic!("{other}"),
@@ -474,9 +409,6 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_named() {
         let error = Source::open("/no/such.pcap").err().unwrap().to_string();
-        assert!(
-            error.starts_with("/no/such.pcap: cannot open it: "),
-            "{error}"
-        );
+        assert!(error.starts_with("/no/such.pcap: cannot open it: "), "{error}");
     }
 }

@@ -51,11 +51,7 @@ impl Pcap {
         for value in [0, 0, 65535, network] {
             bytes.extend(word(order, value));
         }
-        Pcap {
-            bytes,
-            order,
-            magic,
-        }
+        Pcap { bytes, order, magic }
     }
 
     pub(super) fn packet(self, seconds: u32, fraction: u32, data: &[u8]) -> Self {
@@ -85,10 +81,7 @@ pub(super) struct Pcapng {
 impl Pcapng {
     /// A file with a section header and nothing else.
     pub(super) fn new(order: Order) -> Self {
-        let empty = Pcapng {
-            bytes: Vec::new(),
-            order,
-        };
+        let empty = Pcapng { bytes: Vec::new(), order };
         empty.section(order, &[])
     }
 
@@ -161,10 +154,8 @@ impl Pcapng {
         let mut body = word(self.order, interface).to_vec();
         body.extend([0; 8]);
         let order = self.order;
-        let options: Vec<_> = counters
-            .iter()
-            .map(|(code, count)| (*code, long(order, *count).to_vec()))
-            .collect();
+        let options: Vec<_> =
+            counters.iter().map(|(code, count)| (*code, long(order, *count).to_vec())).collect();
         body.extend(self.options(&options));
         self.block(5, &body)
     }
@@ -205,12 +196,7 @@ pub(super) struct Chunks {
 
 impl Chunks {
     pub(super) fn new(bytes: Vec<u8>, size: usize) -> Self {
-        Chunks {
-            bytes,
-            at: 0,
-            size,
-            interrupt: true,
-        }
+        Chunks { bytes, at: 0, size, interrupt: true }
     }
 }
 

@@ -20,13 +20,7 @@ pub(super) struct Window {
 impl Window {
     /// An empty window with room for `capacity` bytes; more only if one block needs it.
     pub(super) fn new(reader: Box<dyn Read + Send>, capacity: usize) -> Self {
-        Window {
-            reader,
-            buffer: vec![0; capacity],
-            start: 0,
-            end: 0,
-            base: 0,
-        }
+        Window { reader, buffer: vec![0; capacity], start: 0, end: 0, base: 0 }
     }
 
     /// The bytes that were read and not yet consumed.

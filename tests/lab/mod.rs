@@ -1,0 +1,316 @@
+//! Reads a recording of the kernel lab and scores finwait's histories against its truth.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use finwait::capture::Source;
+use finwait::history::{History, Role};
+use finwait::infer::Params;
+use finwait::infer::state::{Basis, State};
+use finwait::infer::trail::Transition;
+use finwait::limits::CONNECTIONS_MAX;
+use finwait::pipeline::{Pipeline, Sink};
+use finwait::time::{Span, Timestamp};
+use serde_json::Value;
+
+/// How far a capture's clock and the kernel's may differ for one event, on top of the path's delay.
+const TOLERANCE: Span = Span::from_millis(2);
+
+/// One transition of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Truth {
+    to: State,
+    at: Timestamp,
+}
+
+/// One recording: the kernel's transitions of each endpoint of each connection.
+pub struct Recording {
+    pub name: String,
+    dir: PathBuf,
+    end: Timestamp,
+    /// Slack for claims that rest on a segment still on its way, from the recorded impairment.
+    truths: BTreeMap<(u64, u16, u16, &'static str), Vec<Truth>>,
+}
+
+/// What came out.
+#[derive(Clone, Debug, Default)]
+pub struct Score {
+    pub endpoints: u32,
+    pub finals_right: u32,
+    pub sequences_right: u32,
+    pub time: u128,
+    pub time_right: u128,
+    pub confirmed: u32,
+    pub confirmed_right: u32,
+    pub confident_wrong: u32,
+    pub misses: Vec<String>,
+}
+
+#[derive(Default)]
+struct Keep(Vec<History>);
+
+impl Sink for Keep {
+    fn finished(&mut self, history: History) {
+        self.0.push(history);
+    }
+}
+
+impl Recording {
+    /// All recordings below a folder, by name.
+    pub fn all(root: &Path) -> Vec<Recording> {
+        let mut dirs: Vec<_> = std::fs::read_dir(root)
+            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .unwrap_or_default();
+        dirs.retain(|dir: &PathBuf| dir.join("truth.jsonl").exists());
+        dirs.sort();
+        dirs.iter().map(|dir| Recording::read(dir)).collect()
+    }
+
+    fn read(dir: &Path) -> Recording {
+        let text = std::fs::read_to_string(dir.join("truth.jsonl")).expect("a truth");
+        let mut recording = Recording {
+            name: dir.file_name().unwrap().to_string_lossy().into_owned(),
+            dir: dir.to_owned(),
+            end: Timestamp::default(),
+            truths: BTreeMap::new(),
+        };
+        for line in text.lines() {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            if let Some(end) = line["end_ts"].as_str() {
+                recording.end = time(end);
+            } else if let Some(to) = line["to"].as_str() {
+                let role = if line["endpoint"] == "client" { "client" } else { "server" };
+                let port = |name| line[name].as_u64().unwrap_or_default() as u16;
+                let conn = line["conn"].as_u64().unwrap_or_default();
+                let key = (conn, port("client_port"), port("server_port"), role);
+                let at = time(line["ts"].as_str().expect("a time"));
+                let to = State::from_name(to).expect("a state");
+                recording.truths.entry(key).or_default().push(Truth { to, at });
+            }
+        }
+        recording
+    }
+
+    /// The histories that finwait gives for one point's capture.
+    pub fn histories(&self, point: &str) -> Vec<History> {
+        let mut source = Source::open(self.dir.join(format!("{point}.pcap"))).expect("a capture");
+        let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+        while let Ok(Some(packet)) = source.next_packet() {
+            let (link, data) = (packet.link.0, packet.data);
+            pipeline.packet(link, data, packet.orig_len, packet.ts, packet.frame);
+        }
+        pipeline.silence(self.end);
+        let mut histories = pipeline.finish().0.0;
+        histories.sort_by_key(|history| history.id);
+        histories
+    }
+
+    /// Holds one point's histories against the truth.
+    pub fn score(&self, point: &str) -> Score {
+        let histories = self.histories(point);
+        let mut score = Score::default();
+        let mut conns: Vec<_> = self.truths.keys().map(|key| (key.0, key.1, key.2)).collect();
+        conns.dedup();
+        for (conn, client_port, server_port) in conns {
+            let nth = self
+                .truths
+                .keys()
+                .filter(|k| k.1 == client_port && k.2 == server_port && k.0 < conn)
+                .map(|key| key.0)
+                .collect::<std::collections::BTreeSet<_>>()
+                .len();
+            let found = histories
+                .iter()
+                .filter(|history| {
+                    let mut ports =
+                        [history.addr(Role::Client).port(), history.addr(Role::Server).port()];
+                    let mut wanted = [client_port, server_port];
+                    ports.sort();
+                    wanted.sort();
+                    ports == wanted
+                })
+                .nth(nth);
+            for (name, role) in [("client", Role::Client), ("server", Role::Server)] {
+                let Some(truths) = self.truths.get(&(conn, client_port, server_port, name)) else {
+                    continue;
+                };
+                let Some(history) = found else {
+                    score.endpoints += 1;
+                    score.misses.push(format!("conn {conn} {name}: no history"));
+                    continue;
+                };
+                // Roles by port: who is client to the lab may not be to a capture that began late.
+                let port = if role == Role::Client { client_port } else { server_port };
+                let role = Role::BOTH
+                    .into_iter()
+                    .find(|role| history.addr(*role).port() == port)
+                    .unwrap_or(role);
+                self.score_endpoint(history, role, truths, &mut score, &format!("conn {conn} {name}"));
+            }
+        }
+        score
+    }
+
+    fn score_endpoint(
+        &self,
+        history: &History,
+        role: Role,
+        truths: &[Truth],
+        score: &mut Score,
+        who: &str,
+    ) {
+        score.endpoints += 1;
+        let claims: Vec<Transition> = history.transitions_of(role).copied().collect();
+        let wanted = without_instants(truths);
+        let states: Vec<State> = wanted.iter().map(|truth| truth.to).collect();
+        let claimed = claimed_states(&claims);
+        let last_true = truths.last().map_or(State::Unknown, |truth| truth.to);
+        let last_claimed = history.last_state(role);
+        if last_true == last_claimed {
+            score.finals_right += 1;
+        } else {
+            score.misses.push(format!("{who}: ends {last_claimed}, truly {last_true}"));
+        }
+        if states == claimed {
+            score.sequences_right += 1;
+        } else {
+            let names = |states: &[State]| {
+                states.iter().map(|state| state.name()).collect::<Vec<_>>().join(" ")
+            };
+            score.misses.push(format!("{who}: said {} | is {}", names(&claimed), names(&states)));
+        }
+        self.score_time(&claims, truths, score, who);
+        for claim in &claims {
+            self.score_claim(claim, &claims, truths, score, who);
+        }
+    }
+
+    /// The share of the endpoint's life in which the claimed state is the true one, claims being
+    /// allowed to lag or lead by the tolerance.
+    fn score_time(&self, claims: &[Transition], truths: &[Truth], score: &mut Score, who: &str) {
+        let mut wrong = 0u128;
+        for (at, truth) in truths.iter().enumerate() {
+            let until = truths.get(at + 1).map_or(self.end, |next| next.at);
+            let mut now = truth.at;
+            while now < until {
+                let state = state_at(claims, now);
+                let next = claims
+                    .iter()
+                    .map(|claim| claim.at.ts)
+                    .find(|ts| *ts > now)
+                    .map_or(until, |ts| ts.min(until));
+                let span = next.since(now);
+                if state != truth.to && span > TOLERANCE {
+                    wrong += u128::from(span.as_nanos());
+                    let began = now.since(truths[0].at);
+                    score.misses.push(format!("{who}: {state} for {span} from +{began}, truly {}", truth.to));
+                }
+                now = next;
+            }
+        }
+        let Some(first) = truths.first() else { return };
+        let life = u128::from(self.end.since(first.at).as_nanos());
+        score.time += life;
+        score.time_right += life.saturating_sub(wrong);
+    }
+
+    fn score_claim(
+        &self,
+        claim: &Transition,
+        claims: &[Transition],
+        truths: &[Truth],
+        score: &mut Score,
+        who: &str,
+    ) {
+        let _ = claims;
+        let confirmed = claim.confirmed.frame > 0;
+        if claim.basis == Basis::Inferred && confirmed {
+            score.confirmed += 1;
+            let early = Span::from_nanos(TOLERANCE.as_nanos());
+            let right = truths.iter().any(|truth| {
+                truth.to == claim.to
+                    && truth.at.after(early) >= claim.at.ts
+                    && claim.confirmed.ts.after(early) >= truth.at
+            });
+            if right {
+                score.confirmed_right += 1;
+            } else {
+                score.misses.push(format!(
+                    "{who}: {} at frame {} confirmed by {} does not hold the truth",
+                    claim.to, claim.at.frame, claim.confirmed.frame
+                ));
+            }
+        }
+        let confident = claim.basis == Basis::Observed || (claim.basis == Basis::Inferred && confirmed);
+        if confident && !truths.iter().any(|truth| truth.to == claim.to) {
+            score.confident_wrong += 1;
+            score.misses.push(format!("{who}: CONFIDENT {} at frame {}", claim.to, claim.at.frame));
+        }
+    }
+}
+
+/// The kernel passes through some states in one go; a stay of no length is none.
+fn without_instants(truths: &[Truth]) -> Vec<Truth> {
+    const INSTANT: Span = Span::from_micros(200);
+    let mut kept: Vec<Truth> = Vec::new();
+    for (at, truth) in truths.iter().enumerate() {
+        let next = truths.get(at + 1);
+        let instant = next.is_some_and(|next| next.at.since(truth.at) < INSTANT);
+        let passed = matches!(truth.to, State::FinWait2 | State::Closing)
+            && next.is_some_and(|next| next.to == State::TimeWait);
+        if !(instant && passed) {
+            kept.push(*truth);
+        }
+    }
+    kept
+}
+
+/// The claimed states, without those that never lasted.
+fn claimed_states(claims: &[Transition]) -> Vec<State> {
+    claims.iter().map(|claim| claim.to).collect()
+}
+
+fn state_at(claims: &[Transition], now: Timestamp) -> State {
+    let newest = claims.iter().take_while(|claim| claim.at.ts <= now).last();
+    newest.map_or(State::Unknown, |claim| claim.to)
+}
+
+fn time(text: &str) -> Timestamp {
+    let time: jiff::Timestamp = text.parse().expect("RFC 3339");
+    Timestamp::from_nanos(time.as_nanosecond() as i64)
+}
+
+impl Score {
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Score) {
+        self.endpoints += other.endpoints;
+        self.finals_right += other.finals_right;
+        self.sequences_right += other.sequences_right;
+        self.time += other.time;
+        self.time_right += other.time_right;
+        self.confirmed += other.confirmed;
+        self.confirmed_right += other.confirmed_right;
+        self.confident_wrong += other.confident_wrong;
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = |part: u128, whole: u128| match whole {
+            0 => 100.0,
+            whole => part as f64 * 100.0 / whole as f64,
+        };
+        let count = |part: u32, whole: u32| share(part.into(), whole.into());
+        write!(
+            f,
+            "ends {:6.2}  finals {:6.2} %  sequences {:6.2} %  time {:6.2} %  confirmed {:6.2} %  confident wrong {}",
+            self.endpoints,
+            count(self.finals_right, self.endpoints),
+            count(self.sequences_right, self.endpoints),
+            share(self.time_right, self.time),
+            count(self.confirmed_right, self.confirmed),
+            self.confident_wrong,
+        )
+    }
+}
