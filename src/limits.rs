@@ -23,3 +23,8 @@ pub const LINK_HEADERS_MAX: usize = 16;
 
 /// Extension headers in front of one IPv6 payload. RFC 8200 has eight kinds.
 pub const EXTENSION_HEADERS_MAX: usize = 16;
+
+/// Payload bytes of one segment. No window is larger (RFC 7323 section 2.3), so no receiver would
+/// take more; and sequence numbers further apart than 2^31 have no order. Only a jumbo payload
+/// option or a capture record's length can claim so much.
+pub const PAYLOAD_BYTES_MAX: u32 = 1 << 30;
