@@ -55,3 +55,8 @@ pub const DUPLICATE_SLOTS: usize = 1 << 12;
 
 /// Four-tuples, by default. About two gigabytes with their connections, if all are open.
 pub const CONNECTIONS_MAX: usize = 1 << 21;
+
+/// Payload bytes of one segment. No window is larger (RFC 7323 section 2.3), so no receiver would
+/// take more; and sequence numbers further apart than 2^31 have no order. Only a jumbo payload
+/// option or a capture record's length can claim so much.
+pub const PAYLOAD_BYTES_MAX: u32 = 1 << 30;

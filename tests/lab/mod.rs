@@ -146,7 +146,13 @@ impl Recording {
                     .into_iter()
                     .find(|role| history.addr(*role).port() == port)
                     .unwrap_or(role);
-                self.score_endpoint(history, role, truths, &mut score, &format!("conn {conn} {name}"));
+                self.score_endpoint(
+                    history,
+                    role,
+                    truths,
+                    &mut score,
+                    &format!("conn {conn} {name}"),
+                );
             }
         }
         score
@@ -204,7 +210,10 @@ impl Recording {
                 if state != truth.to && span > TOLERANCE {
                     wrong += u128::from(span.as_nanos());
                     let began = now.since(truths[0].at);
-                    score.misses.push(format!("{who}: {state} for {span} from +{began}, truly {}", truth.to));
+                    score.misses.push(format!(
+                        "{who}: {state} for {span} from +{began}, truly {}",
+                        truth.to
+                    ));
                 }
                 now = next;
             }
@@ -242,7 +251,8 @@ impl Recording {
                 ));
             }
         }
-        let confident = claim.basis == Basis::Observed || (claim.basis == Basis::Inferred && confirmed);
+        let confident =
+            claim.basis == Basis::Observed || (claim.basis == Basis::Inferred && confirmed);
         if confident && !truths.iter().any(|truth| truth.to == claim.to) {
             score.confident_wrong += 1;
             score.misses.push(format!("{who}: CONFIDENT {} at frame {}", claim.to, claim.at.frame));
