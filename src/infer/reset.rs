@@ -119,6 +119,10 @@ impl Connection {
             self.step(from, Event::SentRstWithoutSocket, at);
             return;
         }
+        if answers {
+            // Had a socket received what this answers, it would have sent an ACK.
+            self.withdraw(from, &[Event::RecvFin, Event::RecvFinAckingFin], at);
+        }
         if state == State::Closed {
             self.confirm(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
             return;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use finwait::capture::Source;
+use finwait::decode::{Decoded, decode};
 use finwait::history::{History, Role};
 use finwait::infer::Params;
 use finwait::infer::state::{Basis, State};
@@ -29,7 +30,8 @@ pub struct Recording {
     pub name: String,
     dir: PathBuf,
     end: Timestamp,
-    /// Slack for claims that rest on a segment still on its way, from the recorded impairment.
+    /// The longest that a segment took between the client's and the server's interface.
+    transit: Span,
     truths: BTreeMap<(u64, u16, u16, &'static str), Vec<Truth>>,
 }
 
@@ -73,6 +75,7 @@ impl Recording {
             name: dir.file_name().unwrap().to_string_lossy().into_owned(),
             dir: dir.to_owned(),
             end: Timestamp::default(),
+            transit: Span::ZERO,
             truths: BTreeMap::new(),
         };
         for line in text.lines() {
@@ -89,7 +92,44 @@ impl Recording {
                 recording.truths.entry(key).or_default().push(Truth { to, at });
             }
         }
+        recording.transit = recording.longest_transit();
         recording
+    }
+
+    /// The segments of one point's capture.
+    fn segments(&self, point: &str) -> Vec<Decoded> {
+        let mut source = Source::open(self.dir.join(format!("{point}.pcap"))).expect("a capture");
+        let mut segments = Vec::new();
+        while let Ok(Some(packet)) = source.next_packet() {
+            let link = packet.link.0;
+            segments.extend(decode(link, packet.data, packet.orig_len, packet.ts, packet.frame));
+        }
+        segments
+    }
+
+    fn tolerance(&self) -> Span {
+        TOLERANCE.plus(self.transit)
+    }
+
+    /// Matches the segments that both ends' captures hold.
+    fn longest_transit(&self) -> Span {
+        let mark = |decoded: &Decoded| {
+            let segment = decoded.segment;
+            let numbers = (segment.seq.0, segment.ack.0, segment.flags.bits(), segment.ip_id);
+            (decoded.tuple.to_string(), decoded.sender.index(), numbers, segment.options.timestamps)
+        };
+        let mut left: BTreeMap<_, Timestamp> = BTreeMap::new();
+        for decoded in self.segments("client") {
+            left.entry(mark(&decoded)).or_insert(decoded.segment.ts);
+        }
+        let mut longest = Span::ZERO;
+        for decoded in self.segments("server") {
+            if let Some(ts) = left.remove(&mark(&decoded)) {
+                let apart = ts.since(decoded.segment.ts).max(decoded.segment.ts.since(ts));
+                longest = longest.max(apart);
+            }
+        }
+        longest
     }
 
     /// The histories that finwait gives for one point's capture.
@@ -207,7 +247,7 @@ impl Recording {
                     .find(|ts| *ts > now)
                     .map_or(until, |ts| ts.min(until));
                 let span = next.since(now);
-                if state != truth.to && span > TOLERANCE {
+                if state != truth.to && span > self.tolerance() {
                     wrong += u128::from(span.as_nanos());
                     let began = now.since(truths[0].at);
                     score.misses.push(format!(
@@ -236,7 +276,7 @@ impl Recording {
         let confirmed = claim.confirmed.frame > 0;
         if claim.basis == Basis::Inferred && confirmed {
             score.confirmed += 1;
-            let early = Span::from_nanos(TOLERANCE.as_nanos());
+            let early = self.tolerance();
             let right = truths.iter().any(|truth| {
                 truth.to == claim.to
                     && truth.at.after(early) >= claim.at.ts
