@@ -18,8 +18,9 @@ const SYN_ALONE_MAX: Span = Span::from_secs(4);
 /// The shortest interval counted on before the next repeat: a tail loss probe comes much sooner
 /// than the retransmission timeout that follows it (RFC 8985 section 7).
 const INTERVAL_MIN: Span = Span::from_millis(400);
-/// A repeat is late when this and a quarter of its interval have passed.
-const LATE: Span = Span::from_millis(300);
+/// A repeat is late when this and an eighth of its interval have passed, which is how coarse
+/// Linux's timer wheel is.
+const LATE: Span = Span::from_millis(200);
 
 /// When an endpoint's next repeat is due, and how long after that its absence counts.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +76,8 @@ fn next_repeat(endpoint: &Endpoint) -> Option<Due> {
         return Some(Due { at: endpoint.edge.after(RTO_INITIAL), patience: SYN_ALONE_MAX });
     }
     let interval = repeats.gap.times(2).max(INTERVAL_MIN).min(RTO_MAX);
-    let patience = LATE.plus(Span::from_nanos(interval.as_nanos() / 4));
-    Some(Due { at: repeats.last.after(interval), patience })
+    let patience = LATE.plus(Span::from_nanos(interval.as_nanos() / 8));
+    // The wheel turns late by a little, never early.
+    let lateness = Span::from_nanos(interval.as_nanos() / 32);
+    Some(Due { at: repeats.last.after(interval).after(lateness), patience })
 }

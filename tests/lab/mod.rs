@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use finwait::capture::Source;
+use finwait::decode::tuple::End;
 use finwait::decode::{Decoded, decode};
 use finwait::history::{History, Role};
 use finwait::infer::Params;
@@ -23,6 +24,9 @@ const TOLERANCE: Span = Span::from_millis(2);
 pub struct Truth {
     to: State,
     at: Timestamp,
+    /// No captured segment of the connection accompanies it, and the next one comes then: nobody
+    /// who sees segments only can know of it before.
+    unseen_until: Option<Timestamp>,
 }
 
 /// One recording: the kernel's transitions of each endpoint of each connection.
@@ -89,7 +93,7 @@ impl Recording {
                 let key = (conn, port("client_port"), port("server_port"), role);
                 let at = time(line["ts"].as_str().expect("a time"));
                 let to = State::from_name(to).expect("a state");
-                recording.truths.entry(key).or_default().push(Truth { to, at });
+                recording.truths.entry(key).or_default().push(Truth { to, at, unseen_until: None });
             }
         }
         recording.transit = recording.longest_transit();
@@ -149,6 +153,7 @@ impl Recording {
     /// Holds one point's histories against the truth.
     pub fn score(&self, point: &str) -> Score {
         let histories = self.histories(point);
+        let passed = self.segments(point);
         let mut score = Score::default();
         let mut conns: Vec<_> = self.truths.keys().map(|key| (key.0, key.1, key.2)).collect();
         conns.dedup();
@@ -172,10 +177,14 @@ impl Recording {
                 })
                 .nth(nth);
             for (name, role) in [("client", Role::Client), ("server", Role::Server)] {
-                let Some(truths) = self.truths.get(&(conn, client_port, server_port, name)) else {
-                    continue;
-                };
+                let key = (conn, client_port, server_port, name);
+                let Some(truths) = self.truths.get(&key) else { continue };
+                let truths = &self.watched(truths, &passed, [client_port, server_port]);
                 let Some(history) = found else {
+                    // Nothing of the connection passed this observer.
+                    if truths.iter().all(|truth| truth.unseen_until == Some(self.end)) {
+                        continue;
+                    }
                     score.endpoints += 1;
                     score.misses.push(format!("conn {conn} {name}: no history"));
                     continue;
@@ -198,6 +207,22 @@ impl Recording {
         score
     }
 
+    /// Marks what happened without a segment of the connection passing the observer.
+    fn watched(&self, truths: &[Truth], passed: &[Decoded], ports: [u16; 2]) -> Vec<Truth> {
+        let own = |decoded: &&Decoded| {
+            let [a, b] = End::BOTH.map(|end| decoded.tuple.endpoint(end).port());
+            ports == [a, b] || ports == [b, a]
+        };
+        let times: Vec<_> = passed.iter().filter(own).map(|decoded| decoded.segment.ts).collect();
+        let mark = |truth: &Truth| {
+            let apart = |ts: &Timestamp| ts.since(truth.at).max(truth.at.since(*ts));
+            let seen = times.iter().any(|ts| apart(ts) <= self.tolerance());
+            let next = times.iter().copied().find(|ts| *ts > truth.at).unwrap_or(self.end);
+            Truth { unseen_until: (!seen).then_some(next), ..*truth }
+        };
+        truths.iter().map(mark).collect()
+    }
+
     fn score_endpoint(
         &self,
         history: &History,
@@ -213,12 +238,17 @@ impl Recording {
         let claimed = claimed_states(&claims);
         let last_true = truths.last().map_or(State::Unknown, |truth| truth.to);
         let last_claimed = history.last_state(role);
-        if last_true == last_claimed {
+        // What happened unseen at the very end is nothing that anybody can know.
+        let unseen = |truth: &&Truth| truth.unseen_until.is_some_and(|until| until >= self.end);
+        let hidden = truths.iter().rev().take_while(unseen).count();
+        let knowable = truths.len().checked_sub(hidden + 1).and_then(|at| truths.get(at));
+        let stayed = hidden > 0 && knowable.is_none_or(|truth| truth.to == last_claimed);
+        if last_true == last_claimed || stayed {
             score.finals_right += 1;
         } else {
             score.misses.push(format!("{who}: ends {last_claimed}, truly {last_true}"));
         }
-        if states == claimed {
+        if agree(&wanted, &claimed) {
             score.sequences_right += 1;
         } else {
             let names = |states: &[State]| {
@@ -247,6 +277,8 @@ impl Recording {
                     .find(|ts| *ts > now)
                     .map_or(until, |ts| ts.min(until));
                 let span = next.since(now);
+                let hidden = truth.unseen_until.map_or(Span::ZERO, |until| until.since(now));
+                let span = Span::from_nanos(span.as_nanos().saturating_sub(hidden.as_nanos()));
                 if state != truth.to && span > self.tolerance() {
                     wrong += u128::from(span.as_nanos());
                     let began = now.since(truths[0].at);
@@ -296,6 +328,19 @@ impl Recording {
         if confident && !truths.iter().any(|truth| truth.to == claim.to) {
             score.confident_wrong += 1;
             score.misses.push(format!("{who}: CONFIDENT {} at frame {}", claim.to, claim.at.frame));
+        }
+    }
+}
+
+/// Whether the claimed states are the true ones in order, but for those that began unseen.
+fn agree(truths: &[Truth], claimed: &[State]) -> bool {
+    match (truths.split_first(), claimed.split_first()) {
+        (None, None) => true,
+        (None, Some(_)) => false,
+        (Some((truth, truths)), None) => truth.unseen_until.is_some() && agree(truths, &[]),
+        (Some((truth, rest)), Some((state, states))) => {
+            (truth.to == *state && agree(rest, states))
+                || (truth.unseen_until.is_some() && agree(rest, claimed))
         }
     }
 }
