@@ -34,6 +34,8 @@ pub struct Totals {
     pub segments: u64,
     /// Connections.
     pub connections: u64,
+    /// Wireshark's streams.
+    pub streams: u32,
     /// The first packet's time.
     pub first_ts: Option<Timestamp>,
     /// The latest packet's time.
@@ -156,6 +158,7 @@ impl<S: Sink> Pipeline<S> {
             }
         }
         self.totals.connections = self.next_id;
+        self.totals.streams = self.next_stream;
         (self.sink, self.totals)
     }
 }
