@@ -169,11 +169,26 @@ impl Connection {
         if self.end(from.peer()).fast_open_accepted {
             self.refute_early_handshake(from, at);
         }
+        let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
+        if self.end(from).state == State::CloseWait && !covers {
+            self.overtake_fin(from, at);
+        }
         self.step(from, Event::SentFin, at);
         // The peer's FIN is on its way: had it come, this one would acknowledge it.
         let crossing = self.end(from).state == State::FinWait1 && self.has_fin_ahead(from);
         if crossing {
             self.step(from, Event::RecvFin, at);
+        }
+    }
+
+    /// The network brought a later segment first: it acknowledges the peer's FIN, and this FIN,
+    /// sent before it, does not. So the FIN left before the peer's had come.
+    fn overtake_fin(&mut self, from: End, at: Moment) {
+        let by_fin = [Event::RecvFin, Event::RecvFinAckingFin];
+        if let Some(wrong) = self.trail.overturn(from, &by_fin, at) {
+            let endpoint = self.end_mut(from);
+            endpoint.take_open(&by_fin);
+            endpoint.state = wrong.from;
         }
     }
 

@@ -128,7 +128,7 @@ impl Connection {
             self.withdraw(from, &[Event::RecvFin, Event::RecvFinAckingFin], at);
         }
         if state == State::Closed {
-            self.confirm(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
+            self.trail.confirm_last(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
             return;
         }
         if let Some(ack) = segment.acked() {
