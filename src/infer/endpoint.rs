@@ -63,6 +63,10 @@ pub struct Opening {
     pub first: Moment,
     /// Its TSval.
     pub first_tsval: Option<u32>,
+    /// The one before the newest.
+    pub previous: Moment,
+    /// Its TSval.
+    pub previous_tsval: Option<u32>,
     /// The newest one.
     pub last: Moment,
     /// Its TSval.

@@ -95,6 +95,11 @@ impl Trail {
         self.transitions.iter().rev().find(|transition| transition.end == end)
     }
 
+    /// The endpoint's newest transition into a state.
+    pub fn newest_to(&self, end: End, state: State) -> Option<&Transition> {
+        self.transitions.iter().rev().find(|t| t.end == end && t.to == state)
+    }
+
     /// Adds a transition, at its place in time behind what stands at the same time.
     pub fn push(&mut self, transition: Transition) {
         if self.transitions.len() >= TRANSITIONS_MAX {
