@@ -133,6 +133,8 @@ pub struct Endpoint {
     pub window: u16,
     /// Its window scale shift, if its SYN announced one.
     pub window_scale: Option<u8>,
+    /// Its SYN carried timestamps.
+    pub timestamps: bool,
     /// Its SYN permitted SACK.
     pub sack_permitted: bool,
     /// Its maximum segment size, if its SYN announced one.

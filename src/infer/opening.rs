@@ -142,6 +142,7 @@ impl Connection {
         endpoint.window_scale = segment.options.window_scale;
         endpoint.mss = segment.options.mss;
         endpoint.sack_permitted = segment.options.sack_permitted;
+        endpoint.timestamps = segment.options.timestamps.is_some();
         endpoint.may_have_closed = false;
         endpoint.tally.bytes += u64::from(segment.payload);
         let peer = from.peer();

@@ -1,13 +1,11 @@
 //! The inference held against a real kernel: every recording in `testdata/kernel`, seen from the
 //! client, from the middle of the path and from the server, against the kernel's own transitions.
 //!
-//! `cargo test --test kernel -- --nocapture` prints the score of each recording.
-
-mod lab;
+//! `cargo test --test it kernel -- --nocapture` prints the score of each recording.
 
 use std::path::Path;
 
-use lab::{Recording, Score};
+use crate::recording::{Recording, Score};
 
 const POINTS: [&str; 3] = ["client", "middle", "server"];
 
