@@ -38,6 +38,7 @@ pub(super) fn write(history: &History, bytes: &mut Vec<u8>) {
     out.number(history.refuted.len() as u64);
     for refuted in &history.refuted {
         out.number((refuted.state as u64) << 1 | refuted.end as u64);
+        out.number(u64::from(refuted.doubted));
         out.moment(refuted.at);
         out.number(refuted.by_frame);
     }
@@ -79,7 +80,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<History> {
     let refuted = input.list(|input| {
         let (end, state) = input.end_and_code()?;
         let state = *State::ALL.get(state)?;
-        Some(Refuted { end, state, at: input.moment()?, by_frame: input.number()? })
+        let doubted = input.number()? > 0;
+        Some(Refuted { end, state, at: input.moment()?, by_frame: input.number()?, doubted })
     })?;
     let facts = input.list(|input| {
         let (end, kind) = input.end_and_code()?;

@@ -321,7 +321,7 @@ impl Connection {
         if !self.end(to).has_open(&BY_FIN) || self.is_in_flight(to, last.at.ts, at.ts) {
             return;
         }
-        if self.withdraw(to, &BY_FIN, at).is_some() {
+        if self.doubt(to, &BY_FIN, at).is_some() {
             let endpoint = self.end_mut(to);
             endpoint.fin_doubts = endpoint.fin_doubts.saturating_add(1);
         }
