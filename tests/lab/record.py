@@ -23,6 +23,7 @@ from pathlib import Path
 
 import scenarios  # noqa: F401  (registers them)
 import writer
+from chance import random_scenario
 from kernel_events import KernelEvents
 from lab import Lab
 from netns import die_with_parent
@@ -55,6 +56,9 @@ def _options():
     parser.add_argument("scenario", nargs="*", help="names from --list (default: all)")
     parser.add_argument("--out", type=Path, default=Path("recordings"))
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--random", type=int, metavar="SEED", action="append", default=[],
+                        help="a crowd of random connections (may be repeated)")
+    parser.add_argument("--connections", type=int, default=50, help="how many of them")
     parser.add_argument("--jobs", type=int, default=6, help="scenarios at a time")
     return parser.parse_args()
 
@@ -63,7 +67,9 @@ def _chosen(options):
     unknown = [name for name in options.scenario if name not in SCENARIOS]
     if unknown:
         sys.exit(f"no such scenario: {', '.join(unknown)} (see --list)")
-    return [SCENARIOS[name] for name in options.scenario or SCENARIOS]
+    crowds = [random_scenario(seed, options.connections) for seed in options.random]
+    names = options.scenario or ([] if crowds else SCENARIOS)
+    return [SCENARIOS[name] for name in names] + crowds
 
 
 def _record(scenario, out, events):
