@@ -62,6 +62,11 @@ class Life:
                 state = transition.new
         return state
 
+    def states_between(self, start_ns, end_ns):
+        """Every state that it was in at some moment of that time (None: not yet begun)."""
+        inside = {t.new for t in self.transitions if start_ns < t.event.boot_ns <= end_ns}
+        return {self.state_at(start_ns), *inside}
+
     def move(self, new, event, source, old=None):
         old = old or self.state
         if old != new:  # The kernel says LAST_ACK again when close() follows shutdown().
