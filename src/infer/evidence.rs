@@ -32,7 +32,7 @@ impl Connection {
         if advanced {
             self.on_progress(from, ack, at);
         }
-        self.prove_opening(from, ack, at);
+        self.prove_opening(from, ack, segment, at);
         if self.fin_covered(peer, ack) {
             self.prove_fin(from, segment, at);
         }
@@ -90,7 +90,7 @@ impl Connection {
     }
 
     /// A segment without SYN comes only from an end that has the handshake behind it.
-    fn prove_opening(&mut self, from: End, ack: SeqNum, at: Moment) {
+    fn prove_opening(&mut self, from: End, ack: SeqNum, segment: &Segment, at: Moment) {
         let peer = from.peer();
         let covers_syn = self.end(peer).isn.is_some_and(|isn| ack.at_or_after(isn.add(1)));
         match self.end(from).state {
@@ -103,9 +103,7 @@ impl Connection {
                     self.step_as(from, Event::RecvSynAck, Basis::Observed, at, Moment::default());
                 }
             }
-            State::SynRcvd
-                if !self.end(peer).fast_open || self.end(from).ack_candidate.frame > 0 =>
-            {
+            State::SynRcvd if self.shows_handshake(from, ack, segment) => {
                 let came = self.end(from).ack_candidate;
                 if came.frame > 0 {
                     self.step_as(from, Event::RecvAckOfSyn, Basis::Inferred, came, at);
@@ -119,7 +117,7 @@ impl Connection {
             // A TCP that had got the SYN would have answered with SYN+ACK: it got the SYN+ACK only.
             self.withdraw(from, &[Event::RecvSynAck, Event::RecvAckOfSyn], at);
             if self.withdraw(from, &[Event::RecvSyn], at).is_some() {
-                self.prove_opening(from, ack, at);
+                self.prove_opening(from, ack, segment, at);
             }
             return;
         }
@@ -132,6 +130,15 @@ impl Connection {
                 self.confirm(from, &[Event::RecvAckOfSyn], at);
             }
         }
+    }
+
+    /// Whether an end in SYN_RCVD shows by this segment that the handshake's ACK has come. Without
+    /// that ACK it may still challenge a stray segment (RFC 9293 section 3.10.7.4), and with Fast
+    /// Open it may speak already.
+    fn shows_handshake(&self, from: End, ack: SeqNum, segment: &Segment) -> bool {
+        let opener = self.end(from.peer());
+        let speaks = segment.seq_len() > 0 || self.is_beyond_syn(from.peer(), ack);
+        self.end(from).ack_candidate.frame > 0 || (speaks && !opener.fast_open)
     }
 
     /// Whether more is acknowledged than what came with the SYN.
@@ -267,7 +274,7 @@ impl Connection {
                 }
             }
             // Somebody else sent that RST in its name, and the peer did not believe it either.
-            Event::SentRst if fresh || segment.has(Flags::ACK) => {
+            Event::SentRst | Event::SentRstWithoutSocket if fresh || segment.has(Flags::ACK) => {
                 self.disown_reset(from, at);
             }
             _ => {}

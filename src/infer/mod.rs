@@ -130,14 +130,20 @@ impl Connection {
     /// A new life begins on the four-tuple at `at`: whatever is left of this one is over.
     pub fn supersede(&mut self, at: Moment) {
         for end in End::BOTH {
-            // What was believed of the time after that moment never happened.
-            while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts && last.is_open()) {
-                if let Some(overtaken) = self.trail.retract(end) {
-                    self.end_mut(end).state = overtaken.from;
-                }
-            }
-            self.step(end, Event::Superseded, at);
+            self.supersede_end(end, at);
         }
+    }
+
+    /// One end opens a new life at `at`, which the other end does not accept: only the opener's
+    /// old socket must be gone.
+    pub fn supersede_end(&mut self, end: End, at: Moment) {
+        // What was believed of the time after that moment never happened.
+        while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts && last.is_open()) {
+            if let Some(overtaken) = self.trail.retract(end) {
+                self.go_back(end, &overtaken);
+            }
+        }
+        self.step(end, Event::Superseded, at);
     }
 
     /// One endpoint.

@@ -13,6 +13,9 @@ use crate::seq::SeqNum;
 impl Connection {
     /// A segment with neither SYN nor RST.
     pub(super) fn on_ordinary(&mut self, from: End, segment: &Segment, at: Moment) {
+        if self.is_of_another_life(from, segment) {
+            return;
+        }
         self.pick_up(from, segment, at);
         self.meet_unseen_fin(from, segment, at);
         if let Some(ack) = segment.acked() {
@@ -29,6 +32,13 @@ impl Connection {
         }
         self.on_received(from.peer(), segment, probe, at);
         self.end_mut(from).advertise(segment.window, at.ts);
+    }
+
+    /// While a SYN waits for its answer, the other end may still speak of an earlier life.
+    fn is_of_another_life(&self, from: End, segment: &Segment) -> bool {
+        let opener = self.end(from.peer());
+        let waits = opener.state == State::SynSent && self.end(from).isn.is_none();
+        waits && segment.acked().is_none_or(|ack| opener.nxt.is_some_and(|nxt| ack.before(nxt)))
     }
 
     /// The first segment of an end whose SYN was not captured.

@@ -64,7 +64,15 @@ impl Connection {
         let endpoint = self.end(to);
         match endpoint.state {
             State::Closed | State::Listen => return Verdict::Ignored,
+            // A SYN's sender resets what answers it wrongly: an earlier life.
+            State::Unknown if self.end(to.peer()).state == State::SynSent => {
+                return Verdict::Ignored;
+            }
             State::Unknown => return Verdict::Accepted,
+            // It has been seen to follow RFC 1337.
+            State::TimeWait if self.facts.get(FactKind::IgnoredRst, to.peer()).is_some() => {
+                return Verdict::Ignored;
+            }
             State::SynSent => {
                 let answers = segment.has(Flags::ACK) && endpoint.nxt == Some(segment.ack);
                 return if answers { Verdict::Refusal } else { Verdict::Ignored };

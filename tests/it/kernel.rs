@@ -26,9 +26,12 @@ const UNKNOWABLE: &[(&str, &str)] = &[
         "many-half-open",
         "the SYN+ACK is lost behind the observer, and the end comes before a repeat",
     ),
+    ("reset-at-window-edge", "a forged RST is believed when what it killed answers with RST"),
     ("second-fin-lost", "a lost FIN and a lost ACK look the same: the earlier moment is given"),
     ("simultaneous-open-one-syn-lost", "a SYN that was lost before the observer"),
+    ("syn-rcvd-held", "the kernel's last timeout comes some milliseconds later than computed"),
     ("syn-unanswered", "the kernel's last timeout comes some milliseconds later than computed"),
+    ("syn-with-other-isn", "the server's SYN+ACK is lost before the observer at the client"),
     ("time-wait-assassination-refused", "a host with tcp_rfc1337 ignores the RST in silence"),
     ("time-wait-to-its-end", "the kernel's timer lets TIME_WAIT last 0.36 s longer than 60 s"),
 ];
