@@ -105,6 +105,7 @@ impl Connection {
         if self.frames == 0 {
             self.first = Moment { ts: segment.ts, frame: segment.frame };
             self.last = self.first;
+            self.client = Some(from);
         }
         let at = if self.frames == 0 { self.first } else { at };
         self.on_silence(at.ts, params);

@@ -13,7 +13,7 @@ impl Connection {
     pub(super) fn on_syn(&mut self, from: End, segment: &Segment, at: Moment) {
         let repeated = self.end(from).isn == Some(segment.seq) && self.end(from).has_sent();
         self.record_syn(from, segment, at, repeated);
-        if self.client.is_none() || self.roles_from != RolesFrom::Syn {
+        if self.roles_from != RolesFrom::Syn {
             self.client = Some(from);
             self.roles_from = RolesFrom::Syn;
         }
@@ -83,9 +83,7 @@ impl Connection {
     /// The SYN+ACK of a connection whose SYN was not captured shows that there was one.
     fn meet_unseen_client(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
-        if self.client.is_none()
-            || matches!(self.roles_from, RolesFrom::Port | RolesFrom::FirstPacket)
-        {
+        if self.roles_from == RolesFrom::FirstPacket {
             self.client = Some(peer);
             self.roles_from = RolesFrom::SynAck;
         }

@@ -7,7 +7,7 @@ use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
-use crate::infer::{Connection, DOUBTS_MAX, RolesFrom};
+use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
 
 impl Connection {
@@ -54,10 +54,6 @@ impl Connection {
         self.end_mut(from.peer()).expected = Some(segment.seq);
         if known {
             return;
-        }
-        if self.client.is_none() {
-            self.client = Some(from);
-            self.roles_from = RolesFrom::FirstPacket;
         }
         for end in [from, from.peer()] {
             if self.end(end).state == State::Unknown {

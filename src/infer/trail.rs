@@ -169,16 +169,17 @@ impl Trail {
     /// The endpoint's newest transition is by one of the events and took the place of a refuted
     /// one that may have been right after all: gives it back its moment.
     pub fn restore(&mut self, end: End, events: &[Event]) {
-        let newest = self.transitions.iter_mut().rev().find(|transition| transition.end == end);
-        let Some(current) = newest.filter(|current| events.contains(&current.event)) else {
+        let mut own = self.transitions.iter_mut().rev().filter(|t| t.end == end);
+        let Some(current) = own.next().filter(|current| events.contains(&current.event)) else {
             return;
         };
         let same = |refuted: &Refuted| {
             refuted.end == end && refuted.state == current.to && refuted.doubted
         };
         let Some(first) = self.refuted.iter().copied().find(same) else { return };
+        let before = own.next().map(|before| before.at);
         self.refuted.retain(|refuted| !same(refuted));
-        current.at = first.at;
+        current.at = before.filter(|before| before.ts > first.at.ts).unwrap_or(first.at);
         self.transitions.sort_by_key(|transition| transition.at.ts);
     }
 

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use finwait::capture::Merge;
-use finwait::history::archive::Archive;
 use finwait::history::{History, Role};
 use finwait::infer::Params;
-use finwait::infer::state::State;
 use finwait::limits::CONNECTIONS_MAX;
 use finwait::pipeline::{Pipeline, Sink, Totals};
 use serde_json::Value;
+
+use crate::properties::assert_consistent;
 
 #[derive(Default)]
 struct Keep(Vec<History>);
@@ -72,24 +72,6 @@ fn misnumbered(histories: &[History], verdicts: &[Value]) -> Vec<String> {
         }
     }
     wrong
-}
-
-/// What holds of every history, whatever the capture.
-fn assert_consistent(name: &str, history: &History) {
-    let context = || format!("{name} connection {}: {:#?}", history.id, history.transitions);
-    let times = history.transitions.windows(2).all(|pair| pair[0].at.ts <= pair[1].at.ts);
-    assert!(times, "in time order: {}", context());
-    for role in Role::BOTH {
-        let own: Vec<_> = history.transitions_of(role).collect();
-        assert!(own.windows(2).all(|pair| pair[0].to == pair[1].from), "a chain: {}", context());
-        let Some((first, last)) = own.first().zip(own.last()) else { continue };
-        let begins = [State::Closed, State::Listen, State::Unknown].contains(&first.from);
-        assert!(begins && last.to == history.last_state(role), "whole: {}", context());
-    }
-    let mut archive = Archive::default();
-    let renumbered = History { id: 0, ..history.clone() };
-    archive.push(&renumbered);
-    assert_eq!(archive.get(0).as_ref(), Some(&renumbered), "packed and unpacked");
 }
 
 #[test]
