@@ -106,6 +106,14 @@ impl Trail {
         self.transitions.insert(self.transitions.len() - later, transition);
     }
 
+    /// Confirms the endpoint's newest transition, if it is open and by one of the events.
+    pub fn confirm_last(&mut self, end: End, events: &[Event], by: Moment) {
+        let newest = self.transitions.iter_mut().rev().find(|transition| transition.end == end);
+        if let Some(last) = newest.filter(|last| last.is_open() && events.contains(&last.event)) {
+            last.confirmed = by;
+        }
+    }
+
     /// Confirms the endpoint's open transitions by one of the events.
     pub fn confirm(&mut self, end: End, events: &[Event], by: Moment) {
         for transition in self.transitions.iter_mut().rev() {
@@ -118,9 +126,15 @@ impl Trail {
     /// Takes the endpoint's newest transition back if it is open and by one of the events, and
     /// returns it.
     pub fn withdraw(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
+        self.last(end).filter(|last| last.is_open())?;
+        self.overturn(end, events, by)
+    }
+
+    /// As [`Self::withdraw`], also where a segment seemed to confirm it.
+    pub fn overturn(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
         let at = self.transitions.iter().rposition(|transition| transition.end == end)?;
-        let open = self.transitions.get(at).filter(|t| t.is_open() && events.contains(&t.event))?;
-        let (state, began) = (open.to, open.at);
+        let wrong = self.transitions.get(at).filter(|t| events.contains(&t.event))?;
+        let (state, began) = (wrong.to, wrong.at);
         if self.refuted.len() < REFUTATIONS_MAX {
             self.refuted.push(Refuted { end, state, at: began, by_frame: by.frame });
         } else {
@@ -130,25 +144,17 @@ impl Trail {
     }
 
     /// The endpoint's newest transition is by one of the events and took the place of a refuted
-    /// one that was right after all: gives it back its moment.
+    /// one that may have been right after all: gives it back its moment.
     pub fn restore(&mut self, end: End, events: &[Event]) {
-        let Some(at) = self.transitions.iter().rposition(|transition| transition.end == end) else {
+        let newest = self.transitions.iter_mut().rev().find(|transition| transition.end == end);
+        let Some(current) = newest.filter(|current| events.contains(&current.event)) else {
             return;
         };
-        let Some(current) = self.transitions.get_mut(at) else {
-            return;
-        };
-        let Some(wrongly) = self
-            .refuted
-            .iter()
-            .rposition(|refuted| refuted.end == end && refuted.state == current.to)
-        else {
-            return;
-        };
-        if events.contains(&current.event) {
-            current.at = self.refuted.remove(wrongly).at;
-            self.transitions.sort_by_key(|transition| transition.at.ts);
-        }
+        let same = |refuted: &Refuted| refuted.end == end && refuted.state == current.to;
+        let Some(first) = self.refuted.iter().copied().find(same) else { return };
+        self.refuted.retain(|refuted| !same(refuted));
+        current.at = first.at;
+        self.transitions.sort_by_key(|transition| transition.at.ts);
     }
 
     /// Takes the endpoint's newest transition back without a refutation: it was not wrong, only
