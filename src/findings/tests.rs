@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::findings::{ALL, Finding, Severity};
+use crate::history::History;
 use crate::testkit::{Trace, findings};
 
 /// The severities that are promised.
@@ -51,14 +52,28 @@ fn names(found: &[Finding]) -> BTreeSet<&'static str> {
     found.iter().map(|finding| finding.name).collect()
 }
 
+/// A history in short, for a test that fails.
+fn told(history: &History) -> String {
+    let transitions = history.transitions.iter().map(|it| {
+        let role = history.role(it.end).name();
+        format!("{role} {} -> {}: {} (frame {})", it.from, it.to, it.event.cause(), it.at.frame)
+    });
+    let facts = history
+        .facts
+        .iter()
+        .map(|it| format!("{} {:?} x{}", history.role(it.end).name(), it.kind, it.count));
+    let lines: Vec<_> = transitions.chain(facts).collect();
+    format!("{}\n{:?}", lines.join("\n"), history.sides)
+}
+
 #[test]
 fn every_rule_is_raised_by_its_trace_and_not_by_its_near_miss() {
     let mut wrong = Vec::new();
     for rule in ALL {
         let found = findings(rule.raises);
         if !names(&found).contains(rule.name) {
-            let histories = crate::testkit::connections(rule.raises);
-            wrong.push(format!("{} is not raised: {found:#?} {histories:#?}", rule.name));
+            let told: Vec<_> = crate::testkit::connections(rule.raises).iter().map(told).collect();
+            wrong.push(format!("{} is not raised by\n{}", rule.name, told.join("\n")));
         }
         let found = findings(rule.near_miss);
         if names(&found).contains(rule.name) {

@@ -1,6 +1,6 @@
 //! Connections of which one direction is missing.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::finding;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{History, Role};

@@ -8,6 +8,7 @@ use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
 use crate::infer::trail::Moment;
+use crate::time::{Span, Timestamp};
 
 finding! {
     /// The peer of an open connection has fallen silent: data or keepalives go unanswered.
@@ -91,11 +92,14 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let over = history.transitions_of(role).rev().find(|it| it.to == State::Closed);
         let end = over.map_or(history.until, |over| over.at.ts);
-        let probes = history.fact(FactKind::Keepalive, role);
-        let probing = probes.filter(|fact| fact.last.ts.after(side.tally.unanswered_for) >= end);
-        let began = Moment::silent(history.last.ts);
-        let length = side.tally.unanswered_for.max(end.since(history.last.ts));
-        if length < context.span("wait_s") {
+        let began = before(history.last.ts, side.tally.unanswered_for);
+        let probing = history
+            .fact(FactKind::Keepalive, role)
+            .filter(|probe| probe.last.ts >= began && u64::from(probe.count) >= repeats);
+        let reset = history.by_event(role, &[Event::SentRst]).is_some();
+        let answered = probing.is_some_and(|probe| probe.last.frame != history.last.frame);
+        let length = end.since(began);
+        if length < context.span("wait_s") || (answered && !reset) {
             continue;
         }
         let what = if probing.is_some() { "keepalive" } else { "data" };
@@ -106,7 +110,13 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             lasting(length, over.is_none()),
             who(history, role.peer()),
         );
-        let finding = context.about(history, role, began, message).lasting(length);
+        let finding = context.about(history, role, Moment::silent(began), message).lasting(length);
         out.push(finding.frame(history.last).with("repeats", repeats).with("unanswered", what));
     }
+}
+
+/// The moment that is `span` earlier.
+fn before(ts: Timestamp, span: Span) -> Timestamp {
+    let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+    Timestamp::from_nanos(ts.as_nanos().saturating_sub(nanos))
 }
