@@ -39,7 +39,9 @@ finding! {
         name: "one-way-capture",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { share_min: 10.0 "percent" "Share of all connections from which on they are reported." },
+        thresholds: {
+            share_min: 10.0 "percent" "Share of all connections from which on it is reported.",
+        },
         scope: Grouped(new),
         raises: "0.0 > S  0:0(0)
                  0.1 > .  1:1(0) ack 1

@@ -39,7 +39,7 @@ finding! {
         name: "fin-wait-2-stuck",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { hold_s: 60.0 "seconds" "Silence in FIN_WAIT_2 from which on it is reported." },
+        thresholds: { hold_s: 60.0 "seconds" "Silence in FIN_WAIT_2 that is reported." },
         scope: PerConnection(check),
         raises: opened!(
             "1.0 > F. 1:1(0) ack 1

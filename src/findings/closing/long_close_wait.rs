@@ -44,7 +44,7 @@ finding! {
         name: "long-close-wait",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { hold_s: 60.0 "seconds" "Silence in CLOSE_WAIT from which on it is reported." },
+        thresholds: { hold_s: 60.0 "seconds" "Silence in CLOSE_WAIT that is reported." },
         scope: PerConnection(check),
         raises: opened!(
             "1.0 > F. 1:1(0) ack 1

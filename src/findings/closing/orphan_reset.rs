@@ -37,7 +37,9 @@ finding! {
         name: "orphan-reset",
         severity: Note,
         since: "0.1.0",
-        thresholds: { orphan_s: 30.0 "seconds" "Time after the FIN from which on the socket was gone." },
+        thresholds: {
+            orphan_s: 30.0 "seconds" "Time after the FIN from which on the socket was gone.",
+        },
         scope: PerConnection(check),
         raises: opened!(
             "1.0 > F. 1:1(0) ack 1

@@ -41,7 +41,9 @@ finding! {
         name: "reset-after-fin",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { orphan_s: 30.0 "seconds" "Time after the FIN from which on the socket was gone." },
+        thresholds: {
+            orphan_s: 30.0 "seconds" "Time after the FIN from which on the socket was gone.",
+        },
         scope: PerConnection(check),
         raises: opened!(
             "0.1 > F. 1:1(0) ack 1
