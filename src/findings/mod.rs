@@ -41,6 +41,7 @@ pub const ALL: &[&Rule] = &[
     &living::ignored_reset::IGNORED_RESET,
     &closing::close_wait_leak::CLOSE_WAIT_LEAK,
     &closing::long_close_wait::LONG_CLOSE_WAIT,
+    &closing::close_wait_reset::CLOSE_WAIT_RESET,
     &closing::fin_wait_2_stuck::FIN_WAIT_2_STUCK,
     &closing::fin_unanswered::FIN_UNANSWERED,
     &closing::last_ack_stuck::LAST_ACK_STUCK,

@@ -3,7 +3,8 @@
 use crate::findings::rule::{finding, opened};
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{History, Role};
+use crate::history::{Handshake, History, Role};
+use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::trail::Moment;
 use crate::limits::FINDING_FRAMES_MAX;
@@ -20,8 +21,8 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// An ACK covers sequence numbers beyond the last that its peer was seen to send. Connections
-    /// of which one direction was never seen are left to one-way-capture.
+    /// An ACK covers sequence numbers beyond the last that its peer was seen to send.
+    /// Connections of which one direction was never seen are left to one-way-capture.
     ///
     /// ## When it is wrong
     ///
@@ -30,9 +31,9 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// Read what tcpdump said about "packets dropped by kernel"; give it a larger buffer (`-B`), a
-    /// smaller snap length or a narrower filter, or write to a faster disk. If the filter dropped
-    /// them on purpose, the results hold and the doubt stays.
+    /// Read what tcpdump said about "packets dropped by kernel"; give it a larger buffer (`-B`),
+    /// a smaller snap length or a narrower filter, or write to a faster disk. If the filter
+    /// dropped them on purpose, the results hold and the doubt stays.
     ///
     /// ## References
     ///
@@ -75,7 +76,7 @@ impl Grouping for Gaps {
     fn take(&mut self, history: &History, _context: &Context) {
         let mut gaps = Role::BOTH
             .into_iter()
-            .filter(|role| history.side(*role).tally.segments > 0)
+            .filter(|role| history.side(*role).tally.segments > 0 && !is_probe(history, *role))
             .filter_map(|role| Some((role, history.fact(FactKind::Gap, role)?)))
             .peekable();
         if gaps.peek().is_some() {
@@ -106,4 +107,11 @@ impl Grouping for Gaps {
         finding.frames = self.first.iter().map(|(at, _)| at.frame).collect();
         out.push(finding.with("connections", self.connections).with("missing_bytes", self.bytes));
     }
+}
+
+/// A connection that is first seen with a keepalive seems to miss one byte before the next.
+fn is_probe(history: &History, role: Role) -> bool {
+    history.handshake() == Handshake::NotCaptured
+        && history.side(role).tally.missing == 1
+        && history.by_event(role, &[Event::SentUnseenFin]).is_none()
 }

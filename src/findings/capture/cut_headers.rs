@@ -10,9 +10,10 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// A capture with a small snap length (`tcpdump -s`) keeps the beginning of each packet only.
-    /// Where the TCP header itself is cut, flags and numbers are missing: such packets are counted
-    /// and left out, never guessed. Cut payload is no loss, for the IP header tells its length.
+    /// A capture with a small snap length (`tcpdump -s`) keeps the beginning of each packet
+    /// only. Where the TCP header itself is cut, flags and numbers are missing: such packets are
+    /// counted and left out, never guessed. Cut payload is no loss, for the IP header tells its
+    /// length.
     ///
     /// ## How it is inferred
     ///

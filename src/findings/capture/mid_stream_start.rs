@@ -4,6 +4,7 @@ use crate::findings::rule::{finding, opened};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
 use crate::history::{Handshake, History, Role};
+use crate::infer::RolesFrom;
 
 finding! {
     /// The capture does not hold the beginning of the connection.
@@ -43,7 +44,8 @@ finding! {
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
-    if history.handshake() == Handshake::NotCaptured {
+    let began = history.roles_from == RolesFrom::Syn;
+    if history.handshake() == Handshake::NotCaptured && !began {
         let message = format!(
             "the connection of {} to {} was open before its first captured segment: how it opened \
              is not known",

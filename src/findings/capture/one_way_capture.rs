@@ -20,13 +20,13 @@ finding! {
     /// ## How it is inferred
     ///
     /// No segment of one end passed, while the other sent segments that only somebody sends who
-    /// gets answers: an ACK of a SYN, or acknowledgements that move. At least `share_min` percent
-    /// of all connections must be so.
+    /// gets answers: an ACK of a SYN, or acknowledgements that move. At least `share_min`
+    /// percent of all connections must be so.
     ///
     /// ## When it is wrong
     ///
-    /// Answers to segments with forged addresses (backscatter) and scans that send bare ACKs have
-    /// one direction by nature.
+    /// Answers to segments with forged addresses (backscatter) and scans that send bare ACKs
+    /// have one direction by nature.
     ///
     /// ## What to do
     ///

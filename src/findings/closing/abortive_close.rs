@@ -13,14 +13,15 @@ finding! {
     /// ## What it means
     ///
     /// A RST throws away whatever was not yet delivered, in both directions, and there is no
-    /// TIME_WAIT after it. The peer's next read fails with `ECONNRESET`. Programs do it by setting
-    /// `SO_LINGER` to a time of zero; kernels do it when a program closes, or dies, while received
-    /// data is still unread.
+    /// TIME_WAIT after it. The peer's next read fails with `ECONNRESET`. Programs do it by
+    /// setting `SO_LINGER` to a time of zero; kernels do it when a program closes, or dies,
+    /// while received data is still unread.
     ///
     /// ## How it is inferred
     ///
     /// A RST that its sender's own socket made passed, with no FIN of that end before it, on a
-    /// connection that had carried data and had no unanswered probes outstanding.
+    /// connection that had carried data and had nothing unanswered for long. After the peer's
+    /// FIN it is close-wait-reset.
     ///
     /// ## When it is wrong
     ///
@@ -29,9 +30,9 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// If the sender meant it, fine. If not: let the program read to the end before it closes, or
-    /// `shutdown(SHUT_WR)` and then read; and look for `SO_LINGER`. A process that crashed shows
-    /// as many such connections at one moment.
+    /// If the sender meant it, fine. If not: let the program read to the end before it closes,
+    /// or `shutdown(SHUT_WR)` and then read; and look for `SO_LINGER`. A process that crashed
+    /// shows as many such connections at one moment.
     ///
     /// ## References
     ///
@@ -58,17 +59,13 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let bytes: u64 = history.sides.iter().map(|side| side.tally.bytes).sum();
     for role in Role::BOTH {
         let Some(reset) = history.by_event(role, &[Event::SentRst]) else { continue };
-        let open = matches!(reset.from, State::Established | State::CloseWait);
+        let open = reset.from == State::Established;
         let dead = history.side(role).unanswered_at_end >= DEAD;
         if !open || dead || bytes == 0 || history.fin_of(role).is_some() {
             continue;
         }
-        let after = match reset.from {
-            State::CloseWait => ", after the peer's FIN",
-            _ => "",
-        };
         let message = format!(
-            "{} closed its connection to {} with RST instead of FIN{after}: data on its way is \
+            "{} closed its connection to {} with RST instead of FIN: data on its way is \
              lost",
             who(history, role),
             history.addr(role.peer()),

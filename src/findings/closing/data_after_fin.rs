@@ -11,9 +11,9 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// A FIN is the last thing in its direction; nothing may follow it. Data behind it breaks the
-    /// protocol: the receiver drops it. Either the sender's stack is broken, or somebody else
-    /// sends in its name: a middlebox that answers for it, or two hosts with one address.
+    /// A FIN is the last thing in its direction; nothing may follow it. Data behind it breaks
+    /// the protocol: the receiver drops it. Either the sender's stack is broken, or somebody
+    /// else sends in its name: a middlebox that answers for it, or two hosts with one address.
     ///
     /// ## How it is inferred
     ///

@@ -4,6 +4,7 @@ use crate::findings::rule::{finding, opened};
 use crate::findings::waits::{number, wait_in, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
+use crate::infer::event::Event;
 use crate::infer::state::State;
 
 finding! {
@@ -12,15 +13,15 @@ finding! {
     /// ## What it means
     ///
     /// FIN_WAIT_1 lasts until the peer's kernel acknowledges the FIN, which needs no program and
-    /// takes a round trip, or some tens of milliseconds if ACKs are delayed. Here the FIN goes out
-    /// again and again. The peer's host is gone, or the path lost the connection. The peer may
-    /// still be ESTABLISHED and never learn of the close: this is how connections come to exist on
-    /// one side only.
+    /// takes a round trip, or some tens of milliseconds if ACKs are delayed. Here the FIN goes
+    /// out again and again. The peer's host is gone, or the path lost the connection. The peer
+    /// may still be ESTABLISHED and never learn of the close: this is how connections come to
+    /// exist on one side only.
     ///
     /// ## How it is inferred
     ///
-    /// The FIN was repeated at least `repeats_min` times within at least `wait_s` of FIN_WAIT_1 or
-    /// CLOSING, and no answer passed. A FIN that nobody repeats was acknowledged, even if the
+    /// The FIN was repeated at least `repeats_min` times within at least `wait_s` of FIN_WAIT_1
+    /// or CLOSING, and no answer passed. A FIN that nobody repeats was acknowledged, even if the
     /// capture does not hold the ACK.
     ///
     /// ## When it is wrong
@@ -43,7 +44,7 @@ finding! {
         since: "0.1.0",
         thresholds: {
             repeats_min: 2.0 "repeats" "Repeats of the FIN without an answer.",
-            wait_s: 3.0 "seconds" "Time without an answer.",
+            wait_s: 2.0 "seconds" "Time without an answer.",
         },
         scope: PerConnection(check),
         raises: opened!(
@@ -91,7 +92,6 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
 }
 
 /// Ends of the wait that are no answer.
-fn is_end(event: crate::infer::event::Event) -> bool {
-    use crate::infer::event::Event;
+fn is_end(event: Event) -> bool {
     matches!(event, Event::GaveUp | Event::Superseded | Event::SentRst)
 }

@@ -11,11 +11,11 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// In FIN_WAIT_2 an end has closed its direction, the peer has acknowledged that, and the peer
-    /// has not closed its own. It is the other side of CLOSE_WAIT: the program that should act is
-    /// the peer's. If this end's program still holds the socket (`shutdown()`), FIN_WAIT_2 lasts
-    /// for ever; after `close()` nobody holds it, and Linux frees it after `tcp_fin_timeout`, 60
-    /// seconds by default, without a word to the peer.
+    /// In FIN_WAIT_2 an end has closed its direction, the peer has acknowledged that, and the
+    /// peer has not closed its own. It is the other side of CLOSE_WAIT: the program that should
+    /// act is the peer's. If this end's program still holds the socket (`shutdown()`),
+    /// FIN_WAIT_2 lasts for ever; after `close()` nobody holds it, and Linux frees it after
+    /// `tcp_fin_timeout`, 60 seconds by default, without a word to the peer.
     ///
     /// ## How it is inferred
     ///

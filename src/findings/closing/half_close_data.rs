@@ -12,8 +12,8 @@ finding! {
     /// ## What it means
     ///
     /// Each direction of a connection closes by itself. A FIN says "I have no more data", not "I
-    /// want none". A program that calls `shutdown(SHUT_WR)` after its request and reads the answer
-    /// uses this; the other side answers from CLOSE_WAIT. That CLOSE_WAIT is no leak.
+    /// want none". A program that calls `shutdown(SHUT_WR)` after its request and reads the
+    /// answer uses this; the other side answers from CLOSE_WAIT. That CLOSE_WAIT is no leak.
     ///
     /// ## How it is inferred
     ///
@@ -26,8 +26,8 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// Nothing. But proxies, NATs and load balancers often forget half-closed connections after a
-    /// minute: an answer that takes longer may be lost there.
+    /// Nothing. But proxies, NATs and load balancers often forget half-closed connections after
+    /// a minute: an answer that takes longer may be lost there.
     ///
     /// ## References
     ///

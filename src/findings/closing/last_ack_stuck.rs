@@ -4,6 +4,7 @@ use crate::findings::rule::{finding, opened};
 use crate::findings::waits::{number, wait_in, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
+use crate::infer::event::Event;
 use crate::infer::state::State;
 
 finding! {
@@ -11,16 +12,17 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// In LAST_ACK an end has sent its own FIN after the peer's and waits for one ACK. Usually it
-    /// takes a round trip. If the ACK is lost, the FIN is repeated, and the peer, in TIME_WAIT for
-    /// exactly this reason, acknowledges it again. Here nobody does: the peer's host is gone, or a
-    /// firewall has forgotten the connection, as many do soon after they have seen two FINs.
+    /// In LAST_ACK an end has sent its own FIN after the peer's and waits for one ACK. Usually
+    /// it takes a round trip. If the ACK is lost, the FIN is repeated, and the peer, in
+    /// TIME_WAIT for exactly this reason, acknowledges it again. Here nobody does: the peer's
+    /// host is gone, or a firewall has forgotten the connection, as many do soon after they have
+    /// seen two FINs.
     ///
     /// ## How it is inferred
     ///
-    /// LAST_ACK lasted at least `wait_s`, and the FIN was repeated at least once at its end
-    /// without an answer. A FIN that nobody repeats was acknowledged, even if the capture does not
-    /// hold the ACK.
+    /// LAST_ACK lasted at least `wait_s`, the FIN was repeated at least `repeats_min` times, and
+    /// no ACK of it arrived: none passed, or the repeats show that those that passed were lost.
+    /// A FIN that nobody repeats was acknowledged, even if the capture does not hold the ACK.
     ///
     /// ## When it is wrong
     ///
@@ -28,8 +30,9 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// The kernel ends it by itself after some repeats (`tcp_orphan_retries`). If there are many,
-    /// look for a firewall or NAT that drops the ACKs, and at its timeout for closing connections.
+    /// The kernel ends it by itself after some repeats (`tcp_orphan_retries`). If there are
+    /// many, look for a firewall or NAT that drops the ACKs, and at its timeout for closing
+    /// connections.
     ///
     /// ## References
     ///
@@ -38,7 +41,10 @@ finding! {
         name: "last-ack-stuck",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { wait_s: 3.0 "seconds" "Time in LAST_ACK from which on it is reported." },
+        thresholds: {
+            repeats_min: 2.0 "repeats" "Repeats of the FIN in vain.",
+            wait_s: 1.0 "seconds" "Time in LAST_ACK from which on it is reported.",
+        },
         scope: PerConnection(check),
         raises: opened!(
             "0.1 > F. 1:1(0) ack 1
@@ -68,11 +74,13 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let side = history.side(role);
         let repeats = u64::from(side.unanswered_at_end);
         let unseen = history.side(role.peer()).tally.segments == 0;
-        if wait.length < context.span("wait_s") || repeats == 0 || unseen {
+        let over = !matches!(wait.ended_by, None | Some(Event::GaveUp | Event::Superseded));
+        let enough = repeats >= context.count("repeats_min").max(1);
+        if over || wait.length < context.span("wait_s") || !enough || unseen {
             continue;
         }
         let message = format!(
-            "{} repeated its FIN {} in {} and {} did not acknowledge it: the last ACK is missing",
+            "{} repeated its FIN {} in {} and got no ACK of {}: the last ACK is missing",
             who(history, role),
             number(repeats, "time"),
             wait.words(),

@@ -18,11 +18,13 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// A FIN was repeated although an ACK of it had passed, while the other end was in TIME_WAIT.
+    /// A FIN was repeated although an ACK of it had passed, while the other end was in
+    /// TIME_WAIT.
     ///
     /// ## When it is wrong
     ///
-    /// A FIN that the network duplicates looks the same, if its time and IP identification differ.
+    /// A FIN that the network duplicates looks the same, if its time and IP identification
+    /// differ.
     ///
     /// ## What to do
     ///

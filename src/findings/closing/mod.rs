@@ -2,6 +2,7 @@
 
 pub mod abortive_close;
 pub mod close_wait_leak;
+pub mod close_wait_reset;
 pub mod data_after_fin;
 pub mod fin_ack_skips_fin_wait_2;
 pub mod fin_unanswered;

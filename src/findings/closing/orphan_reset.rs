@@ -11,16 +11,16 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// After `close()` a socket in FIN_WAIT_2 belongs to no program any more; it is an orphan, and
-    /// Linux frees it after `tcp_fin_timeout`, 60 seconds by default, in silence. If the peer's
-    /// program closes later, its FIN finds no socket and is answered with RST. It is how a long
-    /// CLOSE_WAIT usually ends, and does no harm.
+    /// After `close()` a socket in FIN_WAIT_2 belongs to no program any more; it is an orphan,
+    /// and Linux frees it after `tcp_fin_timeout`, 60 seconds by default, in silence. If the
+    /// peer's program closes later, its FIN finds no socket and is answered with RST. It is how
+    /// a long CLOSE_WAIT usually ends, and does no harm.
     ///
     /// ## How it is inferred
     ///
-    /// A RST came from an end in FIN_WAIT_1 or FIN_WAIT_2, as the answer to the peer's FIN or more
-    /// than `orphan_s` after its own. When the socket went away, between the last sign of it and
-    /// the RST, does not show.
+    /// A RST came from an end in FIN_WAIT_1 or FIN_WAIT_2, as the answer to the peer's FIN or
+    /// more than `orphan_s` after its own. When the socket went away, between the last sign of
+    /// it and the RST, does not show.
     ///
     /// ## When it is wrong
     ///

@@ -14,10 +14,11 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// After `close()` nobody is left to read. The FIN says only that no more will be sent, so the
-    /// peer may go on sending; the first data that arrives then is answered with RST and is lost.
-    /// To the peer it looks like a connection that broke, although the other program simply
-    /// closed. On HTTP it is the race between a server's idle timeout and the next request.
+    /// After `close()` nobody is left to read. The FIN says only that no more will be sent, so
+    /// the peer may go on sending; the first data that arrives then is answered with RST and is
+    /// lost. To the peer it looks like a connection that broke, although the other program
+    /// simply closed. On HTTP it is the race between a server's idle timeout and the next
+    /// request.
     ///
     /// ## How it is inferred
     ///
@@ -26,7 +27,9 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// Some stacks send a RST after their FIN to get rid of TIME_WAIT, and nothing is lost.
+    /// The few bytes that are lost may be no more than the farewell of TLS (close_notify, some
+    /// 30 bytes), which nobody misses. Some stacks send a RST after their FIN to get rid of
+    /// TIME_WAIT, and nothing is lost.
     ///
     /// ## What to do
     ///

@@ -5,9 +5,9 @@ use crate::findings::waits::{lasting, number, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
 use crate::infer::event::Event;
-use crate::infer::fact::FactKind;
+use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::State;
-use crate::infer::trail::Moment;
+use crate::infer::trail::{Moment, Transition};
 use crate::time::{Span, Timestamp};
 
 finding! {
@@ -15,17 +15,17 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// A process that is killed still closes its connections, for its kernel sends the FIN. A host
-    /// that loses power, a pulled cable or a path that breaks sends nothing, and TCP learns of it
-    /// only when it sends. Whoever only reads stays ESTABLISHED for ever. With data, Linux repeats
-    /// for about fifteen minutes before it gives up; with keepalives, it sends the first after two
-    /// hours and nine more 75 seconds apart, by default.
+    /// A process that is killed still closes its connections, for its kernel sends the FIN. A
+    /// host that loses power, a pulled cable or a path that breaks sends nothing, and TCP learns
+    /// of it only when it sends. Whoever only reads stays ESTABLISHED for ever. With data, Linux
+    /// repeats for about fifteen minutes before it gives up; with keepalives, it sends the first
+    /// after two hours and nine more 75 seconds apart, by default.
     ///
     /// ## How it is inferred
     ///
     /// One end repeated data or a keepalive at least `repeats_min` times, for at least `wait_s`,
-    /// and no answer passed until the record ended or the sender gave up. The peer had been heard
-    /// before.
+    /// and no answer passed until the record ended or the sender gave up. The peer had been
+    /// heard before.
     ///
     /// ## When it is wrong
     ///
@@ -34,10 +34,10 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// See whether the peer's host is up and which of the two directions is broken; capture there
-    /// too. Let programs that wait on a connection set keepalives or `TCP_USER_TIMEOUT`, to find
-    /// out in seconds. If it follows an idle time of minutes, a NAT or load balancer in between
-    /// has forgotten the connection.
+    /// See whether the peer's host is up and which of the two directions is broken; capture
+    /// there too. Let programs that wait on a connection set keepalives or `TCP_USER_TIMEOUT`,
+    /// to find out in seconds. If it follows an idle time of minutes, a NAT or load balancer in
+    /// between has forgotten the connection.
     ///
     /// ## References
     ///
@@ -48,7 +48,7 @@ finding! {
         since: "0.1.0",
         thresholds: {
             repeats_min: 3.0 "repeats" "Repeats in a row without an answer.",
-            wait_s: 3.0 "seconds" "Time without an answer.",
+            wait_s: 2.0 "seconds" "Time without an answer.",
         },
         scope: PerConnection(check),
         raises: opened!(
@@ -92,14 +92,15 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let over = history.transitions_of(role).rev().find(|it| it.to == State::Closed);
         let end = over.map_or(history.until, |over| over.at.ts);
+        let reset = history.by_event(role, &[Event::SentRst]);
         let began = before(history.last.ts, side.tally.unanswered_for);
         let probing = history
             .fact(FactKind::Keepalive, role)
             .filter(|probe| probe.last.ts >= began && u64::from(probe.count) >= repeats);
-        let reset = history.by_event(role, &[Event::SentRst]).is_some();
-        let answered = probing.is_some_and(|probe| probe.last.frame != history.last.frame);
+        let began = probing.map_or(began, |it| before(it.last.ts, side.tally.unanswered_for));
         let length = end.since(began);
-        if length < context.span("wait_s") || (answered && !reset) {
+        let answered = probing.is_some_and(|probe| is_answered(history, probe, reset));
+        if length < context.span("wait_s") || answered {
             continue;
         }
         let what = if probing.is_some() { "keepalive" } else { "data" };
@@ -112,6 +113,19 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         );
         let finding = context.about(history, role, Moment::silent(began), message).lasting(length);
         out.push(finding.frame(history.last).with("repeats", repeats).with("unanswered", what));
+    }
+}
+
+/// Whether something came after the last probe: other segments, or a RST before the next probe was
+/// due, which is when a keepalive's timeout resets.
+fn is_answered(history: &History, probe: &Fact, reset: Option<&Transition>) -> bool {
+    match reset {
+        None => probe.last.frame != history.last.frame,
+        Some(reset) => {
+            let gaps = u64::from(probe.count.saturating_sub(1).max(1));
+            let probed = probe.last.ts.since(probe.first.ts);
+            reset.at.ts.since(probe.last.ts).times(gaps).times(5) < probed.times(4)
+        }
     }
 }
 

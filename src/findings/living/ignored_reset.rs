@@ -4,6 +4,7 @@ use crate::findings::rule::{finding, opened};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
+use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 
 finding! {
@@ -19,8 +20,9 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// The sequence number was not the receiver's next, and the connection went on; or it was, and
-    /// segments that the receiver sent later show that it did not take it.
+    /// The sequence number was not the receiver's next, and the connection went on; or it was,
+    /// and segments that the receiver sent later show that it did not take it, and those of its
+    /// sender that it had not closed.
     ///
     /// ## When it is wrong
     ///
@@ -54,12 +56,17 @@ finding! {
     }
 }
 
+const RESETS: [Event; 2] = [Event::SentRst, Event::SentRstWithoutSocket];
+
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
+        let believed = history.by_event(role.peer(), &[Event::RecvRst]).is_some();
         let inexact = history
             .fact(FactKind::InexactRst, role)
-            .filter(|fact| history.last.frame > fact.last.frame);
-        let ignored = history.fact(FactKind::IgnoredRst, role);
+            .filter(|fact| history.last.frame > fact.last.frame && !believed);
+        // Where the sender did close, its RST is on its way, or lost, and nobody ignored it.
+        let closed = history.by_event(role, &RESETS).is_some();
+        let ignored = history.fact(FactKind::IgnoredRst, role).filter(|_| !closed);
         let Some(fact) = ignored.or(inexact) else { continue };
         let why = match ignored {
             Some(_) => "it was outside the window, or later segments disprove it",

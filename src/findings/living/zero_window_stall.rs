@@ -12,14 +12,15 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// Each ACK tells how much more the receiver can take. Zero says that its buffer is full: the
-    /// program on that side reads more slowly than the peer sends, or not at all. The sender waits
-    /// and asks from time to time with a window probe. The network has no part in it.
+    /// Each ACK tells how much more the receiver can take. Zero says that its buffer is full:
+    /// the program on that side reads more slowly than the peer sends, or not at all. The sender
+    /// waits and asks from time to time with a window probe. The network has no part in it.
     ///
     /// ## How it is inferred
     ///
-    /// An end advertised a window of 0 and no other for at least `stall_s`. If the connection was
-    /// closed meanwhile and the peer never probed, it had nothing to send and nothing stalled.
+    /// An end advertised a window of 0 and no other for at least `stall_s`. If the connection
+    /// was closed meanwhile and the peer never probed, it had nothing to send and nothing
+    /// stalled.
     ///
     /// ## When it is wrong
     ///
@@ -28,8 +29,8 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// Look at the receiving program: a thread that is blocked, a garbage collector that pauses, a
-    /// slow disk or database behind it. `ss -tn` shows the unread bytes in Recv-Q.
+    /// Look at the receiving program: a thread that is blocked, a garbage collector that pauses,
+    /// a slow disk or database behind it. `ss -tn` shows the unread bytes in Recv-Q.
     ///
     /// ## References
     ///

@@ -28,8 +28,8 @@ finding! {
     /// ## When it is wrong
     ///
     /// On a path that loses ACKs behind the observer, the same is seen. A listener with
-    /// `TCP_DEFER_ACCEPT` keeps the connection in SYN_RCVD until data comes, on purpose, but Linux
-    /// repeats the SYN+ACK for it once at most.
+    /// `TCP_DEFER_ACCEPT` keeps the connection in SYN_RCVD until data comes, on purpose, but
+    /// Linux repeats the SYN+ACK for it once at most.
     ///
     /// ## What to do
     ///

@@ -6,21 +6,24 @@ use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
 use crate::infer::event::Event;
 use crate::infer::state::State;
+use crate::time::Span;
 
 finding! {
     /// A server answered a SYN, and the third segment of the handshake never came.
     ///
     /// ## What it means
     ///
-    /// A connection opens with three segments, so that each end knows that the other heard it. The
-    /// server is in SYN_RCVD between the second and the third: usually for one round trip, too
-    /// short to be seen. Here it stayed, repeating its SYN+ACK. Each such half-open connection
-    /// takes a place in the listener's SYN queue; many of them are what a SYN flood is.
+    /// A connection opens with three segments, so that each end knows that the other heard it.
+    /// The server is in SYN_RCVD between the second and the third: usually for one round trip,
+    /// too short to be seen. Here it stayed, repeating its SYN+ACK. Each such half-open
+    /// connection takes a place in the listener's SYN queue; many of them are what a SYN flood
+    /// is.
     ///
     /// ## How it is inferred
     ///
-    /// A SYN+ACK passed, the client never acknowledged it, and at least `wait_s` went by in which
-    /// the client sent no RST either.
+    /// A SYN+ACK passed, and for at least `wait_s` the server did not get on: it repeated it, or
+    /// the client neither acknowledged nor refused it. Where an ACK did pass, the message says
+    /// so; see accept-queue-overflow.
     ///
     /// ## When it is wrong
     ///
@@ -55,17 +58,24 @@ finding! {
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    /// A server repeats its SYN+ACK after one to three seconds; one that does not repeat it for
+    /// so long shows it too.
+    const ALONE: Span = Span::from_secs(10);
     let opened = history.transitions_of(Role::Server).any(|it| it.to == State::Established);
     let acked = history.side(Role::Client).acked_syn;
     let Some(wait) = wait_in(history, Role::Server, State::SynRcvd) else { return };
+    let answers = u64::from(history.side(Role::Server).tally.syns);
+    let held = wait.length >= context.span("wait_s") && (answers > 1 || wait.length >= ALONE);
     let gave_up = matches!(wait.ended_by, None | Some(Event::GaveUp | Event::Superseded));
-    if opened || acked || !gave_up || wait.length < context.span("wait_s") {
+    if opened || !gave_up || !held {
         return;
     }
-    let answers = u64::from(history.side(Role::Server).tally.syns);
+    let lacks = match acked {
+        true => "did not take the ACK of its SYN+ACK",
+        false => "got no ACK of its SYN+ACK",
+    };
     let message = format!(
-        "{} answered the SYN of {} and got no ACK of its SYN+ACK in {}: the connection is half \
-         open",
+        "{} answered the SYN of {} and {lacks} in {}: to it, the connection is half open",
         who(history, Role::Server),
         who(history, Role::Client),
         wait.words(),

@@ -10,10 +10,10 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// There is no client and no server here: both opened actively, on ports that each had chosen.
-    /// Both go from SYN_SENT through SYN_RCVD to ESTABLISHED, and one connection comes of it.
-    /// Every TCP must support it. It is rare by accident; peer-to-peer programs do it on purpose
-    /// to get through NAT.
+    /// There is no client and no server here: both opened actively, on ports that each had
+    /// chosen. Both go from SYN_SENT through SYN_RCVD to ESTABLISHED, and one connection comes
+    /// of it. Every TCP must support it. It is rare by accident; peer-to-peer programs do it on
+    /// purpose to get through NAT.
     ///
     /// ## How it is inferred
     ///
@@ -26,8 +26,8 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// Nothing, if it is meant. A program that connects to a port of its own range on its own host
-    /// can meet itself in this way: give listeners ports outside the ephemeral range.
+    /// Nothing, if it is meant. A program that connects to a port of its own range on its own
+    /// host can meet itself in this way: give listeners ports outside the ephemeral range.
     ///
     /// ## References
     ///

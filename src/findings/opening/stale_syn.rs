@@ -4,6 +4,8 @@ use crate::findings::rule::{finding, opened};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
+use crate::infer::RolesFrom;
+use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 
 finding! {
@@ -11,15 +13,19 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// A SYN that the network delayed can arrive long after its connection has opened, or closed.
-    /// It is the reason for the third segment of the handshake: were two enough, the server would
-    /// open a connection that nobody wants. As it is, the client refuses what the server makes of
-    /// the old SYN, or the server, being in the middle of a connection, does not take it at all.
+    /// A SYN that the network delayed can arrive long after its connection has opened, or
+    /// closed. It is the reason for the third segment of the handshake: were two enough, the
+    /// server would open a connection that nobody wants. As it is, the client refuses what the
+    /// server makes of the old SYN, or the server, being in the middle of a connection, does not
+    /// take it at all.
     ///
     /// ## How it is inferred
     ///
     /// A SYN with another sequence number passed on a four-tuple in use. Neither a SYN+ACK nor a
     /// RST accepted or refused it, and its sender went on with the old connection.
+    ///
+    /// Or a SYN came again after its connection was over, the server answered it, and the client
+    /// sent a RST to that answer: the client had not sent the SYN now.
     ///
     /// ## When it is wrong
     ///
@@ -58,6 +64,15 @@ finding! {
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    if is_refused_by_its_sender(history) {
+        let message = format!(
+            "{} answered an old SYN of {}, which refused what came of it",
+            who(history, Role::Server),
+            who(history, Role::Client),
+        );
+        let finding = context.about(history, Role::Client, history.first, message);
+        out.push(finding.frame(history.last).with("syns", 1_u64));
+    }
     for role in Role::BOTH {
         let Some(fact) = history.fact(FactKind::StaleSyn, role) else { continue };
         let message = format!(
@@ -69,4 +84,11 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let finding = context.about(history, role, fact.first, message).frame(fact.last);
         out.push(finding.with("syns", u64::from(fact.count)));
     }
+}
+
+/// A life that began with a SYN of an earlier one, and that its own sender refused.
+fn is_refused_by_its_sender(history: &History) -> bool {
+    history.roles_from == RolesFrom::Syn
+        && history.by_event(Role::Client, &[Event::SentSyn, Event::FoundOpen]).is_none()
+        && history.by_event(Role::Server, &[Event::RecvRst]).is_some()
 }

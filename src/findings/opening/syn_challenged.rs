@@ -11,10 +11,10 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// An end that is in the middle of a connection may not let a SYN end it: the SYN may be old,
-    /// or forged. It answers with an ACK of what it knows, the challenge. A peer that really lost
-    /// its state, by a reboot for example, answers the challenge with a RST, sends its SYN again
-    /// and gets its new connection; a peer that did not, goes on.
+    /// An end that is in the middle of a connection may not let a SYN end it: the SYN may be
+    /// old, or forged. It answers with an ACK of what it knows, the challenge. A peer that
+    /// really lost its state, by a reboot for example, answers the challenge with a RST, sends
+    /// its SYN again and gets its new connection; a peer that did not, goes on.
     ///
     /// ## How it is inferred
     ///

@@ -11,10 +11,10 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The client stays in SYN_SENT and repeats its SYN at growing distances; Linux gives up after
-    /// about two minutes with `ETIMEDOUT`. A host that is up and has no such service would refuse,
-    /// so either the host is gone, or something on the way drops the SYN or its answer. A listener
-    /// whose queue of connections is full drops SYNs too.
+    /// The client stays in SYN_SENT and repeats its SYN at growing distances; Linux gives up
+    /// after about two minutes with `ETIMEDOUT`. A host that is up and has no such service would
+    /// refuse, so either the host is gone, or something on the way drops the SYN or its answer.
+    /// A listener whose queue of connections is full drops SYNs too.
     ///
     /// ## How it is inferred
     ///
@@ -30,8 +30,8 @@ finding! {
     /// ## What to do
     ///
     /// Capture at the server: if the SYN arrives there, look at its firewall, its routes back to
-    /// the client, and its queues (`nstat -az TcpExtListenDrops`); if not, at the path between. An
-    /// ICMP message in the same capture may name the router that refuses.
+    /// the client, and its queues (`nstat -az TcpExtListenDrops`); if not, at the path between.
+    /// An ICMP message in the same capture may name the router that refuses.
     ///
     /// ## References
     ///

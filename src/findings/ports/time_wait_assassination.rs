@@ -23,8 +23,9 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// A host that follows RFC 1337 ignores the RST and waits on (Linux with `tcp_rfc1337=1`); the
-    /// capture cannot tell. Some stacks close with FIN and RST together, and nothing is at risk.
+    /// A host that follows RFC 1337 ignores the RST and waits on (Linux with `tcp_rfc1337=1`);
+    /// the capture cannot tell. Some stacks close with FIN and RST together, and nothing is at
+    /// risk.
     ///
     /// ## What to do
     ///

@@ -12,9 +12,9 @@ finding! {
     /// ## What it means
     ///
     /// Whoever closes first keeps the four-tuple in TIME_WAIT for twice the maximum segment
-    /// lifetime, to repeat the last ACK if need be and to let old segments die. A new SYN may end
-    /// that wait early if it cannot be taken for an old one: its sequence number or its timestamp
-    /// is newer. It is legal, and a sign that a client goes through its ports fast.
+    /// lifetime, to repeat the last ACK if need be and to let old segments die. A new SYN may
+    /// end that wait early if it cannot be taken for an old one: its sequence number or its
+    /// timestamp is newer. It is legal, and a sign that a client goes through its ports fast.
     ///
     /// ## How it is inferred
     ///
