@@ -321,6 +321,15 @@ fn one_heard_direction_blames_nobody() {
 }
 
 #[test]
+fn a_scan_with_fins_finds_no_sockets() {
+    check(
+        "0.0 > F  1:1(0)
+         0.1 < R. 0:0(0) ack 2
+         ! mid-stream-start",
+    );
+}
+
+#[test]
 fn what_is_only_assumed_is_called_so() {
     let found = findings(
         "0.0 > P. 1:101(100) ack 1

@@ -1,7 +1,7 @@
 //! RST instead of FIN.
 
 use crate::findings::rule::{finding, opened};
-use crate::findings::waits::who;
+use crate::findings::waits::{had_socket, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
 use crate::infer::event::Event;
@@ -61,7 +61,12 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let Some(reset) = history.by_event(role, &[Event::SentRst]) else { continue };
         let open = reset.from == State::Established;
         let dead = history.side(role).unanswered_at_end >= DEAD;
-        if !open || dead || bytes == 0 || history.fin_of(role).is_some() {
+        if !open
+            || dead
+            || bytes == 0
+            || !had_socket(history, role)
+            || history.fin_of(role).is_some()
+        {
             continue;
         }
         let message = format!(

@@ -1,7 +1,7 @@
 //! RST out of CLOSE_WAIT: the second to close did it with an abort.
 
 use crate::findings::rule::{finding, opened};
-use crate::findings::waits::{wait_in, who};
+use crate::findings::waits::{had_socket, wait_in, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
 use crate::infer::event::Event;
@@ -60,6 +60,9 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let Some(wait) = wait_in(history, role, State::CloseWait) else { continue };
         let reset = history.by_event(role, &[Event::SentRst]);
         let Some(reset) = reset.filter(|reset| reset.from == State::CloseWait) else { continue };
+        if !had_socket(history, role) {
+            continue;
+        }
         let message = format!(
             "{} answered the FIN of {} with RST after {} in CLOSE_WAIT, instead of closing{}",
             who(history, role),
