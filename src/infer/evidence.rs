@@ -144,7 +144,7 @@ impl Connection {
         let peer = from.peer();
         if self.end(from).has_open(&BY_FIN) && !self.end(peer).fin_unseen {
             self.restore_first_fin(from, segment);
-            self.confirm(from, &BY_FIN, at);
+            self.confirm_fin(from, at);
             return;
         }
         let event = match self.end(from).state {
@@ -161,9 +161,29 @@ impl Connection {
             self.step(from, event, at);
         } else if came.frame > 0 {
             self.step_as(from, event, Basis::Inferred, came, at);
+            self.restore_first_fin(from, segment);
         } else {
             self.step_as(from, event, Basis::Observed, at, Moment::default());
         }
+    }
+
+    /// It has received the FIN; whether before the ACK of its own only shows where that ACK had
+    /// not passed yet.
+    fn confirm_fin(&mut self, from: End, at: Moment) {
+        let acked = self.end(from.peer()).proven;
+        let own_acked = acked.is_some_and(|proven| self.fin_covered(from, proven));
+        let crossed = self.trail().newest_to(from, State::Closing).is_some();
+        if crossed && (own_acked || self.end(from).fin_unseen) {
+            self.end_mut(from).take_open(&BY_FIN);
+        } else {
+            self.confirm(from, &BY_FIN, at);
+        }
+    }
+
+    /// Whether a D-SACK says that the peer's FIN came once more than was needed (RFC 2883).
+    pub(super) fn is_needless(&self, from: End, segment: &Segment) -> bool {
+        let fin = self.end(from.peer()).fin;
+        fin.zip(segment.options.sack).is_some_and(|(fin, (_, end))| end == fin.add(1))
     }
 
     /// The FIN had to be repeated before this acknowledged it. A full socket says with a D-SACK
@@ -171,8 +191,7 @@ impl Connection {
     /// down to its last timer sends no SACK, and leaves open which of the two was lost: the first
     /// moment is then the one that cannot be too late.
     fn restore_first_fin(&mut self, from: End, segment: &Segment) {
-        let Some(fin) = self.end(from.peer()).fin else { return };
-        let needless = segment.options.sack.is_some_and(|(_, end)| end == fin.add(1));
+        let needless = self.is_needless(from, segment);
         let would_tell = self.end(from).state == State::CloseWait && self.sacks();
         if needless || !would_tell {
             self.trail.restore(from, &BY_FIN);

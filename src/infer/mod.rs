@@ -241,10 +241,22 @@ impl Connection {
             return None;
         }
         let withdrawn = self.trail.withdraw(end, events, by)?;
-        let endpoint = self.end_mut(end);
-        endpoint.take_open(&[withdrawn.event]);
-        endpoint.state = withdrawn.from;
+        self.go_back(end, &withdrawn);
         Some(withdrawn)
+    }
+
+    /// As [`Self::withdraw`], on the word of the other end only.
+    fn doubt(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
+        let doubted = self.trail.doubt(end, events, by)?;
+        self.go_back(end, &doubted);
+        Some(doubted)
+    }
+
+    /// The endpoint is where it was before the transition.
+    fn go_back(&mut self, end: End, undone: &Transition) {
+        let endpoint = self.end_mut(end);
+        endpoint.take_open(&[undone.event]);
+        endpoint.state = undone.from;
     }
 
     /// Confirms the endpoint's open transitions by one of the events.

@@ -105,13 +105,16 @@ impl Connection {
         client.nxt.is_some_and(|nxt| segment.ack == nxt)
     }
 
-    /// The SYN of `client` that this SYN+ACK answers: the one whose TSval it echoes, or else the
-    /// newest. Frame 0 if none was captured.
+    /// The SYN of `client` that this SYN+ACK answers: the one whose TSval it echoes, the newest
+    /// where nothing is echoed, the first where it echoes one in between. Frame 0 if none was
+    /// captured.
     fn answered_syn(&self, client: End, syn_ack: &Segment) -> Moment {
         let opening = &self.end(client).opening;
-        match syn_ack.options.timestamps {
-            Some((_, echo)) if opening.first_tsval == Some(echo) => opening.first,
-            _ => opening.last,
+        let Some((_, echo)) = syn_ack.options.timestamps else { return opening.last };
+        match Some(echo) {
+            echo if echo == opening.last_tsval => opening.last,
+            echo if echo == opening.previous_tsval => opening.previous,
+            _ => opening.first,
         }
     }
 
@@ -124,6 +127,7 @@ impl Connection {
         if opening.first.frame == 0 || !repeated {
             (opening.first, opening.first_tsval) = (at, tsval);
         }
+        (opening.previous, opening.previous_tsval) = (opening.last, opening.last_tsval);
         (opening.last, opening.last_tsval) = (at, tsval);
         if repeated {
             endpoint.tally.retransmitted += 1;
@@ -138,6 +142,7 @@ impl Connection {
         endpoint.window_scale = segment.options.window_scale;
         endpoint.mss = segment.options.mss;
         endpoint.sack_permitted = segment.options.sack_permitted;
+        endpoint.timestamps = segment.options.timestamps.is_some();
         endpoint.may_have_closed = false;
         endpoint.tally.bytes += u64::from(segment.payload);
         let peer = from.peer();

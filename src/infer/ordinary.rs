@@ -5,7 +5,7 @@ use crate::decode::tuple::End;
 use crate::infer::endpoint::Repeats;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
-use crate::infer::state::State;
+use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
 use crate::infer::{Connection, DOUBTS_MAX, RolesFrom};
 use crate::seq::SeqNum;
@@ -14,6 +14,7 @@ impl Connection {
     /// A segment with neither SYN nor RST.
     pub(super) fn on_ordinary(&mut self, from: End, segment: &Segment, at: Moment) {
         self.pick_up(from, segment, at);
+        self.meet_unseen_fin(from, segment, at);
         if let Some(ack) = segment.acked() {
             if !self.is_old(from, segment) {
                 self.refute(from, segment, at);
@@ -53,6 +54,28 @@ impl Connection {
                 self.end_mut(end).may_have_closed = true;
                 self.step(end, Event::FoundOpen, at);
             }
+        }
+    }
+
+    /// A bare ACK one number ahead of everything seen: its sender has sent a FIN that was lost
+    /// before the observer, if it was no byte. Its ACK of the peer's FIN came after that, so the
+    /// FINs crossed, unless its CLOSE_WAIT is beyond doubt.
+    fn meet_unseen_fin(&mut self, from: End, segment: &Segment, at: Moment) {
+        let ahead = self.end(from).nxt.is_some_and(|nxt| segment.seq == nxt.add(1));
+        if !ahead || segment.seq_len() > 0 || self.end(from).fin.is_some() {
+            return;
+        }
+        let by_fin = [Event::RecvFin, Event::RecvFinAckingFin];
+        let crossed =
+            !self.is_needless(from, segment) && self.withdraw(from, &by_fin, at).is_some();
+        let endpoint = self.end_mut(from);
+        endpoint.fin = Some(segment.seq.sub(1));
+        endpoint.fin_unseen = true;
+        endpoint.nxt = Some(segment.seq);
+        endpoint.edge = at.ts;
+        self.step_as(from, Event::SentUnseenFin, Basis::Inferred, at, Moment::default());
+        if crossed {
+            self.step(from, Event::RecvFin, at);
         }
     }
 
@@ -298,7 +321,7 @@ impl Connection {
         if !self.end(to).has_open(&BY_FIN) || self.is_in_flight(to, last.at.ts, at.ts) {
             return;
         }
-        if self.withdraw(to, &BY_FIN, at).is_some() {
+        if self.doubt(to, &BY_FIN, at).is_some() {
             let endpoint = self.end_mut(to);
             endpoint.fin_doubts = endpoint.fin_doubts.saturating_add(1);
         }

@@ -27,6 +27,13 @@ impl Connection {
         let to = from.peer();
         let verdict = self.judge(to, segment);
         let credible = verdict != Verdict::Ignored || self.is_own_number(from, segment);
+        // An answer to an earlier life's segment, which came while a SYN waits for its own.
+        if verdict == Verdict::Ignored
+            && self.end(to).state == State::SynSent
+            && self.end(from).isn.is_none()
+        {
+            return;
+        }
         match verdict {
             Verdict::Refusal => self.on_refusal(from, at),
             _ if credible => self.on_reset_sent(from, segment, at),
@@ -135,6 +142,14 @@ impl Connection {
             if self.end(peer).nxt.is_some_and(|nxt| !ack.after(nxt)) && self.end(from).has_sent() {
                 self.prove_by_ack(from, ack, segment, at);
             }
+        }
+        // What it answers was sent before its FIN was acknowledged, and found no socket any more.
+        if answers && self.end(from).fin.is_some_and(|fin| !segment.seq.after(fin)) {
+            self.withdraw(from, &[Event::RecvAckOfFin], at);
+        }
+        // It acknowledges what it had received, and the FIN is not among it.
+        if segment.acked().is_some_and(|ack| !self.fin_covered(peer, ack)) {
+            self.withdraw(from, &[Event::RecvFin, Event::RecvFinAckingFin], at);
         }
         let gone = answers && self.end(peer).proven == Some(segment.seq);
         let event = if gone { Event::SentRstWithoutSocket } else { Event::SentRst };

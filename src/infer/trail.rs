@@ -63,6 +63,8 @@ pub struct Refuted {
     pub at: Moment,
     /// The frame that refutes it.
     pub by_frame: u64,
+    /// Only the peer's repeat speaks against it, which a lost answer explains as well.
+    pub doubted: bool,
 }
 
 /// The transitions of both endpoints, in time order, and the refuted ones.
@@ -93,6 +95,11 @@ impl Trail {
     /// The newest transition of one endpoint.
     pub fn last(&self, end: End) -> Option<&Transition> {
         self.transitions.iter().rev().find(|transition| transition.end == end)
+    }
+
+    /// The endpoint's newest transition into a state.
+    pub fn newest_to(&self, end: End, state: State) -> Option<&Transition> {
+        self.transitions.iter().rev().find(|t| t.end == end && t.to == state)
     }
 
     /// Adds a transition, at its place in time behind what stands at the same time.
@@ -130,13 +137,29 @@ impl Trail {
         self.overturn(end, events, by)
     }
 
+    /// As [`Self::withdraw`], on the word of the other end only: it may be given back.
+    pub fn doubt(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
+        let withdrawn = self.withdraw(end, events, by)?;
+        if let Some(newest) = self.refuted.last_mut().filter(|refuted| refuted.by_frame == by.frame)
+        {
+            newest.doubted = true;
+        }
+        Some(withdrawn)
+    }
+
     /// As [`Self::withdraw`], also where a segment seemed to confirm it.
     pub fn overturn(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
         let at = self.transitions.iter().rposition(|transition| transition.end == end)?;
         let wrong = self.transitions.get(at).filter(|t| events.contains(&t.event))?;
         let (state, began) = (wrong.to, wrong.at);
         if self.refuted.len() < REFUTATIONS_MAX {
-            self.refuted.push(Refuted { end, state, at: began, by_frame: by.frame });
+            self.refuted.push(Refuted {
+                end,
+                state,
+                at: began,
+                by_frame: by.frame,
+                doubted: false,
+            });
         } else {
             self.dropped = self.dropped.saturating_add(1);
         }
@@ -150,7 +173,9 @@ impl Trail {
         let Some(current) = newest.filter(|current| events.contains(&current.event)) else {
             return;
         };
-        let same = |refuted: &Refuted| refuted.end == end && refuted.state == current.to;
+        let same = |refuted: &Refuted| {
+            refuted.end == end && refuted.state == current.to && refuted.doubted
+        };
         let Some(first) = self.refuted.iter().copied().find(same) else { return };
         self.refuted.retain(|refuted| !same(refuted));
         current.at = first.at;

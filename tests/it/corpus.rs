@@ -2,7 +2,7 @@
 //!
 //! The captures are not part of the repository. Where `FINWAIT_CORPUS` names their folder, or
 //! `../shared/corpus` is there, every one of them is read to its end; elsewhere there is nothing
-//! to do. `cargo test --test corpus -- --nocapture` prints what differs.
+//! to do. `cargo test --test it corpus -- --nocapture` prints what differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
