@@ -3,7 +3,7 @@
 use crate::findings::rule::{finding, opened};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{Handshake, History, Role};
 use crate::infer::RolesFrom;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
@@ -73,7 +73,9 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let finding = context.about(history, Role::Client, history.first, message);
         out.push(finding.frame(history.last).with("syns", 1_u64));
     }
-    for role in Role::BOTH {
+    // A client that was refused and tries again with the same number is not late.
+    let refused = history.handshake() == Handshake::Refused;
+    for role in Role::BOTH.into_iter().filter(|_| !refused) {
         let Some(fact) = history.fact(FactKind::StaleSyn, role) else { continue };
         let message = format!(
             "{} sent a SYN to {} while their connection was in use, and nothing came of it: an \
