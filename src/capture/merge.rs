@@ -98,7 +98,7 @@ impl Merge {
             return Ok(None);
         };
         self.due.push(index);
-        self.frames += 1;
+        self.frames = self.frames.saturating_add(record.frames);
         Ok(Some(source.packet(record, self.frames)))
     }
 }

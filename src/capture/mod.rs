@@ -61,6 +61,8 @@ struct Record {
     at: usize,
     /// Captured bytes in the file.
     raw_len: usize,
+    /// Frame numbers that it takes: its own, and those of frames before it that are no packets.
+    frames: u64,
     ts: Timestamp,
     link: LinkType,
     /// Original length in the file, with any frame check sequence.

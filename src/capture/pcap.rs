@@ -122,6 +122,7 @@ impl Reader {
         Ok(Step::Packet(Record {
             at: window.take(total) + header,
             raw_len: captured as usize,
+            frames: 1,
             ts: Timestamp::from_nanos(i64::from(seconds) * 1_000_000_000 + fraction),
             link: self.link,
             raw_orig_len: original,

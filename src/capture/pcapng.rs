@@ -24,6 +24,20 @@ const NAME_RESOLUTION: u32 = 4;
 const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 
+/// Blocks that are no packets and that Wireshark numbers like packets all the same: journal
+/// entries, custom blocks, and the events of sysdig.
+const NUMBERED: [u32; 9] = [
+    9,
+    0xbad,
+    0x4000_0bad,
+    0x204,
+    0x208,
+    0x216,
+    0x217,
+    0x221,
+    0x222,
+];
+
 /// Type and length, in front of every block.
 const PREFIX_BYTES: usize = 8;
 /// The prefix and the length again at the end.
@@ -64,6 +78,7 @@ impl Reader {
         window: &mut Window,
         info: &mut FileInfo,
     ) -> Result<Step, Fault> {
+        let mut frames = 0;
         loop {
             let (kind, total) = match self.frame(window)? {
                 Framed::Block(kind, total) => (kind, total),
@@ -76,12 +91,18 @@ impl Reader {
                 SIMPLE_PACKET => self.simple_packet(block)?,
                 _ => {
                     self.other(kind, block, info)?;
+                    frames += u64::from(NUMBERED.contains(&kind));
                     window.take(total);
                     continue;
                 }
             };
             let at = window.take(total) + record.at;
-            return Ok(Step::Packet(Record { at, ..record }));
+            frames += record.frames;
+            return Ok(Step::Packet(Record {
+                at,
+                frames,
+                ..record
+            }));
         }
     }
 
@@ -173,6 +194,7 @@ impl Reader {
         Ok(Record {
             at: AT,
             raw_len: captured,
+            frames: 1,
             ts: self.last_ts,
             link: interface.link,
             raw_orig_len: self.order.u32(*original),
@@ -201,6 +223,7 @@ impl Reader {
         Ok(Record {
             at: SIMPLE_AT,
             raw_len: captured,
+            frames: 1,
             ts: self.last_ts,
             link: interface.link,
             raw_orig_len: original,
@@ -438,6 +461,20 @@ mod tests {
                 assert_eq!(packets(&file.packet(0, 0, b"x").bytes).len(), 1);
             }
         }
+    }
+
+    #[test]
+    fn frames_are_numbered_as_wireshark_numbers_them() {
+        let file = Pcapng::new(Order::Little)
+            .interface(1, 0, &[])
+            .packet(0, 0, b"1");
+        let file = file
+            .block(9, b"MESSAGE=hi\n")
+            .block(0xbad, &[0; 4])
+            .block(10, &[0; 8]);
+        let found = packets(&file.packet(0, 0, b"4").packet(0, 0, b"5").bytes);
+        let frames: Vec<_> = found.iter().map(|packet| packet.0).collect();
+        assert_eq!(frames, [1, 4, 5]);
     }
 
     #[test]

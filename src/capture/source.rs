@@ -224,7 +224,7 @@ impl Source {
         };
         match step {
             Ok(Step::Packet(record)) => {
-                self.frames += 1;
+                self.frames = self.frames.saturating_add(record.frames);
                 Ok(Some(record))
             }
             Ok(Step::End) => {

@@ -1,0 +1,38 @@
+//! Any bytes as a capture: reading must end, without a panic, and keep its promises.
+//!
+//! Each input is read alone and merged with itself, which must give every packet twice.
+
+#![no_main]
+
+use std::io::Cursor;
+
+use finwait::capture::{Merge, Source};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let open = || Source::from_reader("fuzz", Box::new(Cursor::new(bytes.to_vec())));
+    let Ok(mut source) = open() else { return };
+    let (mut packets, mut frame) = (0, 0);
+    while let Ok(Some(packet)) = source.next_packet() {
+        assert!(packet.frame > frame);
+        assert!(packet.raw.starts_with(packet.data));
+        assert!(packet.data.len() <= packet.orig_len as usize);
+        frame = packet.frame;
+        packets += 1;
+    }
+    assert!(packets <= bytes.len() / 16);
+    assert!(source.position() <= bytes.len() as u64);
+    assert!(source.ending().is_some());
+
+    let mut merge = Merge::new([open(), open()].into_iter().flatten().collect());
+    let (mut merged, mut errors) = (0, 0);
+    while errors <= 2 {
+        match merge.next_packet() {
+            Ok(Some(_)) => merged += 1,
+            Ok(None) => break,
+            Err(_) => errors += 1,
+        }
+    }
+    assert_eq!(merged, 2 * packets);
+    assert!(errors <= 2);
+});
