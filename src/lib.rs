@@ -2,13 +2,17 @@
 //! endpoints was in, when, and how it knows.
 
 pub mod capture;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod decode;
 pub mod flow;
 pub mod history;
 pub mod infer;
 pub mod limits;
 pub mod pipeline;
+pub mod report;
 pub mod rfc;
+pub mod run;
 pub mod seq;
 #[cfg(test)]
 pub mod testkit;

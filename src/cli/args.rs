@@ -1,0 +1,228 @@
+//! The command line: commands, options, and what their help says.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::infer::Params;
+use crate::limits::CONNECTIONS_MAX;
+use crate::run::Options;
+use crate::time::Span;
+
+const AFTER_HELP: &str = "\
+`finwait FILE` is `finwait report FILE`; `-` is standard input.
+
+  finwait server.pcap                     what is wrong, and on which side
+  finwait list server.pcap --state CLOSE_WAIT
+  finwait show 7 server.pcap              one connection, segment by segment
+  tcpdump -w - tcp | finwait              from a pipe
+  finwait explain CLOSE_WAIT              what a state or a finding means
+  finwait demo                            see it work, without a capture
+
+Exit codes: 0 done; 2 an error (bad usage, unreadable or damaged capture, unwritable output).";
+
+/// Which TCP state was each endpoint in, who closed first, and who never did.
+///
+/// Reads packet captures (pcap, pcapng) and infers the RFC 9293 state of both endpoints of every
+/// connection, with the frames that show it and how firmly it is known.
+#[derive(Debug, Parser)]
+#[command(name = "finwait", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Report what is wrong: overview, findings, the connections that matter
+    Report(ReportArgs),
+    /// List connections, one a row
+    List(ListArgs),
+    /// Show one connection: its segments, with each endpoint's state down its own lifeline
+    #[command(
+        override_usage = "finwait show [OPTIONS] ID [FILE]...\n       \
+                          finwait show [OPTIONS] --stream N [FILE]..."
+    )]
+    Show(ShowArgs),
+    /// Explain a finding or a state; without a name, list all
+    Explain(ExplainArgs),
+    /// Report on a capture that is built in
+    Demo(DemoArgs),
+}
+
+/// Options of every command that reads a capture.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading")]
+pub struct ReadArgs {
+    /// Maximum segment lifetime; TIME_WAIT lasts twice that
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub msl: Span,
+    /// Follow at most N address and port pairs
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS_MAX as u64,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_connections: u64,
+    /// Treat a capture that ends inside a packet as an error
+    #[arg(long)]
+    pub strict: bool,
+    /// Show progress on standard error
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub progress: When,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub color: ColorArg,
+}
+
+impl ReadArgs {
+    /// The library's options for these.
+    pub fn options(&self) -> Options {
+        Options {
+            params: Params { msl: self.msl },
+            connections_max: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+/// Colour, for every command.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ColorArg {
+    /// Use colours; auto means on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+}
+
+/// When to do something that suits a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    /// In any case.
+    Always,
+    /// In no case.
+    Never,
+}
+
+/// What to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// JSON Lines: one object a line
+    Jsonl,
+    /// One JSON object
+    Json,
+}
+
+/// `finwait report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Captures, pcap or pcapng; several are read as one, in time order
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub print: PrintArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub read: ReadArgs,
+}
+
+/// How and where to print a report.
+#[derive(Debug, Args)]
+pub struct PrintArgs {
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    /// Write to FILE, as a whole or not at all
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `finwait list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Captures, pcap or pcapng; several are read as one, in time order
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub read: ReadArgs,
+}
+
+/// `finwait show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The connection's id, as `list` prints it, then captures
+    #[arg(value_name = "ID] [FILE")]
+    pub words: Vec<OsString>,
+    /// Wireshark's tcp.stream, instead of an id
+    #[arg(long, value_name = "N")]
+    pub stream: Option<u32>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub read: ReadArgs,
+}
+
+/// `finwait explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A finding's name or a state's
+    pub name: Option<String>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: ExplainFormat,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub color: ColorArg,
+}
+
+/// What `explain` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    /// For people
+    Table,
+    /// JSON
+    Json,
+}
+
+/// `finwait demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub print: PrintArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub read: ReadArgs,
+}
+
+/// The command line with `report` put in where no command is named.
+pub fn with_default_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    const NOT_FILES: [&str; 5] = ["help", "-h", "--help", "-V", "--version"];
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let first = args.get(1).map(|arg| arg.to_string_lossy().into_owned());
+    let is_command = |name: &str| {
+        let command = <Cli as clap::CommandFactory>::command();
+        command.get_subcommands().any(|sub| sub.get_name() == name) || NOT_FILES.contains(&name)
+    };
+    if !args.is_empty() && !first.is_some_and(|first| is_command(&first)) {
+        args.insert(1, "report".into());
+    }
+    args
+}
+
+/// A duration in seconds, with a fraction if wanted.
+fn seconds(text: &str) -> Result<Span, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(Span::from_secs_f64(seconds)),
+        _ => Err("not a number of seconds, such as 60 or 0.5".to_string()),
+    }
+}

@@ -1,0 +1,90 @@
+//! Where output goes: standard output, or a file that is written whole or not at all.
+//!
+//! Reports are written with their colours; the stream takes them out where they are not wanted.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anstream::{AutoStream, ColorChoice, StripStream};
+use anyhow::{Context, Result, bail};
+
+use super::args::When;
+
+/// Columns to write for where there is no terminal to ask.
+const COLUMNS: u16 = 100;
+
+/// Columns below which tables are not squeezed, and above which they are not stretched.
+const COLUMNS_RANGE: (u16, u16) = (60, 200);
+
+/// Columns that output to standard output has.
+pub fn columns() -> u16 {
+    let (least, most) = COLUMNS_RANGE;
+    let terminal = io::stdout().is_terminal().then(|| comfy_table::Table::new().width()).flatten();
+    terminal.unwrap_or(COLUMNS).clamp(least, most)
+}
+
+/// Writes to standard output.
+pub fn to_stdout(
+    color: When,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let choice = match color {
+        When::Auto => AutoStream::choice(&io::stdout()),
+        When::Always => ColorChoice::AlwaysAnsi,
+        When::Never => ColorChoice::Never,
+    };
+    let stream = AutoStream::new(io::stdout().lock(), choice);
+    let mut out = BufWriter::new(stream);
+    write(&mut out).and_then(|()| out.flush()).context("cannot write to standard output")
+}
+
+/// Writes a file, without colours, in place of any that is there; on an error that one stays as it
+/// was.
+pub fn to_file(
+    path: &Path,
+    inputs: &[PathBuf],
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let cannot = || format!("{}: cannot write it", path.display());
+    let existing = fs::metadata(path).ok();
+    if let Some(existing) = &existing {
+        if inputs.iter().any(|input| is_same_file(input, path)) {
+            bail!("{}: is the capture itself: give -o another file", path.display());
+        }
+        // A device or a pipe cannot be replaced, only written to.
+        if !existing.is_file() {
+            let file = File::options().write(true).open(path).with_context(cannot)?;
+            return write_all(file, write).with_context(cannot);
+        }
+    }
+    // A symbolic link stays one.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let name = target.file_name().with_context(cannot)?.to_string_lossy();
+    let temporary = target.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let written = File::create(&temporary)
+        .and_then(|file| {
+            if let Some(existing) = &existing {
+                file.set_permissions(existing.permissions())?;
+            }
+            write_all(file, write)
+        })
+        .and_then(|()| fs::rename(&temporary, &target));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(cannot)
+}
+
+fn write_all(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::new(StripStream::new(file));
+    write(&mut out)?;
+    out.flush()
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (fs::canonicalize(one), fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
