@@ -63,3 +63,8 @@ pub const LADDER_SEGMENTS_MAX: usize = 100_000;
 /// Rows of a ladder that are there for a SYN, FIN or RST alone. A storm of resets is folded
 /// beyond them; what changes a state is always shown.
 pub const LADDER_CONTROL_ROWS_MAX: usize = 60;
+
+/// Payload bytes of one segment. No window is larger (RFC 7323 section 2.3), so no receiver would
+/// take more; and sequence numbers further apart than 2^31 have no order. Only a jumbo payload
+/// option or a capture record's length can claim so much.
+pub const PAYLOAD_BYTES_MAX: u32 = 1 << 30;

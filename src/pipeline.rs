@@ -149,7 +149,7 @@ impl<S: Sink> Pipeline<S> {
                 tuple: &tuple,
             };
             if let Some(held) = flow.held.take() {
-                stage.begin_held(&mut flow, &held);
+                stage.end_held(&mut flow, &held);
             }
             if let Some(life) = flow.life {
                 stage.finish(*life, end);
@@ -202,7 +202,7 @@ impl<S: Sink> Stage<'_, S> {
         match admission {
             Admission::Belongs => self.belongs(flow, from, segment),
             Admission::Begins => {
-                self.begin(flow, segment, stream);
+                self.begin(flow, segment, stream, Connection::default());
                 self.belongs(flow, from, segment);
             }
             Admission::Held => {
@@ -225,7 +225,7 @@ impl<S: Sink> Stage<'_, S> {
     }
 
     /// A new life begins with this segment; the one before is over.
-    fn begin(&mut self, flow: &mut Flow, first: &Segment, stream: u32) {
+    fn begin(&mut self, flow: &mut Flow, first: &Segment, stream: u32, connection: Connection) {
         let predecessor = flow.life.take().map(|mut old| {
             let states = End::BOTH.map(|end| old.connection.end(end).state);
             let id = old.id;
@@ -235,17 +235,26 @@ impl<S: Sink> Stage<'_, S> {
         });
         let id = *self.next_id;
         *self.next_id += 1;
-        let connection = Connection::default();
         flow.life = Some(Box::new(Life { id, stream, connection, predecessor }));
     }
 
     /// A held SYN turns out to be a new life's first segment.
     fn begin_held(&mut self, flow: &mut Flow, held: &Held) {
         if let Some(first) = held.syns.first() {
-            self.begin(flow, first, held.stream);
+            let old = flow.life.as_ref().is_some_and(|life| life.connection.knows_syn(held));
+            let connection = if old { Connection::of_old_syn() } else { Connection::default() };
+            self.begin(flow, first, held.stream, connection);
         }
         for syn in &held.syns {
             self.belongs(flow, held.from, syn);
+        }
+    }
+
+    /// Nobody answered a held SYN. With a number of its own it is an attempt all the same.
+    fn end_held(&mut self, flow: &mut Flow, held: &Held) {
+        match &mut flow.life {
+            Some(life) if life.connection.knows_syn(held) => life.connection.note_stale_syn(held),
+            _ => self.begin_held(flow, held),
         }
     }
 

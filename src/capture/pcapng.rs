@@ -26,17 +26,7 @@ const ENHANCED_PACKET: u32 = 6;
 
 /// Blocks that are no packets and that Wireshark numbers like packets all the same: journal
 /// entries, custom blocks, and the events of sysdig.
-const NUMBERED: [u32; 9] = [
-    9,
-    0xbad,
-    0x4000_0bad,
-    0x204,
-    0x208,
-    0x216,
-    0x217,
-    0x221,
-    0x222,
-];
+const NUMBERED: [u32; 9] = [9, 0xbad, 0x4000_0bad, 0x204, 0x208, 0x216, 0x217, 0x221, 0x222];
 
 /// Type and length, in front of every block.
 const PREFIX_BYTES: usize = 8;
@@ -98,11 +88,7 @@ impl Reader {
             };
             let at = window.take(total) + record.at;
             frames += record.frames;
-            return Ok(Step::Packet(Record {
-                at,
-                frames,
-                ..record
-            }));
+            return Ok(Step::Packet(Record { at, frames, ..record }));
         }
     }
 
@@ -465,13 +451,8 @@ mod tests {
 
     #[test]
     fn frames_are_numbered_as_wireshark_numbers_them() {
-        let file = Pcapng::new(Order::Little)
-            .interface(1, 0, &[])
-            .packet(0, 0, b"1");
-        let file = file
-            .block(9, b"MESSAGE=hi\n")
-            .block(0xbad, &[0; 4])
-            .block(10, &[0; 8]);
+        let file = Pcapng::new(Order::Little).interface(1, 0, &[]).packet(0, 0, b"1");
+        let file = file.block(9, b"MESSAGE=hi\n").block(0xbad, &[0; 4]).block(10, &[0; 8]);
         let found = packets(&file.packet(0, 0, b"4").packet(0, 0, b"5").bytes);
         let frames: Vec<_> = found.iter().map(|packet| packet.0).collect();
         assert_eq!(frames, [1, 4, 5]);

@@ -6,6 +6,9 @@
 
 use std::io::{self, ErrorKind, Read};
 
+/// Bytes by which the buffer grows at least.
+const MIN_GROWTH: usize = 64;
+
 /// A window over a reader's bytes.
 pub(super) struct Window {
     reader: Box<dyn Read + Send>,
@@ -67,10 +70,12 @@ impl Window {
         self.base = self.base.saturating_add(self.start as u64);
         self.end -= self.start;
         self.start = 0;
-        if need > self.buffer.len() {
-            self.buffer.resize(need, 0);
-        }
         while self.end < need {
+            if self.end == self.buffer.len() {
+                // By doubling, so that a length alone takes no memory: the bytes must come too.
+                let doubled = self.buffer.len().saturating_mul(2).max(MIN_GROWTH);
+                self.buffer.resize(doubled.min(need), 0);
+            }
             let room = self.buffer.get_mut(self.end..).unwrap_or_default();
             match self.reader.read(room) {
                 Ok(0) => return Ok(false),

@@ -12,7 +12,6 @@ use crate::limits::EXTENSION_HEADERS_MAX;
 
 use super::rest::Rest;
 use super::skip::Skip;
-use super::tuple::widen_v4;
 
 /// Protocol numbers, which are IPv6's next-header values too.
 mod protocol {
@@ -30,10 +29,11 @@ mod protocol {
 pub(super) struct IpPacket<'a> {
     /// 4 or 6.
     pub version: u8,
-    /// Source address, as [`super::tuple::FourTuple::new`] takes it.
-    pub source: [u8; 16],
-    /// Destination address, likewise.
-    pub destination: [u8; 16],
+    /// Source address. A number, because arrays are passed through memory, which costs as much as
+    /// reading the header.
+    pub source: u128,
+    /// Destination address.
+    pub destination: u128,
     /// IPv4 identification; zero on IPv6.
     pub id: u16,
     /// TTL or hop limit.
@@ -43,7 +43,7 @@ pub(super) struct IpPacket<'a> {
 }
 
 /// Reads the IP headers. The version field decides, not the EtherType in front.
-#[inline]
+#[inline(always)]
 pub(super) fn read(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
     let [first] = *packet.peek::<1>()?;
     match first >> 4 {
@@ -53,7 +53,7 @@ pub(super) fn read(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn read_v4(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
     let header = Ipv4HeaderSlice::from_slice(packet.data).map_err(|error| match error {
         ipv4::HeaderSliceError::Len(len) => packet.lacks(len.required_len),
@@ -76,15 +76,15 @@ fn read_v4(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
     }
     Ok(IpPacket {
         version: 4,
-        source: widen_v4(header.source()),
-        destination: widen_v4(header.destination()),
+        source: u32::from_be_bytes(header.source()).into(),
+        destination: u32::from_be_bytes(header.destination()).into(),
         id: header.identification(),
         ttl: header.ttl(),
         payload: after_extensions(protocol, payload)?,
     })
 }
 
-#[inline]
+#[inline(always)]
 fn read_v6(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
     let header = Ipv6HeaderSlice::from_slice(packet.data).map_err(|error| match error {
         ipv6::HeaderSliceError::Len(len) => packet.lacks(len.required_len),
@@ -99,8 +99,8 @@ fn read_v6(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
     };
     Ok(IpPacket {
         version: 6,
-        source: header.source(),
-        destination: header.destination(),
+        source: u128::from_be_bytes(header.source()),
+        destination: u128::from_be_bytes(header.destination()),
         id: 0,
         ttl: header.hop_limit(),
         payload: after_extensions(next, payload)?,
@@ -108,7 +108,7 @@ fn read_v6(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
 }
 
 /// Whether TCP may follow after the protocol: TCP itself, or a header that can stand before it.
-#[inline]
+#[inline(always)]
 fn leads_to_tcp(protocol: u8) -> bool {
     matches!(
         protocol,
@@ -123,7 +123,7 @@ fn leads_to_tcp(protocol: u8) -> bool {
 }
 
 /// Takes extension headers off (RFC 8200 section 4) until TCP remains.
-#[inline]
+#[inline(always)]
 fn after_extensions(mut next: u8, mut payload: Rest<'_>) -> Result<Rest<'_>, Skip> {
     for _ in 0..=EXTENSION_HEADERS_MAX {
         let size = match next {
@@ -211,8 +211,7 @@ mod tests {
         let packet = ipv4(6, &SEGMENT);
         let ip = read_whole(&packet).unwrap();
         assert_eq!((ip.version, ip.id, ip.ttl), (4, 0x1234, 64));
-        assert_eq!(ip.source, widen_v4([10, 0, 0, 2]));
-        assert_eq!(ip.destination, widen_v4([10, 0, 0, 1]));
+        assert_eq!((ip.source, ip.destination), (0x0a00_0002, 0x0a00_0001));
     }
 
     #[test]

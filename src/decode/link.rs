@@ -35,13 +35,14 @@ mod ethertype {
     pub const MPLS_UPSTREAM: u16 = 0x8848;
     pub const PPPOE_SESSION: u16 = 0x8864;
     pub const PROVIDER_VLAN: u16 = 0x88a8;
+    pub const PROVIDER_BACKBONE: u16 = 0x88e7;
     /// Tags of switches older than IEEE 802.1ad.
     pub const OLD_VLAN: u16 = 0x9100;
     pub const OLDER_VLAN: u16 = 0x9200;
 }
 
 /// The IP packet in a captured packet of the link type.
-#[inline]
+#[inline(always)]
 pub(super) fn ip_packet(link: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
     match link {
         linktype::ETHERNET => {
@@ -74,14 +75,14 @@ pub(super) fn ip_packet(link: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Ski
 }
 
 /// Takes an Ethernet header and gives its EtherType.
-#[inline]
+#[inline(always)]
 fn ethernet(packet: &mut Rest<'_>) -> Result<u16, Skip> {
     let [.., high, low] = *packet.take::<14>()?;
     Ok(u16::from_be_bytes([high, low]))
 }
 
 /// Takes headers off until an IP packet remains.
-#[inline]
+#[inline(always)]
 fn after_ethertype(mut ethertype: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
     for _ in 0..=LINK_HEADERS_MAX {
         ethertype = match ethertype {
@@ -95,6 +96,11 @@ fn after_ethertype(mut ethertype: u16, mut packet: Rest<'_>) -> Result<Rest<'_>,
             }
             ethertype::MPLS | ethertype::MPLS_UPSTREAM => mpls(&mut packet)?,
             ethertype::PPPOE_SESSION => pppoe(&mut packet)?,
+            ethertype::PROVIDER_BACKBONE => {
+                // A service tag, then the customer's whole frame (IEEE 802.1ah).
+                packet.drop_front(4)?;
+                ethernet(&mut packet)?
+            }
             0..ethertype::MIN => snap(&mut packet)?,
             _ => return Err(Skip::NotIp),
         };
@@ -214,6 +220,13 @@ mod tests {
         let inner = ethernet(0x8100, &[0, 9, 0x86, 0xdd]);
         let headers = [&[0, 1, 1, 64, 0, 0, 0, 7][..], &inner].concat();
         check(1, &ethernet(0x8847, &headers), &ipv6(6, &[]));
+    }
+
+    #[test]
+    fn a_customer_frame_is_opened_behind_its_backbone_tag() {
+        let inner = ethernet(0x8100, &[0, 9, 8, 0]);
+        let headers = [&[0, 0, 0, 7][..], &inner].concat();
+        check(1, &ethernet(0x88e7, &headers), &ipv4(6, &[]));
     }
 
     #[test]

@@ -49,13 +49,15 @@ pub fn decode(
 ) -> Result<Decoded, Skip> {
     let packet = link::ip_packet(link, Rest::new(data, orig_len))?;
     let ip = ip::read(packet)?;
-    let tcp = tcp::read(&ip, ts, frame)?;
+    let mut copy = [0; tcp::FIXED_LEN];
+    let tcp = tcp::Header::find(ip.payload, &mut copy)?;
+    let (source_port, destination_port) = tcp.ports();
     let (tuple, sender) = FourTuple::new(
         ip.version,
-        (ip.source, tcp.source_port),
-        (ip.destination, tcp.destination_port),
+        (ip.source.to_be_bytes(), source_port),
+        (ip.destination.to_be_bytes(), destination_port),
     );
-    Ok(Decoded { tuple, sender, segment: tcp.segment })
+    Ok(Decoded { tuple, sender, segment: tcp.segment(&ip, ts, frame) })
 }
 
 #[cfg(test)]

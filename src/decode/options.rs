@@ -25,7 +25,7 @@ mod kind {
 const WINDOW_SCALE_MAX: u8 = 14;
 
 /// Reads the options of a header.
-#[inline]
+#[inline(always)]
 pub(super) fn read(bytes: &[u8]) -> Options {
     // Nearly every segment after the handshake has no options, or these twelve bytes.
     match bytes {
@@ -84,7 +84,7 @@ fn take(options: &mut Options, kind: u8, value: &[u8]) {
 }
 
 /// The first eight bytes as two numbers.
-#[inline]
+#[inline(always)]
 fn pair(value: &[u8]) -> Option<(u32, u32)> {
     let [a, b, c, d, e, f, g, h] = *value.first_chunk::<8>()?;
     Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])))

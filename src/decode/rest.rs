@@ -18,26 +18,26 @@ pub(super) struct Rest<'a> {
 impl<'a> Rest<'a> {
     /// A whole packet. Some writers note an original length below what they wrote; then the bytes
     /// that are there count.
-    #[inline]
+    #[inline(always)]
     pub fn new(data: &'a [u8], orig_len: u32) -> Rest<'a> {
         let kept = u32::try_from(data.len()).unwrap_or(u32::MAX);
         Rest { data, len: orig_len.max(kept) }
     }
 
     /// Why `wanted` bytes are not there.
-    #[inline]
+    #[inline(always)]
     pub fn lacks(&self, wanted: usize) -> Skip {
         if wanted > self.len as usize { Skip::Malformed } else { Skip::CutHeader }
     }
 
     /// The first `N` bytes, which stay.
-    #[inline]
+    #[inline(always)]
     pub fn peek<const N: usize>(&self) -> Result<&'a [u8; N], Skip> {
         self.data.first_chunk::<N>().ok_or_else(|| self.lacks(N))
     }
 
     /// Takes the first `N` bytes.
-    #[inline]
+    #[inline(always)]
     pub fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], Skip> {
         let chunk = self.peek::<N>()?;
         self.drop_front(N)?;
@@ -45,7 +45,7 @@ impl<'a> Rest<'a> {
     }
 
     /// Drops the first `count` bytes.
-    #[inline]
+    #[inline(always)]
     pub fn drop_front(&mut self, count: usize) -> Result<(), Skip> {
         match (self.data.get(count..), u32::try_from(count)) {
             (Some(data), Ok(gone)) => {
@@ -59,7 +59,7 @@ impl<'a> Rest<'a> {
 
     /// The same bytes under a length that a header gives. What lies beyond is padding and goes; a
     /// greater length means that the capture cut the packet, whatever its record says.
-    #[inline]
+    #[inline(always)]
     pub fn with_len(self, len: u32) -> Rest<'a> {
         Rest { data: self.data.get(..len as usize).unwrap_or(self.data), len }
     }

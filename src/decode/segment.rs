@@ -76,6 +76,9 @@ impl fmt::Display for Flags {
 }
 
 /// The options of one segment that say something about the connection's state.
+///
+/// Those marked "SYN only" are reported from any segment that has them; on others than a SYN they
+/// mean nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// TSval and TSecr (RFC 7323).

@@ -7,101 +7,106 @@
 use etherparse::TcpHeaderSlice;
 use etherparse::err::tcp::HeaderSliceError;
 
+use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::seq::SeqNum;
 use crate::time::Timestamp;
 
 use super::ip::IpPacket;
 use super::options;
-use super::segment::{Flags, Options, Segment};
+use super::rest::Rest;
+use super::segment::{Flags, Segment};
 use super::skip::Skip;
 
 /// Bytes of a header without options.
-const FIXED_LEN: usize = 20;
+pub(super) const FIXED_LEN: usize = 20;
 
-/// A TCP header as read: the ports, and the segment.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Read {
-    pub source_port: u16,
-    pub destination_port: u16,
-    pub segment: Segment,
+/// A TCP header, found sound.
+pub(super) struct Header<'a> {
+    fixed: TcpHeaderSlice<'a>,
+    options: &'a [u8],
+    options_cut: bool,
+    payload_len: u32,
 }
 
-/// Reads the segment in the IP packet.
-#[inline]
-pub(super) fn read(ip: &IpPacket<'_>, ts: Timestamp, frame: u64) -> Result<Read, Skip> {
-    let mut read = match TcpHeaderSlice::from_slice(ip.payload.data) {
-        Ok(header) => {
-            let payload = payload_len(ip, header.data_offset())?;
-            fields(&header, options::read(header.options()), payload)
-        }
-        Err(HeaderSliceError::Content(_)) => return Err(Skip::Malformed),
-        Err(HeaderSliceError::Len(_)) => read_cut(ip)?,
-    };
-    read.segment.ts = ts;
-    read.segment.frame = frame;
-    read.segment.ip_id = ip.id;
-    read.segment.ttl = ip.ttl;
-    Ok(read)
-}
+impl<'a> Header<'a> {
+    /// Finds the header at the start of an IP payload.
+    ///
+    /// etherparse takes whole headers only. Of a cut one it gets a copy, which lies in `copy` and
+    /// says that it has no options.
+    #[inline(always)]
+    pub fn find(payload: Rest<'a>, copy: &'a mut [u8; FIXED_LEN]) -> Result<Header<'a>, Skip> {
+        let [.., offset] = *payload.peek::<13>()?;
+        let header_len = usize::from(offset >> 4) * 4;
+        let (fixed, options_cut) = match TcpHeaderSlice::from_slice(payload.data) {
+            Ok(whole) => (whole, false),
+            Err(HeaderSliceError::Content(_)) => return Err(Skip::Malformed),
+            Err(HeaderSliceError::Len(_)) => {
+                *copy = *payload.peek()?;
+                copy[12] = 0x50 | (offset & 0x0f);
+                let cut = TcpHeaderSlice::from_slice(copy).map_err(|_| Skip::Malformed)?;
+                (cut, true)
+            }
+        };
+        let options_end = header_len.min(payload.data.len());
+        let payload_len =
+            payload.len.checked_sub(header_len as u32).filter(|len| *len <= PAYLOAD_BYTES_MAX);
+        Ok(Header {
+            fixed,
+            options: payload.data.get(FIXED_LEN..options_end).unwrap_or_default(),
+            options_cut,
+            payload_len: payload_len.ok_or(Skip::Malformed)?,
+        })
+    }
 
-/// Reads a header of which the capture kept 20 bytes or more, but not all. etherparse reads whole
-/// headers only, so it gets a copy that claims to have no options.
-#[cold]
-fn read_cut(ip: &IpPacket<'_>) -> Result<Read, Skip> {
-    let mut fixed = *ip.payload.peek::<FIXED_LEN>()?;
-    let payload = payload_len(ip, fixed[12] >> 4)?;
-    fixed[12] = 0x50 | (fixed[12] & 0x0f);
-    let header = TcpHeaderSlice::from_slice(&fixed).map_err(|_| Skip::Malformed)?;
-    let kept = ip.payload.data.get(FIXED_LEN..).unwrap_or_default();
-    let options = Options { incomplete: true, ..options::read(kept) };
-    Ok(fields(&header, options, payload))
-}
+    /// Source and destination port.
+    #[inline(always)]
+    pub fn ports(&self) -> (u16, u16) {
+        (self.fixed.source_port(), self.fixed.destination_port())
+    }
 
-/// Payload bytes by the IP header's length; `data_offset` counts the header in four-byte words.
-#[inline]
-fn payload_len(ip: &IpPacket<'_>, data_offset: u8) -> Result<u32, Skip> {
-    let header_len = u32::from(data_offset) * 4;
-    ip.payload.len.checked_sub(header_len).ok_or(Skip::Malformed)
-}
-
-#[inline]
-fn fields(header: &TcpHeaderSlice<'_>, options: Options, payload: u32) -> Read {
-    let flags = match header.slice().first_chunk::<14>() {
-        Some([.., high, low]) => u16::from_be_bytes([*high, *low]),
-        None => 0,
-    };
-    Read {
-        source_port: header.source_port(),
-        destination_port: header.destination_port(),
-        segment: Segment {
-            seq: SeqNum(header.sequence_number()),
-            ack: SeqNum(header.acknowledgment_number()),
-            payload,
-            window: header.window_size(),
+    /// The segment, with what the IP header and the capture say of it.
+    #[inline(always)]
+    pub fn segment(&self, ip: &IpPacket<'_>, ts: Timestamp, frame: u64) -> Segment {
+        let flags = match self.fixed.slice().first_chunk::<14>() {
+            Some([.., high, low]) => u16::from_be_bytes([*high, *low]),
+            None => 0,
+        };
+        let mut options = options::read(self.options);
+        options.incomplete |= self.options_cut;
+        Segment {
+            ts,
+            frame,
+            seq: SeqNum(self.fixed.sequence_number()),
+            ack: SeqNum(self.fixed.acknowledgment_number()),
+            payload: self.payload_len,
+            window: self.fixed.window_size(),
             flags: Flags::from_bits(flags),
+            ip_id: ip.id,
+            ttl: ip.ttl,
             options,
-            ..Segment::default()
-        },
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::packets::{TIMESTAMPS, tcp};
-    use super::super::rest::Rest;
+    use super::super::segment::Options;
     use super::*;
 
     /// Reads the bytes as the segment of an IP packet that gives its length as `len`.
     fn read_segment(bytes: &[u8], len: usize) -> Result<Segment, Skip> {
         let ip = IpPacket {
             version: 4,
-            source: [0; 16],
-            destination: [0; 16],
+            source: 0,
+            destination: 0,
             id: 77,
             ttl: 5,
             payload: Rest::new(bytes, len as u32),
         };
-        read(&ip, Timestamp::from_nanos(3), 8).map(|read| read.segment)
+        let mut copy = [0; FIXED_LEN];
+        let header = Header::find(ip.payload, &mut copy)?;
+        Ok(header.segment(&ip, Timestamp::from_nanos(3), 8))
     }
 
     #[test]
@@ -170,5 +175,13 @@ mod tests {
             assert_eq!(read_segment(&bytes, 30), Err(Skip::Malformed), "{words}");
             assert_eq!(read_segment(&bytes[..20], 30), Err(Skip::Malformed), "{words}");
         }
+    }
+
+    #[test]
+    fn a_payload_that_no_window_can_hold_is_malformed() {
+        let bytes = tcp(&[], 0);
+        let max = PAYLOAD_BYTES_MAX as usize;
+        assert_eq!(read_segment(&bytes, 20 + max).unwrap().payload, PAYLOAD_BYTES_MAX);
+        assert_eq!(read_segment(&bytes, 21 + max), Err(Skip::Malformed));
     }
 }

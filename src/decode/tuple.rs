@@ -43,9 +43,17 @@ impl FourTuple {
     /// The four-tuple of a segment, and the end that sent it.
     ///
     /// IPv4 addresses stand in the last four bytes; `version` (4 or 6) keeps them apart from IPv6.
+    #[inline]
     pub fn new(version: u8, src: ([u8; 16], u16), dst: ([u8; 16], u16)) -> (FourTuple, End) {
+        // As numbers: arrays compare by a call, and are copied through memory.
+        let src = (u128::from_be_bytes(src.0), src.1);
+        let dst = (u128::from_be_bytes(dst.0), dst.1);
         let (sender, low, high) = if src <= dst { (End::A, src, dst) } else { (End::B, dst, src) };
-        let tuple = FourTuple { addrs: [low.0, high.0], ports: [low.1, high.1], version };
+        let tuple = FourTuple {
+            addrs: [low.0.to_be_bytes(), high.0.to_be_bytes()],
+            ports: [low.1, high.1],
+            version,
+        };
         (tuple, sender)
     }
 
@@ -82,10 +90,9 @@ impl FourTuple {
 }
 
 /// An IPv4 address in the form that [`FourTuple::new`] takes.
+#[inline]
 pub fn widen_v4(addr: [u8; 4]) -> [u8; 16] {
-    let mut wide = [0; 16];
-    wide[12..].copy_from_slice(&addr);
-    wide
+    u128::from(u32::from_be_bytes(addr)).to_be_bytes()
 }
 
 impl fmt::Display for FourTuple {

@@ -76,6 +76,8 @@ pub struct Endpoint {
     pub state: State,
     /// Its initial sequence number, if a SYN or an ACK of one showed it.
     pub isn: Option<SeqNum>,
+    /// The number after its SYN and what came with it.
+    pub after_syn: Option<SeqNum>,
     /// The number of its first segment seen.
     pub first_seq: Option<SeqNum>,
     /// The number after the last that it sent.
@@ -92,6 +94,8 @@ pub struct Endpoint {
     pub fast_open: bool,
     /// That data was acknowledged with the SYN (RFC 7413).
     pub fast_open_accepted: bool,
+    /// It sent a SYN+ACK.
+    pub sent_syn_ack: bool,
     /// It has acknowledged the peer's SYN.
     pub acked_syn: bool,
     /// The highest acknowledgement number that it sent: received without doubt.
@@ -105,7 +109,11 @@ pub struct Endpoint {
     pub ack_candidate: Moment,
     /// How often the peer's FIN was taken as received and was not.
     pub fin_doubts: u8,
-    /// How often the handshake's ACK was taken as received and was not.
+    /// How often the ACK of its FIN was taken as received and was not.
+    pub close_doubts: u8,
+    /// What marks the packet that last carried its FIN: IPv4 identification and TSval.
+    pub fin_mark: Option<(u16, Option<u32>)>,
+    /// How often the peer's answer in the handshake was taken as received and was not.
     pub handshake_doubts: u8,
     /// When its SYNs passed.
     pub opening: Opening,
@@ -121,6 +129,8 @@ pub struct Endpoint {
     pub window: u16,
     /// Its window scale shift, if its SYN announced one.
     pub window_scale: Option<u8>,
+    /// Its SYN permitted SACK.
+    pub sack_permitted: bool,
     /// Its maximum segment size, if its SYN announced one.
     pub mss: Option<u16>,
     /// Its newest TSval.

@@ -115,10 +115,28 @@ impl Connection {
             }
             _ => {}
         }
+        if self.end(from).has_open(&[Event::RecvSyn]) && !self.end(from).sent_syn_ack {
+            // A TCP that had got the SYN would have answered with SYN+ACK: it got the SYN+ACK only.
+            self.withdraw(from, &[Event::RecvSynAck, Event::RecvAckOfSyn], at);
+            if self.withdraw(from, &[Event::RecvSyn], at).is_some() {
+                self.prove_opening(from, ack, at);
+            }
+            return;
+        }
         if covers_syn {
             self.end_mut(from).acked_syn = true;
-            self.confirm(from, &[Event::RecvSyn, Event::RecvSynAck, Event::RecvAckOfSyn], at);
+            self.confirm(from, &[Event::RecvSyn, Event::RecvSynAck], at);
+            // With Fast Open a server speaks before the handshake's ACK (RFC 7413 section 3).
+            let early = self.end(peer).fast_open_accepted;
+            if !early || self.is_beyond_syn(peer, ack) {
+                self.confirm(from, &[Event::RecvAckOfSyn], at);
+            }
         }
+    }
+
+    /// Whether more is acknowledged than what came with the SYN.
+    fn is_beyond_syn(&self, opener: End, ack: SeqNum) -> bool {
+        self.end(opener).after_syn.is_some_and(|after_syn| ack.after(after_syn))
     }
 
     /// The sender has acknowledged the peer's FIN: it had received it.
@@ -148,14 +166,15 @@ impl Connection {
         }
     }
 
-    /// A D-SACK of the peer's FIN says that the repeat was not needed: the first one had come
-    /// (RFC 2883).
+    /// The FIN had to be repeated before this acknowledged it. A full socket says with a D-SACK
+    /// that the first one had come (RFC 2883), and without one that it had not. A socket that is
+    /// down to its last timer sends no SACK, and leaves open which of the two was lost: the first
+    /// moment is then the one that cannot be too late.
     fn restore_first_fin(&mut self, from: End, segment: &Segment) {
-        let Some((_, end)) = segment.options.sack else {
-            return;
-        };
-        let repeated_fin = self.end(from.peer()).fin.is_some_and(|fin| end == fin.add(1));
-        if repeated_fin && segment.ack.at_or_after(end) {
+        let Some(fin) = self.end(from.peer()).fin else { return };
+        let needless = segment.options.sack.is_some_and(|(_, end)| end == fin.add(1));
+        let would_tell = self.end(from).state == State::CloseWait && self.sacks();
+        if needless || !would_tell {
             self.trail.restore(from, &BY_FIN);
         }
     }
@@ -204,6 +223,8 @@ impl Connection {
             return;
         }
         if self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
+            let endpoint = self.end_mut(from);
+            endpoint.close_doubts = endpoint.close_doubts.saturating_add(1);
             self.note(FactKind::FinRepeatedAfterAck, from, at);
         }
     }

@@ -98,6 +98,12 @@ impl Connection {
         self.note(FactKind::ChallengedSyn, from, Moment { ts: ack.ts, frame: ack.frame });
     }
 
+    /// Whether the held SYN is the one that this connection began with.
+    pub fn knows_syn(&self, held: &Held) -> bool {
+        let isn = self.end(held.from).isn;
+        held.syns.first().is_some_and(|syn| isn == Some(syn.seq))
+    }
+
     /// The held SYN came to nothing.
     pub fn note_stale_syn(&mut self, held: &Held) {
         for syn in &held.syns {
@@ -149,9 +155,7 @@ impl Connection {
     fn admit_syn_ack(&self, from: End, syn_ack: &Segment) -> Admission {
         let (own, other) = (self.end(from), self.end(from.peer()));
         let over = own.state.is_over() && other.state.is_over();
-        let other_life = own.isn != Some(syn_ack.seq)
-            && other.isn.is_none_or(|isn| isn.add(1) != syn_ack.ack)
-            && other.nxt != Some(syn_ack.ack);
+        let other_life = own.isn.is_some_and(|isn| isn != syn_ack.seq);
         if over && other_life { Admission::Begins } else { Admission::Belongs }
     }
 

@@ -71,6 +71,9 @@ impl RolesFrom {
         [RolesFrom::Syn, RolesFrom::SynAck, RolesFrom::Port, RolesFrom::FirstPacket];
 }
 
+/// Doubts after which only proof counts: the other end has shown that it does not hear.
+const DOUBTS_MAX: u8 = 2;
+
 /// One life of a four-tuple.
 #[derive(Clone, Debug, Default)]
 pub struct Connection {
@@ -83,9 +86,16 @@ pub struct Connection {
     last: Moment,
     frames: u64,
     zeek: zeek::Tracker,
+    /// Its SYN has the number of an earlier life's: it may be a stale copy, which nobody sent now.
+    stale_syn: bool,
 }
 
 impl Connection {
+    /// A life that begins with a SYN whose number an earlier life had.
+    pub fn of_old_syn() -> Connection {
+        Connection { stale_syn: true, ..Connection::default() }
+    }
+
     /// Takes the next segment, sent by `from`.
     ///
     /// Segments come in the order of the capture. Where its clock runs backwards, the connection's
@@ -266,6 +276,11 @@ impl Connection {
         if let Some((tsval, _)) = segment.options.timestamps {
             endpoint.tsval = Some(tsval);
         }
+    }
+
+    /// Whether both SYNs permitted SACK (RFC 2018).
+    fn sacks(&self) -> bool {
+        self.ends.iter().all(|end| end.sack_permitted)
     }
 
     /// Whether both SYNs announced a window scale, as RFC 7323 section 2.2 demands.

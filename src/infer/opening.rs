@@ -17,7 +17,7 @@ impl Connection {
             self.client = Some(from);
             self.roles_from = RolesFrom::Syn;
         }
-        if segment.payload > 0 && segment.options.fast_open {
+        if segment.payload > 0 {
             self.end_mut(from).fast_open = true;
             self.note(FactKind::FastOpen, from, at);
         }
@@ -28,7 +28,8 @@ impl Connection {
         if self.end(from).state == State::Unknown {
             self.place(from, State::Closed);
         }
-        self.step(from, Event::SentSyn, at);
+        let basis = if self.stale_syn { Basis::Inferred } else { Basis::Observed };
+        self.step_as(from, Event::SentSyn, basis, at, Moment::default());
         // Both have sent a SYN that the other had not answered: each gets the other's.
         let peer = from.peer();
         if self.end(peer).state == State::SynSent && self.end(from).state == State::SynSent {
@@ -57,6 +58,7 @@ impl Connection {
         let client = self.end_mut(peer);
         client.fast_open_accepted |= client.fast_open && client.nxt == Some(segment.ack);
         self.end_mut(from).prove(segment.ack);
+        self.end_mut(from).sent_syn_ack = true;
         self.end_mut(from).acked_syn = true;
         match self.end(from).state {
             State::Unknown => {
@@ -130,10 +132,12 @@ impl Connection {
         }
         endpoint.isn = Some(segment.seq);
         endpoint.nxt = Some(segment.seq_end());
+        endpoint.after_syn = Some(segment.seq_end());
         endpoint.edge = at.ts;
         endpoint.first_seq = Some(segment.seq);
         endpoint.window_scale = segment.options.window_scale;
         endpoint.mss = segment.options.mss;
+        endpoint.sack_permitted = segment.options.sack_permitted;
         endpoint.may_have_closed = false;
         endpoint.tally.bytes += u64::from(segment.payload);
         let peer = from.peer();

@@ -2,24 +2,22 @@
 
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
-use crate::infer::Connection;
-use crate::infer::RolesFrom;
 use crate::infer::endpoint::Repeats;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
 use crate::infer::trail::Moment;
+use crate::infer::{Connection, DOUBTS_MAX, RolesFrom};
 use crate::seq::SeqNum;
-
-/// Doubts after which only proof counts: the other end has shown that it does not hear.
-const DOUBTS_MAX: u8 = 2;
 
 impl Connection {
     /// A segment with neither SYN nor RST.
     pub(super) fn on_ordinary(&mut self, from: End, segment: &Segment, at: Moment) {
         self.pick_up(from, segment, at);
         if let Some(ack) = segment.acked() {
-            self.refute(from, segment, at);
+            if !self.is_old(from, segment) {
+                self.refute(from, segment, at);
+            }
             self.prove_by_ack(from, ack, segment, at);
         }
         let probe = self.is_probe(from, segment);
@@ -150,12 +148,16 @@ impl Connection {
         let fin = segment.seq_end().sub(1);
         let known = self.end(from).fin;
         if known == Some(fin) && !self.end(from).fin_unseen {
-            let endpoint = self.end_mut(from);
-            endpoint.tally.retransmitted += 1;
-            endpoint.repeat(at.ts);
+            if !self.is_old(from, segment) {
+                let endpoint = self.end_mut(from);
+                endpoint.tally.retransmitted += 1;
+                endpoint.repeat(at.ts);
+                endpoint.fin_mark = mark(segment);
+            }
             return;
         }
         let endpoint = self.end_mut(from);
+        endpoint.fin_mark = mark(segment);
         endpoint.fin = Some(fin);
         endpoint.fin_unseen = false;
         // A FIN that the peer had not sent when this one left cannot have come before it.
@@ -164,12 +166,35 @@ impl Connection {
         if settled && !self.end(from.peer()).may_have_closed {
             self.trail.settle();
         }
+        if self.end(from.peer()).fast_open_accepted {
+            self.refute_early_handshake(from, at);
+        }
         self.step(from, Event::SentFin, at);
         // The peer's FIN is on its way: had it come, this one would acknowledge it.
         let crossing = self.end(from).state == State::FinWait1 && self.has_fin_ahead(from);
         if crossing {
             self.step(from, Event::RecvFin, at);
         }
+    }
+
+    /// With Fast Open a server may close before the handshake's ACK comes (RFC 7413 section 3).
+    fn refute_early_handshake(&mut self, server: End, at: Moment) {
+        let Some(last) = self.trail().last(server) else { return };
+        if self.is_in_flight(server, last.at.ts, at.ts) {
+            self.withdraw(server, &[Event::RecvAckOfSyn], at);
+        }
+    }
+
+    /// Whether the network brings a packet again, or late, that its sender sent some time before:
+    /// it says nothing of what its sender knows now.
+    fn is_old(&self, from: End, segment: &Segment) -> bool {
+        let endpoint = self.end(from);
+        let earlier = match (segment.options.timestamps, endpoint.tsval) {
+            (Some((tsval, _)), Some(newest)) => SeqNum(tsval).before(SeqNum(newest)),
+            _ => false,
+        };
+        let marked = mark(segment).is_some() && mark(segment) == endpoint.fin_mark;
+        earlier || (marked && self.repeats_fin(from, segment))
     }
 
     /// Whether the peer's FIN, and everything before it, should have arrived.
@@ -202,7 +227,11 @@ impl Connection {
         let fin_came = self.has_fin_ahead(to) && self.end(to).fin_doubts < DOUBTS_MAX;
         // A repeat that does not get through brings its acknowledgement through as little.
         let lost = repeated_fin && self.end(to).fin_doubts >= DOUBTS_MAX;
-        let acked = !lost && segment.acked().is_some_and(|ack| self.fin_covered(to, ack));
+        let covers = segment.acked().is_some_and(|ack| self.fin_covered(to, ack));
+        // What brings a FIN brings its acknowledgement too; alone, it has failed before.
+        let heard = self.end(to).close_doubts < DOUBTS_MAX
+            || (fin_came && self.end(to).state != State::LastAck);
+        let acked = covers && !lost && heard;
         match (fin_came, acked) {
             (true, true) => {
                 self.complete_handshake(to, at);
@@ -273,4 +302,10 @@ impl Connection {
             }
         }
     }
+}
+
+/// What tells one transmission of the same numbers from another; `None` where nothing does.
+fn mark(segment: &Segment) -> Option<(u16, Option<u32>)> {
+    let tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
+    (segment.ip_id != 0 || tsval.is_some()).then_some((segment.ip_id, tsval))
 }

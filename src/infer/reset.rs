@@ -2,11 +2,11 @@
 
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
-use crate::infer::Connection;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
+use crate::infer::{Connection, DOUBTS_MAX};
 
 /// What the receiver of a RST makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ impl Connection {
             _ => {}
         }
         match verdict {
+            // What it sent before was not heard either.
+            Verdict::Accepted if self.end(from).repeats.count >= u16::from(DOUBTS_MAX) => {}
             Verdict::Accepted => {
                 if self.end(to).state == State::TimeWait {
                     self.note(FactKind::Assassinated, to, at);
@@ -116,8 +118,14 @@ impl Connection {
             && self.end(from).tally.segments <= u64::from(self.end(from).tally.syns)
         {
             self.withdraw(from, &[Event::RecvSynAck], at);
-            self.step(from, Event::SentRstWithoutSocket, at);
+            if self.withdraw(from, &[Event::SentSyn], at).is_none() {
+                self.step(from, Event::SentRstWithoutSocket, at);
+            }
             return;
+        }
+        if answers {
+            // Had a socket received what this answers, it would have sent an ACK.
+            self.withdraw(from, &[Event::RecvFin, Event::RecvFinAckingFin], at);
         }
         if state == State::Closed {
             self.confirm(from, &[Event::RecvAckOfFin, Event::RecvRst], at);

@@ -12,9 +12,22 @@ use crate::time::{Span, Timestamp};
 const RTO_MAX: Span = Span::from_secs(120);
 /// A retransmission timeout before any is seen (RFC 6298 section 2.1).
 const RTO_INITIAL: Span = Span::from_secs(1);
-/// How much later than due a repeat may still be late: one more timeout, and some seconds for
-/// older stacks, which begin with three.
-const PATIENCE: Span = Span::from_secs(6);
+/// How long a SYN may stay alone before it is taken for abandoned: older stacks wait three seconds
+/// before they repeat it.
+const SYN_ALONE_MAX: Span = Span::from_secs(4);
+/// The shortest interval counted on before the next repeat: a tail loss probe comes much sooner
+/// than the retransmission timeout that follows it (RFC 8985 section 7).
+const INTERVAL_MIN: Span = Span::from_millis(400);
+/// A repeat is late when this and an eighth of its interval have passed, which is how coarse
+/// Linux's timer wheel is.
+const LATE: Span = Span::from_millis(200);
+
+/// When an endpoint's next repeat is due, and how long after that its absence counts.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    at: Timestamp,
+    patience: Span,
+}
 
 impl Connection {
     /// Nothing came up to `now`.
@@ -29,47 +42,42 @@ impl Connection {
     }
 
     fn expire_time_wait(&mut self, end: End, now: Timestamp, params: &Params) {
-        let over = self.end(end).time_wait_since.after(params.msl.times(2));
-        if now >= over {
-            self.step_as(
-                end,
-                Event::TwoMslPassed,
-                Basis::Timer,
-                Moment::silent(over),
-                Moment::default(),
-            );
+        let over = Moment::silent(self.end(end).time_wait_since.after(params.msl.times(2)));
+        if now >= over.ts {
+            self.step_as(end, Event::TwoMslPassed, Basis::Timer, over, Moment::default());
         }
     }
 
     /// Had it not given up, it would have repeated once more.
     fn expire_repeats(&mut self, end: End, now: Timestamp) {
-        let endpoint = self.end(end);
-        let Some(due) = next_repeat(endpoint) else {
-            return;
-        };
-        if now.since(due) > due.since(endpoint.repeats.last.max(endpoint.edge)).plus(PATIENCE) {
-            self.step_as(end, Event::GaveUp, Basis::Timer, Moment::silent(due), Moment::default());
+        let Some(due) = next_repeat(self.end(end)) else { return };
+        if now.since(due.at) > due.patience {
+            let at = Moment::silent(due.at);
+            self.step_as(end, Event::GaveUp, Basis::Timer, at, Moment::default());
         }
     }
 }
 
 /// When the endpoint would repeat next, if it still waits for an answer and has shown that it
 /// repeats.
-fn next_repeat(endpoint: &Endpoint) -> Option<Timestamp> {
+fn next_repeat(endpoint: &Endpoint) -> Option<Due> {
     let repeats = &endpoint.repeats;
     // A FIN that was acknowledged unseen looks the same as one that was given up, until it has
-    // been repeated more often than a lost ACK would make it. Closing states end either way.
+    // been repeated more often than a lost ACK would make it.
     let enough = match endpoint.state {
         State::SynSent | State::SynRcvd => 0,
-        State::LastAck | State::Closing => 1,
-        State::FinWait1 => 2,
+        State::FinWait1 | State::LastAck | State::Closing => 2,
         _ => 3,
     };
     if repeats.count < enough {
         return None;
     }
     if repeats.count == 0 {
-        return Some(endpoint.edge.after(RTO_INITIAL));
+        return Some(Due { at: endpoint.edge.after(RTO_INITIAL), patience: SYN_ALONE_MAX });
     }
-    Some(repeats.last.after(repeats.gap.times(2).min(RTO_MAX)))
+    let interval = repeats.gap.times(2).max(INTERVAL_MIN).min(RTO_MAX);
+    let patience = LATE.plus(Span::from_nanos(interval.as_nanos() / 8));
+    // The wheel turns late by a little, never early.
+    let lateness = Span::from_nanos(interval.as_nanos() / 32);
+    Some(Due { at: repeats.last.after(interval).after(lateness), patience })
 }

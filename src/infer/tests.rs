@@ -273,7 +273,7 @@ fn a_refused_and_an_unanswered_syn() {
         "0.0 > S 0:0(0)
          1.0 > S 0:0(0)
          3.0 > S 0:0(0)                   ; SYN_SENT UNKNOWN
-         8.0 end                          ; SYN_SENT UNKNOWN
+         7.5 end                          ; SYN_SENT UNKNOWN
          40. end                          ; CLOSED   UNKNOWN",
     );
     assert_eq!(unanswered.handshake(), Handshake::Unanswered);

@@ -130,25 +130,17 @@ impl Trail {
     }
 
     /// The endpoint's newest transition is by one of the events and took the place of a refuted
-    /// one that was right after all: gives it back its moment.
+    /// one that may have been right after all: gives it back its moment.
     pub fn restore(&mut self, end: End, events: &[Event]) {
-        let Some(at) = self.transitions.iter().rposition(|transition| transition.end == end) else {
+        let newest = self.transitions.iter_mut().rev().find(|transition| transition.end == end);
+        let Some(current) = newest.filter(|current| events.contains(&current.event)) else {
             return;
         };
-        let Some(current) = self.transitions.get_mut(at) else {
-            return;
-        };
-        let Some(wrongly) = self
-            .refuted
-            .iter()
-            .rposition(|refuted| refuted.end == end && refuted.state == current.to)
-        else {
-            return;
-        };
-        if events.contains(&current.event) {
-            current.at = self.refuted.remove(wrongly).at;
-            self.transitions.sort_by_key(|transition| transition.at.ts);
-        }
+        let same = |refuted: &Refuted| refuted.end == end && refuted.state == current.to;
+        let Some(first) = self.refuted.iter().copied().find(same) else { return };
+        self.refuted.retain(|refuted| !same(refuted));
+        current.at = first.at;
+        self.transitions.sort_by_key(|transition| transition.at.ts);
     }
 
     /// Takes the endpoint's newest transition back without a refutation: it was not wrong, only

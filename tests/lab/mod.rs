@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use finwait::capture::Source;
+use finwait::decode::tuple::End;
+use finwait::decode::{Decoded, decode};
 use finwait::history::{History, Role};
 use finwait::infer::Params;
 use finwait::infer::state::{Basis, State};
@@ -22,6 +24,9 @@ const TOLERANCE: Span = Span::from_millis(2);
 pub struct Truth {
     to: State,
     at: Timestamp,
+    /// No captured segment of the connection accompanies it, and the next one comes then: nobody
+    /// who sees segments only can know of it before.
+    unseen_until: Option<Timestamp>,
 }
 
 /// One recording: the kernel's transitions of each endpoint of each connection.
@@ -29,7 +34,8 @@ pub struct Recording {
     pub name: String,
     dir: PathBuf,
     end: Timestamp,
-    /// Slack for claims that rest on a segment still on its way, from the recorded impairment.
+    /// The longest that a segment took between the client's and the server's interface.
+    transit: Span,
     truths: BTreeMap<(u64, u16, u16, &'static str), Vec<Truth>>,
 }
 
@@ -73,6 +79,7 @@ impl Recording {
             name: dir.file_name().unwrap().to_string_lossy().into_owned(),
             dir: dir.to_owned(),
             end: Timestamp::default(),
+            transit: Span::ZERO,
             truths: BTreeMap::new(),
         };
         for line in text.lines() {
@@ -86,10 +93,47 @@ impl Recording {
                 let key = (conn, port("client_port"), port("server_port"), role);
                 let at = time(line["ts"].as_str().expect("a time"));
                 let to = State::from_name(to).expect("a state");
-                recording.truths.entry(key).or_default().push(Truth { to, at });
+                recording.truths.entry(key).or_default().push(Truth { to, at, unseen_until: None });
             }
         }
+        recording.transit = recording.longest_transit();
         recording
+    }
+
+    /// The segments of one point's capture.
+    fn segments(&self, point: &str) -> Vec<Decoded> {
+        let mut source = Source::open(self.dir.join(format!("{point}.pcap"))).expect("a capture");
+        let mut segments = Vec::new();
+        while let Ok(Some(packet)) = source.next_packet() {
+            let link = packet.link.0;
+            segments.extend(decode(link, packet.data, packet.orig_len, packet.ts, packet.frame));
+        }
+        segments
+    }
+
+    fn tolerance(&self) -> Span {
+        TOLERANCE.plus(self.transit)
+    }
+
+    /// Matches the segments that both ends' captures hold.
+    fn longest_transit(&self) -> Span {
+        let mark = |decoded: &Decoded| {
+            let segment = decoded.segment;
+            let numbers = (segment.seq.0, segment.ack.0, segment.flags.bits(), segment.ip_id);
+            (decoded.tuple.to_string(), decoded.sender.index(), numbers, segment.options.timestamps)
+        };
+        let mut left: BTreeMap<_, Timestamp> = BTreeMap::new();
+        for decoded in self.segments("client") {
+            left.entry(mark(&decoded)).or_insert(decoded.segment.ts);
+        }
+        let mut longest = Span::ZERO;
+        for decoded in self.segments("server") {
+            if let Some(ts) = left.remove(&mark(&decoded)) {
+                let apart = ts.since(decoded.segment.ts).max(decoded.segment.ts.since(ts));
+                longest = longest.max(apart);
+            }
+        }
+        longest
     }
 
     /// The histories that finwait gives for one point's capture.
@@ -109,6 +153,7 @@ impl Recording {
     /// Holds one point's histories against the truth.
     pub fn score(&self, point: &str) -> Score {
         let histories = self.histories(point);
+        let passed = self.segments(point);
         let mut score = Score::default();
         let mut conns: Vec<_> = self.truths.keys().map(|key| (key.0, key.1, key.2)).collect();
         conns.dedup();
@@ -132,10 +177,14 @@ impl Recording {
                 })
                 .nth(nth);
             for (name, role) in [("client", Role::Client), ("server", Role::Server)] {
-                let Some(truths) = self.truths.get(&(conn, client_port, server_port, name)) else {
-                    continue;
-                };
+                let key = (conn, client_port, server_port, name);
+                let Some(truths) = self.truths.get(&key) else { continue };
+                let truths = &self.watched(truths, &passed, [client_port, server_port]);
                 let Some(history) = found else {
+                    // Nothing of the connection passed this observer.
+                    if truths.iter().all(|truth| truth.unseen_until == Some(self.end)) {
+                        continue;
+                    }
                     score.endpoints += 1;
                     score.misses.push(format!("conn {conn} {name}: no history"));
                     continue;
@@ -146,10 +195,32 @@ impl Recording {
                     .into_iter()
                     .find(|role| history.addr(*role).port() == port)
                     .unwrap_or(role);
-                self.score_endpoint(history, role, truths, &mut score, &format!("conn {conn} {name}"));
+                self.score_endpoint(
+                    history,
+                    role,
+                    truths,
+                    &mut score,
+                    &format!("conn {conn} {name}"),
+                );
             }
         }
         score
+    }
+
+    /// Marks what happened without a segment of the connection passing the observer.
+    fn watched(&self, truths: &[Truth], passed: &[Decoded], ports: [u16; 2]) -> Vec<Truth> {
+        let own = |decoded: &&Decoded| {
+            let [a, b] = End::BOTH.map(|end| decoded.tuple.endpoint(end).port());
+            ports == [a, b] || ports == [b, a]
+        };
+        let times: Vec<_> = passed.iter().filter(own).map(|decoded| decoded.segment.ts).collect();
+        let mark = |truth: &Truth| {
+            let apart = |ts: &Timestamp| ts.since(truth.at).max(truth.at.since(*ts));
+            let seen = times.iter().any(|ts| apart(ts) <= self.tolerance());
+            let next = times.iter().copied().find(|ts| *ts > truth.at).unwrap_or(self.end);
+            Truth { unseen_until: (!seen).then_some(next), ..*truth }
+        };
+        truths.iter().map(mark).collect()
     }
 
     fn score_endpoint(
@@ -167,12 +238,17 @@ impl Recording {
         let claimed = claimed_states(&claims);
         let last_true = truths.last().map_or(State::Unknown, |truth| truth.to);
         let last_claimed = history.last_state(role);
-        if last_true == last_claimed {
+        // What happened unseen at the very end is nothing that anybody can know.
+        let unseen = |truth: &&Truth| truth.unseen_until.is_some_and(|until| until >= self.end);
+        let hidden = truths.iter().rev().take_while(unseen).count();
+        let knowable = truths.len().checked_sub(hidden + 1).and_then(|at| truths.get(at));
+        let stayed = hidden > 0 && knowable.is_none_or(|truth| truth.to == last_claimed);
+        if last_true == last_claimed || stayed {
             score.finals_right += 1;
         } else {
             score.misses.push(format!("{who}: ends {last_claimed}, truly {last_true}"));
         }
-        if states == claimed {
+        if agree(&wanted, &claimed) {
             score.sequences_right += 1;
         } else {
             let names = |states: &[State]| {
@@ -201,10 +277,15 @@ impl Recording {
                     .find(|ts| *ts > now)
                     .map_or(until, |ts| ts.min(until));
                 let span = next.since(now);
-                if state != truth.to && span > TOLERANCE {
+                let hidden = truth.unseen_until.map_or(Span::ZERO, |until| until.since(now));
+                let span = Span::from_nanos(span.as_nanos().saturating_sub(hidden.as_nanos()));
+                if state != truth.to && span > self.tolerance() {
                     wrong += u128::from(span.as_nanos());
                     let began = now.since(truths[0].at);
-                    score.misses.push(format!("{who}: {state} for {span} from +{began}, truly {}", truth.to));
+                    score.misses.push(format!(
+                        "{who}: {state} for {span} from +{began}, truly {}",
+                        truth.to
+                    ));
                 }
                 now = next;
             }
@@ -227,7 +308,7 @@ impl Recording {
         let confirmed = claim.confirmed.frame > 0;
         if claim.basis == Basis::Inferred && confirmed {
             score.confirmed += 1;
-            let early = Span::from_nanos(TOLERANCE.as_nanos());
+            let early = self.tolerance();
             let right = truths.iter().any(|truth| {
                 truth.to == claim.to
                     && truth.at.after(early) >= claim.at.ts
@@ -242,10 +323,24 @@ impl Recording {
                 ));
             }
         }
-        let confident = claim.basis == Basis::Observed || (claim.basis == Basis::Inferred && confirmed);
+        let confident =
+            claim.basis == Basis::Observed || (claim.basis == Basis::Inferred && confirmed);
         if confident && !truths.iter().any(|truth| truth.to == claim.to) {
             score.confident_wrong += 1;
             score.misses.push(format!("{who}: CONFIDENT {} at frame {}", claim.to, claim.at.frame));
+        }
+    }
+}
+
+/// Whether the claimed states are the true ones in order, but for those that began unseen.
+fn agree(truths: &[Truth], claimed: &[State]) -> bool {
+    match (truths.split_first(), claimed.split_first()) {
+        (None, None) => true,
+        (None, Some(_)) => false,
+        (Some((truth, truths)), None) => truth.unseen_until.is_some() && agree(truths, &[]),
+        (Some((truth, rest)), Some((state, states))) => {
+            (truth.to == *state && agree(rest, states))
+                || (truth.unseen_until.is_some() && agree(rest, claimed))
         }
     }
 }
