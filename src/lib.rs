@@ -5,6 +5,7 @@ pub mod capture;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod decode;
+pub mod findings;
 pub mod flow;
 pub mod history;
 pub mod infer;

@@ -1,0 +1,1 @@
+//! Findings about four-tuples that are used again, and about TIME_WAIT.
