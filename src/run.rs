@@ -18,7 +18,9 @@ use std::path::Path;
 
 use crate::capture::{self, Cut, Ending, FileInfo, Merge};
 use crate::decode::segment::Segment;
+use crate::decode::skip::Skip;
 use crate::decode::tuple::{End, FourTuple};
+use crate::findings::{self, CaptureFacts, Collector, Finding, Summary, Thresholds};
 use crate::history::History;
 use crate::history::archive::Archive;
 use crate::infer::Params;
@@ -32,11 +34,17 @@ pub struct Options {
     pub params: Params,
     /// Four-tuples that are followed at most.
     pub connections_max: usize,
+    /// What counts as a finding.
+    pub thresholds: Thresholds,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { params: Params::default(), connections_max: CONNECTIONS_MAX }
+        Options {
+            params: Params::default(),
+            connections_max: CONNECTIONS_MAX,
+            thresholds: Thresholds::default(),
+        }
     }
 }
 
@@ -64,6 +72,10 @@ pub struct Analysis {
     pub totals: Totals,
     /// All connections.
     pub archive: Archive,
+    /// What was found, in numbers, and the worst of it.
+    pub findings: Summary,
+    /// What counted as a finding.
+    pub thresholds: Thresholds,
     /// Transitions and refutations that connections had no room for.
     pub transitions_dropped: u64,
     /// Files that end inside a packet.
@@ -78,9 +90,14 @@ impl Analysis {
         self.cuts.is_empty() && self.errors.is_empty()
     }
 
+    /// The findings about one of its connections.
+    pub fn findings_of(&self, history: &History) -> Vec<Finding> {
+        findings::check(history, &self.thresholds)
+    }
+
     /// Packets that the capturing system lost, as the files themselves count them.
     pub fn capture_dropped(&self) -> u64 {
-        self.files.iter().map(|file| file.dropped).fold(0, u64::saturating_add)
+        dropped(&self.files)
     }
 
     /// How often each limit of [`crate::limits`] was hit, by its name; only those that were.
@@ -89,6 +106,7 @@ impl Analysis {
         let all = [
             ("connections_max", self.totals.beyond_connections_max),
             ("names_max", names),
+            ("services_max", self.findings.groups_beyond),
             ("transitions_max", self.transitions_dropped),
         ];
         all.into_iter().filter(|(_, count)| *count > 0).collect()
@@ -111,7 +129,12 @@ pub fn read<P: AsRef<Path>>(
 
 /// Reads opened captures as one, to the end.
 pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) -> Analysis {
-    let sink = Keeper { watcher, archive: Archive::default(), transitions_dropped: 0 };
+    let sink = Keeper {
+        watcher,
+        archive: Archive::default(),
+        collector: Collector::new(options.thresholds.clone()),
+        transitions_dropped: 0,
+    };
     let mut pipeline = Pipeline::new(options.params, options.connections_max, sink);
     let mut errors = Vec::new();
     let mut packets: u64 = 0;
@@ -130,24 +153,53 @@ pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) 
         }
     }
     let (keeper, totals) = pipeline.finish();
+    let files: Vec<FileInfo> =
+        merge.sources().iter().map(|source| source.info().clone()).collect();
+    let facts = facts(&totals, &files);
     let cut = |source: &capture::Source| match source.ending() {
         Some(Ending::Cut(cut)) => Some(cut.clone()),
         _ => None,
     };
     Analysis {
-        files: merge.sources().iter().map(|source| source.info().clone()).collect(),
+        files,
         totals,
         archive: keeper.archive,
+        findings: keeper.collector.finish(&facts),
+        thresholds: options.thresholds.clone(),
         transitions_dropped: keeper.transitions_dropped,
         cuts: merge.sources().iter().filter_map(cut).collect(),
         errors,
     }
 }
 
+/// What findings about the capture as a whole judge.
+fn facts(totals: &Totals, files: &[FileInfo]) -> CaptureFacts {
+    let skipped = |reason: Skip| {
+        let mut all = totals.skipped.iter();
+        all.find(|(name, _)| *name == reason.name()).map_or(0, |(_, count)| count)
+    };
+    CaptureFacts {
+        packets: totals.packets,
+        segments: totals.segments,
+        connections: totals.connections,
+        duplicates: skipped(Skip::Duplicate),
+        cut_headers: skipped(Skip::CutHeader),
+        dropped: dropped(files),
+        backwards: totals.backwards,
+        first_ts: totals.first_ts,
+        last_ts: totals.last_ts,
+    }
+}
+
+fn dropped(files: &[FileInfo]) -> u64 {
+    files.iter().map(|file| file.dropped).fold(0, u64::saturating_add)
+}
+
 /// Keeps what the pipeline finishes.
 struct Keeper<'a, W> {
     watcher: &'a mut W,
     archive: Archive,
+    collector: Collector,
     transitions_dropped: u64,
 }
 
@@ -158,6 +210,7 @@ impl<W: Watcher> Sink for Keeper<'_, W> {
 
     fn finished(&mut self, history: History) {
         self.transitions_dropped += u64::from(history.dropped);
+        self.collector.on_history(&history);
         self.archive.push(&history);
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::findings::{ThresholdError, Thresholds};
 use crate::infer::Params;
 use crate::limits::CONNECTIONS_MAX;
 use crate::run::Options;
@@ -60,6 +61,15 @@ pub struct ReadArgs {
     /// Maximum segment lifetime; TIME_WAIT lasts twice that
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub msl: Span,
+    /// From how long on a CLOSE_WAIT is too long
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub close_wait: Option<Span>,
+    /// Set a finding's threshold, as in close-wait-leak.stuck_min=10; may be repeated
+    #[arg(long, value_name = "NAME.THRESHOLD=VALUE")]
+    pub set: Vec<String>,
+    /// Leave out a finding; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub allow: Vec<String>,
     /// Follow at most N address and port pairs
     #[arg(long, value_name = "N", default_value_t = CONNECTIONS_MAX as u64,
           value_parser = clap::value_parser!(u64).range(1..))]
@@ -77,11 +87,22 @@ pub struct ReadArgs {
 
 impl ReadArgs {
     /// The library's options for these.
-    pub fn options(&self) -> Options {
-        Options {
+    pub fn options(&self) -> Result<Options, ThresholdError> {
+        let mut thresholds = Thresholds::default();
+        if let Some(hold) = self.close_wait {
+            thresholds.set_close_wait(hold);
+        }
+        for setting in &self.set {
+            thresholds.set(setting)?;
+        }
+        for name in &self.allow {
+            thresholds.allow(name)?;
+        }
+        Ok(Options {
             params: Params { msl: self.msl },
             connections_max: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
-        }
+            thresholds,
+        })
     }
 }
 

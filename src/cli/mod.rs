@@ -8,6 +8,7 @@ mod output;
 mod progress;
 mod read;
 mod report;
+mod show;
 
 use std::ffi::OsString;
 use std::io;
@@ -55,6 +56,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
 fn command(command: &Command) -> Result<Outcome> {
     match command {
         Command::Report(args) => report::report(args),
+        Command::Show(args) => show::show(args),
         _ => Ok(Outcome::default()),
     }
 }

@@ -10,6 +10,7 @@ use anstream::{AutoStream, ColorChoice, StripStream};
 use anyhow::{Context, Result, bail};
 
 use super::args::When;
+use crate::report::paper::Paper;
 
 /// Columns to write for where there is no terminal to ask.
 const COLUMNS: u16 = 100;
@@ -17,12 +18,16 @@ const COLUMNS: u16 = 100;
 /// Columns below which tables are not squeezed, and above which they are not stretched.
 const COLUMNS_RANGE: (u16, u16) = (60, 200);
 
-/// Columns that output to standard output has.
-pub fn columns() -> u16 {
+/// What standard output is like.
+pub fn paper() -> Paper {
     let (least, most) = COLUMNS_RANGE;
-    let terminal = io::stdout().is_terminal().then(|| comfy_table::Table::new().width()).flatten();
-    terminal.unwrap_or(COLUMNS).clamp(least, most)
+    let is_terminal = io::stdout().is_terminal();
+    let terminal = is_terminal.then(|| comfy_table::Table::new().width()).flatten();
+    Paper { columns: terminal.unwrap_or(COLUMNS).clamp(least, most), is_terminal }
 }
+
+/// What a file is like.
+pub const FILE: Paper = Paper { columns: COLUMNS, is_terminal: false };
 
 /// Writes to standard output.
 pub fn to_stdout(

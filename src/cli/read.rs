@@ -35,7 +35,7 @@ pub fn help(command: Option<&str>) -> Result<Outcome> {
 /// Reads captures, telling `watcher` of every segment.
 pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> Result<Analysis> {
     let mut watched = Watched { watcher, progress: Progress::new(args.progress) };
-    Ok(run::read(files, &args.options(), &mut watched)?)
+    Ok(run::read(files, &args.options()?, &mut watched)?)
 }
 
 /// What a run over these captures ends with: damage is an error, a cut capture only if asked for.

@@ -8,8 +8,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use crate::findings::Finding;
 use crate::history::History;
-use crate::report::model::{CaptureLine, ConnectionLine, SummaryLine};
+use crate::report::model::{CaptureLine, ConnectionLine, FindingLine, SummaryLine};
 use crate::run::Analysis;
 
 /// One object a line, or all in one object.
@@ -21,21 +22,25 @@ pub enum Shape {
     Object,
 }
 
-/// Writes the whole report.
+/// Writes the whole report: the capture, its connections by number, the findings about services
+/// and the capture, those about connections by their number, and the sums.
 pub fn report(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
     let connections = analysis.archive.iter();
     match shape {
         Shape::Lines => {
             line(out, &CaptureLine::new(analysis))?;
-            connections_as(analysis, connections, shape, out)?;
+            write_connections(analysis, connections, shape, out)?;
+            write_findings(analysis, shape, out)?;
             line(out, &SummaryLine::new(analysis))
         }
         Shape::Object => {
             out.write_all(b"{\"capture\":")?;
             value(out, &CaptureLine::new(analysis))?;
             out.write_all(b",\n\"connections\":[")?;
-            connections_as(analysis, connections, shape, out)?;
-            out.write_all(b"],\n\"findings\":[],\n\"summary\":")?;
+            write_connections(analysis, connections, shape, out)?;
+            out.write_all(b"],\n\"findings\":[")?;
+            write_findings(analysis, shape, out)?;
+            out.write_all(b"],\n\"summary\":")?;
             value(out, &SummaryLine::new(analysis))?;
             out.write_all(b"}\n")
         }
@@ -50,23 +55,43 @@ pub fn list(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     match shape {
-        Shape::Lines => connections_as(analysis, connections, shape, out),
+        Shape::Lines => write_connections(analysis, connections, shape, out),
         Shape::Object => {
             out.write_all(b"{\"connections\":[")?;
-            connections_as(analysis, connections, shape, out)?;
+            write_connections(analysis, connections, shape, out)?;
             out.write_all(b"]}\n")
         }
     }
 }
 
-fn connections_as(
-    _analysis: &Analysis,
+fn write_connections(
+    analysis: &Analysis,
     connections: impl Iterator<Item = History>,
     shape: Shape,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     for (at, history) in connections.enumerate() {
-        item(out, shape, at, &ConnectionLine::new(&history, &[]))?;
+        let mut names: Vec<_> = analysis.findings_of(&history).iter().map(|it| it.name).collect();
+        // Both ends may have raised the same one.
+        names.dedup();
+        item(out, shape, at, &ConnectionLine::new(&history, &names))?;
+    }
+    Ok(())
+}
+
+fn write_findings(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
+    let mut at = 0;
+    let mut write = |finding: &Finding, out: &mut dyn Write| {
+        at += 1;
+        item(out, shape, at - 1, &FindingLine::new(finding))
+    };
+    for finding in &analysis.findings.grouped {
+        write(finding, out)?;
+    }
+    for history in analysis.archive.iter() {
+        for finding in analysis.findings_of(&history) {
+            write(&finding, out)?;
+        }
     }
     Ok(())
 }

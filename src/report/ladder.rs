@@ -11,21 +11,20 @@ use crate::decode::segment::{Flags, Options, Segment};
 use crate::decode::tuple::End;
 use crate::history::{History, Role};
 use crate::infer::state::{Basis, State};
-use crate::infer::table;
 use crate::infer::trail::{Moment, Transition};
 use crate::report::paint::Tone;
 use crate::report::reel::{Run, Step};
-use crate::report::text::{Bytes, Since, fit, plural, width};
+use crate::report::text::{Bytes, Since, fit, plural, width, wrap};
 use crate::time::Span;
 
 /// Columns of a state with its marks.
 const STATE: usize = 13;
 
 /// Columns of the space between the lifelines, at most.
-const LANE_MAX: usize = 56;
+const LANE_MAX: usize = 60;
 
 /// From this width on there is room for times between rows and for the causes.
-const WIDE: usize = 120;
+pub const WIDE: usize = 120;
 
 /// Draws the ladder of one connection.
 pub fn draw(
@@ -321,9 +320,8 @@ impl<'a> Sheet<'a> {
         for role in Role::BOTH {
             for mark in row.marks(role) {
                 if let Mark::Entered(transition) = mark {
-                    let row = table::lookup(transition.from, transition.event);
-                    let why = row.map_or(transition.event.cause(), |row| row.why);
-                    notes.push(fit(&format!("{}: {why}", role.name()), self.notes).into_owned());
+                    let note = format!("{}: {}", role.name(), transition.event.cause());
+                    notes.push(fit(&note, self.notes).into_owned());
                 }
             }
         }
@@ -347,7 +345,7 @@ impl<'a> Sheet<'a> {
         let parts = ALL.iter().filter(|(letter, _)| used(letter));
         let parts: Vec<String> = parts.map(|(letter, says)| format!("{letter} {says}")).collect();
         let text = format!("no mark: the endpoint itself sent it; {}", parts.join("; "));
-        for line in crate::report::text::wrap(&text, self.columns()) {
+        for line in wrap(&text, self.columns()) {
             writeln!(out, "{}", Tone::Faint.paint(&line))?;
         }
         Ok(())

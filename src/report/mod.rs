@@ -4,4 +4,16 @@
 //! `explain` teaches about each state.
 
 pub mod json;
+#[cfg(feature = "cli")]
+pub mod ladder;
 pub mod model;
+#[cfg(feature = "cli")]
+pub mod paint;
+#[cfg(feature = "cli")]
+pub mod paper;
+pub mod reel;
+#[cfg(feature = "cli")]
+pub mod show;
+pub mod states;
+#[cfg(feature = "cli")]
+pub mod text;

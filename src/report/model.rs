@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use crate::findings::{Counts, Finding, Value};
 use crate::history::{Close, ClosedFirst, Handshake, History, Role, Side};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::{Refuted, Transition};
@@ -246,6 +247,40 @@ impl RefutedEntry {
     }
 }
 
+/// One finding.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename = "finding")]
+pub struct FindingLine<'a> {
+    name: &'static str,
+    severity: &'static str,
+    message: &'a str,
+    connection: Option<u64>,
+    endpoint: Option<Role>,
+    host: Option<Host>,
+    ts: Timestamp,
+    duration_s: Option<Span>,
+    frames: &'a [u64],
+    evidence: BTreeMap<&'static str, &'a Value>,
+}
+
+impl<'a> FindingLine<'a> {
+    /// The line of one finding.
+    pub fn new(finding: &'a Finding) -> Self {
+        FindingLine {
+            name: finding.name,
+            severity: finding.severity.name(),
+            message: &finding.message,
+            connection: finding.connection,
+            endpoint: finding.role,
+            host: finding.host.map(Host::from),
+            ts: finding.ts,
+            duration_s: finding.duration,
+            frames: &finding.frames,
+            evidence: finding.evidence.iter().map(|(key, value)| (*key, value)).collect(),
+        }
+    }
+}
+
 /// The last line of a report.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename = "summary")]
@@ -258,6 +293,7 @@ pub struct SummaryLine {
     skipped: BTreeMap<&'static str, u64>,
     capture_dropped: u64,
     limits_hit: BTreeMap<&'static str, u64>,
+    findings: Counts,
     complete: bool,
 }
 
@@ -274,6 +310,7 @@ impl SummaryLine {
             skipped: totals.skipped.iter().collect(),
             capture_dropped: analysis.capture_dropped(),
             limits_hit: analysis.limits_hit(),
+            findings: analysis.findings.findings,
             complete: analysis.is_complete(),
         }
     }

@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
+use crate::findings::Severity;
 use crate::infer::state::State;
 
 /// What a colour stands for.
@@ -32,6 +33,15 @@ impl Tone {
             State::FinWait2 | State::LastAck => Tone::Warning,
             State::SynSent | State::SynRcvd | State::FinWait1 | State::Closing => Tone::Busy,
             State::Closed | State::Listen | State::TimeWait | State::Unknown => Tone::Faint,
+        }
+    }
+
+    /// The tone of a severity.
+    pub const fn of_severity(severity: Severity) -> Tone {
+        match severity {
+            Severity::Error => Tone::Error,
+            Severity::Warning => Tone::Warning,
+            Severity::Note => Tone::Busy,
         }
     }
 
