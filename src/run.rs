@@ -95,6 +95,24 @@ impl Analysis {
         findings::check(history, &self.thresholds)
     }
 
+    /// Whether a finding of that name is about the connection: raised by itself, or about a
+    /// service or a host that it made stand out.
+    pub fn concerns(&self, name: &str, history: &History) -> bool {
+        let own = self.findings_of(history);
+        if own.iter().any(|finding| finding.name == name) {
+            return true;
+        }
+        let member = MEMBERS.iter().find(|(group, _)| *group == name).map(|(_, member)| *member);
+        let about = self.findings.grouped.iter().filter(|finding| finding.name == name);
+        about.filter_map(|finding| finding.role.zip(finding.host)).any(|(role, host)| {
+            let addr = history.addr(role);
+            let is_there = addr.ip() == host.ip() && (host.port() == 0 || host == addr);
+            let is_member =
+                |name| own.iter().any(|it| it.name == name && it.role == Some(role));
+            is_there && member.is_none_or(is_member)
+        })
+    }
+
     /// Packets that the capturing system lost, as the files themselves count them.
     pub fn capture_dropped(&self) -> u64 {
         dropped(&self.files)
@@ -112,6 +130,10 @@ impl Analysis {
         all.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 }
+
+/// Findings about a service, with the finding that its connections have each by itself. Those of
+/// other findings about a host are all that it has.
+const MEMBERS: [(&str, &str); 1] = [("close-wait-leak", "long-close-wait")];
 
 /// Packets between two calls of [`Watcher::progress`]: a few milliseconds.
 const PROGRESS_PACKETS: u64 = 1 << 15;

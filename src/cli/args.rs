@@ -1,13 +1,17 @@
 //! The command line: commands, options, and what their help says.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::findings::{ThresholdError, Thresholds};
+use crate::history::Role;
 use crate::infer::Params;
+use crate::infer::state::State;
 use crate::limits::CONNECTIONS_MAX;
+use crate::report::list::Filter;
 use crate::run::Options;
 use crate::time::Span;
 
@@ -167,12 +171,49 @@ pub struct ListArgs {
     /// Captures, pcap or pcapng; several are read as one, in time order
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub filter: FilterArgs,
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub read: ReadArgs,
+}
+
+/// Which connections are wanted. Options of one kind widen the choice, others narrow it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// One end is in this state at the end; client:STATE or server:STATE for that one
+    #[arg(long, value_name = "STATE", value_parser = state)]
+    pub state: Vec<(Option<Role>, State)>,
+    /// One end has this address
+    #[arg(long, value_name = "ADDR")]
+    pub host: Vec<IpAddr>,
+    /// One end has this port
+    #[arg(long, value_name = "N")]
+    pub port: Vec<u16>,
+    /// A finding of this name is about it
+    #[arg(long, value_name = "NAME", value_parser = finding)]
+    pub finding: Vec<String>,
+    /// It is not closed on both sides
+    #[arg(long)]
+    pub open: bool,
+}
+
+impl FilterArgs {
+    /// The library's filter for these.
+    pub fn filter(&self) -> Filter {
+        Filter {
+            states: self.state.clone(),
+            hosts: self.host.clone(),
+            ports: self.port.clone(),
+            findings: self.finding.clone(),
+            open: self.open,
+        }
+    }
 }
 
 /// `finwait show`.
@@ -246,4 +287,24 @@ fn seconds(text: &str) -> Result<Span, String> {
         Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(Span::from_secs_f64(seconds)),
         _ => Err("not a number of seconds, such as 60 or 0.5".to_string()),
     }
+}
+
+/// A state by its name, for one role or for either.
+fn state(text: &str) -> Result<(Option<Role>, State), String> {
+    let (role, name) = match text.split_once(':') {
+        None => (None, text),
+        Some((role, name)) => {
+            let found = Role::BOTH.into_iter().find(|it| it.name() == role);
+            (Some(found.ok_or("before the colon stands client or server")?), name)
+        }
+    };
+    let names = || State::ALL.map(State::name).join(", ");
+    let state = State::from_name(name).ok_or_else(|| format!("the states are {}", names()))?;
+    Ok((role, state))
+}
+
+/// A finding's name.
+fn finding(name: &str) -> Result<String, ThresholdError> {
+    // Switching a finding off checks its name, and knows the nearest.
+    Thresholds::default().allow(name).map(|()| name.to_string())
 }

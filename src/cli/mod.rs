@@ -4,6 +4,7 @@
 //! the messages. Output that nobody reads any more (`| head`) is no error.
 
 mod args;
+mod list;
 mod output;
 mod progress;
 mod read;
@@ -56,6 +57,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
 fn command(command: &Command) -> Result<Outcome> {
     match command {
         Command::Report(args) => report::report(args),
+        Command::List(args) => list::list(args),
         Command::Show(args) => show::show(args),
         _ => Ok(Outcome::default()),
     }

@@ -8,6 +8,8 @@ use anyhow::Result;
 use super::args::{Format, PrintArgs, ReadArgs, ReportArgs};
 use super::{Outcome, output, read};
 use crate::report::json::{self, Shape};
+use crate::report::paper::Paper;
+use crate::report::table;
 use crate::run::Analysis;
 
 /// Reports on captures.
@@ -25,16 +27,26 @@ fn print(
     print: &PrintArgs,
     read: &ReadArgs,
 ) -> Result<()> {
-    let write = |out: &mut dyn Write| write(analysis, print.format, out);
+    let write = |paper: Paper| {
+        move |out: &mut dyn Write| write(analysis, print.format, &paper, out)
+    };
     match &print.output {
-        Some(path) if path.as_os_str() != "-" => output::to_file(path, inputs, write),
-        _ => output::to_stdout(read.color.color, write),
+        Some(path) if path.as_os_str() != "-" => {
+            output::to_file(path, inputs, write(output::FILE))
+        }
+        _ => output::to_stdout(read.color.color, write(output::paper())),
     }
 }
 
-fn write(analysis: &Analysis, format: Format, out: &mut dyn Write) -> io::Result<()> {
+fn write(
+    analysis: &Analysis,
+    format: Format,
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     match format {
-        Format::Jsonl | Format::Table => json::report(analysis, Shape::Lines, out),
+        Format::Table => table::report(analysis, paper, out),
+        Format::Jsonl => json::report(analysis, Shape::Lines, out),
         Format::Json => json::report(analysis, Shape::Object, out),
     }
 }

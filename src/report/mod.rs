@@ -6,6 +6,8 @@
 pub mod json;
 #[cfg(feature = "cli")]
 pub mod ladder;
+#[cfg(feature = "cli")]
+pub mod list;
 pub mod model;
 #[cfg(feature = "cli")]
 pub mod paint;
@@ -15,5 +17,8 @@ pub mod reel;
 #[cfg(feature = "cli")]
 pub mod show;
 pub mod states;
+pub mod survey;
+#[cfg(feature = "cli")]
+pub mod table;
 #[cfg(feature = "cli")]
 pub mod text;

@@ -87,6 +87,8 @@ fn transitions(history: &History, paper: &Paper, out: &mut dyn Write) -> io::Res
     let mut table = plain_table(paper.columns);
     let head = ["end", "from → to", "time", "frame", "cause", "known how", "why"];
     table.set_header(head.map(|name| Tone::Faint.cell(name)));
+    let latest = history.transitions.last().map_or(history.last.ts, |last| last.at.ts);
+    let digits = width(&Since(latest.since(history.first.ts)).to_string());
     for transition in &history.transitions {
         let row = table::lookup(transition.from, transition.event);
         let why = row.map_or(String::new(), |row| format!("{} ({})", row.why, row.cite));
@@ -108,7 +110,7 @@ fn transitions(history: &History, paper: &Paper, out: &mut dyn Write) -> io::Res
         }
         let change = tone.paint(&change) + &" ".repeat(CHANGE.saturating_sub(width(&change)));
         let frame = format!("frame {frame}");
-        writeln!(out, "{role} {change} {time:>10}  {frame:<9} {cause}")?;
+        writeln!(out, "{role} {change} {time:>digits$}  {frame:<8} {cause}")?;
         let reason = format!("{}; {why}", known(transition));
         for line in wrap(&reason, usize::from(paper.columns).saturating_sub(7)) {
             writeln!(out, "       {}", Tone::Faint.paint(&line))?;

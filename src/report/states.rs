@@ -218,7 +218,7 @@ const TIME_WAIT: Lesson = Lesson {
 
 const CLOSE_WAIT: Lesson = Lesson {
     state: State::CloseWait,
-    gloss: "the peer has closed; the application here has not",
+    gloss: "the peer has closed; the application has not",
     means: "The peer closed, the kernel here acknowledged its FIN, and the application here has \
             not called close(). It is the passive closer's state, whether that is the client or \
             the server. Many of them on one service are the classic leak: sockets whose owner \
