@@ -107,8 +107,7 @@ impl Analysis {
         about.filter_map(|finding| finding.role.zip(finding.host)).any(|(role, host)| {
             let addr = history.addr(role);
             let is_there = addr.ip() == host.ip() && (host.port() == 0 || host == addr);
-            let is_member =
-                |name| own.iter().any(|it| it.name == name && it.role == Some(role));
+            let is_member = |name| own.iter().any(|it| it.name == name && it.role == Some(role));
             is_there && member.is_none_or(is_member)
         })
     }
@@ -175,8 +174,7 @@ pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) 
         }
     }
     let (keeper, totals) = pipeline.finish();
-    let files: Vec<FileInfo> =
-        merge.sources().iter().map(|source| source.info().clone()).collect();
+    let files: Vec<FileInfo> = merge.sources().iter().map(|source| source.info().clone()).collect();
     let facts = facts(&totals, &files);
     let cut = |source: &capture::Source| match source.ending() {
         Some(Ending::Cut(cut)) => Some(cut.clone()),

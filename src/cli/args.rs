@@ -47,10 +47,8 @@ pub enum Command {
     /// List connections, one a row
     List(ListArgs),
     /// Show one connection: its segments, with each endpoint's state down its own lifeline
-    #[command(
-        override_usage = "finwait show [OPTIONS] ID [FILE]...\n       \
-                          finwait show [OPTIONS] --stream N [FILE]..."
-    )]
+    #[command(override_usage = "finwait show [OPTIONS] ID [FILE]...\n       \
+                          finwait show [OPTIONS] --stream N [FILE]...")]
     Show(ShowArgs),
     /// Explain a finding or a state; without a name, list all
     Explain(ExplainArgs),
@@ -258,6 +256,9 @@ pub enum ExplainFormat {
 /// `finwait demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
+    /// Write the capture itself to FILE, to try the other commands on it
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    pub save: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub print: PrintArgs,

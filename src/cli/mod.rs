@@ -4,6 +4,7 @@
 //! the messages. Output that nobody reads any more (`| head`) is no error.
 
 mod args;
+mod explain;
 mod list;
 mod output;
 mod progress;
@@ -59,7 +60,8 @@ fn command(command: &Command) -> Result<Outcome> {
         Command::Report(args) => report::report(args),
         Command::List(args) => list::list(args),
         Command::Show(args) => show::show(args),
-        _ => Ok(Outcome::default()),
+        Command::Explain(args) => explain::explain(args),
+        Command::Demo(args) => report::demo(args),
     }
 }
 

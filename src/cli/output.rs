@@ -30,10 +30,7 @@ pub fn paper() -> Paper {
 pub const FILE: Paper = Paper { columns: COLUMNS, is_terminal: false };
 
 /// Writes to standard output.
-pub fn to_stdout(
-    color: When,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<()> {
+pub fn to_stdout(color: When, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let choice = match color {
         When::Auto => AutoStream::choice(&io::stdout()),
         When::Always => ColorChoice::AlwaysAnsi,
@@ -51,16 +48,21 @@ pub fn to_file(
     inputs: &[PathBuf],
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
+    if inputs.iter().any(|input| is_same_file(input, path)) {
+        bail!("{}: is the capture itself: give -o another file", path.display());
+    }
+    replace(path, |file| write_text(file, write))
+}
+
+/// Writes a file under another name and puts it in place when it is whole.
+fn replace(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> Result<()> {
     let cannot = || format!("{}: cannot write it", path.display());
     let existing = fs::metadata(path).ok();
     if let Some(existing) = &existing {
-        if inputs.iter().any(|input| is_same_file(input, path)) {
-            bail!("{}: is the capture itself: give -o another file", path.display());
-        }
         // A device or a pipe cannot be replaced, only written to.
         if !existing.is_file() {
             let file = File::options().write(true).open(path).with_context(cannot)?;
-            return write_all(file, write).with_context(cannot);
+            return write(file).with_context(cannot);
         }
     }
     // A symbolic link stays one.
@@ -72,7 +74,7 @@ pub fn to_file(
             if let Some(existing) = &existing {
                 file.set_permissions(existing.permissions())?;
             }
-            write_all(file, write)
+            write(file)
         })
         .and_then(|()| fs::rename(&temporary, &target));
     if written.is_err() {
@@ -81,7 +83,12 @@ pub fn to_file(
     written.with_context(cannot)
 }
 
-fn write_all(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// Writes bytes as they are to a file, whole or not at all.
+pub fn bytes_to_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, |mut file| file.write_all(bytes))
+}
+
+fn write_text(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = BufWriter::new(StripStream::new(file));
     write(&mut out)?;
     out.flush()

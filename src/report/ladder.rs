@@ -374,9 +374,10 @@ fn labels(history: &History, from: Role, segment: &Segment) -> [String; 4] {
     };
     let long = format!("{flags} {first}:{last}({payload}){ack}");
     let full = format!("{long} win {}{}", segment.window, options(&segment.options));
-    let is_bare = payload == 0
-        && ![Flags::SYN, Flags::FIN, Flags::RST].iter().any(|flag| segment.has(*flag));
-    let short = if is_bare { format!("{flags}{ack}") } else { format!("{flags} {first}({payload})") };
+    let is_bare =
+        payload == 0 && ![Flags::SYN, Flags::FIN, Flags::RST].iter().any(|flag| segment.has(*flag));
+    let short =
+        if is_bare { format!("{flags}{ack}") } else { format!("{flags} {first}({payload})") };
     match is_bare {
         true => [full, short.clone(), short, flags.to_string()],
         false => [full, long, short, flags.to_string()],

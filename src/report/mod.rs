@@ -3,6 +3,8 @@
 //! [`model`] is the one shape of the machine formats and [`json`] writes it; [`states`] is what
 //! `explain` teaches about each state.
 
+#[cfg(feature = "cli")]
+pub mod explain;
 pub mod json;
 #[cfg(feature = "cli")]
 pub mod ladder;

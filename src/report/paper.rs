@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 
 use crate::report::paint::Tone;
 use crate::report::text::wrap;
@@ -43,6 +43,15 @@ pub fn plain_table(columns: u16) -> Table {
         .set_width(columns)
         .enforce_styling();
     table
+}
+
+/// Keeps columns of a table from being broken: names and addresses are to be copied.
+pub fn keep_whole(table: &mut Table, columns: &[usize]) {
+    for at in columns {
+        if let Some(column) = table.column_mut(*at) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
 }
 
 /// Writes a table, without the blanks that end its lines.

@@ -11,9 +11,9 @@ use crate::infer::table;
 use crate::infer::trail::Transition;
 use crate::report::ladder;
 use crate::report::paint::Tone;
+use crate::report::paper::{Paper, heading, plain_table, put_table};
 use crate::report::reel::Reel;
 use crate::report::states::lesson;
-use crate::report::paper::{Paper, heading, plain_table, put_table};
 use crate::report::text::{Bytes, Since, date_time, plural, width, wrap};
 use crate::time::Span;
 
@@ -61,7 +61,8 @@ fn head(history: &History, paper: &Paper, out: &mut dyn Write) -> io::Result<()>
             Role::Client => format!(" (by {})", history.roles_from.name()),
             Role::Server => String::new(),
         };
-        let line = format!("{} {}{known}: sent {}", role.name(), history.addr(role), parts.join(", "));
+        let line =
+            format!("{} {}{known}: sent {}", role.name(), history.addr(role), parts.join(", "));
         for (at, line) in wrap(&line, width.saturating_sub(2)).iter().enumerate() {
             writeln!(out, "{}{line}", if at == 0 { "" } else { "  " })?;
         }
@@ -132,9 +133,13 @@ const CHANGE: usize = 24;
 fn known(transition: &Transition) -> String {
     let Transition { basis, at, confirmed, .. } = transition;
     match (basis, confirmed.frame) {
-        (_, 0) if transition.is_open() && *basis == Basis::Inferred => "inferred, not confirmed".into(),
+        (_, 0) if transition.is_open() && *basis == Basis::Inferred => {
+            "inferred, not confirmed".into()
+        }
         (_, 0) => basis.name().to_string(),
-        (_, frame) => format!("{basis}, confirmed by frame {frame} after {}", confirmed.ts.since(at.ts)),
+        (_, frame) => {
+            format!("{basis}, confirmed by frame {frame} after {}", confirmed.ts.since(at.ts))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! what the capture cannot tell, and the findings by service.
 
 use core::cmp::Reverse;
+use core::fmt;
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +57,7 @@ pub struct Group {
     /// How many.
     pub count: u64,
     /// The longest.
-    pub longest: Option<Span>,
+    pub longest: Lasted,
     /// A connection that has it, the one with the longest.
     pub example: Option<u64>,
 }
@@ -85,7 +86,9 @@ impl Survey {
         *clients.entry(history.last_state(Role::Client)).or_default() += 1;
         *servers.entry(history.last_state(Role::Server)).or_default() += 1;
         let first = history.closed_first().map(ClosedFirst::name);
-        first.map(|first| *self.closed_first.entry(first).or_default() += 1);
+        if let Some(first) = first {
+            *self.closed_first.entry(first).or_default() += 1;
+        }
         self.never_opened += u64::from(history.close().is_none());
         self.open += u64::from(history.is_open());
         if self.services.len() < SERVICES_MAX {
@@ -126,13 +129,37 @@ fn count(
         name: finding.name,
         place,
         count: 0,
-        longest: None,
+        longest: Lasted::default(),
         example: None,
     });
     group.count += 1;
     group.severity = group.severity.max(finding.severity);
-    if group.example.is_none() || finding.duration > group.longest {
+    let lasted = Lasted::of(finding);
+    if group.example.is_none() || lasted > group.longest {
         group.example = finding.connection.or(group.example);
     }
-    group.longest = group.longest.max(finding.duration);
+    group.longest = group.longest.max(lasted);
+}
+
+/// How long something lasted, and whether it still did at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lasted {
+    span: Option<Span>,
+    is_ongoing: bool,
+}
+
+impl Lasted {
+    /// How long a finding lasted. Its message says whether that is a lower bound.
+    pub fn of(finding: &Finding) -> Lasted {
+        let is_ongoing =
+            finding.duration.is_some_and(|span| finding.message.contains(&format!(">= {span}")));
+        Lasted { span: finding.duration, is_ongoing }
+    }
+}
+
+impl fmt::Display for Lasted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bound = if self.is_ongoing { ">= " } else { "" };
+        self.span.map_or(Ok(()), |span| write!(f, "{bound}{span}"))
+    }
 }

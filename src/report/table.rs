@@ -7,12 +7,11 @@ use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, History, Role};
 use crate::infer::state::State;
 use crate::report::paint::Tone;
-use crate::report::paper::{Paper, heading, plain_table, put_table};
+use crate::report::paper::{Paper, heading, keep_whole, plain_table, put_table};
 use crate::report::states::lesson;
-use crate::report::survey::{Group, Survey};
+use crate::report::survey::{Group, Lasted, Survey};
 use crate::report::text::{Grouped, clean, date_time, plural, wrap};
 use crate::run::Analysis;
-use crate::time::Span;
 
 /// Rows of findings.
 const FINDINGS_MAX: usize = 12;
@@ -43,7 +42,7 @@ pub fn report(analysis: &Analysis, paper: &Paper, out: &mut dyn Write) -> io::Re
     messages(&worst, paper, out)?;
     connections(analysis, &worst, paper, out)?;
     heading("Go on with", out)?;
-    next(analysis, &survey, out)
+    next(analysis, &survey, paper, out)
 }
 
 /// The findings to speak of: each name once, the gravest first, those about a service before those
@@ -77,7 +76,10 @@ fn verdict(
     let (sentence, tone) = match grave.split_first() {
         _ if totals.segments == 0 => {
             let packets = plural(totals.packets, "packet");
-            (format!("{partly}there is no TCP segment in this capture of {packets}."), Tone::Warning)
+            (
+                format!("{partly}there is no TCP segment in this capture of {packets}."),
+                Tone::Warning,
+            )
         }
         None => (format!("{partly}nothing is wrong: {}.", in_order(analysis, survey)), Tone::Good),
         Some((first, rest)) => {
@@ -94,9 +96,9 @@ fn verdict(
 
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| {
-        first.to_uppercase().collect::<String>() + letters.as_str()
-    })
+    letters
+        .next()
+        .map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }
 
 /// What happened where nothing is wrong.
@@ -181,10 +183,18 @@ fn limits(
         .map(|(count, what)| format!("{} {what}", Grouped(*count)))
         .collect();
     if analysis.capture_dropped() > 0 {
-        parts.push(format!("{} dropped while capturing", plural(analysis.capture_dropped(), "packet")));
+        parts.push(format!(
+            "{} dropped while capturing",
+            plural(analysis.capture_dropped(), "packet")
+        ));
     }
-    parts.extend(analysis.limits_hit().iter().map(|(name, n)| format!("limit {name} hit {n} times")));
-    parts.push("a socket that a kernel drops in silence, and close() against shutdown(), look alike".into());
+    parts.extend(
+        analysis.limits_hit().iter().map(|(name, n)| format!("limit {name} hit {n} times")),
+    );
+    parts.push(
+        "a socket that a kernel drops in silence, and close() against shutdown(), look alike"
+            .into(),
+    );
     labelled("limits", &parts.join("; "), paper, out)?;
     for cut in &analysis.cuts {
         labelled("cut", &clean(&cut.to_string()), paper, out)?;
@@ -218,7 +228,7 @@ fn findings(survey: &Survey, paper: &Paper, out: &mut dyn Write) -> io::Result<(
         return writeln!(out, " none");
     }
     let mut table = plain_table(paper.columns);
-    let head = ["severity", "finding", "where", "count", "longest", "for example"];
+    let head = ["severity", "finding", "where", "count", "longest", "example"];
     table.set_header(head.map(|name| Tone::Faint.cell(name)));
     let mut rows = 0;
     let mut beyond = 0;
@@ -241,12 +251,13 @@ fn findings(survey: &Survey, paper: &Paper, out: &mut dyn Write) -> io::Result<(
         }
         if let Some(rest) = same.get(shown..).filter(|rest| !rest.is_empty()) {
             let count = rest.iter().map(|group| group.count).sum();
-            let longest = rest.iter().filter_map(|group| group.longest).max();
+            let longest = rest.iter().map(|group| group.longest).max().unwrap_or_default();
             let sum = Group { count, longest, example: None, ..(*group).clone() };
             finding_row(&mut table, &sum, format!("{} others", Grouped(rest.len() as u64)));
             rows += 1;
         }
     }
+    keep_whole(&mut table, &[0, 1, 2]);
     put_table(&table, out)?;
     if beyond > 0 {
         writeln!(out, " and {}", plural(beyond, "finding"))?;
@@ -261,14 +272,13 @@ fn place(socket: std::net::SocketAddr) -> String {
 
 fn finding_row(table: &mut comfy_table::Table, group: &Group, place: String) {
     let tone = Tone::of_severity(group.severity);
-    let longest = group.longest.map_or(String::new(), |longest| longest.to_string());
-    let example = group.example.map_or(String::new(), |id| format!("connection {id}"));
+    let example = group.example.map_or(String::new(), |id| format!("id {id}"));
     table.add_row([
         tone.cell(group.severity),
         tone.cell(group.name),
         Tone::Plain.cell(place),
         Tone::Plain.cell(Grouped(group.count)),
-        Tone::Plain.cell(longest),
+        Tone::Plain.cell(group.longest),
         Tone::Plain.cell(example),
     ]);
 }
@@ -278,7 +288,9 @@ fn messages(worst: &[&Finding], paper: &Paper, out: &mut dyn Write) -> io::Resul
     let grave = worst.iter().filter(|finding| finding.severity >= Severity::Warning);
     for finding in grave.skip(1).take(MESSAGES_MAX) {
         let text = format!("{}: {}", finding.name, finding.message);
-        for (at, line) in wrap(&text, usize::from(paper.columns).saturating_sub(3)).iter().enumerate() {
+        for (at, line) in
+            wrap(&text, usize::from(paper.columns).saturating_sub(3)).iter().enumerate()
+        {
             writeln!(out, " {} {line}", if at == 0 { "-" } else { " " })?;
         }
     }
@@ -311,26 +323,46 @@ fn connections(
     }
     heading("Connections to look at", out)?;
     let mut table = plain_table(paper.columns);
-    let head = ["id", "client", "server", "client is", "server is", "for", "finding"];
-    table.set_header(head.map(|name| Tone::Faint.cell(name)));
+    let is_wide = usize::from(paper.columns) >= WIDE;
+    let head: &[&str] = match is_wide {
+        true => &["id", "client", "server", "client is", "server is", "for", "finding"],
+        false => &["id", "client, server", "state", "for", "finding"],
+    };
+    table.set_header(head.iter().map(|name| Tone::Faint.cell(name)));
     for (finding, history) in &shown {
         let [client, server] = Role::BOTH.map(|role| history.last_state(role));
-        let lasted = finding.duration.as_ref().map_or(String::new(), Span::to_string);
-        table.add_row([
-            Tone::Plain.cell(history.id),
-            Tone::Plain.cell(history.addr(Role::Client)),
-            Tone::Plain.cell(history.addr(Role::Server)),
-            Tone::of_state(client).cell(client),
-            Tone::of_state(server).cell(server),
-            Tone::Plain.cell(lasted),
+        let addrs = Role::BOTH.map(|role| history.addr(role).to_string());
+        let role = finding.role.unwrap_or(Role::Server);
+        let middle = match is_wide {
+            true => {
+                let states = [client, server].map(|state| Tone::of_state(state).cell(state));
+                addrs.into_iter().map(|addr| Tone::Plain.cell(addr)).chain(states).collect()
+            }
+            false => vec![
+                Tone::Plain.cell(addrs.join("\n")),
+                Tone::of_state(history.last_state(role)).cell(format!("{client}\n{server}")),
+            ],
+        };
+        let ends = [
+            Tone::Plain.cell(Lasted::of(finding)),
             Tone::of_severity(finding.severity).cell(finding.name),
-        ]);
+        ];
+        table.add_row([Tone::Plain.cell(history.id)].into_iter().chain(middle).chain(ends));
     }
+    keep_whole(&mut table, &[0, 1, 2, 3]);
     put_table(&table, out)
 }
 
+/// From this width on an endpoint has a column of its own.
+const WIDE: usize = 120;
+
 /// The commands that show more.
-fn next(analysis: &Analysis, survey: &Survey, out: &mut dyn Write) -> io::Result<()> {
+fn next(
+    analysis: &Analysis,
+    survey: &Survey,
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let files: Vec<String> = analysis.files.iter().map(|file| quoted(&file.file)).collect();
     let files = if files.len() > 4 { "FILE...".to_string() } else { files.join(" ") };
     let worst = survey.groups.first();
@@ -339,7 +371,8 @@ fn next(analysis: &Analysis, survey: &Survey, out: &mut dyn Write) -> io::Result
         Some(group) => format!("finwait list --finding {} {files}", group.name),
         None => format!("finwait list {files}"),
     };
-    let explain = worst.map_or("finwait explain".into(), |it| format!("finwait explain {}", it.name));
+    let explain =
+        worst.map_or("finwait explain".into(), |it| format!("finwait explain {}", it.name));
     let lines = [
         (list, "its connections"),
         (format!("finwait show {example} {files}"), "one of them, segment by segment"),
@@ -347,7 +380,10 @@ fn next(analysis: &Analysis, survey: &Survey, out: &mut dyn Write) -> io::Result
     ];
     let widest = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or_default();
     for (line, says) in lines {
-        writeln!(out, " {line:widest$}  {}", Tone::Faint.paint(says))?;
+        match widest + says.len() + 3 <= usize::from(paper.columns) {
+            true => writeln!(out, " {line:widest$}  {}", Tone::Faint.paint(says))?,
+            false => writeln!(out, " {line}")?,
+        }
     }
     Ok(())
 }

@@ -144,7 +144,10 @@ mod tests {
 
     #[test]
     fn nothing_that_a_terminal_obeys_passes() {
-        assert_eq!(clean("a\x1b[31mb\u{9b}c\u{202e}d\ne"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}d\u{fffd}e");
+        assert_eq!(
+            clean("a\x1b[31mb\u{9b}c\u{202e}d\ne"),
+            "a\u{fffd}[31mb\u{fffd}c\u{fffd}d\u{fffd}e"
+        );
         assert_eq!(clean("Zürich.pcap"), "Zürich.pcap");
     }
 
