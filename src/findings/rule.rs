@@ -147,7 +147,9 @@ macro_rules! finding {
             name: $name:literal,
             severity: $severity:ident,
             since: $since:literal,
-            thresholds: { $($threshold:ident: $default:literal $unit:literal $about:literal),* $(,)? },
+            thresholds: {
+                $($threshold:ident: $default:literal $unit:literal $about:literal),* $(,)?
+            },
             scope: $scope:ident($check:expr),
             raises: $raises:expr,
             near_miss: $near_miss:expr $(,)?

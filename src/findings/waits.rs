@@ -95,3 +95,10 @@ pub(super) fn close_wait(history: &History, role: Role) -> Option<Wait> {
     let unseen = history.side(role).tally.segments == 0;
     (!unanswered && !unseen).then_some(wait)
 }
+
+/// Whether a role sent anything but RST. Whoever did not may never have had a socket: so a host
+/// answers a scan.
+pub(super) fn had_socket(history: &History, role: Role) -> bool {
+    let tally = &history.side(role).tally;
+    tally.segments > u64::from(tally.resets)
+}

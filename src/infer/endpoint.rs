@@ -63,6 +63,10 @@ pub struct Opening {
     pub first: Moment,
     /// Its TSval.
     pub first_tsval: Option<u32>,
+    /// The one before the newest.
+    pub previous: Moment,
+    /// Its TSval.
+    pub previous_tsval: Option<u32>,
     /// The newest one.
     pub last: Moment,
     /// Its TSval.
@@ -94,6 +98,8 @@ pub struct Endpoint {
     pub fast_open: bool,
     /// That data was acknowledged with the SYN (RFC 7413).
     pub fast_open_accepted: bool,
+    /// A SYN reached it in a synchronized state: it is to answer with an ACK.
+    pub owes_challenge: bool,
     /// It sent a SYN+ACK.
     pub sent_syn_ack: bool,
     /// It has acknowledged the peer's SYN.
@@ -129,10 +135,14 @@ pub struct Endpoint {
     pub window: u16,
     /// Its window scale shift, if its SYN announced one.
     pub window_scale: Option<u8>,
+    /// Its SYN carried timestamps.
+    pub timestamps: bool,
     /// Its SYN permitted SACK.
     pub sack_permitted: bool,
     /// Its maximum segment size, if its SYN announced one.
     pub mss: Option<u16>,
+    /// Its newest segment.
+    pub last: Moment,
     /// Its newest TSval.
     pub tsval: Option<u32>,
     /// Counts of what it sent.

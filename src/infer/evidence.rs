@@ -31,8 +31,11 @@ impl Connection {
         let advanced = self.end(from).proven.is_none_or(|proven| ack.after(proven));
         if advanced {
             self.on_progress(from, ack, at);
+        } else if self.end(peer).nxt == Some(ack) && !waits_for_ack(self.end(peer).state) {
+            // The answer to a keepalive, or to a repeat that was not needed.
+            self.end_mut(peer).repeats = Repeats::default();
         }
-        self.prove_opening(from, ack, at);
+        self.prove_opening(from, ack, segment, at);
         if self.fin_covered(peer, ack) {
             self.prove_fin(from, segment, at);
         }
@@ -60,7 +63,9 @@ impl Connection {
         let endpoint = self.end_mut(peer);
         endpoint.nxt = Some(ack);
         endpoint.edge = at.ts;
-        if endpoint.fin.is_some() {
+        // A capture that begins with a keepalive begins one number too early.
+        let keepalive = one && endpoint.may_have_closed && endpoint.tally.segments <= 1;
+        if endpoint.fin.is_some() || keepalive {
             return;
         }
         let could_close =
@@ -90,7 +95,7 @@ impl Connection {
     }
 
     /// A segment without SYN comes only from an end that has the handshake behind it.
-    fn prove_opening(&mut self, from: End, ack: SeqNum, at: Moment) {
+    fn prove_opening(&mut self, from: End, ack: SeqNum, segment: &Segment, at: Moment) {
         let peer = from.peer();
         let covers_syn = self.end(peer).isn.is_some_and(|isn| ack.at_or_after(isn.add(1)));
         match self.end(from).state {
@@ -103,9 +108,7 @@ impl Connection {
                     self.step_as(from, Event::RecvSynAck, Basis::Observed, at, Moment::default());
                 }
             }
-            State::SynRcvd
-                if !self.end(peer).fast_open || self.end(from).ack_candidate.frame > 0 =>
-            {
+            State::SynRcvd if self.shows_handshake(from, ack, segment) => {
                 let came = self.end(from).ack_candidate;
                 if came.frame > 0 {
                     self.step_as(from, Event::RecvAckOfSyn, Basis::Inferred, came, at);
@@ -119,7 +122,7 @@ impl Connection {
             // A TCP that had got the SYN would have answered with SYN+ACK: it got the SYN+ACK only.
             self.withdraw(from, &[Event::RecvSynAck, Event::RecvAckOfSyn], at);
             if self.withdraw(from, &[Event::RecvSyn], at).is_some() {
-                self.prove_opening(from, ack, at);
+                self.prove_opening(from, ack, segment, at);
             }
             return;
         }
@@ -134,6 +137,15 @@ impl Connection {
         }
     }
 
+    /// Whether an end in SYN_RCVD shows by this segment that the handshake's ACK has come. Without
+    /// that ACK it may still challenge a stray segment (RFC 9293 section 3.10.7.4), and with Fast
+    /// Open it may speak already.
+    fn shows_handshake(&self, from: End, ack: SeqNum, segment: &Segment) -> bool {
+        let opener = self.end(from.peer());
+        let speaks = segment.seq_len() > 0 || self.is_beyond_syn(from.peer(), ack);
+        self.end(from).ack_candidate.frame > 0 || (speaks && !opener.fast_open)
+    }
+
     /// Whether more is acknowledged than what came with the SYN.
     fn is_beyond_syn(&self, opener: End, ack: SeqNum) -> bool {
         self.end(opener).after_syn.is_some_and(|after_syn| ack.after(after_syn))
@@ -144,7 +156,7 @@ impl Connection {
         let peer = from.peer();
         if self.end(from).has_open(&BY_FIN) && !self.end(peer).fin_unseen {
             self.restore_first_fin(from, segment);
-            self.confirm(from, &BY_FIN, at);
+            self.confirm_fin(from, at);
             return;
         }
         let event = match self.end(from).state {
@@ -161,9 +173,29 @@ impl Connection {
             self.step(from, event, at);
         } else if came.frame > 0 {
             self.step_as(from, event, Basis::Inferred, came, at);
+            self.restore_first_fin(from, segment);
         } else {
             self.step_as(from, event, Basis::Observed, at, Moment::default());
         }
+    }
+
+    /// It has received the FIN; whether before the ACK of its own only shows where that ACK had
+    /// not passed yet.
+    fn confirm_fin(&mut self, from: End, at: Moment) {
+        let acked = self.end(from.peer()).proven;
+        let own_acked = acked.is_some_and(|proven| self.fin_covered(from, proven));
+        let crossed = self.trail().newest_to(from, State::Closing).is_some();
+        if crossed && (own_acked || self.end(from).fin_unseen) {
+            self.end_mut(from).take_open(&BY_FIN);
+        } else {
+            self.confirm(from, &BY_FIN, at);
+        }
+    }
+
+    /// Whether a D-SACK says that the peer's FIN came once more than was needed (RFC 2883).
+    pub(super) fn is_needless(&self, from: End, segment: &Segment) -> bool {
+        let fin = self.end(from.peer()).fin;
+        fin.zip(segment.options.sack).is_some_and(|(fin, (_, end))| end == fin.add(1))
     }
 
     /// The FIN had to be repeated before this acknowledged it. A full socket says with a D-SACK
@@ -171,8 +203,7 @@ impl Connection {
     /// down to its last timer sends no SACK, and leaves open which of the two was lost: the first
     /// moment is then the one that cannot be too late.
     fn restore_first_fin(&mut self, from: End, segment: &Segment) {
-        let Some(fin) = self.end(from.peer()).fin else { return };
-        let needless = segment.options.sack.is_some_and(|(_, end)| end == fin.add(1));
+        let needless = self.is_needless(from, segment);
         let would_tell = self.end(from).state == State::CloseWait && self.sacks();
         if needless || !would_tell {
             self.trail.restore(from, &BY_FIN);
@@ -235,23 +266,25 @@ impl Connection {
             return;
         };
         let fresh = self.end(from).nxt.is_some_and(|nxt| segment.seq_end().after(nxt));
-        if !fresh && self.is_in_flight(from, last.at.ts, at.ts) {
-            return;
-        }
+        let in_flight = self.is_in_flight(from, last.at.ts, at.ts);
         match last.event {
-            Event::RecvAckOfFin => {
+            Event::RecvAckOfFin if !in_flight => {
                 self.withdraw(from, &[Event::RecvAckOfFin], at);
             }
-            Event::RecvRst => {
-                if self.withdraw(from, &[Event::RecvRst], at).is_some() {
-                    self.note(FactKind::IgnoredRst, from.peer(), at);
-                }
-            }
+            Event::RecvRst if !in_flight => self.survive_reset(from, at),
             // Somebody else sent that RST in its name, and the peer did not believe it either.
-            Event::SentRst if fresh || segment.has(Flags::ACK) => {
+            Event::SentRst | Event::SentRstWithoutSocket if fresh || !in_flight => {
                 self.disown_reset(from, at);
             }
             _ => {}
+        }
+    }
+
+    /// It goes on after a RST that should have ended it: the RST did not arrive, or was not
+    /// believed.
+    fn survive_reset(&mut self, from: End, at: Moment) {
+        if self.withdraw(from, &[Event::RecvRst], at).is_some() {
+            self.note(FactKind::DisprovedRst, from.peer(), at);
         }
     }
 
@@ -260,4 +293,9 @@ impl Connection {
         let fin = segment.seq_end().sub(1);
         segment.has(Flags::FIN) && self.end(from).fin == Some(fin) && !self.end(from).fin_unseen
     }
+}
+
+/// Whether an end in this state waits for the ACK of its SYN or FIN, and repeats it until then.
+const fn waits_for_ack(state: State) -> bool {
+    matches!(state, State::SynRcvd | State::FinWait1 | State::Closing | State::LastAck)
 }

@@ -26,8 +26,8 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// Capture on one interface, or mirror one direction only. The results are the same, the file
-    /// is smaller.
+    /// Capture on one interface, or mirror one direction only. The results are the same, the
+    /// file is smaller.
     ///
     /// ## References
     ///

@@ -21,30 +21,31 @@ finding! {
     ///
     /// Each peer sent its FIN, the kernel acknowledged it, and the program that holds the socket
     /// never called `close()`. Each such socket keeps a descriptor and its memory until the
-    /// process ends, for no timer ends CLOSE_WAIT. When the descriptors run out, `accept()` fails
-    /// and the service stands still. The passive side's program is to blame: not the peer that
-    /// closed, not the network, and no kernel setting helps.
+    /// process ends, for no timer ends CLOSE_WAIT. When the descriptors run out, `accept()`
+    /// fails and the service stands still. The passive side's program is to blame: not the peer
+    /// that closed, not the network, and no kernel setting helps.
     ///
     /// ## How it is inferred
     ///
     /// Connections are counted for each service and side: for servers by their address and port,
-    /// for clients by their host and the service that they use. `stuck` are those whose CLOSE_WAIT
-    /// lasted `hold_s` in silence and was not ended by the program itself; `closed` those on which
-    /// this side did send its FIN or RST; `total` all. From `stuck_min` on it is a leak: one alone
-    /// is a long-close-wait. `per_minute` is `stuck` over the time since the first of them.
+    /// for clients by their host and the service that they use. `stuck` are those whose
+    /// CLOSE_WAIT lasted `hold_s` in silence and was not ended by the program itself; `closed`
+    /// those on which this side did send its FIN or RST; `total` all. From `stuck_min` on it is
+    /// a leak: one alone is a long-close-wait. `per_minute` is `stuck` over the time since the
+    /// first of them.
     ///
     /// ## When it is wrong
     ///
-    /// A burst of long polls whose clients went away looks the same for a while: watch whether the
-    /// number falls again. Long half-closes in which data flows do not count. FINs that the
+    /// A burst of long polls whose clients went away looks the same for a while: watch whether
+    /// the number falls again. Long half-closes in which data flows do not count. FINs that the
     /// capture dropped look like none; see capture-gap.
     ///
     /// ## What to do
     ///
-    /// Find the process with `ss -tanp state close-wait`, and the code path that reads the end of
-    /// the stream (a read of 0 bytes) and does not close: often an error path, an idle connection
-    /// in a pool, an HTTP response body that nobody closed, or a descriptor that a child process
-    /// inherited. Restarting the process frees the sockets and hides the bug.
+    /// Find the process with `ss -tanp state close-wait`, and the code path that reads the end
+    /// of the stream (a read of 0 bytes) and does not close: often an error path, an idle
+    /// connection in a pool, an HTTP response body that nobody closed, or a descriptor that a
+    /// child process inherited. Restarting the process frees the sockets and hides the bug.
     ///
     /// ## References
     ///

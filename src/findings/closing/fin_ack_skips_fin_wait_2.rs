@@ -11,10 +11,10 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The textbook close takes four segments: FIN, ACK, FIN, ACK. When the passive side's program
-    /// closes before its kernel has sent the ACK, both go in one segment, three segments close the
-    /// connection, and the active side goes from FIN_WAIT_1 to TIME_WAIT directly. It is the usual
-    /// way in which a program that closes promptly ends a connection.
+    /// The textbook close takes four segments: FIN, ACK, FIN, ACK. When the passive side's
+    /// program closes before its kernel has sent the ACK, both go in one segment, three segments
+    /// close the connection, and the active side goes from FIN_WAIT_1 to TIME_WAIT directly. It
+    /// is the usual way in which a program that closes promptly ends a connection.
     ///
     /// ## How it is inferred
     ///

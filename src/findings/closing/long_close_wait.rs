@@ -12,22 +12,22 @@ finding! {
     ///
     /// A FIN closes one direction only: "I have no more data". The kernel that receives it
     /// acknowledges by itself and puts the connection into CLOSE_WAIT, where it waits for the
-    /// application to call `close()`. No timer ends CLOSE_WAIT, neither in TCP nor in the kernel;
-    /// only the application does. The other side waits in FIN_WAIT_2 meanwhile. Whoever sits in
-    /// CLOSE_WAIT has the bug, not the peer and not the network.
+    /// application to call `close()`. No timer ends CLOSE_WAIT, neither in TCP nor in the
+    /// kernel; only the application does. The other side waits in FIN_WAIT_2 meanwhile. Whoever
+    /// sits in CLOSE_WAIT has the bug, not the peer and not the network.
     ///
     /// ## How it is inferred
     ///
-    /// The peer's FIN passed, this end acknowledged it (or the capture holds no pure ACKs at all),
-    /// and for `hold_s` it sent neither FIN nor data. The time counts from the last data that it
-    /// sent in CLOSE_WAIT: a half-close in use is legal and is no wait. `>=` says that it still
-    /// lasted when the capture ended.
+    /// The peer's FIN passed, this end acknowledged it (or the capture holds no pure ACKs at
+    /// all), and for `hold_s` it sent neither FIN nor data. The time counts from the last data
+    /// that it sent in CLOSE_WAIT: a half-close in use is legal and is no wait. `>=` says that
+    /// it still lasted when the capture ended.
     ///
     /// ## When it is wrong
     ///
-    /// A server may think for long about a request whose client has already shut down its sending
-    /// side; then data or a FIN come at last. A FIN that the capture dropped looks like none. The
-    /// process may have been stopped in a debugger.
+    /// A server may think for long about a request whose client has already shut down its
+    /// sending side; then data or a FIN come at last. A FIN that the capture dropped looks like
+    /// none. The process may have been stopped in a debugger.
     ///
     /// ## What to do
     ///
@@ -44,7 +44,7 @@ finding! {
         name: "long-close-wait",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { hold_s: 60.0 "seconds" "Silence in CLOSE_WAIT from which on it is reported." },
+        thresholds: { hold_s: 60.0 "seconds" "Silence in CLOSE_WAIT that is reported." },
         scope: PerConnection(check),
         raises: opened!(
             "1.0 > F. 1:1(0) ack 1

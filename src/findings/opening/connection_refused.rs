@@ -23,9 +23,9 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// A firewall may send the RST in the server's name (`REJECT --reject-with tcp-reset`), and a
-    /// Linux listener with `tcp_abort_on_overflow` set refuses when its accept queue is full. A
-    /// scan is refused on purpose.
+    /// A firewall may send the RST in the server's name (`REJECT --reject-with tcp-reset`), and
+    /// a Linux listener with `tcp_abort_on_overflow` set refuses when its accept queue is full.
+    /// A scan is refused on purpose.
     ///
     /// ## What to do
     ///
