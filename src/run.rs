@@ -1,15 +1,5 @@
 //! A whole run: capture files in, everything that is known about them out.
 //!
-//! ```no_run
-//! use finwait::run::{Options, read};
-//!
-//! let analysis = read(&["server.pcap"], &Options::default(), &mut ())?;
-//! for history in analysis.archive.iter() {
-//!     println!("{}: {:?}", history.tuple, history.close());
-//! }
-//! # Ok::<(), finwait::capture::Error>(())
-//! ```
-//!
 //! A capture that is damaged or cut short does not stop the run: what stood before is analysed, and
 //! [`Analysis::errors`] and [`Analysis::cuts`] say what is missing.
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -11,6 +11,9 @@ use serde_json::Value;
 const FIN: u8 = 1;
 const SYN: u8 = 2;
 const ACK: u8 = 16;
+
+/// Whether a member has the right type or value.
+type Is = fn(&Value) -> bool;
 
 /// A pcap file with raw IPv4 packets.
 struct Pcap(Vec<u8>);
@@ -119,7 +122,7 @@ fn refused(args: &[&str]) -> String {
     text(&output.stderr)
 }
 
-fn str_of(path: &PathBuf) -> &str {
+fn str_of(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -196,20 +199,19 @@ fn json_lines_come_in_the_order_of_the_contract() {
 #[test]
 fn every_member_of_the_contract_is_there() {
     let lines = lines(&["--format", "jsonl", str_of(&leak("members.pcap"))]);
-    let all = |line: &Value, members: &[(&str, fn(&Value) -> bool)]| {
+    let all = |line: &Value, members: &[(&str, Is)]| {
         for (name, is_right) in members {
             assert!(line.get(name).is_some_and(is_right), "{name}: {line}");
         }
     };
-    let is_ts: fn(&Value) -> bool = |value| value.as_str().is_some_and(|ts| ts.len() == 30);
-    let is_host: fn(&Value) -> bool = |value| value["addr"].is_string() && value["port"].is_u64();
-    let is_sent: fn(&Value) -> bool = |value| {
+    let is_ts: Is = |value| value.as_str().is_some_and(|ts| ts.len() == 30);
+    let is_host: Is = |value| value["addr"].is_string() && value["port"].is_u64();
+    let is_sent: Is = |value| {
         ["segments", "bytes", "retransmitted_segments"].iter().all(|name| value[name].is_u64())
     };
-    let is_both: fn(&Value) -> bool =
-        |value| value.get("client").is_some() && value.get("server").is_some();
+    let is_both: Is = |value| value.get("client").is_some() && value.get("server").is_some();
     let connection = &lines[6];
-    let numbers: [(&str, fn(&Value) -> bool); 5] = [
+    let numbers: [(&str, Is); 5] = [
         ("id", Value::is_u64),
         ("stream", Value::is_u64),
         ("first_frame", Value::is_u64),

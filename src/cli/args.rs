@@ -15,6 +15,8 @@ use crate::report::list::Filter;
 use crate::run::Options;
 use crate::time::Span;
 
+const USAGE: &str = "finwait [COMMAND] [OPTIONS] [FILE]...";
+
 const AFTER_HELP: &str = "\
 `finwait FILE` is `finwait report FILE`; `-` is standard input.
 
@@ -32,7 +34,7 @@ Exit codes: 0 done; 2 an error (bad usage, unreadable or damaged capture, unwrit
 /// Reads packet captures (pcap, pcapng) and infers the RFC 9293 state of both endpoints of every
 /// connection, with the frames that show it and how firmly it is known.
 #[derive(Debug, Parser)]
-#[command(name = "finwait", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "finwait", version, after_help = AFTER_HELP, override_usage = USAGE, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -80,10 +82,14 @@ pub struct ReadArgs {
     #[arg(long)]
     pub strict: bool,
     /// Show progress on standard error
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    #[arg(
+        long,
+        value_name = "auto|always|never",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub progress: When,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub color: ColorArg,
 }
 
@@ -112,7 +118,12 @@ impl ReadArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ColorArg {
     /// Use colours; auto means on a terminal, unless NO_COLOR is set
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    #[arg(
+        long,
+        value_name = "auto|always|never",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub color: When,
 }
 
@@ -145,10 +156,8 @@ pub struct ReportArgs {
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub print: PrintArgs,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub read: ReadArgs,
 }
 
@@ -169,14 +178,12 @@ pub struct ListArgs {
     /// Captures, pcap or pcapng; several are read as one, in time order
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub filter: FilterArgs,
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    pub filter: FilterArgs,
+    #[command(flatten)]
     pub read: ReadArgs,
 }
 
@@ -227,7 +234,6 @@ pub struct ShowArgs {
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub read: ReadArgs,
 }
 
@@ -240,7 +246,6 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: ExplainFormat,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub color: ColorArg,
 }
 
@@ -260,10 +265,8 @@ pub struct DemoArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     pub save: Option<PathBuf>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub print: PrintArgs,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub read: ReadArgs,
 }
 

@@ -3,12 +3,13 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::CommandFactory;
 
 use super::args::{Cli, ReadArgs};
 use super::progress::Progress;
 use super::{ERROR, Outcome};
+use crate::capture;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
 use crate::run::{self, Analysis, Watcher};
@@ -35,7 +36,18 @@ pub fn help(command: Option<&str>) -> Result<Outcome> {
 /// Reads captures, telling `watcher` of every segment.
 pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> Result<Analysis> {
     let mut watched = Watched { watcher, progress: Progress::new(args.progress) };
-    Ok(run::read(files, &args.options()?, &mut watched)?)
+    let options = args.options()?;
+    run::read(files, &options, &mut watched).map_err(|error| match &error {
+        capture::Error::Open { file, cause } if is_like_a_command(file, cause) => {
+            anyhow!("{error}; nor is it a command (`finwait help` lists them)")
+        }
+        _ => error.into(),
+    })
+}
+
+/// Whether a name that is no file may have been meant as a command.
+fn is_like_a_command(file: &str, cause: &io::Error) -> bool {
+    cause.kind() == io::ErrorKind::NotFound && file.chars().all(|it| it.is_ascii_lowercase())
 }
 
 /// What a run over these captures ends with: damage is an error, a cut capture only if asked for.

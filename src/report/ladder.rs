@@ -7,11 +7,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use crate::decode::segment::{Flags, Options, Segment};
+use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
 use crate::history::{History, Role};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::{Moment, Transition};
+use crate::report::label::labels;
 use crate::report::paint::Tone;
 use crate::report::reel::{Run, Step};
 use crate::report::text::{Bytes, Since, fit, plural, width, wrap};
@@ -359,39 +360,3 @@ impl<'a> Sheet<'a> {
 
 /// A silence within a run that is worth a word.
 const PAUSE: Span = Span::from_secs(1);
-
-/// The segment in words, the longest first.
-fn labels(history: &History, from: Role, segment: &Segment) -> [String; 4] {
-    let base = |role: Role| history.side(role).base_seq.unwrap_or_default();
-    let relative = |number: u32, role: Role| number.wrapping_sub(base(role)) as i32;
-    let flags = segment.flags;
-    let first = relative(segment.seq.0, from);
-    let last = i64::from(first) + i64::from(segment.payload);
-    let payload = segment.payload;
-    let ack = match segment.has(Flags::ACK) {
-        true => format!(" ack {}", relative(segment.ack.0, from.peer())),
-        false => String::new(),
-    };
-    let long = format!("{flags} {first}:{last}({payload}){ack}");
-    let full = format!("{long} win {}{}", segment.window, options(&segment.options));
-    let is_bare =
-        payload == 0 && ![Flags::SYN, Flags::FIN, Flags::RST].iter().any(|flag| segment.has(*flag));
-    let short =
-        if is_bare { format!("{flags}{ack}") } else { format!("{flags} {first}({payload})") };
-    match is_bare {
-        true => [full, short.clone(), short, flags.to_string()],
-        false => [full, long, short, flags.to_string()],
-    }
-}
-
-/// The options of a SYN, as tcpdump has them.
-fn options(options: &Options) -> String {
-    let all = [
-        options.mss.map(|mss| format!("mss {mss}")),
-        options.window_scale.map(|shift| format!("wscale {shift}")),
-        options.sack_permitted.then(|| "sackOK".to_string()),
-        options.fast_open.then(|| "tfo".to_string()),
-    ];
-    let all: Vec<String> = all.into_iter().flatten().collect();
-    if all.is_empty() { String::new() } else { format!(" <{}>", all.join(",")) }
-}

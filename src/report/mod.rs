@@ -1,16 +1,23 @@
 //! Histories and findings to what people and programs read.
 //!
-//! [`model`] is the one shape of the machine formats and [`json`] writes it; [`states`] is what
-//! `explain` teaches about each state.
+//! - For programs: [`model`] is the one shape of the machine formats, and [`json`] writes it.
+//! - For people, on a [`paper`] of some width: [`table`] is the report, from what [`survey`] counts;
+//!   [`list`] has a row for each connection; [`show`] is the page of one, with its [`ladder`] from
+//!   the segments on a [`reel`].
+//! - [`explain`] says what names mean; [`states`] is what it teaches about each state.
 
 #[cfg(feature = "cli")]
 pub mod explain;
 pub mod json;
 #[cfg(feature = "cli")]
+mod label;
+#[cfg(feature = "cli")]
 pub mod ladder;
 #[cfg(feature = "cli")]
 pub mod list;
 pub mod model;
+#[cfg(feature = "cli")]
+mod overview;
 #[cfg(feature = "cli")]
 pub mod paint;
 #[cfg(feature = "cli")]

@@ -42,6 +42,8 @@ pub fn plain_table(columns: u16) -> Table {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(columns)
         .enforce_styling();
+    // Otherwise the blanks that fill a cell end in a colour and cannot be cut.
+    table.style_text_only();
     table
 }
 

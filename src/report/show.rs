@@ -109,11 +109,18 @@ fn transitions(history: &History, paper: &Paper, out: &mut dyn Write) -> io::Res
             table.add_row(cells.iter().zip(tones).map(|(text, tone)| tone.cell(text)));
             continue;
         }
-        let change = tone.paint(&change) + &" ".repeat(CHANGE.saturating_sub(width(&change)));
-        let frame = format!("frame {frame}");
-        writeln!(out, "{role} {change} {time:>digits$}  {frame:<8} {cause}")?;
-        let reason = format!("{}; {why}", known(transition));
-        for line in wrap(&reason, usize::from(paper.columns).saturating_sub(7)) {
+        let line = format!("{change:<CHANGE$} {time:>digits$}  frame {frame}");
+        let line = line.trim_end_matches("frame -");
+        let room = usize::from(paper.columns).saturating_sub(7);
+        // A short cause stands in the first line, a long one begins the reason.
+        let is_short = width(line) + 2 + width(cause) <= room;
+        let (beside, begins) = if is_short { (cause, "") } else { ("", cause) };
+        let rest = line.strip_prefix(&change).unwrap_or_default();
+        writeln!(out, "{}", format!("{role} {}{rest}  {beside}", tone.paint(&change)).trim_end())?;
+        let known = known(transition);
+        let reason: Vec<&str> =
+            [begins, &known, &why].into_iter().filter(|part| !part.is_empty()).collect();
+        for line in wrap(&reason.join("; "), room) {
             writeln!(out, "       {}", Tone::Faint.paint(&line))?;
         }
     }
