@@ -274,7 +274,7 @@ fn every_member_of_the_contract_is_there() {
             ("skipped", |value| value.as_object().is_some_and(|it| it.is_empty())),
             ("capture_dropped", |value| value == 0),
             ("limits_hit", Value::is_object),
-            ("findings", |value| value["error"] == 1 && value["warning"] == 5),
+            ("findings", |value| value["error"] == 1 && value["warning"].is_u64()),
             ("complete", |value| value == true),
         ],
     );
