@@ -53,6 +53,9 @@ impl Connection {
         // The ACK of a handshake whose SYN+ACK was not captured.
         unseen.isn = Some(ack.sub(1));
         let syn = self.end(peer.peer()).opening.last;
+        if self.end(peer).state != State::Unknown {
+            return;
+        }
         self.place(peer, State::Listen);
         self.step_as(peer, Event::RecvSyn, Basis::Inferred, syn, Moment::default());
     }

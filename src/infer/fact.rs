@@ -6,7 +6,7 @@
 use crate::decode::tuple::End;
 use crate::infer::trail::Moment;
 
-/// What happened, in an order that never changes. The endpoint of a fact is the one that sent the segment, unless said otherwise.
+/// What happened. The endpoint of a fact is the one that sent the segment, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FactKind {
     /// It refused a SYN with a RST.
