@@ -509,3 +509,31 @@ fn names_from_paths_cannot_move_the_cursor() {
     child.stdin.take().unwrap().write_all(&fs::read(capture).unwrap()).unwrap();
     assert!(child.wait_with_output().unwrap().status.success());
 }
+
+#[test]
+fn a_timer_has_no_frame() {
+    let capture = leak("timer.pcap");
+    // The last packet that another connection needs for time to pass.
+    let later = Pcap(fs::read(&capture).unwrap()).connection(300.0, 3001, true).save("later.pcap");
+    let page = printed(&["show", "5", str_of(&later)]);
+    assert!(page.contains("· 2MSL passed ·") && page.contains("CLOSED@"), "{page}");
+    let line = &lines(&["show", "5", "--format", "jsonl", str_of(&later)])[0];
+    let last = line["history"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(last["basis"], "timer");
+    assert!(last["frame"].is_null());
+    assert_eq!(line["dwell_s"]["client"]["TIME_WAIT"], 60.0);
+}
+
+#[test]
+fn ordinary_segments_are_folded() {
+    let opened = Pcap::new()
+        .segment(0.0, 2000, true, SYN, 100, 0)
+        .segment(0.1, 2000, false, SYN | ACK, 300, 101)
+        .segment(0.2, 2000, true, ACK, 101, 301);
+    let busy = (0..214).fold(opened, |pcap, at| {
+        pcap.segment(1.0 + f64::from(at), 2000, at % 2 > 0, ACK, [301, 101][at as usize % 2], 0)
+    });
+    let page = printed(&["show", "0", str_of(&busy.save("busy.pcap"))]);
+    assert!(page.contains("segments, ") && page.contains("… "), "{page}");
+    assert!(page.lines().count() < 50);
+}
