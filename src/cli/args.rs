@@ -17,6 +17,8 @@ use crate::time::Span;
 
 const USAGE: &str = "finwait [COMMAND] [OPTIONS] [FILE]...";
 
+const WHEN: &str = "auto|always|never";
+
 const AFTER_HELP: &str = "\
 `finwait FILE` is `finwait report FILE`; `-` is standard input.
 
@@ -147,6 +149,13 @@ pub enum Format {
     Jsonl,
     /// One JSON object
     Json,
+}
+
+impl Format {
+    /// Whether to colour what is printed so; none where there is nothing to colour.
+    pub fn colored(self, color: When) -> Option<When> {
+        (self == Format::Table).then_some(color)
+    }
 }
 
 /// `finwait report`.

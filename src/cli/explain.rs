@@ -16,7 +16,8 @@ pub fn explain(args: &ExplainArgs) -> Result<Outcome> {
             None => bail!(unknown(name)),
         },
     };
-    output::to_stdout(args.color.color, |out| match (args.format, subject) {
+    let color = (args.format == ExplainFormat::Table).then_some(args.color.color);
+    output::to_stdout(color, |out| match (args.format, subject) {
         (ExplainFormat::Json, subject) => explain::as_json(subject, out),
         (ExplainFormat::Table, Some(subject)) => explain::explain(subject, &output::paper(), out),
         (ExplainFormat::Table, None) => explain::list(&output::paper(), out),

@@ -14,7 +14,7 @@ pub fn list(args: &ListArgs) -> Result<Outcome> {
     let filter = args.filter.filter();
     let analysis = read::read(&inputs, &args.read, &mut ())?;
     let mut rows = None;
-    output::to_stdout(args.read.color.color, |out| {
+    output::to_stdout(args.format.colored(args.read.color.color), |out| {
         let wanted = || analysis.archive.iter().filter(|it| filter.admits(&analysis, it));
         match args.format {
             Format::Jsonl => json::list(&analysis, wanted(), Shape::Lines, out),

@@ -29,17 +29,25 @@ pub fn paper() -> Paper {
 /// What a file is like.
 pub const FILE: Paper = Paper { columns: COLUMNS, is_terminal: false };
 
-/// Writes to standard output.
-pub fn to_stdout(color: When, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+/// Writes to standard output, in colour if that is wanted there. What has no colours, as JSON, is
+/// not searched for them.
+pub fn to_stdout(
+    color: Option<When>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let stdout = io::stdout();
     let choice = match color {
-        When::Auto => AutoStream::choice(&io::stdout()),
-        When::Always => ColorChoice::AlwaysAnsi,
-        When::Never => ColorChoice::Never,
+        Some(When::Auto) => AutoStream::choice(&stdout),
+        Some(When::Always) => ColorChoice::AlwaysAnsi,
+        Some(When::Never) => ColorChoice::Never,
+        None => ColorChoice::AlwaysAnsi,
     };
-    let stream = AutoStream::new(io::stdout().lock(), choice);
-    let mut out = BufWriter::new(stream);
+    let mut out = BufWriter::with_capacity(BUFFER, AutoStream::new(stdout.lock(), choice));
     write(&mut out).and_then(|()| out.flush()).context("cannot write to standard output")
 }
+
+/// Bytes that are written at once.
+const BUFFER: usize = 1 << 16;
 
 /// Writes a file, without colours, in place of any that is there; on an error that one stays as it
 /// was.

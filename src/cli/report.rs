@@ -51,7 +51,7 @@ fn print(
         |paper: Paper| move |out: &mut dyn Write| write(analysis, print.format, &paper, out, coda);
     match &print.output {
         Some(path) if path.as_os_str() != "-" => output::to_file(path, inputs, write(output::FILE)),
-        _ => output::to_stdout(read.color.color, write(output::paper())),
+        _ => output::to_stdout(print.format.colored(read.color.color), write(output::paper())),
     }
 }
 

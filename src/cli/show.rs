@@ -34,7 +34,7 @@ pub fn show(args: &ShowArgs) -> Result<Outcome> {
         outcome.messages.push(nothing(wanted, &analysis));
         return Ok(Outcome { code: ERROR, ..outcome });
     }
-    output::to_stdout(args.read.color.color, |out| match args.format {
+    output::to_stdout(args.format.colored(args.read.color.color), |out| match args.format {
         Format::Table => pages(&analysis, &histories, &reels, out),
         Format::Jsonl => json::list(&analysis, histories.into_iter(), Shape::Lines, out),
         Format::Json => json::list(&analysis, histories.into_iter(), Shape::Object, out),

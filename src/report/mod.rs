@@ -1,9 +1,9 @@
 //! Histories and findings to what people and programs read.
 //!
 //! - For programs: [`model`] is the one shape of the machine formats, and [`json`] writes it.
-//! - For people, on a [`paper`] of some width: [`table`] is the report, from what [`survey`] counts;
-//!   [`list`] has a row for each connection; [`show`] is the page of one, with its [`ladder`] from
-//!   the segments on a [`reel`].
+//! - For people, on a [`paper`] of some width: [`table`] is the report, from what [`survey`]
+//!   counts; [`list`] has a row for each connection; [`show`] is the page of one, with its
+//!   [`ladder`] from the segments on a [`reel`].
 //! - [`explain`] says what names mean; [`states`] is what it teaches about each state.
 
 #[cfg(feature = "cli")]
