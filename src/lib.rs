@@ -15,7 +15,7 @@
 //! use finwait::history::Role;
 //! use finwait::run::{Options, read};
 //!
-//! let analysis = read(&["testdata/demo.pcap"], &Options::default(), &mut ())?;
+//! let analysis = read(&["testdata/kernel/demo/server.pcap"], &Options::default(), &mut ())?;
 //! for history in analysis.archive.iter() {
 //!     println!("{}: server is {}", history.tuple, history.last_state(Role::Server));
 //! }

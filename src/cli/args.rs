@@ -36,7 +36,8 @@ Exit codes: 0 done; 2 an error (bad usage, unreadable or damaged capture, unwrit
 /// Reads packet captures (pcap, pcapng) and infers the RFC 9293 state of both endpoints of every
 /// connection, with the frames that show it and how firmly it is known.
 #[derive(Debug, Parser)]
-#[command(name = "finwait", version, after_help = AFTER_HELP, override_usage = USAGE, max_term_width = 100)]
+#[command(name = "finwait", version, override_usage = USAGE, after_help = AFTER_HELP)]
+#[command(max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -86,7 +87,7 @@ pub struct ReadArgs {
     /// Show progress on standard error
     #[arg(
         long,
-        value_name = "auto|always|never",
+        value_name = WHEN,
         default_value = "auto",
         hide_possible_values = true
     )]
@@ -122,7 +123,7 @@ pub struct ColorArg {
     /// Use colours; auto means on a terminal, unless NO_COLOR is set
     #[arg(
         long,
-        value_name = "auto|always|never",
+        value_name = WHEN,
         default_value = "auto",
         hide_possible_values = true
     )]

@@ -22,7 +22,7 @@ pub fn report(args: &ReportArgs) -> Result<Outcome> {
 }
 
 /// The capture that is built in: a service on port 6800 that never closes, among others that do.
-const DEMO: &[u8] = include_bytes!("../../testdata/demo.pcap");
+const DEMO: &[u8] = include_bytes!("../../testdata/kernel/demo/server.pcap");
 
 /// What a report on it for people ends with.
 const CODA: &str = " (demo.pcap is built in; `finwait demo --save demo.pcap` writes it)\n";
