@@ -275,10 +275,10 @@ impl<'a> Sheet<'a> {
     }
 
     fn run(&self, run: &Run) -> Vec<String> {
-        let end = self.history.client;
-        let [to_server, to_client] = match end {
-            End::A => run.bytes,
-            End::B => [run.bytes[1], run.bytes[0]],
+        let [a, b] = run.bytes;
+        let (to_server, to_client) = match self.history.client {
+            End::A => (a, b),
+            End::B => (b, a),
         };
         let mut bytes: Vec<String> = Vec::new();
         if to_server > 0 {
