@@ -39,10 +39,12 @@ impl Progress {
     pub fn update(&mut self, position: u64, size: Option<u64>) {
         match &mut self.how {
             How::Silent => {}
-            How::Bar(Some(bar)) => bar.set_position(position),
             How::Bar(bar) => {
-                if self.started.elapsed() >= PATIENCE {
-                    *bar = Some(new_bar(size));
+                // It counts from the start, to know the speed, and shows itself later.
+                let bar = bar.get_or_insert_with(|| new_bar(size));
+                bar.set_position(position);
+                if bar.is_hidden() && self.started.elapsed() >= PATIENCE {
+                    bar.set_draw_target(ProgressDrawTarget::stderr());
                 }
             }
             How::Lines(due) => {
@@ -76,7 +78,7 @@ fn new_bar(size: Option<u64>) -> ProgressBar {
         ),
         None => (ProgressBar::new_spinner(), "{spinner} {bytes} read, {bytes_per_sec}"),
     };
-    bar.set_draw_target(ProgressDrawTarget::stderr());
+    bar.set_draw_target(ProgressDrawTarget::hidden());
     // The templates are fixed; should one be refused, the default style does.
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
