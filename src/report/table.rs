@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, History, Role};
+use crate::infer::state::State;
 use crate::report::overview::{input, states};
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, heading, keep_whole, plain_table, put_table};
@@ -80,7 +81,12 @@ fn verdict(
                 Tone::Warning,
             )
         }
-        None => (format!("{partly}nothing is wrong: {}.", in_order(analysis, survey)), Tone::Good),
+        None => {
+            let waiting = waiting(survey);
+            let tone = if waiting.is_some() { Tone::Warning } else { Tone::Good };
+            let so_far = waiting.map_or(String::new(), |waiting| format!("; {waiting}"));
+            (format!("{partly}nothing is wrong: {}{so_far}.", in_order(analysis, survey)), tone)
+        }
         Some((first, rest)) => {
             let more = match rest.len() {
                 0 => String::new(),
@@ -98,6 +104,22 @@ fn capitalised(text: &str) -> String {
     letters
         .next()
         .map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
+
+/// Ends that wait in CLOSE_WAIT, none of them long enough for a verdict: said, because a capture
+/// of a leak may be too short to show it.
+fn waiting(survey: &Survey) -> Option<String> {
+    let [clients, servers] =
+        survey.states.each_ref().map(|states| states.get(&State::CloseWait).copied().unwrap_or(0));
+    let who = match (clients, servers) {
+        (0, 0) => return None,
+        (clients, 0) => plural(clients, "client"),
+        (0, servers) => plural(servers, "server"),
+        (clients, servers) => {
+            format!("{} and {}", plural(clients, "client"), plural(servers, "server"))
+        }
+    };
+    Some(format!("but {who} had not closed yet, and the capture ends too soon to judge that"))
 }
 
 /// What happened where nothing is wrong.
