@@ -3,6 +3,7 @@
 
 pub mod capture;
 pub mod decode;
+pub mod findings;
 pub mod flow;
 pub mod history;
 pub mod infer;

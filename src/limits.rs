@@ -60,3 +60,13 @@ pub const CONNECTIONS_MAX: usize = 1 << 21;
 /// take more; and sequence numbers further apart than 2^31 have no order. Only a jumbo payload
 /// option or a capture record's length can claim so much.
 pub const PAYLOAD_BYTES_MAX: u32 = 1 << 30;
+
+/// Frames named in one finding: enough to look at, few enough to read.
+pub const FINDING_FRAMES_MAX: usize = 8;
+
+/// Findings kept of one name while the capture is read. All are counted; a report shows fewer.
+pub const FINDINGS_KEPT_PER_NAME: usize = 200;
+
+/// Services, and clients of a service, that are told apart by a finding about many connections.
+/// About 100 bytes each; a scan of all ports of four hosts fits.
+pub const SERVICES_MAX: usize = 1 << 18;

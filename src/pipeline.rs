@@ -34,6 +34,8 @@ pub struct Totals {
     pub segments: u64,
     /// Connections.
     pub connections: u64,
+    /// Wireshark's streams.
+    pub streams: u32,
     /// The first packet's time.
     pub first_ts: Option<Timestamp>,
     /// The latest packet's time.
@@ -156,6 +158,7 @@ impl<S: Sink> Pipeline<S> {
             }
         }
         self.totals.connections = self.next_id;
+        self.totals.streams = self.next_stream;
         (self.sink, self.totals)
     }
 }
@@ -226,10 +229,22 @@ impl<S: Sink> Stage<'_, S> {
 
     /// A new life begins with this segment; the one before is over.
     fn begin(&mut self, flow: &mut Flow, first: &Segment, stream: u32, connection: Connection) {
+        self.replace(flow, first, stream, connection, |old, at| old.supersede(at));
+    }
+
+    /// Ends the old life as `supersede` has it, and begins another.
+    fn replace(
+        &mut self,
+        flow: &mut Flow,
+        first: &Segment,
+        stream: u32,
+        connection: Connection,
+        supersede: impl FnOnce(&mut Connection, Moment),
+    ) {
         let predecessor = flow.life.take().map(|mut old| {
             let states = End::BOTH.map(|end| old.connection.end(end).state);
             let id = old.id;
-            old.connection.supersede(Moment { ts: first.ts, frame: first.frame });
+            supersede(&mut old.connection, Moment { ts: first.ts, frame: first.frame });
             self.finish(*old, first.ts);
             Before { id, states }
         });
@@ -245,6 +260,10 @@ impl<S: Sink> Stage<'_, S> {
             let connection = if old { Connection::of_old_syn() } else { Connection::default() };
             self.begin(flow, first, held.stream, connection);
         }
+        self.replay(flow, held);
+    }
+
+    fn replay(&mut self, flow: &mut Flow, held: &Held) {
         for syn in &held.syns {
             self.belongs(flow, held.from, syn);
         }
@@ -254,7 +273,16 @@ impl<S: Sink> Stage<'_, S> {
     fn end_held(&mut self, flow: &mut Flow, held: &Held) {
         match &mut flow.life {
             Some(life) if life.connection.knows_syn(held) => life.connection.note_stale_syn(held),
-            _ => self.begin_held(flow, held),
+            _ => {
+                if let Some(first) = held.syns.first() {
+                    let opener = held.from;
+                    let new = Connection::default();
+                    self.replace(flow, first, held.stream, new, |old, at| {
+                        old.supersede_end(opener, at);
+                    });
+                }
+                self.replay(flow, held);
+            }
         }
     }
 

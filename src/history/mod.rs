@@ -69,6 +69,10 @@ pub struct Side {
     pub window_scale: Option<u8>,
     /// Its maximum segment size, if its SYN announced one.
     pub mss: Option<u16>,
+    /// Its SYN permitted SACK (RFC 2018).
+    pub sack_permitted: bool,
+    /// Its SYN carried timestamps (RFC 7323).
+    pub timestamps: bool,
     /// It has acknowledged the peer's SYN.
     pub acked_syn: bool,
     /// It opened with a SYN whose data the peer accepted (RFC 7413).
@@ -279,6 +283,8 @@ impl Side {
             base_seq: endpoint.isn.or(endpoint.first_seq).map(|number| number.0),
             window_scale: endpoint.window_scale,
             mss: endpoint.mss,
+            sack_permitted: endpoint.sack_permitted,
+            timestamps: endpoint.timestamps,
             acked_syn: endpoint.acked_syn,
             fast_open: endpoint.fast_open_accepted,
             window_closed: endpoint.window_closed,

@@ -38,6 +38,7 @@ pub(super) fn write(history: &History, bytes: &mut Vec<u8>) {
     out.number(history.refuted.len() as u64);
     for refuted in &history.refuted {
         out.number((refuted.state as u64) << 1 | refuted.end as u64);
+        out.number(u64::from(refuted.doubted));
         out.moment(refuted.at);
         out.number(refuted.by_frame);
     }
@@ -79,7 +80,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<History> {
     let refuted = input.list(|input| {
         let (end, state) = input.end_and_code()?;
         let state = *State::ALL.get(state)?;
-        Some(Refuted { end, state, at: input.moment()?, by_frame: input.number()? })
+        let doubted = input.number()? > 0;
+        Some(Refuted { end, state, at: input.moment()?, by_frame: input.number()?, doubted })
     })?;
     let facts = input.list(|input| {
         let (end, kind) = input.end_and_code()?;
@@ -172,8 +174,9 @@ impl Writer<'_> {
 
     fn side(&mut self, side: &Side) {
         let tally = &side.tally;
-        let flags = u64::from(side.acked_syn) | u64::from(side.fast_open) << 1;
-        self.number((side.last_state as u64) << 2 | flags);
+        let flags = [side.acked_syn, side.fast_open, side.sack_permitted, side.timestamps];
+        let flags = flags.iter().fold(0, |bits, flag| bits << 1 | u64::from(*flag));
+        self.number((side.last_state as u64) << 4 | flags);
         for count in [
             tally.segments,
             tally.bytes,
@@ -286,9 +289,11 @@ impl Reader<'_> {
             unanswered_for: Span::from_nanos(self.number()?),
         };
         Some(Side {
-            last_state: *State::ALL.get((state >> 2) as usize)?,
-            acked_syn: state & 1 > 0,
-            fast_open: state & 2 > 0,
+            last_state: *State::ALL.get((state >> 4) as usize)?,
+            acked_syn: state & 8 > 0,
+            fast_open: state & 4 > 0,
+            sack_permitted: state & 2 > 0,
+            timestamps: state & 1 > 0,
             tally,
             unanswered_at_end: self.number()? as u16,
             base_seq: self.optional()?.map(|number| number as u32),

@@ -63,6 +63,10 @@ pub struct Opening {
     pub first: Moment,
     /// Its TSval.
     pub first_tsval: Option<u32>,
+    /// The one before the newest.
+    pub previous: Moment,
+    /// Its TSval.
+    pub previous_tsval: Option<u32>,
     /// The newest one.
     pub last: Moment,
     /// Its TSval.
@@ -129,6 +133,8 @@ pub struct Endpoint {
     pub window: u16,
     /// Its window scale shift, if its SYN announced one.
     pub window_scale: Option<u8>,
+    /// Its SYN carried timestamps.
+    pub timestamps: bool,
     /// Its SYN permitted SACK.
     pub sack_permitted: bool,
     /// Its maximum segment size, if its SYN announced one.

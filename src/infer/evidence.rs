@@ -32,7 +32,7 @@ impl Connection {
         if advanced {
             self.on_progress(from, ack, at);
         }
-        self.prove_opening(from, ack, at);
+        self.prove_opening(from, ack, segment, at);
         if self.fin_covered(peer, ack) {
             self.prove_fin(from, segment, at);
         }
@@ -90,7 +90,7 @@ impl Connection {
     }
 
     /// A segment without SYN comes only from an end that has the handshake behind it.
-    fn prove_opening(&mut self, from: End, ack: SeqNum, at: Moment) {
+    fn prove_opening(&mut self, from: End, ack: SeqNum, segment: &Segment, at: Moment) {
         let peer = from.peer();
         let covers_syn = self.end(peer).isn.is_some_and(|isn| ack.at_or_after(isn.add(1)));
         match self.end(from).state {
@@ -103,9 +103,7 @@ impl Connection {
                     self.step_as(from, Event::RecvSynAck, Basis::Observed, at, Moment::default());
                 }
             }
-            State::SynRcvd
-                if !self.end(peer).fast_open || self.end(from).ack_candidate.frame > 0 =>
-            {
+            State::SynRcvd if self.shows_handshake(from, ack, segment) => {
                 let came = self.end(from).ack_candidate;
                 if came.frame > 0 {
                     self.step_as(from, Event::RecvAckOfSyn, Basis::Inferred, came, at);
@@ -119,7 +117,7 @@ impl Connection {
             // A TCP that had got the SYN would have answered with SYN+ACK: it got the SYN+ACK only.
             self.withdraw(from, &[Event::RecvSynAck, Event::RecvAckOfSyn], at);
             if self.withdraw(from, &[Event::RecvSyn], at).is_some() {
-                self.prove_opening(from, ack, at);
+                self.prove_opening(from, ack, segment, at);
             }
             return;
         }
@@ -134,6 +132,15 @@ impl Connection {
         }
     }
 
+    /// Whether an end in SYN_RCVD shows by this segment that the handshake's ACK has come. Without
+    /// that ACK it may still challenge a stray segment (RFC 9293 section 3.10.7.4), and with Fast
+    /// Open it may speak already.
+    fn shows_handshake(&self, from: End, ack: SeqNum, segment: &Segment) -> bool {
+        let opener = self.end(from.peer());
+        let speaks = segment.seq_len() > 0 || self.is_beyond_syn(from.peer(), ack);
+        self.end(from).ack_candidate.frame > 0 || (speaks && !opener.fast_open)
+    }
+
     /// Whether more is acknowledged than what came with the SYN.
     fn is_beyond_syn(&self, opener: End, ack: SeqNum) -> bool {
         self.end(opener).after_syn.is_some_and(|after_syn| ack.after(after_syn))
@@ -144,7 +151,7 @@ impl Connection {
         let peer = from.peer();
         if self.end(from).has_open(&BY_FIN) && !self.end(peer).fin_unseen {
             self.restore_first_fin(from, segment);
-            self.confirm(from, &BY_FIN, at);
+            self.confirm_fin(from, at);
             return;
         }
         let event = match self.end(from).state {
@@ -161,9 +168,29 @@ impl Connection {
             self.step(from, event, at);
         } else if came.frame > 0 {
             self.step_as(from, event, Basis::Inferred, came, at);
+            self.restore_first_fin(from, segment);
         } else {
             self.step_as(from, event, Basis::Observed, at, Moment::default());
         }
+    }
+
+    /// It has received the FIN; whether before the ACK of its own only shows where that ACK had
+    /// not passed yet.
+    fn confirm_fin(&mut self, from: End, at: Moment) {
+        let acked = self.end(from.peer()).proven;
+        let own_acked = acked.is_some_and(|proven| self.fin_covered(from, proven));
+        let crossed = self.trail().newest_to(from, State::Closing).is_some();
+        if crossed && (own_acked || self.end(from).fin_unseen) {
+            self.end_mut(from).take_open(&BY_FIN);
+        } else {
+            self.confirm(from, &BY_FIN, at);
+        }
+    }
+
+    /// Whether a D-SACK says that the peer's FIN came once more than was needed (RFC 2883).
+    pub(super) fn is_needless(&self, from: End, segment: &Segment) -> bool {
+        let fin = self.end(from.peer()).fin;
+        fin.zip(segment.options.sack).is_some_and(|(fin, (_, end))| end == fin.add(1))
     }
 
     /// The FIN had to be repeated before this acknowledged it. A full socket says with a D-SACK
@@ -171,8 +198,7 @@ impl Connection {
     /// down to its last timer sends no SACK, and leaves open which of the two was lost: the first
     /// moment is then the one that cannot be too late.
     fn restore_first_fin(&mut self, from: End, segment: &Segment) {
-        let Some(fin) = self.end(from.peer()).fin else { return };
-        let needless = segment.options.sack.is_some_and(|(_, end)| end == fin.add(1));
+        let needless = self.is_needless(from, segment);
         let would_tell = self.end(from).state == State::CloseWait && self.sacks();
         if needless || !would_tell {
             self.trail.restore(from, &BY_FIN);
@@ -248,7 +274,7 @@ impl Connection {
                 }
             }
             // Somebody else sent that RST in its name, and the peer did not believe it either.
-            Event::SentRst if fresh || segment.has(Flags::ACK) => {
+            Event::SentRst | Event::SentRstWithoutSocket if fresh || segment.has(Flags::ACK) => {
                 self.disown_reset(from, at);
             }
             _ => {}

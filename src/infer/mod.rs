@@ -105,6 +105,7 @@ impl Connection {
         if self.frames == 0 {
             self.first = Moment { ts: segment.ts, frame: segment.frame };
             self.last = self.first;
+            self.client = Some(from);
         }
         let at = if self.frames == 0 { self.first } else { at };
         self.on_silence(at.ts, params);
@@ -130,14 +131,20 @@ impl Connection {
     /// A new life begins on the four-tuple at `at`: whatever is left of this one is over.
     pub fn supersede(&mut self, at: Moment) {
         for end in End::BOTH {
-            // What was believed of the time after that moment never happened.
-            while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts && last.is_open()) {
-                if let Some(overtaken) = self.trail.retract(end) {
-                    self.end_mut(end).state = overtaken.from;
-                }
-            }
-            self.step(end, Event::Superseded, at);
+            self.supersede_end(end, at);
         }
+    }
+
+    /// One end opens a new life at `at`, which the other end does not accept: only the opener's
+    /// old socket must be gone.
+    pub fn supersede_end(&mut self, end: End, at: Moment) {
+        // What was believed of the time after that moment never happened.
+        while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts && last.is_open()) {
+            if let Some(overtaken) = self.trail.retract(end) {
+                self.go_back(end, &overtaken);
+            }
+        }
+        self.step(end, Event::Superseded, at);
     }
 
     /// One endpoint.
@@ -241,10 +248,22 @@ impl Connection {
             return None;
         }
         let withdrawn = self.trail.withdraw(end, events, by)?;
-        let endpoint = self.end_mut(end);
-        endpoint.take_open(&[withdrawn.event]);
-        endpoint.state = withdrawn.from;
+        self.go_back(end, &withdrawn);
         Some(withdrawn)
+    }
+
+    /// As [`Self::withdraw`], on the word of the other end only.
+    fn doubt(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
+        let doubted = self.trail.doubt(end, events, by)?;
+        self.go_back(end, &doubted);
+        Some(doubted)
+    }
+
+    /// The endpoint is where it was before the transition.
+    fn go_back(&mut self, end: End, undone: &Transition) {
+        let endpoint = self.end_mut(end);
+        endpoint.take_open(&[undone.event]);
+        endpoint.state = undone.from;
     }
 
     /// Confirms the endpoint's open transitions by one of the events.

@@ -13,7 +13,7 @@ impl Connection {
     pub(super) fn on_syn(&mut self, from: End, segment: &Segment, at: Moment) {
         let repeated = self.end(from).isn == Some(segment.seq) && self.end(from).has_sent();
         self.record_syn(from, segment, at, repeated);
-        if self.client.is_none() || self.roles_from != RolesFrom::Syn {
+        if self.roles_from != RolesFrom::Syn {
             self.client = Some(from);
             self.roles_from = RolesFrom::Syn;
         }
@@ -83,9 +83,7 @@ impl Connection {
     /// The SYN+ACK of a connection whose SYN was not captured shows that there was one.
     fn meet_unseen_client(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
-        if self.client.is_none()
-            || matches!(self.roles_from, RolesFrom::Port | RolesFrom::FirstPacket)
-        {
+        if self.roles_from == RolesFrom::FirstPacket {
             self.client = Some(peer);
             self.roles_from = RolesFrom::SynAck;
         }
@@ -105,13 +103,16 @@ impl Connection {
         client.nxt.is_some_and(|nxt| segment.ack == nxt)
     }
 
-    /// The SYN of `client` that this SYN+ACK answers: the one whose TSval it echoes, or else the
-    /// newest. Frame 0 if none was captured.
+    /// The SYN of `client` that this SYN+ACK answers: the one whose TSval it echoes, the newest
+    /// where nothing is echoed, the first where it echoes one in between. Frame 0 if none was
+    /// captured.
     fn answered_syn(&self, client: End, syn_ack: &Segment) -> Moment {
         let opening = &self.end(client).opening;
-        match syn_ack.options.timestamps {
-            Some((_, echo)) if opening.first_tsval == Some(echo) => opening.first,
-            _ => opening.last,
+        let Some((_, echo)) = syn_ack.options.timestamps else { return opening.last };
+        match Some(echo) {
+            echo if echo == opening.last_tsval => opening.last,
+            echo if echo == opening.previous_tsval => opening.previous,
+            _ => opening.first,
         }
     }
 
@@ -124,6 +125,7 @@ impl Connection {
         if opening.first.frame == 0 || !repeated {
             (opening.first, opening.first_tsval) = (at, tsval);
         }
+        (opening.previous, opening.previous_tsval) = (opening.last, opening.last_tsval);
         (opening.last, opening.last_tsval) = (at, tsval);
         if repeated {
             endpoint.tally.retransmitted += 1;
@@ -138,6 +140,7 @@ impl Connection {
         endpoint.window_scale = segment.options.window_scale;
         endpoint.mss = segment.options.mss;
         endpoint.sack_permitted = segment.options.sack_permitted;
+        endpoint.timestamps = segment.options.timestamps.is_some();
         endpoint.may_have_closed = false;
         endpoint.tally.bytes += u64::from(segment.payload);
         let peer = from.peer();

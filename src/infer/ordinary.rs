@@ -5,15 +5,19 @@ use crate::decode::tuple::End;
 use crate::infer::endpoint::Repeats;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
-use crate::infer::state::State;
+use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
-use crate::infer::{Connection, DOUBTS_MAX, RolesFrom};
+use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
 
 impl Connection {
     /// A segment with neither SYN nor RST.
     pub(super) fn on_ordinary(&mut self, from: End, segment: &Segment, at: Moment) {
+        if self.is_of_another_life(from, segment) {
+            return;
+        }
         self.pick_up(from, segment, at);
+        self.meet_unseen_fin(from, segment, at);
         if let Some(ack) = segment.acked() {
             if !self.is_old(from, segment) {
                 self.refute(from, segment, at);
@@ -30,6 +34,13 @@ impl Connection {
         self.end_mut(from).advertise(segment.window, at.ts);
     }
 
+    /// While a SYN waits for its answer, the other end may still speak of an earlier life.
+    fn is_of_another_life(&self, from: End, segment: &Segment) -> bool {
+        let opener = self.end(from.peer());
+        let waits = opener.state == State::SynSent && self.end(from).isn.is_none();
+        waits && segment.acked().is_none_or(|ack| opener.nxt.is_some_and(|nxt| ack.before(nxt)))
+    }
+
     /// The first segment of an end whose SYN was not captured.
     fn pick_up(&mut self, from: End, segment: &Segment, at: Moment) {
         if self.end(from).nxt.is_some() {
@@ -44,15 +55,33 @@ impl Connection {
         if known {
             return;
         }
-        if self.client.is_none() {
-            self.client = Some(from);
-            self.roles_from = RolesFrom::FirstPacket;
-        }
         for end in [from, from.peer()] {
             if self.end(end).state == State::Unknown {
                 self.end_mut(end).may_have_closed = true;
                 self.step(end, Event::FoundOpen, at);
             }
+        }
+    }
+
+    /// A bare ACK one number ahead of everything seen: its sender has sent a FIN that was lost
+    /// before the observer, if it was no byte. Its ACK of the peer's FIN came after that, so the
+    /// FINs crossed, unless its CLOSE_WAIT is beyond doubt.
+    fn meet_unseen_fin(&mut self, from: End, segment: &Segment, at: Moment) {
+        let ahead = self.end(from).nxt.is_some_and(|nxt| segment.seq == nxt.add(1));
+        if !ahead || segment.seq_len() > 0 || self.end(from).fin.is_some() {
+            return;
+        }
+        let by_fin = [Event::RecvFin, Event::RecvFinAckingFin];
+        let crossed =
+            !self.is_needless(from, segment) && self.withdraw(from, &by_fin, at).is_some();
+        let endpoint = self.end_mut(from);
+        endpoint.fin = Some(segment.seq.sub(1));
+        endpoint.fin_unseen = true;
+        endpoint.nxt = Some(segment.seq);
+        endpoint.edge = at.ts;
+        self.step_as(from, Event::SentUnseenFin, Basis::Inferred, at, Moment::default());
+        if crossed {
+            self.step(from, Event::RecvFin, at);
         }
     }
 
@@ -169,11 +198,26 @@ impl Connection {
         if self.end(from.peer()).fast_open_accepted {
             self.refute_early_handshake(from, at);
         }
+        let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
+        if self.end(from).state == State::CloseWait && !covers {
+            self.overtake_fin(from, at);
+        }
         self.step(from, Event::SentFin, at);
         // The peer's FIN is on its way: had it come, this one would acknowledge it.
         let crossing = self.end(from).state == State::FinWait1 && self.has_fin_ahead(from);
         if crossing {
             self.step(from, Event::RecvFin, at);
+        }
+    }
+
+    /// The network brought a later segment first: it acknowledges the peer's FIN, and this FIN,
+    /// sent before it, does not. So the FIN left before the peer's had come.
+    fn overtake_fin(&mut self, from: End, at: Moment) {
+        let by_fin = [Event::RecvFin, Event::RecvFinAckingFin];
+        if let Some(wrong) = self.trail.overturn(from, &by_fin, at) {
+            let endpoint = self.end_mut(from);
+            endpoint.take_open(&by_fin);
+            endpoint.state = wrong.from;
         }
     }
 
@@ -283,7 +327,7 @@ impl Connection {
         if !self.end(to).has_open(&BY_FIN) || self.is_in_flight(to, last.at.ts, at.ts) {
             return;
         }
-        if self.withdraw(to, &BY_FIN, at).is_some() {
+        if self.doubt(to, &BY_FIN, at).is_some() {
             let endpoint = self.end_mut(to);
             endpoint.fin_doubts = endpoint.fin_doubts.saturating_add(1);
         }

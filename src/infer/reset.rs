@@ -27,6 +27,13 @@ impl Connection {
         let to = from.peer();
         let verdict = self.judge(to, segment);
         let credible = verdict != Verdict::Ignored || self.is_own_number(from, segment);
+        // An answer to an earlier life's segment, which came while a SYN waits for its own.
+        if verdict == Verdict::Ignored
+            && self.end(to).state == State::SynSent
+            && self.end(from).isn.is_none()
+        {
+            return;
+        }
         match verdict {
             Verdict::Refusal => self.on_refusal(from, at),
             _ if credible => self.on_reset_sent(from, segment, at),
@@ -57,7 +64,15 @@ impl Connection {
         let endpoint = self.end(to);
         match endpoint.state {
             State::Closed | State::Listen => return Verdict::Ignored,
+            // A SYN's sender resets what answers it wrongly: an earlier life.
+            State::Unknown if self.end(to.peer()).state == State::SynSent => {
+                return Verdict::Ignored;
+            }
             State::Unknown => return Verdict::Accepted,
+            // It has been seen to follow RFC 1337.
+            State::TimeWait if self.facts.get(FactKind::IgnoredRst, to.peer()).is_some() => {
+                return Verdict::Ignored;
+            }
             State::SynSent => {
                 let answers = segment.has(Flags::ACK) && endpoint.nxt == Some(segment.ack);
                 return if answers { Verdict::Refusal } else { Verdict::Ignored };
@@ -128,13 +143,21 @@ impl Connection {
             self.withdraw(from, &[Event::RecvFin, Event::RecvFinAckingFin], at);
         }
         if state == State::Closed {
-            self.confirm(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
+            self.trail.confirm_last(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
             return;
         }
         if let Some(ack) = segment.acked() {
             if self.end(peer).nxt.is_some_and(|nxt| !ack.after(nxt)) && self.end(from).has_sent() {
                 self.prove_by_ack(from, ack, segment, at);
             }
+        }
+        // What it answers was sent before its FIN was acknowledged, and found no socket any more.
+        if answers && self.end(from).fin.is_some_and(|fin| !segment.seq.after(fin)) {
+            self.withdraw(from, &[Event::RecvAckOfFin], at);
+        }
+        // It acknowledges what it had received, and the FIN is not among it.
+        if segment.acked().is_some_and(|ack| !self.fin_covered(peer, ack)) {
+            self.withdraw(from, &[Event::RecvFin, Event::RecvFinAckingFin], at);
         }
         let gone = answers && self.end(peer).proven == Some(segment.seq);
         let event = if gone { Event::SentRstWithoutSocket } else { Event::SentRst };

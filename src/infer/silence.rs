@@ -75,7 +75,11 @@ fn next_repeat(endpoint: &Endpoint) -> Option<Due> {
     if repeats.count == 0 {
         return Some(Due { at: endpoint.edge.after(RTO_INITIAL), patience: SYN_ALONE_MAX });
     }
-    let interval = repeats.gap.times(2).max(INTERVAL_MIN).min(RTO_MAX);
+    let shortest = match endpoint.state {
+        State::SynSent | State::SynRcvd => RTO_INITIAL,
+        _ => INTERVAL_MIN,
+    };
+    let interval = repeats.gap.times(2).max(shortest).min(RTO_MAX);
     let patience = LATE.plus(Span::from_nanos(interval.as_nanos() / 8));
     // The wheel turns late by a little, never early.
     let lateness = Span::from_nanos(interval.as_nanos() / 32);

@@ -63,6 +63,8 @@ pub struct Refuted {
     pub at: Moment,
     /// The frame that refutes it.
     pub by_frame: u64,
+    /// Only the peer's repeat speaks against it, which a lost answer explains as well.
+    pub doubted: bool,
 }
 
 /// The transitions of both endpoints, in time order, and the refuted ones.
@@ -95,6 +97,11 @@ impl Trail {
         self.transitions.iter().rev().find(|transition| transition.end == end)
     }
 
+    /// The endpoint's newest transition into a state.
+    pub fn newest_to(&self, end: End, state: State) -> Option<&Transition> {
+        self.transitions.iter().rev().find(|t| t.end == end && t.to == state)
+    }
+
     /// Adds a transition, at its place in time behind what stands at the same time.
     pub fn push(&mut self, transition: Transition) {
         if self.transitions.len() >= TRANSITIONS_MAX {
@@ -104,6 +111,14 @@ impl Trail {
         let later =
             self.transitions.iter().rev().take_while(|t| t.at.ts > transition.at.ts).count();
         self.transitions.insert(self.transitions.len() - later, transition);
+    }
+
+    /// Confirms the endpoint's newest transition, if it is open and by one of the events.
+    pub fn confirm_last(&mut self, end: End, events: &[Event], by: Moment) {
+        let newest = self.transitions.iter_mut().rev().find(|transition| transition.end == end);
+        if let Some(last) = newest.filter(|last| last.is_open() && events.contains(&last.event)) {
+            last.confirmed = by;
+        }
     }
 
     /// Confirms the endpoint's open transitions by one of the events.
@@ -118,11 +133,33 @@ impl Trail {
     /// Takes the endpoint's newest transition back if it is open and by one of the events, and
     /// returns it.
     pub fn withdraw(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
+        self.last(end).filter(|last| last.is_open())?;
+        self.overturn(end, events, by)
+    }
+
+    /// As [`Self::withdraw`], on the word of the other end only: it may be given back.
+    pub fn doubt(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
+        let withdrawn = self.withdraw(end, events, by)?;
+        if let Some(newest) = self.refuted.last_mut().filter(|refuted| refuted.by_frame == by.frame)
+        {
+            newest.doubted = true;
+        }
+        Some(withdrawn)
+    }
+
+    /// As [`Self::withdraw`], also where a segment seemed to confirm it.
+    pub fn overturn(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
         let at = self.transitions.iter().rposition(|transition| transition.end == end)?;
-        let open = self.transitions.get(at).filter(|t| t.is_open() && events.contains(&t.event))?;
-        let (state, began) = (open.to, open.at);
+        let wrong = self.transitions.get(at).filter(|t| events.contains(&t.event))?;
+        let (state, began) = (wrong.to, wrong.at);
         if self.refuted.len() < REFUTATIONS_MAX {
-            self.refuted.push(Refuted { end, state, at: began, by_frame: by.frame });
+            self.refuted.push(Refuted {
+                end,
+                state,
+                at: began,
+                by_frame: by.frame,
+                doubted: false,
+            });
         } else {
             self.dropped = self.dropped.saturating_add(1);
         }
@@ -132,14 +169,17 @@ impl Trail {
     /// The endpoint's newest transition is by one of the events and took the place of a refuted
     /// one that may have been right after all: gives it back its moment.
     pub fn restore(&mut self, end: End, events: &[Event]) {
-        let newest = self.transitions.iter_mut().rev().find(|transition| transition.end == end);
-        let Some(current) = newest.filter(|current| events.contains(&current.event)) else {
+        let mut own = self.transitions.iter_mut().rev().filter(|t| t.end == end);
+        let Some(current) = own.next().filter(|current| events.contains(&current.event)) else {
             return;
         };
-        let same = |refuted: &Refuted| refuted.end == end && refuted.state == current.to;
+        let same = |refuted: &Refuted| {
+            refuted.end == end && refuted.state == current.to && refuted.doubted
+        };
         let Some(first) = self.refuted.iter().copied().find(same) else { return };
+        let before = own.next().map(|before| before.at);
         self.refuted.retain(|refuted| !same(refuted));
-        current.at = first.at;
+        current.at = before.filter(|before| before.ts > first.at.ts).unwrap_or(first.at);
         self.transitions.sort_by_key(|transition| transition.at.ts);
     }
 

@@ -1,10 +1,12 @@
 //! Runs a trace and compares what comes out with what its lines expect.
 
+use crate::decode::skip::Skip;
+use crate::findings::{CaptureFacts, Collector, Finding, Summary, Thresholds};
 use crate::history::{History, Role};
 use crate::infer::Params;
 use crate::infer::state::State;
 use crate::limits::CONNECTIONS_MAX;
-use crate::pipeline::{Pipeline, Sink};
+use crate::pipeline::{Pipeline, Sink, Totals};
 use crate::testkit::trace::{CLIENT_PORT, Trace};
 use crate::time::Timestamp;
 
@@ -20,14 +22,19 @@ impl Sink for Keep {
 
 /// Runs the first `count` segments and ends the capture at `end`. Histories by number.
 fn run(trace: &Trace, count: usize, end: Timestamp) -> Vec<History> {
+    run_all(trace, count, end).0
+}
+
+/// The same, with what was read in numbers.
+fn run_all(trace: &Trace, count: usize, end: Timestamp) -> (Vec<History>, Totals) {
     let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
     for decoded in trace.segments.iter().take(count) {
         pipeline.decoded(decoded);
     }
     pipeline.silence(end);
-    let (Keep(mut histories), _) = pipeline.finish();
+    let (Keep(mut histories), totals) = pipeline.finish();
     histories.sort_by_key(|history| history.id);
-    histories
+    (histories, totals)
 }
 
 /// Runs a trace, and holds every state that its lines expect against what is believed after that
@@ -76,4 +83,38 @@ pub fn history(text: &str) -> History {
     let mut histories = check(text);
     assert_eq!(histories.len(), 1, "one connection: {histories:#?}");
     histories.remove(0)
+}
+
+/// The findings of a trace: those of its connections by number, then those of many and of the
+/// capture.
+pub fn findings(text: &str) -> Vec<Finding> {
+    let summary = summary(text, Thresholds::default());
+    let mut found: Vec<_> = summary.worst.into_values().flatten().collect();
+    found.sort_by_key(|finding| finding.connection);
+    found.extend(summary.grouped);
+    found
+}
+
+/// What a collector makes of a trace.
+pub fn summary(text: &str, thresholds: Thresholds) -> Summary {
+    let trace = Trace::parse(text);
+    let (histories, totals) = run_all(&trace, trace.segments.len(), trace.end);
+    let mut skipped = totals.skipped.iter();
+    let duplicates = skipped.find(|(reason, _)| *reason == Skip::Duplicate.name());
+    let duplicates = duplicates.map_or(0, |(_, count)| count);
+    let mut collector = Collector::new(thresholds);
+    for history in &histories {
+        collector.on_history(history);
+    }
+    collector.finish(&CaptureFacts {
+        packets: trace.segments.len() as u64 + trace.cut,
+        segments: totals.segments,
+        connections: totals.connections,
+        duplicates,
+        cut_headers: trace.cut,
+        backwards: totals.backwards,
+        first_ts: trace.segments.first().map(|first| first.segment.ts),
+        last_ts: Some(trace.end),
+        ..CaptureFacts::default()
+    })
 }

@@ -13,6 +13,7 @@
 //! tcpdump's flags, sequence numbers from each side's first one, `ack` (which is the flag as
 //! well), `win`, `id` (IPv4
 //! identification) and options: `mss N`, `wscale N`, `ts VAL:ECR`, `sack FROM:TO`, `sackOK`, `fo`.
+//! `end` lets time pass to the end of the capture; `cut` is a packet cut inside its TCP header.
 //! Behind `;` stand the client's and the server's state after that line, `-` for any. A line
 //! `! NAME` names a finding that the trace must raise.
 
@@ -56,6 +57,8 @@ pub struct Trace {
     pub end: Timestamp,
     /// What the lines expect.
     pub expected: Vec<Expected>,
+    /// Packets cut inside their TCP header.
+    pub cut: u64,
     /// Findings that it must raise.
     pub findings: Vec<String>,
 }
@@ -87,10 +90,12 @@ impl Trace {
         self.end = now;
         let direction = words.next().expect("a direction or `end`");
         let client = match direction.trim_end_matches(['<', '>']) {
-            "end" | "" => 0,
+            "end" | "cut" | "" => 0,
             client => client.parse().unwrap_or_else(|_| panic!("which client? {line}")),
         };
-        if direction != "end" {
+        if direction == "cut" {
+            self.cut += 1;
+        } else if direction != "end" {
             let segment = segment(words, direction.ends_with('>'), now, self.next_frame());
             self.segments.push(decoded(segment, direction.ends_with('>'), client));
         }

@@ -1,21 +1,21 @@
-"""tcpdump at an endpoint's own interface."""
+"""tcpdump at one interface."""
 
 import signal
 import subprocess
 import time
 
-from forward import DEVICE
+# Enough for every packet of a device whose MTU is 1500.  In immediate mode the
+# kernel keeps room for whole snap lengths: a small one makes room for many.
+SNAPLEN = 2000
 
 
 class Capture:
     """A running tcpdump that has begun to capture."""
 
-    def __init__(self, namespace, path):
+    def __init__(self, namespace, path, device, snaplen=SNAPLEN):
         self.path = path
-        command = ["tcpdump", "-i", DEVICE, "-w", str(path), "-U", "--immediate-mode",
-                   # In immediate mode the kernel keeps room for whole snap lengths: a small
-                   # one makes room for many packets, and the device's MTU is 1500.
-                   "-s", "2000", "-B", "8192",
+        command = ["tcpdump", "-i", device, "-w", str(path), "-U", "--immediate-mode",
+                   "-s", str(snaplen), "-B", "8192",
                    "--time-stamp-precision=nano", "-Z", "root", "-n", "tcp or icmp"]
         with namespace:
             self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -33,6 +33,8 @@ ALLOWED = {
     ("CLOSING", "TIME_WAIT"), ("CLOSING", "CLOSED"), ("CLOSE_WAIT", "LAST_ACK"),
     ("CLOSE_WAIT", "CLOSED"), ("LAST_ACK", "CLOSED"), ("TIME_WAIT", "CLOSED"),
 }
+# Bytes before the IP header: Ethernet, raw IP.
+LINK_HEADER = {1: 14, 101: 0}
 # A FIN may wait behind unsent data; a SYN may not.
 SYN_WITHIN_NS = 50_000_000
 
@@ -87,39 +89,39 @@ def _packets(folder, transitions):
     problems = []
     for endpoint in ("client", "server"):
         sent = _sent(folder, endpoint)
-        for line in transitions:
-            if line["endpoint"] == endpoint and line["to"] == "SYN_SENT":
-                at = nanoseconds(line["ts"])
-                syns = [ns for ns, p, port in sent if p.syn and port == _own_port(line)]
-                if not any(at <= ns < at + SYN_WITHIN_NS for ns in syns):
-                    problems.append(f"conn {line['conn']}: SYN_SENT, but no SYN was sent then")
-        fins = {port for _, p, port in sent if p.fin}
-        closing = {_own_port(line) for line in transitions if line["endpoint"] == endpoint
-                   and line["to"] in ("FIN_WAIT_1", "LAST_ACK")}
-        if endpoint == "client" and not fins <= closing:
-            problems.append(f"a FIN was sent by {endpoint} ports {fins - closing}, "
+        own = [line for line in transitions if line["endpoint"] == endpoint]
+        for line in own:
+            if line["to"] == "SYN_SENT" and not _syn_follows(sent, line):
+                problems.append(f"conn {line['conn']}: SYN_SENT, but no SYN was sent then")
+        fins = {port for _, packet, port in sent if packet.fin}
+        closing = {line["client_port"] for line in own if line["to"] in ("FIN_WAIT_1", "LAST_ACK")}
+        if not fins <= closing:
+            problems.append(f"{endpoint}: FIN of client ports {fins - closing}, "
                             "which never were in FIN_WAIT_1 or LAST_ACK")
     return problems
 
 
-def _own_port(line):
-    return line["client_port"] if line["endpoint"] == "client" else line["server_port"]
+def _syn_follows(sent, line):
+    at = nanoseconds(line["ts"])
+    return any(packet.syn and port == line["client_port"] and at <= ns < at + SYN_WITHIN_NS
+               for ns, packet, port in sent)
 
 
 def _sent(folder, endpoint):
-    """[(time, packet, source port)] that left an endpoint, at its own interface."""
+    """[(time, packet, the connection's client port)] sent by an endpoint, at its interface."""
     data = (folder / f"{endpoint}.pcap").read_bytes()
-    own = None
+    link_header = LINK_HEADER[struct.unpack_from("<I", data, 20)[0]]
+    own = _address_of(folder, endpoint)
     sent = []
     for ns, start, stop in records(data):
-        raw = data[start + 16:stop]
+        raw = data[start + 16 + link_header:stop]
         packet = parse(endpoint, raw)
-        own = own or _address_of(folder, endpoint)
         version6 = raw[0] >> 4 == 6
         source = raw[8:24] if version6 else raw[12:16]
         if packet and source == own:
             at = 40 if version6 else (raw[0] & 15) * 4
-            sent.append((ns, packet, struct.unpack_from("!H", raw, at)[0]))
+            ports = struct.unpack_from("!HH", raw, at)
+            sent.append((ns, packet, ports[endpoint == "server"]))
     return sent
 
 

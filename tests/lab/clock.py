@@ -4,13 +4,18 @@ import time
 from datetime import datetime, timezone
 
 
+def boot():
+    """Nanoseconds since boot: the clock of the kernel's events."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
 def sample():
     """(boot ns, wall ns) read as close together as possible."""
     best = None
     for _ in range(50):
-        before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        before = boot()
         wall = time.time_ns()
-        after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        after = boot()
         if best is None or after - before < best[0]:
             best = (after - before, (before + after) // 2, wall)
     return best[1], best[2]

@@ -468,6 +468,29 @@ def close_behind_zero_window(lab):
     lab.pause()
 
 
+@scenario("Sequence numbers wrap in the data", textbook=[8], expect=CLIENT_FIRST)
+def sequence_wrap_in_data(lab):
+    client, server = lab.open(isn=2**32 - 21)
+    lab.exchange(client, server)
+    _close(lab, client, server)
+
+
+@scenario("Sequence numbers wrap at the FIN, which has the last one", textbook=[8],
+          expect=CLIENT_FIRST)
+def sequence_wrap_at_fin(lab):
+    client, server = lab.open(isn=2**32 - 42)
+    lab.exchange(client, server)
+    _close(lab, client, server)
+
+
+@scenario("Sequence numbers wrap at the SYN, which has the last one", textbook=[1],
+          expect=CLIENT_FIRST)
+def sequence_wrap_at_syn(lab):
+    client, server = lab.open(isn=2**32 - 1)
+    lab.exchange(client, server)
+    _close(lab, client, server)
+
+
 @scenario("A repeated FIN reaches TIME_WAIT, which acknowledges again; its ACK draws a RST "
           "that is lost", textbook=[15, 16],
           path=Impairment(rules=[duplicate("FIN of the server", server_fin, 0.5),

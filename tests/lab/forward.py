@@ -45,6 +45,8 @@ def open_tun(namespace, address):
 class Forwarder:
     """A process that carries packets between two TUN devices, as impaired as asked."""
 
+    device = DEVICE
+
     def __init__(self, tuns, impairment, pcap_path):
         self._tuns = tuns
         self._impairment = impairment
@@ -107,12 +109,12 @@ class Forwarder:
         impairment = self._impairment
         lost = lost or self._random.random() < impairment.loss
         if self._random.random() < impairment.duplicate:
-            copies.append(self._random.random() * 0.05)
+            copies.append((segment, self._random.random() * 0.05))
         if lost_early:
             return
         self._enter(segment, extra, lost)
-        for later in copies:
-            self._enter(segment, later, False)
+        for copy, later in copies:
+            self._enter(copy, later, False)
 
     def _apply_rules(self, segment):
         lost, lost_early, extra, copies = False, False, 0.0, []
@@ -122,7 +124,10 @@ class Forwarder:
             if rule.action == "drop":
                 lost, lost_early = True, rule.before_middle
             elif rule.action == "duplicate":
-                copies.append(rule.seconds)
+                copies.append((segment, rule.seconds))
+            elif rule.action == "inject":
+                forged = packet.parse(segment.sender, rule.make(segment.raw))
+                copies.append((forged, rule.seconds))
             else:
                 extra += rule.seconds
         return lost, lost_early, extra, copies

@@ -14,7 +14,11 @@ import time
 from netns import die_with_parent
 
 TCP_REPAIR = 19
+TCP_REPAIR_QUEUE, TCP_SEND_QUEUE = 20, 2
+TCP_QUEUE_SEQ = 21
+TCP_REPAIR_OFF_NO_PROBE = -1
 TCP_FASTOPEN = 23
+IPPROTO_MPTCP = 262
 MSG_FASTOPEN = 0x20000000
 SS_NAME = {"ESTAB": "ESTABLISHED", "SYN-SENT": "SYN_SENT", "SYN-RECV": "SYN_RCVD",
            "FIN-WAIT-1": "FIN_WAIT_1", "FIN-WAIT-2": "FIN_WAIT_2", "TIME-WAIT": "TIME_WAIT",
@@ -30,12 +34,14 @@ class Host:
         self.namespace = namespace
         self.address = address
         self.family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        # MPTCP is asked for where a socket is made; its subflows are TCP connections.
+        self.protocol = socket.IPPROTO_TCP
         self._kept = []
 
     def socket(self, port=0):
         """A TCP socket bound to this host's address; bound early so that its port is known."""
         with self.namespace:
-            sock = socket.socket(self.family, socket.SOCK_STREAM)
+            sock = socket.socket(self.family, socket.SOCK_STREAM, self.protocol)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.settimeout(TIMEOUT)
         sock.bind((self.address, port))
@@ -48,17 +54,21 @@ class Host:
         listener.listen(backlog)
         return listener
 
-    def connect(self, to, port, source_port=0, options=()):
-        """Connect and wait until it is established."""
+    def connect(self, to, port, source_port=0, options=(), isn=None):
+        """Connect and wait until it is established; `isn` chooses the first sequence number."""
         sock = self.socket(source_port)
         _set(sock, options)
+        if isn is not None:
+            _set_isn(sock, isn)
         sock.connect((to.address, port))
         return sock
 
-    def start_connect(self, to, port, source_port=0, options=()):
+    def start_connect(self, to, port, source_port=0, options=(), isn=None):
         """Send a SYN and do not wait for what comes of it."""
         sock = self.socket(source_port)
         _set(sock, options)
+        if isn is not None:
+            _set_isn(sock, isn)
         sock.setblocking(False)
         try:
             sock.connect((to.address, port))
@@ -124,6 +134,14 @@ def forget(sock):
     """Lose the socket without a word, as a crashed host does (TCP_REPAIR, close)."""
     sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
     sock.close()
+
+
+def _set_isn(sock, isn):
+    """A socket in repair mode may be told where its numbers begin."""
+    for name, value in ((TCP_REPAIR, 1), (TCP_REPAIR_QUEUE, TCP_SEND_QUEUE),
+                        (TCP_QUEUE_SEQ, isn - 2**32 if isn >= 2**31 else isn),
+                        (TCP_REPAIR, TCP_REPAIR_OFF_NO_PROBE)):
+        sock.setsockopt(socket.IPPROTO_TCP, name, value)
 
 
 def _set(sock, options):

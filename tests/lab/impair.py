@@ -16,7 +16,8 @@ class Rule:
     """Do `action` to the packets that `match`, counting matches from 1.
 
     `action` is "drop", "duplicate" (a second copy, `seconds` later) or "delay"
-    (this packet alone comes `seconds` later).  `nth` limits the rule to these
+    (this packet alone comes `seconds` later), "inject" (a packet made from this
+    one by `make` follows it after `seconds`).  `nth` limits the rule to these
     matches; None means all of them.
     """
 
@@ -26,6 +27,7 @@ class Rule:
     nth: tuple | None = (1,)
     seconds: float = 0.0
     before_middle: bool = False
+    make: Callable[[bytes], bytes] | None = None
     seen: int = 0
 
     def applies(self, packet):
@@ -84,3 +86,8 @@ def duplicate(what, match, seconds, nth=(1,), **more):
 
 def late(what, match, seconds, nth=(1,), **more):
     return Rule("delay", what, match, nth, seconds, **more)
+
+
+def inject(what, match, make, seconds, nth=(1,)):
+    """A third party's packet: it joins the path where the matched one did."""
+    return Rule("inject", what, match, nth, seconds, make=make)

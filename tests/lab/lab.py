@@ -1,11 +1,13 @@
 """Two hosts, a path and three captures: the world in which one scenario runs."""
 
 import socket
+import threading
 import time
 from dataclasses import dataclass, field
 
 import clock
-from capture import Capture
+from bridge import Bridge
+from capture import SNAPLEN, Capture
 from forward import Forwarder, open_tun
 from host import Host
 from impair import Impairment
@@ -14,6 +16,7 @@ from pcapfile import trim
 
 ADDRESSES = {4: ("10.9.0.1", "10.9.0.2"), 6: ("fd09::1", "fd09::2")}
 PREFIX = {4: 24, 6: 64}
+SS_INTERVAL = 0.25
 POINTS = ("client", "middle", "server")
 BASE_SYSCTLS = {
     # An orphan's FIN_WAIT_2 must not last as long as a TIME_WAIT: the kernel
@@ -33,8 +36,8 @@ class Recording:
     start: tuple = ()
     end: tuple = ()
     end_boot_ns: int = 0
-    after_ss_boot_ns: int = 0
-    sockets: dict = field(default_factory=dict)
+    # What `ss` showed, again and again: [(endpoint, boot ns before, after, {ports: state})]
+    shown: list = field(default_factory=list)
     packets: dict = field(default_factory=dict)
     notes: list = field(default_factory=list)
 
@@ -42,18 +45,38 @@ class Recording:
 class Lab:
     """Build it, let a scenario use `client`, `server` and `path`, then `finish`."""
 
-    def __init__(self, out, impairment=None, sysctls=None, ip=4):
+    def __init__(self, out, impairment=None, sysctls=None, ip=4, bridge=None):
         self.recording = Recording(start=clock.sample())
         self._out = out
         self._ip = ip
         self.client, self.server = self._hosts()
         self.sysctl({**BASE_SYSCTLS, **(sysctls or {})})
         self.recording.sysctls = dict(sysctls or {})
-        tuns = {host.name: open_tun(host.namespace, f"{host.address}/{PREFIX[ip]}")
-                for host in (self.client, self.server)}
-        self.path = Forwarder(tuns, impairment or Impairment(), out / "middle.pcap")
-        self._captures = [Capture(host.namespace, out / f"{host.name}.pcap")
-                          for host in (self.client, self.server)]
+        hosts = (self.client, self.server)
+        addresses = {host.name: f"{host.address}/{PREFIX[ip]}" for host in hosts}
+        if bridge:
+            self.path = Bridge({host.name: host.namespace for host in hosts}, addresses,
+                               out / "middle.pcap", bridge)
+        else:
+            tuns = {host.name: open_tun(host.namespace, addresses[host.name]) for host in hosts}
+            self.path = Forwarder(tuns, impairment or Impairment(), out / "middle.pcap")
+        snaplen = bridge.snaplen if bridge else SNAPLEN
+        self._captures = [Capture(host.namespace, out / f"{host.name}.pcap", self.path.device,
+                                  snaplen) for host in hosts]
+        self._finished = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def _watch(self):
+        """Ask `ss` all the while: a second account, to test the truth against."""
+        while not self._finished.wait(SS_INTERVAL):
+            self._watch_once()
+
+    def _watch_once(self):
+        for host in (self.client, self.server):
+            before = clock.boot()
+            table = host.sockets()
+            self.recording.shown.append((host.name, before, clock.boot(), table))
 
     def _hosts(self):
         hosts = []
@@ -75,15 +98,15 @@ class Lab:
         if only:
             self.recording.sysctls.update({f"{only.name}:{k}": v for k, v in values.items()})
 
-    def open(self, port=7000, client_options=(), server_options=(), source_port=0):
+    def open(self, port=7000, client_options=(), server_options=(), source_port=0, isn=None):
         """One established connection: (client's socket, server's socket)."""
         listener = self.server.listen(port, options=server_options)
-        return self.connect(listener, client_options, source_port)
+        return self.connect(listener, client_options, source_port, isn)
 
-    def connect(self, listener, client_options=(), source_port=0):
+    def connect(self, listener, client_options=(), source_port=0, isn=None):
         """One more connection to an open listener."""
         port = listener.getsockname()[1]
-        sock = self.client.connect(self.server, port, source_port, client_options)
+        sock = self.client.connect(self.server, port, source_port, client_options, isn)
         accepted = self.server.accept(listener)
         # Delayed ACKs from the start: a new connection would acknowledge a FIN at once.
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
@@ -111,14 +134,18 @@ class Lab:
         server.sendall(b"a" * size)
         read_exactly(client, size)
 
+    def background(self, action):
+        """Run an application beside the scenario."""
+        threading.Thread(target=action, daemon=True).start()
+
     def finish(self, settle):
         """Fix the end of the recording: compare moments, stop captures, cut them there."""
         time.sleep(settle)
         recording = self.recording
-        recording.end_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        for host in (self.client, self.server):
-            recording.sockets[host.name] = host.sockets()
-        recording.after_ss_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        recording.end_boot_ns = clock.boot()
+        self._finished.set()
+        self._watcher.join()
+        self._watch_once()
         recording.end = clock.sample()
         for capture in self._captures:
             capture.stop()

@@ -4,8 +4,10 @@ import random
 import socket
 
 from closing import CLIENT_FIRST, CLIENT_OPEN, PASSIVE, SERVER_OPEN, client_data, server_data
-from impair import Impairment, drop, duplicate, late
+from host import IPPROTO_MPTCP, forget
+from impair import Impairment, drop, duplicate, inject, late
 from lab import read_exactly
+from packet import RST, SYN, forge
 from registry import scenario
 
 TCP_USER_TIMEOUT = 18
@@ -69,8 +71,6 @@ def keepalive_answered(lab):
 @scenario("Keepalives find out that the server's host has forgotten the connection",
           textbook=[18], expect=[(CLIENT_OPEN + " CLOSED", SERVER_OPEN + " CLOSED")])
 def keepalive_to_forgotten(lab):
-    from host import forget
-
     client, server = lab.open(client_options=KEEPALIVE)
     lab.exchange(client, server)
     forget(server)
@@ -166,6 +166,73 @@ def download(lab):
         pass
     lab.pause()
     client.close()
+    lab.pause()
+
+
+def _stranger(flags, seq_shift):
+    """A packet in the client's name that it never sent, made from its first data."""
+    return Impairment(rules=[inject(
+        f"forged {'RST' if flags & RST else 'SYN'} after data of the client", client_data,
+        lambda raw: forge(raw, flags, seq_shift), 0.3)])
+
+
+def _meet_a_stranger(lab):
+    client, server = lab.open()
+    lab.exchange(client, server)
+    lab.pause(0.6)
+    return client, server
+
+
+STILL_OPEN = [(CLIENT_OPEN, SERVER_OPEN)]
+
+
+@scenario("A RST in the window, but not exactly at RCV.NXT: challenge ACK, nothing changes",
+          path=_stranger(RST, 40 + 1000), expect=STILL_OPEN)
+def reset_in_window(lab):
+    lab.exchange(*_meet_a_stranger(lab))
+
+
+@scenario("A RST outside the window: ignored in silence",
+          path=_stranger(RST, 2**31 - 1000), expect=STILL_OPEN)
+def reset_outside_window(lab):
+    lab.exchange(*_meet_a_stranger(lab))
+
+
+@scenario("A forged RST exactly at RCV.NXT kills the server's end; the client learns of it late",
+          path=_stranger(RST, 40), textbook=[17],
+          expect=[(CLIENT_OPEN + " CLOSED", SERVER_OPEN + " CLOSED")])
+def reset_at_window_edge(lab):
+    client, _ = _meet_a_stranger(lab)
+    client.sendall(b"are you there")
+    lab.pause()
+
+
+@scenario("A forged SYN in the window of an ESTABLISHED connection: challenge ACK",
+          path=_stranger(SYN, 40 + 1000), expect=STILL_OPEN)
+def syn_in_window(lab):
+    lab.exchange(*_meet_a_stranger(lab))
+
+
+@scenario("Urgent data", textbook=[8], expect=STILL_OPEN,
+          shows=[("middle", "tcp.flags.urg==1", 1)])
+def urgent_data(lab):
+    client, server = lab.open()
+    lab.exchange(client, server)
+    client.send(b"!", socket.MSG_OOB)
+    lab.exchange(client, server)
+
+
+@scenario("Multipath TCP with one subflow: its options, and a DATA_FIN before the FIN",
+          textbook=[5], expect=[], shows=[("middle", "tcp.option_kind==30", 4)])
+def mptcp(lab):
+    lab.client.protocol = lab.server.protocol = IPPROTO_MPTCP
+    listener = lab.server.listen(7000)
+    client = lab.client.connect(lab.server, 7000)
+    server = lab.server.accept(listener)
+    lab.exchange(client, server)
+    client.close()
+    lab.pause()
+    server.close()
     lab.pause()
 
 

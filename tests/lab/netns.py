@@ -30,6 +30,11 @@ class Namespace:
         # The kernel's own number for it: kernel events are matched by this.
         self.inode = os.fstat(self._fd).st_ino
 
+    @property
+    def path(self):
+        """A name for it that other processes can use while this one lives."""
+        return f"/proc/{os.getpid()}/fd/{self._fd}"
+
     def __enter__(self):
         _check(_libc.setns(self._fd, CLONE_NEWNET))
         return self

@@ -99,7 +99,8 @@ def handshake_completed_by_fin(lab):
 
 
 @scenario("Somebody withholds the last ACK: SYN_RCVD lasts, then the server gives up",
-          textbook=[3], path=Impairment(rules=[drop("pure ACK of the client", client_pure_ack, None)]),
+          textbook=[3],
+          path=Impairment(rules=[drop("pure ACK of the client", client_pure_ack, None)]),
           sysctls={"ipv4/tcp_synack_retries": 2},
           expect=[(CLIENT_OPEN, "SYN_RCVD CLOSED")], shows=[("middle", "tcp.flags==0x12", 3)])
 def syn_rcvd_held(lab):
@@ -165,6 +166,41 @@ def deferred_accept(lab):
     sock = lab.client.connect(lab.server, 7000)
     lab.pause(1.5)
     lab.exchange(sock, lab.server.accept_after(listener, lambda: sock.sendall(b"hello")))
+
+
+@scenario("TCP_DEFER_ACCEPT runs out: a repeated SYN+ACK, its ACK is accepted without data",
+          textbook=[3], expect=[(CLIENT_OPEN, SERVER_OPEN)],
+          shows=[("middle", "tcp.flags==0x12", 2)])
+def deferred_accept_runs_out(lab):
+    lab.server.listen(7000, options=[(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)])
+    lab.client.connect(lab.server, 7000)
+    lab.pause(4)
+
+
+@scenario("SYN and SYN+ACK negotiate ECN: more flag bits than usual", textbook=[5],
+          sysctls={"ipv4/tcp_ecn": 1}, expect=[(CLIENT_OPEN, SERVER_OPEN)],
+          shows=[("middle", "tcp.flags.syn==1 && tcp.flags.ece==1", 2)])
+def ecn(lab):
+    lab.exchange(*lab.open())
+
+
+@scenario("No options but MSS: no scale, no timestamps, no SACK", textbook=[5],
+          sysctls={"ipv4/tcp_window_scaling": 0, "ipv4/tcp_timestamps": 0, "ipv4/tcp_sack": 0},
+          expect=[(CLIENT_OPEN, SERVER_OPEN)])
+def plain_options(lab):
+    lab.exchange(*lab.open())
+
+
+@scenario("No SYN+ACK arrives; the application begins again from the same port: another ISN "
+          "meets SYN_RCVD", textbook=[4],
+          path=Impairment(rules=[drop("SYN+ACK", server_syn, (1, 2))]), expect=[])
+def syn_with_other_isn(lab):
+    listener = lab.server.listen(7000)
+    lab.client.start_connect(lab.server, 7000, source_port=40001).close()
+    lab.pause(0.1)
+    lab.client.start_connect(lab.server, 7000, source_port=40001)
+    lab.pause(4)
+    return listener
 
 
 @scenario("A SYN cookie: the server keeps nothing until the last ACK brings it back",

@@ -51,3 +51,36 @@ def parse(sender, raw):
     seq, ack_number, offset, flags = struct.unpack_from("!IIBB", raw, start + 4)
     payload = end - start - (offset >> 4) * 4
     return Packet(sender, flags, seq, ack_number, payload, raw)
+
+
+def forge(raw, flags, seq_shift=0):
+    """A segment without payload and options, derived from a real one, checksums right.
+
+    The same addresses, ports and acknowledgement number; other flags, and a
+    sequence number `seq_shift` further on.
+    """
+    version6 = raw[0] >> 4 == 6
+    start = 40 if version6 else (raw[0] & 15) * 4
+    ip = bytearray(raw[:start])
+    ports, seq, ack_number = struct.unpack_from("!4sII", raw, start)
+    window = raw[start + 14:start + 16]
+    tcp = bytearray(struct.pack("!4sIIBB2sHH", ports, (seq + seq_shift) % 2**32, ack_number,
+                                5 << 4, flags, window, 0, 0))
+    addresses = bytes(ip[8:40] if version6 else ip[12:20])
+    pseudo = addresses + struct.pack("!HH", 6, len(tcp))
+    struct.pack_into("!H", tcp, 16, checksum(pseudo + tcp))
+    if version6:
+        struct.pack_into("!H", ip, 4, len(tcp))
+    else:
+        struct.pack_into("!H", ip, 2, start + len(tcp))
+        struct.pack_into("!H", ip, 10, 0)
+        struct.pack_into("!H", ip, 10, checksum(bytes(ip)))
+    return bytes(ip + tcp)
+
+
+def checksum(data):
+    """The Internet checksum of an even number of bytes."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF

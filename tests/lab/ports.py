@@ -32,6 +32,30 @@ def time_wait_reuse_without_timestamps(lab):
     _server_first_then_again(lab)
 
 
+def _older_number_again(lab):
+    """As above, but the second SYN's number lies before the first life's end."""
+    listener = lab.server.listen(7000)
+    client, server = lab.connect(listener, source_port=PORT, isn=3_000_000_000)
+    lab.exchange(client, server)
+    _close(lab, server, client)
+    return lab.client.start_connect(lab.server, 7000, source_port=PORT, isn=2_900_000_000)
+
+
+@scenario("An older sequence number meets TIME_WAIT: ACK, RST kills it, the same SYN is accepted",
+          textbook=[16], sysctls={"ipv4/tcp_timestamps": 0}, expect=REUSED_SERVER)
+def time_wait_refuses_older_number(lab):
+    _older_number_again(lab)
+    lab.pause(1.5)
+
+
+@scenario("The same with tcp_rfc1337: TIME_WAIT refuses every repeat of the SYN", textbook=[16],
+          sysctls={"ipv4/tcp_timestamps": 0, "ipv4/tcp_rfc1337": 1, "ipv4/tcp_syn_retries": 2},
+          expect=[(CLIENT_OPEN + PASSIVE, SERVER_OPEN + ACTIVE), ("SYN_SENT", "")])
+def time_wait_refused(lab):
+    _older_number_again(lab)
+    lab.pause(3)
+
+
 @scenario("The client itself is in TIME_WAIT and its kernel reuses the port (tcp_tw_reuse)",
           textbook=[16], sysctls={"ipv4/tcp_tw_reuse": 1},
           expect=[(CLIENT_OPEN + ACTIVE + " CLOSED", SERVER_OPEN + PASSIVE),

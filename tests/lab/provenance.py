@@ -16,7 +16,8 @@ scenarios). Nobody's traffic is in them. Each folder is one scenario:
 
 - `client.pcap`, `server.pcap`: tcpdump at that endpoint's own interface. `middle.pcap`: half way
   between them. A packet that the path loses is in its sender's capture and, unless the table says
-  *before the middle observer*, in the middle one too. All are pcap with nanoseconds, raw IP.
+  *before the middle observer*, in the middle one too. All are pcap with nanoseconds, raw IP;
+  those made on a bridge are Ethernet, or Linux cooked where the table says *any*.
 - `truth.jsonl`: the kernel's own account of both endpoints, on the captures' clock. A first line of
   meta data; one line per transition; a last line with the moment at which all three captures end
   and the state of every endpoint then (`null`: it never had a socket for this connection).

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
+from bridge import BridgePath
 from impair import Impairment
 
 SCENARIOS = {}
@@ -14,7 +15,8 @@ class Scenario:
 
     `expect` lists, for each connection in order, the states that client and
     server must have passed through: ("SYN_SENT ESTABLISHED …", "SYN_RCVD …").
-    A number in front ("32 *") is not needed: the last pair stands for the rest.
+    The last pair stands for all connections after it; no pairs at all promise nothing.
+    `bridge` replaces the impaired path by a real bridge.
     """
 
     name: str
@@ -27,9 +29,11 @@ class Scenario:
     ip: int
     settle: float
     shows: list = field(default_factory=list)
+    bridge: BridgePath | None = None
 
 
-def scenario(title, expect, textbook=(), path=None, sysctls=None, ip=4, settle=0.3, shows=()):
+def scenario(title, expect, textbook=(), path=None, sysctls=None, ip=4, settle=0.3, shows=(),
+             bridge=None):
     """Register the function below under its own name, with hyphens.
 
     `shows` are (capture point, Wireshark display filter, least number of
@@ -39,7 +43,8 @@ def scenario(title, expect, textbook=(), path=None, sysctls=None, ip=4, settle=0
     def register(function):
         name = function.__name__.replace("_", "-")
         SCENARIOS[name] = Scenario(name, title, function, tuple(textbook), expect,
-                                   path or Impairment(), sysctls or {}, ip, settle, list(shows))
+                                   path or Impairment(), sysctls or {}, ip, settle,
+                                   list(shows), bridge)
         return function
 
     return register

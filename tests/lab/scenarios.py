@@ -2,5 +2,6 @@
 
 import closing  # noqa: F401
 import living  # noqa: F401
+import offload  # noqa: F401
 import opening  # noqa: F401
 import ports  # noqa: F401

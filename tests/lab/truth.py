@@ -19,6 +19,7 @@ RFC_NAME = {1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RCVD", 4: "FIN_WAIT_1", 5: 
 SYN_SENT, SYN_RCVD, CLOSE, LISTEN = 2, 3, 7, 10
 # A timer that is started again this soon after it was stopped was only moved.
 RESTART_NS = 5_000_000
+NO_PORT_NS = 300_000
 
 
 @dataclass
@@ -61,8 +62,15 @@ class Life:
                 state = transition.new
         return state
 
+    def states_between(self, start_ns, end_ns):
+        """Every state that it was in at some moment of that time (None: not yet begun)."""
+        inside = {t.new for t in self.transitions if start_ns < t.event.boot_ns <= end_ns}
+        return {self.state_at(start_ns), *inside}
+
     def move(self, new, event, source, old=None):
-        self.transitions.append(Transition(old or self.state, new, event, source))
+        old = old or self.state
+        if old != new:  # The kernel says LAST_ACK again when close() follows shutdown().
+            self.transitions.append(Transition(old, new, event, source))
 
 
 class Follower:
@@ -87,7 +95,7 @@ class Follower:
                 self._timer_ended(event)
         for life in self.lives:
             life.transitions = _skip_fin_wait_2(life.transitions)
-        return self.lives
+        return [life for life in self.lives if not _found_no_port(life)]
 
     def _begin(self, event, old, new, source):
         life = Life(event.local_port, event.remote_port)
@@ -183,6 +191,17 @@ def _skip_fin_wait_2(transitions):
             transition = Transition("FIN_WAIT_1", "TIME_WAIT", transition.event, transition.source)
         kept.append(transition)
     return kept
+
+
+def _found_no_port(life):
+    """connect() enters SYN_SENT before it looks whether the port pair is free.
+
+    If it is not, the socket is closed again within the call, and no SYN is sent.
+    """
+    if [t.new for t in life.transitions] != ["SYN_SENT", "CLOSED"]:
+        return False
+    opened, closed = (t.event for t in life.transitions)
+    return opened.same_segment(closed) and closed.boot_ns - opened.boot_ns < NO_PORT_NS
 
 
 @dataclass

@@ -31,8 +31,8 @@ def connections_of(recording, events):
     """The recording's connections, up to its end."""
     lives = {}
     # Bounded on both sides: the kernel gives a namespace's number away again.
-    begin = recording.start[0]
-    until = [e for e in events if begin <= e.boot_ns <= recording.after_ss_boot_ns]
+    begin, end = recording.start[0], recording.end[0]
+    until = [e for e in events if begin <= e.boot_ns <= end]
     for endpoint in ENDPOINTS:
         inode = recording.namespaces[endpoint]
         own = sorted((e for e in until if e.namespace in (inode, 0)), key=lambda e: e.boot_ns)
@@ -54,7 +54,7 @@ def _meta(scenario, recording, connections):
         "connections": len(connections),
         "sysctls": recording.sysctls,
         "base_sysctls": BASE_SYSCTLS,
-        "impairment": scenario.impairment.describe(),
+        "impairment": (scenario.bridge or scenario.impairment).describe(),
         "packets": recording.packets,
     }
 
@@ -93,27 +93,28 @@ def _end(recording, connections):
 
 
 def _against_ss(recording, connections):
-    """The truth's open sockets at the end must be those that `ss` showed."""
+    """Each time that `ss` was asked, the truth's open sockets must be those that it showed."""
     problems = []
-    for endpoint in ENDPOINTS:
-        early, late = (_open_sockets(connections, endpoint, at)
-                       for at in (recording.end_boot_ns, recording.after_ss_boot_ns))
-        shown = recording.sockets[endpoint]
-        for ports in sorted({*early, *shown}):
-            if shown.get(ports) not in (early.get(ports), late.get(ports)):
-                problems.append(f"{endpoint} {ports}: truth says {early.get(ports)}, "
-                                f"ss says {shown.get(ports)}")
+    for endpoint, before, after, shown in recording.shown:
+        lives = [life for connection in connections for life in getattr(connection, endpoint)]
+        possible = {}
+        for life in lives:
+            states = life.states_between(before, after)
+            if states not in ({None}, {"CLOSED"}):
+                possible.setdefault((life.local_port, life.remote_port), set()).update(states)
+        for ports in sorted({*possible, *shown}):
+            states = possible.get(ports, set()) - {"CLOSED"}
+            if not _agree(states, shown.get(ports), possible.get(ports, set())):
+                problems.append(f"{endpoint} {ports} at {before}: truth says "
+                                f"{states or 'nothing'}, ss says {shown.get(ports)}")
     return problems
 
 
-def _open_sockets(connections, endpoint, boot_ns):
-    table = {}
-    for connection in connections:
-        for life in getattr(connection, endpoint):
-            state = life.state_at(boot_ns)
-            if state and state != "CLOSED":
-                table[life.local_port, life.remote_port] = state
-    return table
+def _agree(open_states, shown, states):
+    """`ss` shows one of the open states, or nothing if there was a moment without a socket."""
+    if shown:
+        return shown in open_states
+    return not open_states or bool(states & {"CLOSED", None}) or len(open_states) > 1
 
 
 def _against_expectation(scenario, connections):

@@ -233,7 +233,7 @@ impl Recording {
     ) {
         score.endpoints += 1;
         let claims: Vec<Transition> = history.transitions_of(role).copied().collect();
-        let wanted = without_instants(truths);
+        let wanted = with_instants_optional(truths);
         let states: Vec<State> = wanted.iter().map(|truth| truth.to).collect();
         let claimed = claimed_states(&claims);
         let last_true = truths.last().map_or(State::Unknown, |truth| truth.to);
@@ -345,20 +345,17 @@ fn agree(truths: &[Truth], claimed: &[State]) -> bool {
     }
 }
 
-/// The kernel passes through some states in one go; a stay of no length is none.
-fn without_instants(truths: &[Truth]) -> Vec<Truth> {
-    const INSTANT: Span = Span::from_micros(200);
-    let mut kept: Vec<Truth> = Vec::new();
-    for (at, truth) in truths.iter().enumerate() {
-        let next = truths.get(at + 1);
-        let instant = next.is_some_and(|next| next.at.since(truth.at) < INSTANT);
-        let passed = matches!(truth.to, State::FinWait2 | State::Closing)
-            && next.is_some_and(|next| next.to == State::TimeWait);
-        if !(instant && passed) {
-            kept.push(*truth);
+/// The kernel passes through some states in one go: a stay of no length may be told or not.
+fn with_instants_optional(truths: &[Truth]) -> Vec<Truth> {
+    const INSTANT: Span = Span::from_micros(500);
+    let mut marked = truths.to_vec();
+    for at in 0..truths.len().saturating_sub(1) {
+        let (truth, next) = (truths[at], truths[at + 1]);
+        if next.at.since(truth.at) < INSTANT && truth.to != State::CloseWait {
+            marked[at].unseen_until.get_or_insert(next.at);
         }
     }
-    kept
+    marked
 }
 
 /// The claimed states, without those that never lasted.

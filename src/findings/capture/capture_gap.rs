@@ -1,0 +1,117 @@
+//! Bytes that were acknowledged and never captured.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::number;
+use crate::findings::{CaptureFacts, Context, Finding, Grouping};
+use crate::history::{Handshake, History, Role};
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::trail::Moment;
+use crate::limits::FINDING_FRAMES_MAX;
+
+finding! {
+    /// Bytes were acknowledged that the capture does not hold: packets are missing from it.
+    ///
+    /// ## What it means
+    ///
+    /// The receiver has the bytes, so the network did not lose them: the capture did. The
+    /// capturing host was too slow, a mirror port overflowed, or a filter let only some packets
+    /// through. A FIN or RST may be among what is missing, so states after a gap are less
+    /// certain, and a connection may look open that was closed.
+    ///
+    /// ## How it is inferred
+    ///
+    /// An ACK covers sequence numbers beyond the last that its peer was seen to send.
+    /// Connections of which one direction was never seen are left to one-way-capture.
+    ///
+    /// ## When it is wrong
+    ///
+    /// An ACK that a broken stack or an attacker makes up covers what was never sent. A single
+    /// missing number may be a FIN rather than a byte.
+    ///
+    /// ## What to do
+    ///
+    /// Read what tcpdump said about "packets dropped by kernel"; give it a larger buffer (`-B`),
+    /// a smaller snap length or a narrower filter, or write to a faster disk. If the filter
+    /// dropped them on purpose, the results hold and the doubt stays.
+    ///
+    /// ## References
+    ///
+    /// Paxson, "Automated Packet Trace Analysis of TCP Implementations", 1997; RFC 9293 section
+    /// 3.4
+    pub CAPTURE_GAP = {
+        name: "capture-gap",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: { bytes_min: 1.0 "bytes" "Missing bytes from which on they are reported." },
+        scope: Grouped(new),
+        raises: opened!(
+            "0.1 > P. 1:101(100) ack 1
+             0.2 < .  1:1(0) ack 1101
+             0.3 > P. 1101:1201(100) ack 1"
+        ),
+        // Lost on the way, repeated and acknowledged: the network's loss.
+        near_miss: opened!(
+            "0.1 > P. 101:201(100) ack 1
+             0.2 < .  1:1(0) ack 1
+             0.3 > P. 1:101(100) ack 1
+             0.4 < .  1:1(0) ack 201"
+        ),
+    }
+}
+
+#[derive(Default)]
+struct Gaps {
+    connections: u64,
+    bytes: u64,
+    /// The first moments, with connection.
+    first: Vec<(Moment, u64)>,
+}
+
+fn new() -> Box<dyn Grouping> {
+    Box::new(Gaps::default())
+}
+
+impl Grouping for Gaps {
+    fn take(&mut self, history: &History, _context: &Context) {
+        let mut gaps = Role::BOTH
+            .into_iter()
+            .filter(|role| history.side(*role).tally.segments > 0 && !is_probe(history, *role))
+            .filter_map(|role| Some((role, history.fact(FactKind::Gap, role)?)))
+            .peekable();
+        if gaps.peek().is_some() {
+            self.connections += 1;
+        }
+        for (role, fact) in gaps {
+            self.bytes += history.side(role).tally.missing;
+            self.first.push((fact.first, history.id));
+        }
+        self.first.sort_by_key(|(at, id)| (at.ts, *id));
+        self.first.truncate(FINDING_FRAMES_MAX);
+    }
+
+    fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
+        if self.bytes < context.count("bytes_min").max(1) {
+            return;
+        }
+        let message = format!(
+            "{} of {} on {} were acknowledged and never captured: packets are missing from the \
+             capture, perhaps a FIN among them",
+            number(self.bytes, "byte"),
+            number(self.connections, "connection"),
+            capture.connections,
+        );
+        let (at, id) = self.first.first().copied().unwrap_or_default();
+        let mut finding = context.of_capture(at, message);
+        finding.connection = Some(id).filter(|_| self.connections == 1);
+        finding.frames = self.first.iter().map(|(at, _)| at.frame).collect();
+        out.push(finding.with("connections", self.connections).with("missing_bytes", self.bytes));
+    }
+}
+
+/// A connection that is first seen with a keepalive seems to miss one byte before the next.
+fn is_probe(history: &History, role: Role) -> bool {
+    history.handshake() == Handshake::NotCaptured
+        && history.side(role).tally.missing == 1
+        && history.by_event(role, &[Event::SentUnseenFin]).is_none()
+}

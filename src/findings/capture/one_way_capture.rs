@@ -1,0 +1,118 @@
+//! Connections of which one direction is missing.
+
+use crate::findings::rule::finding;
+use crate::findings::waits::number;
+use crate::findings::{CaptureFacts, Context, Finding, Grouping};
+use crate::history::{History, Role};
+use crate::infer::trail::Moment;
+use crate::limits::FINDING_FRAMES_MAX;
+
+finding! {
+    /// Of some connections the capture holds one direction only.
+    ///
+    /// ## What it means
+    ///
+    /// One end is heard acknowledging what the other sent, and the other is never heard. The
+    /// routes of the two directions differ, or the mirror port copies one of them. The states of
+    /// the unheard end follow from the acknowledgements of the heard one, and are inferred at
+    /// best; that it did not answer cannot be said.
+    ///
+    /// ## How it is inferred
+    ///
+    /// No segment of one end passed, while the other sent segments that only somebody sends who
+    /// gets answers: an ACK of a SYN, or acknowledgements that move. At least `share_min`
+    /// percent of all connections must be so.
+    ///
+    /// ## When it is wrong
+    ///
+    /// Answers to segments with forged addresses (backscatter) and scans that send bare ACKs
+    /// have one direction by nature.
+    ///
+    /// ## What to do
+    ///
+    /// Capture on one of the two hosts, or mirror both directions of the port.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 section 3.3.2
+    pub ONE_WAY_CAPTURE = {
+        name: "one-way-capture",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: {
+            share_min: 10.0 "percent" "Share of all connections from which on it is reported.",
+        },
+        scope: Grouped(new),
+        raises: "0.0 > S  0:0(0)
+                 0.1 > .  1:1(0) ack 1
+                 0.2 > P. 1:101(100) ack 1
+                 0.3 > .  101:101(0) ack 501",
+        // Nobody answers: not a matter of the capture.
+        near_miss: "0.0 > S 0:0(0)
+                    1.0 > S 0:0(0)
+                    3.0 > S 0:0(0)
+                    9.0 end",
+    }
+}
+
+#[derive(Default)]
+struct OneWay {
+    total: u64,
+    /// By the end that is heard.
+    heard: [u64; 2],
+    /// First segments of the first ones, with connection.
+    first: Vec<(Moment, u64)>,
+}
+
+fn new() -> Box<dyn Grouping> {
+    Box::new(OneWay::default())
+}
+
+impl Grouping for OneWay {
+    fn take(&mut self, history: &History, _context: &Context) {
+        self.total += 1;
+        let Some(role) = only_heard(history) else { return };
+        let [client, server] = &mut self.heard;
+        match role {
+            Role::Client => *client += 1,
+            Role::Server => *server += 1,
+        }
+        self.first.push((history.first, history.id));
+        self.first.sort_by_key(|(_, id)| *id);
+        self.first.truncate(FINDING_FRAMES_MAX);
+    }
+
+    fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
+        let [client, server] = self.heard;
+        let count = client + server;
+        if count == 0 || (count as f64) * 100.0 < context.value("share_min") * self.total as f64 {
+            return;
+        }
+        let message = format!(
+            "of {} out of {} only one direction was captured ({client} the client's, {server} \
+             the server's): the other end's states are inferred",
+            number(count, "connection"),
+            self.total,
+        );
+        let (at, id) = self.first.first().copied().unwrap_or_default();
+        let mut finding = context.of_capture(at, message);
+        finding.connection = Some(id).filter(|_| count == 1);
+        finding.frames = self.first.iter().map(|(at, _)| at.frame).collect();
+        out.push(
+            finding
+                .with("client_only", client)
+                .with("server_only", server)
+                .with("total", self.total),
+        );
+    }
+}
+
+/// The only end that is heard, if what it sends shows that the other answers.
+fn only_heard(history: &History) -> Option<Role> {
+    let heard = |role: Role| history.side(role).tally.segments > 0;
+    let role = Role::BOTH.into_iter().find(|role| heard(*role) && !heard(role.peer()))?;
+    let side = history.side(role);
+    let answered = side.acked_syn && side.tally.segments > u64::from(side.tally.syns);
+    let moves = history.side(role.peer()).tally.missing > 0;
+    (answered || moves).then_some(role)
+}

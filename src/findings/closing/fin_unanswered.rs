@@ -1,0 +1,97 @@
+//! A FIN that nobody acknowledges: FIN_WAIT_1 for long.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::{number, wait_in, who};
+use crate::findings::{Context, Finding};
+use crate::history::{History, Role};
+use crate::infer::event::Event;
+use crate::infer::state::State;
+
+finding! {
+    /// The end that closed first repeats its FIN, and nothing acknowledges it.
+    ///
+    /// ## What it means
+    ///
+    /// FIN_WAIT_1 lasts until the peer's kernel acknowledges the FIN, which needs no program and
+    /// takes a round trip, or some tens of milliseconds if ACKs are delayed. Here the FIN goes
+    /// out again and again. The peer's host is gone, or the path lost the connection. The peer
+    /// may still be ESTABLISHED and never learn of the close: this is how connections come to
+    /// exist on one side only.
+    ///
+    /// ## How it is inferred
+    ///
+    /// The FIN was repeated at least `repeats_min` times within at least `wait_s` of FIN_WAIT_1
+    /// or CLOSING, and no answer passed. A FIN that nobody repeats was acknowledged, even if the
+    /// capture does not hold the ACK.
+    ///
+    /// ## When it is wrong
+    ///
+    /// If the answers take another way than the captured one, they are not missing. The capture
+    /// may end in the middle of a short outage.
+    ///
+    /// ## What to do
+    ///
+    /// Capture at the peer. If the FIN does not arrive there, look for a firewall or NAT whose
+    /// idle timeout is shorter than the connection's idle time, and let the program send
+    /// keepalives below it.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 sections 3.6 and 3.8.3
+    pub FIN_UNANSWERED = {
+        name: "fin-unanswered",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: {
+            repeats_min: 2.0 "repeats" "Repeats of the FIN without an answer.",
+            wait_s: 2.0 "seconds" "Time without an answer.",
+        },
+        scope: PerConnection(check),
+        raises: opened!(
+            "0.1 > F. 1:1(0) ack 1
+             0.4 > F. 1:1(0) ack 1
+             1.0 > F. 1:1(0) ack 1
+             2.2 > F. 1:1(0) ack 1
+             4.6 > F. 1:1(0) ack 1
+             5.0 end"
+        ),
+        // Answered at the second repeat.
+        near_miss: opened!(
+            "0.1 > F. 1:1(0) ack 1
+             0.4 > F. 1:1(0) ack 1
+             1.0 > F. 1:1(0) ack 1
+             1.1 < F. 1:1(0) ack 2
+             1.2 > .  2:2(0) ack 2
+             9.0 end"
+        ),
+    }
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    for role in Role::BOTH {
+        let wait = wait_in(history, role, State::FinWait1)
+            .filter(|wait| wait.stay.left.is_none() || wait.ended_by.is_some_and(is_end))
+            .or_else(|| wait_in(history, role, State::Closing));
+        let Some(wait) = wait else { continue };
+        let repeats = u64::from(history.side(role).unanswered_at_end);
+        let unseen = history.side(role.peer()).tally.segments == 0;
+        let enough = repeats >= context.count("repeats_min").max(1);
+        if wait.length < context.span("wait_s") || !enough || unseen {
+            continue;
+        }
+        let message = format!(
+            "{} repeated its FIN {} in {} and {} did not acknowledge it",
+            who(history, role),
+            number(repeats, "time"),
+            wait.words(),
+            who(history, role.peer()),
+        );
+        let finding = context.about(history, role, wait.since, message).lasting(wait.length);
+        out.push(finding.frame(history.last).with("repeats", repeats));
+    }
+}
+
+/// Ends of the wait that are no answer.
+fn is_end(event: Event) -> bool {
+    matches!(event, Event::GaveUp | Event::Superseded | Event::SentRst)
+}

@@ -1,0 +1,79 @@
+//! FIN_WAIT_2 for long: the peer does not close.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::{silence_in, who};
+use crate::findings::{Context, Finding};
+use crate::history::{History, Role};
+use crate::infer::state::State;
+
+finding! {
+    /// An end that closed waits for its peer's FIN for a long time.
+    ///
+    /// ## What it means
+    ///
+    /// In FIN_WAIT_2 an end has closed its direction, the peer has acknowledged that, and the
+    /// peer has not closed its own. It is the other side of CLOSE_WAIT: the program that should
+    /// act is the peer's. If this end's program still holds the socket (`shutdown()`),
+    /// FIN_WAIT_2 lasts for ever; after `close()` nobody holds it, and Linux frees it after
+    /// `tcp_fin_timeout`, 60 seconds by default, without a word to the peer.
+    ///
+    /// ## How it is inferred
+    ///
+    /// The FIN was acknowledged and for `hold_s` the peer sent neither FIN nor data. Data in the
+    /// direction that is still open starts the count again. When this end's kernel freed the
+    /// socket does not show; a RST to a late segment of the peer is the only sign of it.
+    ///
+    /// ## When it is wrong
+    ///
+    /// As long-close-wait: a peer that still computes its answer is not stuck.
+    ///
+    /// ## What to do
+    ///
+    /// Look at the peer's program; see long-close-wait. If this end piles up sockets in
+    /// FIN_WAIT_2, let its program call `close()` after a timeout instead of `shutdown()` alone.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 sections 3.3.2 and 3.6; tcp(7), tcp_fin_timeout
+    pub FIN_WAIT_2_STUCK = {
+        name: "fin-wait-2-stuck",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: { hold_s: 60.0 "seconds" "Silence in FIN_WAIT_2 that is reported." },
+        scope: PerConnection(check),
+        raises: opened!(
+            "1.0 > F. 1:1(0) ack 1
+             1.1 < .  1:1(0) ack 2
+             70. end"
+        ),
+        // The peer closes in time.
+        near_miss: opened!(
+            "1.0 > F. 1:1(0) ack 1
+             1.1 < .  1:1(0) ack 2
+             30. < F. 1:1(0) ack 2
+             30. > .  2:2(0) ack 2
+             99. end"
+        ),
+    }
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    for role in Role::BOTH {
+        let peer = role.peer();
+        let Some(wait) = silence_in(history, role, State::FinWait2, peer) else { continue };
+        let unseen = history.side(peer).tally.segments == 0;
+        if wait.length < context.span("hold_s") || unseen {
+            continue;
+        }
+        let message = format!(
+            "{} closed and waited {} in FIN_WAIT_2 for the FIN of {}, whose application did not \
+             call close(){}",
+            who(history, role),
+            wait.words(),
+            history.addr(peer),
+            wait.doubt(),
+        );
+        let finding = context.about(history, role, wait.stay.entered.at, message);
+        out.push(finding.lasting(wait.length).with("basis", wait.stay.entered.basis.name()));
+    }
+}

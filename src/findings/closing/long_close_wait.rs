@@ -1,0 +1,91 @@
+//! One connection that stayed in CLOSE_WAIT for long.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::{close_wait, who};
+use crate::findings::{Context, Finding};
+use crate::history::{History, Role};
+
+finding! {
+    /// The peer closed, and this end's application did not for a long time.
+    ///
+    /// ## What it means
+    ///
+    /// A FIN closes one direction only: "I have no more data". The kernel that receives it
+    /// acknowledges by itself and puts the connection into CLOSE_WAIT, where it waits for the
+    /// application to call `close()`. No timer ends CLOSE_WAIT, neither in TCP nor in the
+    /// kernel; only the application does. The other side waits in FIN_WAIT_2 meanwhile. Whoever
+    /// sits in CLOSE_WAIT has the bug, not the peer and not the network.
+    ///
+    /// ## How it is inferred
+    ///
+    /// The peer's FIN passed, this end acknowledged it (or the capture holds no pure ACKs at
+    /// all), and for `hold_s` it sent neither FIN nor data. The time counts from the last data
+    /// that it sent in CLOSE_WAIT: a half-close in use is legal and is no wait. `>=` says that
+    /// it still lasted when the capture ended.
+    ///
+    /// ## When it is wrong
+    ///
+    /// A server may think for long about a request whose client has already shut down its
+    /// sending side; then data or a FIN come at last. A FIN that the capture dropped looks like
+    /// none. The process may have been stopped in a debugger.
+    ///
+    /// ## What to do
+    ///
+    /// On the host, find the process (`ss -tanp state close-wait`). Look for a path on which a
+    /// read of zero bytes or an error does not lead to `close()`: an early return, a pool that
+    /// does not test its idle connections, an HTTP response whose body is never closed, a
+    /// descriptor that a child process inherited. Without a process, the connection sits in the
+    /// accept queue: the program does not call `accept()`.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 sections 3.3.2 and 3.6
+    pub LONG_CLOSE_WAIT = {
+        name: "long-close-wait",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: { hold_s: 60.0 "seconds" "Silence in CLOSE_WAIT that is reported." },
+        scope: PerConnection(check),
+        raises: opened!(
+            "1.0 > F. 1:1(0) ack 1
+             1.1 < .  1:1(0) ack 2
+             70. end"
+        ),
+        // The server still sends: a half-close, and nobody's neglect.
+        near_miss: opened!(
+            "1.0 > F. 1:1(0) ack 1
+             1.1 < .  1:1(0) ack 2
+             50. < P. 1:1001(1000) ack 2
+             50. > .  2:2(0) ack 1001
+             99. < P. 1001:2001(1000) ack 2
+             99. > .  2:2(0) ack 2001
+             120. end"
+        ),
+    }
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    for role in Role::BOTH {
+        let Some(wait) = close_wait(history, role) else { continue };
+        if wait.length < context.span("hold_s") {
+            continue;
+        }
+        let entered = wait.stay.entered;
+        let acknowledged = if entered.is_open() { "was sent" } else { "acknowledged" };
+        let message = format!(
+            "{} {acknowledged} the FIN of {} and sent none in {}: its application did not call \
+             close(){}",
+            who(history, role),
+            history.addr(role.peer()),
+            wait.words(),
+            wait.doubt(),
+        );
+        let finding = context.about(history, role, entered.at, message).lasting(wait.length);
+        out.push(
+            finding
+                .frame(entered.confirmed)
+                .with("in_close_wait_s", wait.stay.dwell)
+                .with("basis", entered.basis.name()),
+        );
+    }
+}

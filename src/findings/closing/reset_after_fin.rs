@@ -1,0 +1,97 @@
+//! FIN, then RST to the data that still came.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::{number, who};
+use crate::findings::{Context, Finding};
+use crate::history::{History, Role};
+use crate::infer::event::Event;
+use crate::infer::state::State;
+use crate::infer::trail::Transition;
+use crate::time::Span;
+
+finding! {
+    /// An end closed both directions at once: it sent FIN, and RST to the data that still came.
+    ///
+    /// ## What it means
+    ///
+    /// After `close()` nobody is left to read. The FIN says only that no more will be sent, so
+    /// the peer may go on sending; the first data that arrives then is answered with RST and is
+    /// lost. To the peer it looks like a connection that broke, although the other program
+    /// simply closed. On HTTP it is the race between a server's idle timeout and the next
+    /// request.
+    ///
+    /// ## How it is inferred
+    ///
+    /// An end in FIN_WAIT_1 or FIN_WAIT_2 sent a RST within `orphan_s` of its FIN, and the peer
+    /// had not closed, or had sent data after that FIN.
+    ///
+    /// ## When it is wrong
+    ///
+    /// The few bytes that are lost may be no more than the farewell of TLS (close_notify, some
+    /// 30 bytes), which nobody misses. Some stacks send a RST after their FIN to get rid of
+    /// TIME_WAIT, and nothing is lost.
+    ///
+    /// ## What to do
+    ///
+    /// If answers get lost: let the program `shutdown(SHUT_WR)`, read until the peer's FIN, and
+    /// `close()` then. Between proxies and servers, let the client's idle timeout be the shorter
+    /// one.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 section 3.6.1; RFC 1122 section 4.2.2.13; RFC 9112 section 9.6
+    pub RESET_AFTER_FIN = {
+        name: "reset-after-fin",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: {
+            orphan_s: 30.0 "seconds" "Time after the FIN from which on the socket was gone.",
+        },
+        scope: PerConnection(check),
+        raises: opened!(
+            "0.1 > F. 1:1(0) ack 1
+             0.2 < .  1:1(0) ack 2
+             0.5 < P. 1:51(50) ack 2
+             0.6 > R  2:2(0)"
+        ),
+        // Both closed before the RST.
+        near_miss: opened!(
+            "0.1 > F. 1:1(0) ack 1
+             0.2 < F. 1:1(0) ack 2
+             0.3 > .  2:2(0) ack 2
+             0.4 < R  2:2(0)"
+        ),
+    }
+}
+
+/// The RST of an end that was waiting for the peer's FIN, and how long after its own FIN.
+pub(super) fn late_reset(history: &History, role: Role) -> Option<(&Transition, Span)> {
+    const RESETS: [Event; 2] = [Event::SentRst, Event::SentRstWithoutSocket];
+    let reset = history.by_event(role, &RESETS)?;
+    let fin = history.fin_of(role)?;
+    let waiting = matches!(reset.from, State::FinWait1 | State::FinWait2);
+    waiting.then(|| (reset, reset.at.ts.since(fin.at.ts)))
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    for role in Role::BOTH {
+        let Some((reset, waited)) = late_reset(history, role) else { continue };
+        let peer = role.peer();
+        let bytes = history.side(peer).tally.after_peer_fin;
+        let answers_fin = history.fin_of(peer).is_some() && bytes == 0;
+        if waited >= context.span("orphan_s") || answers_fin {
+            continue;
+        }
+        let lost = match bytes {
+            0 => "what the peer still had to say is lost".to_owned(),
+            bytes => format!("{} that the peer still sent are lost", number(bytes, "byte")),
+        };
+        let message = format!(
+            "{} closed its connection to {} and sent RST {waited} after its FIN: {lost}",
+            who(history, role),
+            history.addr(peer),
+        );
+        let finding = context.about(history, role, reset.at, message).lasting(waited);
+        out.push(finding.with("from", reset.from.name()).with("bytes", bytes));
+    }
+}

@@ -1,0 +1,160 @@
+//! What a finding says: who, what, since when, how it is known.
+
+use core::fmt;
+use core::net::SocketAddr;
+
+use serde::{Serialize, Serializer};
+
+use crate::history::Role;
+use crate::infer::trail::Moment;
+use crate::limits::FINDING_FRAMES_MAX;
+use crate::time::{Span, Timestamp};
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing, and not a fault.
+    Note,
+    /// Likely a fault, or a loss of what the capture can tell.
+    Warning,
+    /// A fault.
+    Error,
+}
+
+impl Severity {
+    /// Every severity, the mildest first.
+    pub const ALL: [Severity; 3] = [Severity::Note, Severity::Warning, Severity::Error];
+
+    /// `note`, `warning` or `error`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+
+    /// The severity of that name.
+    pub fn from_name(name: &str) -> Option<Severity> {
+        Severity::ALL.into_iter().find(|severity| severity.name() == name)
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A piece of evidence. Durations serialise as seconds; their keys end in `_s`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A count.
+    Integer(u64),
+    /// A rate or a share.
+    Number(f64),
+    /// A duration.
+    Seconds(Span),
+    /// A word.
+    Text(String),
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Integer(number) => serializer.serialize_u64(*number),
+            Value::Number(number) => serializer.serialize_f64(*number),
+            Value::Seconds(span) => span.serialize(serializer),
+            Value::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Integer(number) => write!(f, "{number}"),
+            Value::Number(number) => write!(f, "{number:.1}"),
+            Value::Seconds(span) => write!(f, "{span}"),
+            Value::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Value {
+        Value::Integer(number)
+    }
+}
+
+impl From<Span> for Value {
+    fn from(span: Span) -> Value {
+        Value::Seconds(span)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The name of its rule.
+    pub name: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What happened, in words that somebody can act on.
+    pub message: String,
+    /// The connection's number; none where it is about a host or the capture.
+    pub connection: Option<u64>,
+    /// The endpoint that it is about.
+    pub role: Option<Role>,
+    /// That endpoint's address. A client that is meant for all its ports has port 0.
+    pub host: Option<SocketAddr>,
+    /// When it began.
+    pub ts: Timestamp,
+    /// How long it lasted, as far as the capture shows.
+    pub duration: Option<Span>,
+    /// Frames to look at, at most [`FINDING_FRAMES_MAX`].
+    pub frames: Vec<u64>,
+    /// The numbers behind it.
+    pub evidence: Vec<(&'static str, Value)>,
+}
+
+impl Finding {
+    /// With a duration.
+    pub fn lasting(self, duration: Span) -> Finding {
+        Finding { duration: Some(duration), ..self }
+    }
+
+    /// With a piece of evidence.
+    pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Finding {
+        self.evidence.push((key, value.into()));
+        self
+    }
+
+    /// With a frame to look at, if there is one and room for it.
+    pub fn frame(mut self, at: Moment) -> Finding {
+        let known = at.frame == 0 || self.frames.contains(&at.frame);
+        if !known && self.frames.len() < FINDING_FRAMES_MAX {
+            self.frames.push(at.frame);
+        }
+        self
+    }
+
+    /// The evidence of that key.
+    pub fn value(&self, key: &str) -> Option<&Value> {
+        self.evidence.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    /// What puts findings of one name in order: the gravest first, then the longest, then by
+    /// connection and by place.
+    pub(super) fn order(&self) -> impl Ord + use<> {
+        let gravest = core::cmp::Reverse((self.severity, self.duration));
+        (gravest, self.connection, self.role, self.host, self.ts)
+    }
+}

@@ -1,0 +1,136 @@
+//! Data or keepalives that nobody answers any more.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::{lasting, number, who};
+use crate::findings::{Context, Finding};
+use crate::history::{History, Role};
+use crate::infer::event::Event;
+use crate::infer::fact::{Fact, FactKind};
+use crate::infer::state::State;
+use crate::infer::trail::{Moment, Transition};
+use crate::time::{Span, Timestamp};
+
+finding! {
+    /// The peer of an open connection has fallen silent: data or keepalives go unanswered.
+    ///
+    /// ## What it means
+    ///
+    /// A process that is killed still closes its connections, for its kernel sends the FIN. A
+    /// host that loses power, a pulled cable or a path that breaks sends nothing, and TCP learns
+    /// of it only when it sends. Whoever only reads stays ESTABLISHED for ever. With data, Linux
+    /// repeats for about fifteen minutes before it gives up; with keepalives, it sends the first
+    /// after two hours and nine more 75 seconds apart, by default.
+    ///
+    /// ## How it is inferred
+    ///
+    /// One end repeated data or a keepalive at least `repeats_min` times, for at least `wait_s`,
+    /// and no answer passed until the record ended or the sender gave up. The peer had been
+    /// heard before.
+    ///
+    /// ## When it is wrong
+    ///
+    /// If the answers take another way than the one that is captured, a live peer looks dead. A
+    /// capture that ends in the middle of a short outage shows only its beginning.
+    ///
+    /// ## What to do
+    ///
+    /// See whether the peer's host is up and which of the two directions is broken; capture
+    /// there too. Let programs that wait on a connection set keepalives or `TCP_USER_TIMEOUT`,
+    /// to find out in seconds. If it follows an idle time of minutes, a NAT or load balancer in
+    /// between has forgotten the connection.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 sections 3.8.3, 3.8.4 and 3.5.1; RFC 5482
+    pub DEAD_PEER = {
+        name: "dead-peer",
+        severity: Error,
+        since: "0.1.0",
+        thresholds: {
+            repeats_min: 3.0 "repeats" "Repeats in a row without an answer.",
+            wait_s: 2.0 "seconds" "Time without an answer.",
+        },
+        scope: PerConnection(check),
+        raises: opened!(
+            "10.0 > P. 1:101(100) ack 1
+             10.2 > P. 1:101(100) ack 1
+             10.6 > P. 1:101(100) ack 1
+             11.4 > P. 1:101(100) ack 1
+             13.0 > P. 1:101(100) ack 1
+             16.2 > P. 1:101(100) ack 1
+             20.0 end"
+        ),
+        // Keepalives that are answered, each.
+        near_miss: opened!(
+            "10. > . 0:0(0) ack 1
+             +.01 < . 1:1(0) ack 1
+             +10. > . 0:0(0) ack 1
+             +.01 < . 1:1(0) ack 1
+             +10. > . 0:0(0) ack 1
+             +.01 < . 1:1(0) ack 1
+             +10. > . 0:0(0) ack 1
+             +.01 < . 1:1(0) ack 1
+             +10. > . 0:0(0) ack 1
+             +.01 < . 1:1(0) ack 1"
+        ),
+    }
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    for role in Role::BOTH {
+        let side = history.side(role);
+        let repeats = u64::from(side.unanswered_at_end);
+        let heard = history.side(role.peer()).tally.segments > 0;
+        // Unanswered FINs are another finding; whoever has closed does not wait for data.
+        let was_open = history.transitions_of(role).rev().find_map(|it| match it.event {
+            Event::GaveUp | Event::SentRst | Event::Superseded => None,
+            _ => Some(it.to),
+        });
+        let open = matches!(was_open, Some(State::Established | State::CloseWait));
+        if repeats < context.count("repeats_min") || !heard || !open {
+            continue;
+        }
+        let over = history.transitions_of(role).rev().find(|it| it.to == State::Closed);
+        let end = over.map_or(history.until, |over| over.at.ts);
+        let reset = history.by_event(role, &[Event::SentRst]);
+        let began = before(history.last.ts, side.tally.unanswered_for);
+        let probing = history
+            .fact(FactKind::Keepalive, role)
+            .filter(|probe| probe.last.ts >= began && u64::from(probe.count) >= repeats);
+        let began = probing.map_or(began, |it| before(it.last.ts, side.tally.unanswered_for));
+        let length = end.since(began);
+        let answered = probing.is_some_and(|probe| is_answered(history, probe, reset));
+        if length < context.span("wait_s") || answered {
+            continue;
+        }
+        let what = if probing.is_some() { "keepalive" } else { "data" };
+        let message = format!(
+            "{} repeated {what} {} in {} and {} answered nothing: its host or the path is gone",
+            who(history, role),
+            number(repeats, "time"),
+            lasting(length, over.is_none()),
+            who(history, role.peer()),
+        );
+        let finding = context.about(history, role, Moment::silent(began), message).lasting(length);
+        out.push(finding.frame(history.last).with("repeats", repeats).with("unanswered", what));
+    }
+}
+
+/// Whether something came after the last probe: other segments, or a RST before the next probe was
+/// due, which is when a keepalive's timeout resets.
+fn is_answered(history: &History, probe: &Fact, reset: Option<&Transition>) -> bool {
+    match reset {
+        None => probe.last.frame != history.last.frame,
+        Some(reset) => {
+            let gaps = u64::from(probe.count.saturating_sub(1).max(1));
+            let probed = probe.last.ts.since(probe.first.ts);
+            reset.at.ts.since(probe.last.ts).times(gaps).times(5) < probed.times(4)
+        }
+    }
+}
+
+/// The moment that is `span` earlier.
+fn before(ts: Timestamp, span: Span) -> Timestamp {
+    let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+    Timestamp::from_nanos(ts.as_nanos().saturating_sub(nanos))
+}

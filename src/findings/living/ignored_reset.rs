@@ -1,0 +1,83 @@
+//! A RST that changed nothing.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::who;
+use crate::findings::{Context, Finding};
+use crate::history::{History, Role};
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+
+finding! {
+    /// A RST passed that its receiver cannot have taken, or did not.
+    ///
+    /// ## What it means
+    ///
+    /// A RST ends a connection only if its sequence number is exactly the next that the receiver
+    /// waits for. Inside the window but not exact, it draws a challenge ACK and changes nothing;
+    /// outside the window it is thrown away. This keeps strangers, who do not know the numbers,
+    /// from cutting connections. So the sender of this RST, or whoever forged it, wanted the
+    /// connection gone, and the other end went on.
+    ///
+    /// ## How it is inferred
+    ///
+    /// The sequence number was not the receiver's next, and the connection went on; or it was,
+    /// and segments that the receiver sent later show that it did not take it, and those of its
+    /// sender that it had not closed.
+    ///
+    /// ## When it is wrong
+    ///
+    /// Where data was lost behind the observer, the receiver may have waited for another number
+    /// than it seems. Without the handshake, the size of the window is a guess.
+    ///
+    /// ## What to do
+    ///
+    /// Compare the TTL and IP identification of the RST with the other packets of its sender: if
+    /// they differ, a firewall, an intrusion prevention system or an attacker forged it.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 section 3.10.7.4; RFC 5961 section 3.2
+    pub IGNORED_RESET = {
+        name: "ignored-reset",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: {},
+        scope: PerConnection(check),
+        raises: opened!(
+            "0.1 < R  9000001:9000001(0)
+             0.2 < P. 1:51(50) ack 1
+             0.3 > .  1:1(0) ack 51"
+        ),
+        // Exact, and believed.
+        near_miss: opened!(
+            "0.1 < P. 1:51(50) ack 1
+             0.2 < R. 51:51(0) ack 1"
+        ),
+    }
+}
+
+const RESETS: [Event; 2] = [Event::SentRst, Event::SentRstWithoutSocket];
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    for role in Role::BOTH {
+        let believed = history.by_event(role.peer(), &[Event::RecvRst]).is_some();
+        let inexact = history
+            .fact(FactKind::InexactRst, role)
+            .filter(|fact| history.last.frame > fact.last.frame && !believed);
+        // Where the sender did close, its RST is on its way, or lost, and nobody ignored it.
+        let closed = history.by_event(role, &RESETS).is_some();
+        let ignored = history.fact(FactKind::IgnoredRst, role).filter(|_| !closed);
+        let Some(fact) = ignored.or(inexact) else { continue };
+        let why = match ignored {
+            Some(_) => "it was outside the window, or later segments disprove it",
+            None => "it was not exactly at the next sequence number",
+        };
+        let message = format!(
+            "{} went on after a RST in the name of {}: {why}",
+            who(history, role.peer()),
+            who(history, role),
+        );
+        let finding = context.about(history, role, fact.first, message).frame(fact.last);
+        out.push(finding.with("resets", u64::from(fact.count)));
+    }
+}

@@ -1,0 +1,82 @@
+//! Findings: what a connection's history means to somebody who runs one of its ends.
+//!
+//! The engine states facts, this folder judges them. One finding is one file: its name, severity,
+//! thresholds, explanation, check, and a trace that raises it beside one that only comes near. A
+//! new finding is that file, a `mod` line in its folder and a line in [`ALL`]; the tests compare
+//! folder and list, and run every trace.
+//!
+//! - [`finding`]: what a finding says. [`rule`](mod@rule): what every finding file declares.
+//! - [`thresholds`]: the numbers a user may change. [`collector`]: findings over a whole capture.
+
+pub mod capture;
+pub mod closing;
+pub mod collector;
+pub mod finding;
+pub mod living;
+pub mod opening;
+pub mod ports;
+pub mod rule;
+mod service;
+pub mod thresholds;
+mod waits;
+
+pub use collector::{CaptureFacts, Collector, Counts, Summary};
+pub use finding::{Finding, Severity, Value};
+pub use rule::{Context, Grouping, Rule, Scope, Threshold};
+pub use thresholds::{ThresholdError, Thresholds};
+
+use crate::history::History;
+
+/// Every finding, in the order of a connection's life.
+pub const ALL: &[&Rule] = &[
+    &opening::connection_refused::CONNECTION_REFUSED,
+    &opening::syn_unanswered::SYN_UNANSWERED,
+    &opening::half_open_handshake::HALF_OPEN_HANDSHAKE,
+    &opening::accept_queue_overflow::ACCEPT_QUEUE_OVERFLOW,
+    &opening::simultaneous_open::SIMULTANEOUS_OPEN,
+    &opening::stale_syn::STALE_SYN,
+    &opening::syn_challenged::SYN_CHALLENGED,
+    &living::dead_peer::DEAD_PEER,
+    &living::zero_window_stall::ZERO_WINDOW_STALL,
+    &living::ignored_reset::IGNORED_RESET,
+    &closing::close_wait_leak::CLOSE_WAIT_LEAK,
+    &closing::long_close_wait::LONG_CLOSE_WAIT,
+    &closing::close_wait_reset::CLOSE_WAIT_RESET,
+    &closing::fin_wait_2_stuck::FIN_WAIT_2_STUCK,
+    &closing::fin_unanswered::FIN_UNANSWERED,
+    &closing::last_ack_stuck::LAST_ACK_STUCK,
+    &closing::lost_last_ack::LOST_LAST_ACK,
+    &closing::abortive_close::ABORTIVE_CLOSE,
+    &closing::reset_after_fin::RESET_AFTER_FIN,
+    &closing::orphan_reset::ORPHAN_RESET,
+    &closing::data_after_fin::DATA_AFTER_FIN,
+    &closing::half_close_data::HALF_CLOSE_DATA,
+    &closing::simultaneous_close::SIMULTANEOUS_CLOSE,
+    &closing::fin_ack_skips_fin_wait_2::FIN_ACK_SKIPS_FIN_WAIT_2,
+    &ports::time_wait_reuse::TIME_WAIT_REUSE,
+    &ports::time_wait_assassination::TIME_WAIT_ASSASSINATION,
+    &capture::capture_gap::CAPTURE_GAP,
+    &capture::one_way_capture::ONE_WAY_CAPTURE,
+    &capture::mid_stream_start::MID_STREAM_START,
+    &capture::duplicate_packets::DUPLICATE_PACKETS,
+    &capture::cut_headers::CUT_HEADERS,
+];
+
+/// The finding of that name.
+pub fn rule(name: &str) -> Option<&'static Rule> {
+    ALL.iter().find(|rule| rule.name == name).copied()
+}
+
+/// The findings of one connection by itself, in the order of [`ALL`].
+pub fn check(history: &History, thresholds: &Thresholds) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for rule in ALL.iter().filter(|rule| thresholds.is_on(rule.name)) {
+        if let Scope::PerConnection(check) = rule.scope {
+            check(history, &Context::new(rule, thresholds), &mut found);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

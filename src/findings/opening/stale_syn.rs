@@ -1,0 +1,96 @@
+//! A SYN on a four-tuple in use, of which nothing came.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::who;
+use crate::findings::{Context, Finding};
+use crate::history::{Handshake, History, Role};
+use crate::infer::RolesFrom;
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+
+finding! {
+    /// A SYN came on a connection that was there already, and nothing came of it.
+    ///
+    /// ## What it means
+    ///
+    /// A SYN that the network delayed can arrive long after its connection has opened, or
+    /// closed. It is the reason for the third segment of the handshake: were two enough, the
+    /// server would open a connection that nobody wants. As it is, the client refuses what the
+    /// server makes of the old SYN, or the server, being in the middle of a connection, does not
+    /// take it at all.
+    ///
+    /// ## How it is inferred
+    ///
+    /// A SYN with another sequence number passed on a four-tuple in use. Neither a SYN+ACK nor a
+    /// RST accepted or refused it, and its sender went on with the old connection.
+    ///
+    /// Or a SYN came again after its connection was over, the server answered it, and the client
+    /// sent a RST to that answer: the client had not sent the SYN now.
+    ///
+    /// ## When it is wrong
+    ///
+    /// A client that tries its old port again, and gives up, sends the same.
+    ///
+    /// ## What to do
+    ///
+    /// Nothing, if it is one. Many of them: something repeats packets on the way, or somebody
+    /// forges them.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 sections 3.5 (figure 8) and 3.10.7.4
+    pub STALE_SYN = {
+        name: "stale-syn",
+        severity: Note,
+        since: "0.1.0",
+        thresholds: {},
+        scope: PerConnection(check),
+        raises: opened!(
+            "1.0  > S  90000:90000(0)
+             1.01 < .  1:1(0) ack 1
+             1.2  > P. 1:101(100) ack 1
+             1.3  < .  1:1(0) ack 101"
+        ),
+        // The SYN was meant: the client had lost its state, and gets a new connection.
+        near_miss: opened!(
+            "9.0   > S  90000:90000(0)
+             9.01  < .  1:1(0) ack 1
+             9.02  > R  1:1(0)
+             10.0  > S  90000:90000(0)
+             10.01 < S. 70000:70000(0) ack 90001
+             10.02 > .  90001:90001(0) ack 70001"
+        ),
+    }
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    if is_refused_by_its_sender(history) {
+        let message = format!(
+            "{} answered an old SYN of {}, which refused what came of it",
+            who(history, Role::Server),
+            who(history, Role::Client),
+        );
+        let finding = context.about(history, Role::Client, history.first, message);
+        out.push(finding.frame(history.last).with("syns", 1_u64));
+    }
+    // A client that was refused and tries again with the same number is not late.
+    let refused = history.handshake() == Handshake::Refused;
+    for role in Role::BOTH.into_iter().filter(|_| !refused) {
+        let Some(fact) = history.fact(FactKind::StaleSyn, role) else { continue };
+        let message = format!(
+            "{} sent a SYN to {} while their connection was in use, and nothing came of it: an \
+             old segment, or a port tried too early",
+            who(history, role),
+            history.addr(role.peer()),
+        );
+        let finding = context.about(history, role, fact.first, message).frame(fact.last);
+        out.push(finding.with("syns", u64::from(fact.count)));
+    }
+}
+
+/// A life that began with a SYN of an earlier one, and that its own sender refused.
+fn is_refused_by_its_sender(history: &History) -> bool {
+    history.roles_from == RolesFrom::Syn
+        && history.by_event(Role::Client, &[Event::SentSyn, Event::FoundOpen]).is_none()
+        && history.by_event(Role::Server, &[Event::RecvRst]).is_some()
+}

@@ -1,0 +1,76 @@
+//! A SYN that nothing answered.
+
+use crate::findings::rule::finding;
+use crate::findings::waits::{number, wait_in, who};
+use crate::findings::{Context, Finding};
+use crate::history::{Handshake, History, Role};
+use crate::infer::state::State;
+
+finding! {
+    /// A client's SYN was never answered, neither with SYN+ACK nor with RST.
+    ///
+    /// ## What it means
+    ///
+    /// The client stays in SYN_SENT and repeats its SYN at growing distances; Linux gives up
+    /// after about two minutes with `ETIMEDOUT`. A host that is up and has no such service would
+    /// refuse, so either the host is gone, or something on the way drops the SYN or its answer.
+    /// A listener whose queue of connections is full drops SYNs too.
+    ///
+    /// ## How it is inferred
+    ///
+    /// Nothing of the other end passed for at least `wait_s` after the first SYN, and the client
+    /// never sent an ACK that would show an answer. Of the server the capture tells nothing: its
+    /// state is UNKNOWN.
+    ///
+    /// ## When it is wrong
+    ///
+    /// A capture filter that lets SYNs alone through shows no answers. An answer may have passed
+    /// by another way after the capture's end.
+    ///
+    /// ## What to do
+    ///
+    /// Capture at the server: if the SYN arrives there, look at its firewall, its routes back to
+    /// the client, and its queues (`nstat -az TcpExtListenDrops`); if not, at the path between.
+    /// An ICMP message in the same capture may name the router that refuses.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 sections 3.10.1 and 3.8.3; RFC 6298 section 2
+    pub SYN_UNANSWERED = {
+        name: "syn-unanswered",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: { wait_s: 3.0 "seconds" "Time in SYN_SENT from which on it is reported." },
+        scope: PerConnection(check),
+        raises: "0.0 > S 0:0(0)
+                 1.0 > S 0:0(0)
+                 3.0 > S 0:0(0)
+                 8.0 end",
+        // The answer came to the repeat.
+        near_miss: "0.0 > S  0:0(0)
+                    1.0 > S  0:0(0)
+                    3.0 > S  0:0(0)
+                    3.1 < S. 0:0(0) ack 1
+                    3.2 > .  1:1(0) ack 1",
+    }
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    if history.handshake() != Handshake::Unanswered {
+        return;
+    }
+    let Some(wait) = wait_in(history, Role::Client, State::SynSent) else { return };
+    if wait.length < context.span("wait_s") {
+        return;
+    }
+    let syns = u64::from(history.side(Role::Client).tally.syns);
+    let message = format!(
+        "{} got no answer from {} to {} in {}",
+        who(history, Role::Client),
+        who(history, Role::Server),
+        number(syns, "SYN"),
+        wait.words(),
+    );
+    let finding = context.about(history, Role::Client, wait.since, message);
+    out.push(finding.lasting(wait.length).frame(history.last).with("syns", syns));
+}

@@ -1,0 +1,189 @@
+//! What every finding file declares, and the macro that declares it.
+//!
+//! The `///` text above a declaration is its explanation: the same words are the documentation of
+//! the constant and what `finwait explain NAME` prints.
+
+use crate::findings::collector::CaptureFacts;
+use crate::findings::finding::{Finding, Severity};
+use crate::findings::thresholds::Thresholds;
+use crate::history::{History, Role};
+use crate::infer::trail::Moment;
+use crate::time::Span;
+
+/// A number that a user may change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    /// Its name within the finding. Durations end in `_s`.
+    pub name: &'static str,
+    /// Its value unless changed.
+    pub default: f64,
+    /// What it counts.
+    pub unit: &'static str,
+    /// What it bounds.
+    pub doc: &'static str,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope {
+    /// One connection by itself.
+    PerConnection(fn(&History, &Context, &mut Vec<Finding>)),
+    /// Many connections together; makes the place where they are counted.
+    Grouped(fn() -> Box<dyn Grouping>),
+    /// The capture.
+    Capture(fn(&CaptureFacts, &Context, &mut Vec<Finding>)),
+}
+
+/// Counts connections for a rule that judges many together. The order in which they come must
+/// not show in what it finds.
+pub trait Grouping: Send {
+    /// Counts one connection.
+    fn take(&mut self, history: &History, context: &Context);
+
+    /// Judges what was counted.
+    fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>);
+
+    /// How many groups found no room.
+    fn beyond(&self) -> u64 {
+        0
+    }
+}
+
+/// One kind of finding.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its kebab-case name, for ever.
+    pub name: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The version that first had it.
+    pub since: &'static str,
+    /// What a user may change.
+    pub thresholds: &'static [Threshold],
+    /// The explanation as it was written, in Markdown; [`Rule::text`] is fit to print.
+    pub explanation: &'static str,
+    /// What it looks at.
+    pub scope: Scope,
+    /// A trace that must raise it.
+    pub raises: &'static str,
+    /// A trace that comes near and must not.
+    pub near_miss: &'static str,
+}
+
+impl Rule {
+    /// The explanation, without the blank that `///` leaves before each line.
+    pub fn text(&self) -> String {
+        let lines = self.explanation.lines().map(|line| line.strip_prefix(' ').unwrap_or(line));
+        lines.fold(String::new(), |text, line| text + line + "\n")
+    }
+
+    /// The explanation's first sentence, which says what the finding is.
+    pub fn title(&self) -> &'static str {
+        self.explanation.lines().next().unwrap_or_default().trim()
+    }
+}
+
+/// A rule at work, with the thresholds in force.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    rule: &'static Rule,
+    thresholds: &'a Thresholds,
+}
+
+impl<'a> Context<'a> {
+    /// For one rule.
+    pub fn new(rule: &'static Rule, thresholds: &'a Thresholds) -> Self {
+        Context { rule, thresholds }
+    }
+
+    /// A threshold of the rule; 0 for a name that it does not have.
+    pub fn value(&self, threshold: &str) -> f64 {
+        self.thresholds.value(self.rule, threshold).unwrap_or_default()
+    }
+
+    /// A threshold in whole numbers.
+    pub fn count(&self, threshold: &str) -> u64 {
+        self.value(threshold) as u64
+    }
+
+    /// A threshold in seconds.
+    pub fn span(&self, threshold: &str) -> Span {
+        Span::from_secs_f64(self.value(threshold))
+    }
+
+    /// A finding about one end of a connection that began at that moment.
+    pub fn about(&self, history: &History, role: Role, at: Moment, message: String) -> Finding {
+        let place = Finding {
+            connection: Some(history.id),
+            role: Some(role),
+            host: Some(history.addr(role)),
+            ..self.of_capture(at, message)
+        };
+        place.frame(at)
+    }
+
+    /// A finding about no connection in particular.
+    pub fn of_capture(&self, at: Moment, message: String) -> Finding {
+        Finding {
+            name: self.rule.name,
+            severity: self.rule.severity,
+            message,
+            connection: None,
+            role: None,
+            host: None,
+            ts: at.ts,
+            duration: None,
+            frames: Vec::new(),
+            evidence: Vec::new(),
+        }
+    }
+}
+
+/// Declares a finding: the `///` above it is its explanation.
+macro_rules! finding {
+    (
+        $(#[doc = $doc:literal])+
+        pub $id:ident = {
+            name: $name:literal,
+            severity: $severity:ident,
+            since: $since:literal,
+            thresholds: {
+                $($threshold:ident: $default:literal $unit:literal $about:literal),* $(,)?
+            },
+            scope: $scope:ident($check:expr),
+            raises: $raises:expr,
+            near_miss: $near_miss:expr $(,)?
+        }
+    ) => {
+        $(#[doc = $doc])+
+        pub static $id: $crate::findings::rule::Rule = $crate::findings::rule::Rule {
+            name: $name,
+            severity: $crate::findings::finding::Severity::$severity,
+            since: $since,
+            thresholds: &[$($crate::findings::rule::Threshold {
+                name: stringify!($threshold),
+                default: $default,
+                unit: $unit,
+                doc: $about,
+            }),*],
+            explanation: concat!($($doc, "\n"),+),
+            scope: $crate::findings::rule::Scope::$scope($check),
+            raises: $raises,
+            near_miss: $near_miss,
+        };
+    };
+}
+pub(crate) use finding;
+
+/// A trace that goes on after a handshake that took 11 ms.
+macro_rules! opened {
+    ($rest:literal) => {
+        concat!(
+            "0.000 > S  0:0(0) <mss 1460,wscale 7>\n",
+            "0.010 < S. 0:0(0) ack 1 <mss 1460,wscale 7>\n",
+            "0.011 > .  1:1(0) ack 1\n",
+            $rest
+        )
+    };
+}
+pub(crate) use opened;

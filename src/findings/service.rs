@@ -1,0 +1,125 @@
+//! Connections by service: the server's address and port, and for clients the host that uses it.
+//!
+//! A leak belongs to a program, and a program is known on the wire by the service that it offers
+//! or uses, not by the port that it happened to be given.
+
+use core::net::{IpAddr, SocketAddr};
+use std::collections::HashMap;
+
+use crate::history::{History, Role};
+use crate::limits::SERVICES_MAX;
+
+/// One program's end of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Party {
+    /// The host.
+    pub host: IpAddr,
+    /// The service that it offers or uses.
+    pub service: SocketAddr,
+    /// Which of the two.
+    pub role: Role,
+}
+
+impl Party {
+    /// The party that plays a role in a connection.
+    pub fn of(history: &History, role: Role) -> Party {
+        Party { host: history.addr(role).ip(), service: history.addr(Role::Server), role }
+    }
+
+    /// The address for a finding: a client's ports differ, so it has none.
+    pub fn addr(&self) -> SocketAddr {
+        match self.role {
+            Role::Server => self.service,
+            Role::Client => SocketAddr::new(self.host, 0),
+        }
+    }
+
+    /// `server 10.9.0.2:6800`, or `client 10.9.0.1 of 10.9.0.2:6800`.
+    pub fn words(&self) -> String {
+        match self.role {
+            Role::Server => format!("server {}", self.service),
+            Role::Client => format!("client {} of {}", self.host, self.service),
+        }
+    }
+}
+
+/// Something counted for each party, bounded.
+///
+/// Beyond the bound, the parties that come first in order are kept. One of those can never have
+/// been dropped on the way, so its counts are whole and do not depend on who came when.
+#[derive(Debug)]
+pub(super) struct Parties<T> {
+    counts: HashMap<Party, T>,
+    max: usize,
+    beyond: u64,
+}
+
+impl<T> Default for Parties<T> {
+    fn default() -> Self {
+        Parties::with_max(SERVICES_MAX)
+    }
+}
+
+impl<T> Parties<T> {
+    fn with_max(max: usize) -> Self {
+        Parties { counts: HashMap::new(), max, beyond: 0 }
+    }
+
+    /// The counts of a party.
+    pub fn entry(&mut self, party: Party) -> &mut T
+    where
+        T: Default,
+    {
+        if self.counts.len() >= 2 * self.max && !self.counts.contains_key(&party) {
+            self.cut();
+        }
+        self.counts.entry(party).or_default()
+    }
+
+    /// All that were kept, in order.
+    pub fn drain(&mut self) -> Vec<(Party, T)> {
+        self.cut();
+        let mut all: Vec<_> = self.counts.drain().collect();
+        all.sort_by_key(|(party, _)| *party);
+        all
+    }
+
+    /// How many found no room, those that came again counted again.
+    pub fn beyond(&self) -> u64 {
+        self.beyond
+    }
+
+    fn cut(&mut self) {
+        let Some(excess) = self.counts.len().checked_sub(self.max).filter(|it| *it > 0) else {
+            return;
+        };
+        let mut parties: Vec<Party> = self.counts.keys().copied().collect();
+        parties.sort_unstable();
+        for party in parties.iter().rev().take(excess) {
+            self.counts.remove(party);
+        }
+        self.beyond += excess as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_the_bound_the_first_in_order_keep_whole_counts() {
+        let party = |port| Party {
+            host: IpAddr::from([10, 0, 0, 1]),
+            service: SocketAddr::from(([10, 0, 0, 2], port)),
+            role: Role::Server,
+        };
+        let mut parties = Parties::<u64>::with_max(4);
+        for port in (0..40).chain((0..40).rev()) {
+            *parties.entry(party(port)) += 1;
+        }
+        let kept: Vec<_> =
+            parties.drain().into_iter().map(|(it, count)| (it.service.port(), count)).collect();
+        assert_eq!(kept, [(0, 2), (1, 2), (2, 2), (3, 2)]);
+        assert!(parties.beyond() > 0);
+    }
+}

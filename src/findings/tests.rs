@@ -1,0 +1,362 @@
+//! The catalogue: every rule is documented, registered, and raised by its own trace.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::findings::rule::opened;
+use crate::findings::{ALL, CaptureFacts, Collector, Finding, Severity, Thresholds, Value};
+use crate::history::{History, Role};
+use crate::testkit::{Trace, connections, findings, summary};
+use crate::time::Span;
+
+/// The severities that are promised.
+const PROMISED: &[(Severity, &[&str])] = &[
+    (Severity::Error, &["accept-queue-overflow", "dead-peer", "close-wait-leak", "data-after-fin"]),
+    (
+        Severity::Warning,
+        &[
+            "connection-refused",
+            "syn-unanswered",
+            "half-open-handshake",
+            "zero-window-stall",
+            "ignored-reset",
+            "long-close-wait",
+            "fin-wait-2-stuck",
+            "last-ack-stuck",
+            "fin-unanswered",
+            "abortive-close",
+            "close-wait-reset",
+            "reset-after-fin",
+            "time-wait-assassination",
+            "capture-gap",
+            "one-way-capture",
+            "cut-headers",
+        ],
+    ),
+    (
+        Severity::Note,
+        &[
+            "simultaneous-open",
+            "stale-syn",
+            "syn-challenged",
+            "fin-ack-skips-fin-wait-2",
+            "simultaneous-close",
+            "half-close-data",
+            "lost-last-ack",
+            "orphan-reset",
+            "time-wait-reuse",
+            "mid-stream-start",
+            "duplicate-packets",
+        ],
+    ),
+];
+
+fn names(found: &[Finding]) -> BTreeSet<&'static str> {
+    found.iter().map(|finding| finding.name).collect()
+}
+
+/// A history in short, for a test that fails.
+fn told(history: &History) -> String {
+    let transitions = history.transitions.iter().map(|it| {
+        let role = history.role(it.end).name();
+        format!("{role} {} -> {}: {} (frame {})", it.from, it.to, it.event.cause(), it.at.frame)
+    });
+    let facts = history
+        .facts
+        .iter()
+        .map(|it| format!("{} {:?} x{}", history.role(it.end).name(), it.kind, it.count));
+    let lines: Vec<_> = transitions.chain(facts).collect();
+    format!("{}\n{:?}", lines.join("\n"), history.sides)
+}
+
+#[test]
+fn every_rule_is_raised_by_its_trace_and_not_by_its_near_miss() {
+    let mut wrong = Vec::new();
+    for rule in ALL {
+        let found = findings(rule.raises);
+        if !names(&found).contains(rule.name) {
+            let told: Vec<_> = connections(rule.raises).iter().map(told).collect();
+            wrong.push(format!("{} is not raised by\n{}", rule.name, told.join("\n")));
+        }
+        let found = findings(rule.near_miss);
+        if names(&found).contains(rule.name) {
+            wrong.push(format!("{} is raised by its near miss: {found:#?}", rule.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn severities_are_as_promised() {
+    for rule in ALL {
+        let promised = PROMISED.iter().find(|(_, names)| names.contains(&rule.name));
+        assert_eq!(promised.map(|(severity, _)| *severity), Some(rule.severity), "{}", rule.name);
+    }
+}
+
+#[test]
+fn names_are_kebab_case_and_unique() {
+    let names: BTreeSet<_> = ALL.iter().map(|rule| rule.name).collect();
+    assert_eq!(names.len(), ALL.len());
+    for name in names {
+        let kebab =
+            name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-');
+        assert!(kebab && !name.starts_with('-') && !name.ends_with('-'), "{name}");
+    }
+}
+
+#[test]
+fn every_explanation_has_its_sections_in_order() {
+    const SECTIONS: [&str; 5] = [
+        "## What it means",
+        "## How it is inferred",
+        "## When it is wrong",
+        "## What to do",
+        "## References",
+    ];
+    for rule in ALL {
+        let text = rule.text();
+        let headings: Vec<_> = text.lines().filter(|line| line.starts_with('#')).collect();
+        assert_eq!(headings, SECTIONS, "{}", rule.name);
+        assert!(rule.title().ends_with('.'), "{}: {}", rule.name, rule.title());
+        assert!(text.lines().all(|line| line.len() <= 100), "{}", rule.name);
+    }
+}
+
+#[test]
+fn folders_and_list_agree() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/findings");
+    let mut files = BTreeSet::new();
+    for folder in ["opening", "living", "closing", "ports", "capture"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let name = name.strip_suffix(".rs").unwrap().replace('_', "-");
+            if name != "mod" {
+                files.insert(name);
+            }
+        }
+    }
+    let listed: BTreeSet<_> = ALL.iter().map(|rule| rule.name.to_owned()).collect();
+    assert_eq!(files, listed);
+}
+
+/// Holds the names that a trace raises against its `!` lines.
+#[track_caller]
+fn check(text: &str) -> Vec<Finding> {
+    let expected: BTreeSet<_> = Trace::parse(text).findings.into_iter().collect();
+    let found = findings(text);
+    let names: BTreeSet<_> = found.iter().map(|finding| finding.name.to_owned()).collect();
+    assert_eq!(names, expected, "{found:#?}");
+    found
+}
+
+/// `count` connections that each do the same, a second apart, up to `end` seconds.
+fn many(count: usize, one: &str, end: u32) -> String {
+    let mut lines = Vec::new();
+    for client in 0..count {
+        for line in one.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (time, rest) = line.split_once(' ').unwrap();
+            let time = time.parse::<f64>().unwrap() + client as f64;
+            lines.push((time, format!("{time:.3} {client}{}", rest.trim_start())));
+        }
+    }
+    lines.sort_by(|left, right| left.0.total_cmp(&right.0));
+    let lines: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
+    format!("{}\n{end} end\n", lines.join("\n"))
+}
+
+const STUCK: &str = "
+    0.00 > S  0:0(0)
+    0.01 < S. 0:0(0) ack 1
+    0.02 > .  1:1(0) ack 1
+    0.03 > F. 1:1(0) ack 1
+    0.04 < .  1:1(0) ack 2";
+
+#[test]
+fn an_idle_open_connection_is_no_finding() {
+    check(opened!(
+        "0.030 > P. 1:101(100) ack 1
+         0.040 < P. 1:901(900) ack 101
+         0.050 > .  101:101(0) ack 901
+         7200. end"
+    ));
+}
+
+#[test]
+fn an_ordinary_close_and_its_time_wait_are_no_finding() {
+    check(opened!(
+        "0.030 > P. 1:101(100) ack 1
+         0.040 < P. 1:901(900) ack 101
+         0.050 > F. 101:101(0) ack 901
+         0.060 < .  901:901(0) ack 102
+         0.070 < F. 901:901(0) ack 102
+         0.080 > .  102:102(0) ack 902
+         40.00 end"
+    ));
+}
+
+#[test]
+fn health_checks_are_no_finding() {
+    check(opened!("0.02 > R. 1:1(0) ack 1"));
+    check(&many(
+        10,
+        "0.00 > S  0:0(0)
+         0.01 < S. 0:0(0) ack 1
+         0.02 > .  1:1(0) ack 1
+         0.03 > R. 1:1(0) ack 1",
+        200,
+    ));
+    let ended = check(&many(
+        10,
+        "0.00 > S  0:0(0)
+         0.01 < S. 0:0(0) ack 1
+         0.02 > .  1:1(0) ack 1
+         0.03 > F. 1:1(0) ack 1
+         0.04 < .  1:1(0) ack 2
+         0.05 < F. 1:1(0) ack 2
+         0.06 > .  2:2(0) ack 2",
+        200,
+    ));
+    assert!(ended.is_empty());
+}
+
+#[test]
+fn short_close_waits_are_no_leak() {
+    check(&many(20, STUCK, 50));
+}
+
+#[test]
+fn half_closes_in_use_are_no_leak() {
+    let found = findings(&many(
+        5,
+        "0.00 > S  0:0(0)
+         0.01 < S. 0:0(0) ack 1
+         0.02 > .  1:1(0) ack 1
+         0.03 > F. 1:1(0) ack 1
+         0.04 < .  1:1(0) ack 2
+         50.0 < P. 1:1001(1000) ack 2
+         50.1 > .  2:2(0) ack 1001
+         100. < P. 1001:2001(1000) ack 2
+         100.1 > .  2:2(0) ack 2001",
+        140,
+    ));
+    assert_eq!(names(&found), BTreeSet::from(["half-close-data"]));
+}
+
+#[test]
+fn close_waits_that_end_late_are_long_but_no_leak() {
+    let text = many(5, &format!("{STUCK}\n 90.0 < F. 1:1(0) ack 2\n 90.1 > . 2:2(0) ack 2"), 120);
+    assert_eq!(names(&findings(&text)), BTreeSet::from(["fin-wait-2-stuck", "long-close-wait"]));
+}
+
+#[test]
+fn a_leak_names_the_service_and_counts() {
+    let text = many(10, STUCK, 100);
+    let found = findings(&text);
+    let leak = found.iter().find(|it| it.name == "close-wait-leak").unwrap();
+    assert_eq!((leak.role, leak.connection), (Some(Role::Server), None));
+    assert_eq!(leak.host.unwrap().to_string(), "10.9.0.2:6800");
+    assert_eq!(leak.value("stuck"), Some(&Value::Integer(10)));
+    assert_eq!(leak.value("total"), Some(&Value::Integer(10)));
+    assert_eq!(leak.value("closed"), Some(&Value::Integer(0)));
+    assert!(leak.message.contains("the oldest for >= 100 s"), "{}", leak.message);
+    assert!(leak.message.contains("10.9.0.2:6800 did not call close()"), "{}", leak.message);
+    assert_eq!(leak.frames.len(), crate::limits::FINDING_FRAMES_MAX);
+}
+
+#[test]
+fn a_client_leaks_on_its_own_side() {
+    let one = "
+        0.00 > S  0:0(0)
+        0.01 < S. 0:0(0) ack 1
+        0.02 > .  1:1(0) ack 1
+        0.03 < F. 1:1(0) ack 1
+        0.04 > .  1:1(0) ack 2";
+    let found = findings(&many(4, one, 100));
+    let leak = found.iter().find(|it| it.name == "close-wait-leak").unwrap();
+    assert_eq!(leak.role, Some(Role::Client));
+    assert!(leak.message.starts_with("client 10.9.0.1 of 10.9.0.2:6800"), "{}", leak.message);
+}
+
+#[test]
+fn the_threshold_decides_and_allow_switches_off() {
+    let text = many(5, STUCK, 20);
+    let mut thresholds = Thresholds::default();
+    thresholds.set_close_wait(Span::from_secs(5));
+    let found = summary(&text, thresholds.clone());
+    assert_eq!(found.by_name.get("close-wait-leak"), Some(&1));
+    assert_eq!(found.by_name.get("long-close-wait"), Some(&5));
+    assert_eq!((found.findings.error, found.findings.warning), (1, 5));
+    thresholds.allow("close-wait-leak").unwrap();
+    assert_eq!(summary(&text, thresholds).findings.error, 0);
+}
+
+#[test]
+fn a_repeated_fin_that_nobody_answers_blames_no_application() {
+    check(
+        "0.00 > S  0:0(0)
+         0.01 < S. 0:0(0) ack 1
+         0.02 > .  1:1(0) ack 1
+         0.03 > F. 1:1(0) ack 1
+         0.40 > F. 1:1(0) ack 1
+         1.00 > F. 1:1(0) ack 1
+         2.20 > F. 1:1(0) ack 1
+         90.0 end
+         ! fin-unanswered",
+    );
+}
+
+#[test]
+fn one_heard_direction_blames_nobody() {
+    check(
+        "0.0 > S  0:0(0)
+         0.1 > .  1:1(0) ack 1
+         0.2 > P. 1:101(100) ack 1
+         0.3 > F. 101:101(0) ack 501
+         0.6 > F. 101:101(0) ack 501
+         1.2 > F. 101:101(0) ack 501
+         200. end
+         ! one-way-capture",
+    );
+}
+
+#[test]
+fn a_scan_with_fins_finds_no_sockets() {
+    check(
+        "0.0 > F  1:1(0)
+         0.1 < R. 0:0(0) ack 2
+         ! mid-stream-start",
+    );
+}
+
+#[test]
+fn what_is_only_assumed_is_called_so() {
+    let found = findings(
+        "0.0 > P. 1:101(100) ack 1
+         0.1 < .  1:1(0) ack 101
+         0.2 > F. 101:101(0) ack 1
+         0.3 < .  1:1(0) ack 102
+         90. end",
+    );
+    let long = found.iter().find(|it| it.name == "long-close-wait").unwrap();
+    assert!(long.message.contains("assumed"), "{}", long.message);
+}
+
+#[test]
+fn the_order_of_the_connections_does_not_show() {
+    let text = many(30, STUCK, 200) + &many(3, "0.5 > S 0:0(0)", 200);
+    let histories = connections(&text);
+    let collect = |order: &mut dyn Iterator<Item = &History>| {
+        let mut collector = Collector::new(Thresholds::default());
+        order.for_each(|history| collector.on_history(history));
+        collector.finish(&CaptureFacts::default())
+    };
+    assert_eq!(collect(&mut histories.iter()), collect(&mut histories.iter().rev()));
+}
+
+#[test]
+fn evidence_serialises_plainly() {
+    let values =
+        [Value::Integer(3), Value::Number(1.5), Span::from_millis(1500).into(), "a".into()];
+    assert_eq!(serde_json::to_string(&values).unwrap(), r#"[3,1.5,1.5,"a"]"#);
+}

@@ -1,0 +1,104 @@
+//! Words and measures that several findings share: who an endpoint is, how long it waited, and
+//! whether a CLOSE_WAIT is somebody's neglect.
+
+use crate::history::{History, Role, Stay};
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::{Basis, State};
+use crate::infer::trail::Moment;
+use crate::time::Span;
+
+/// A stay in one state, as far as the application kept silent in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    /// The stay.
+    pub stay: Stay,
+    /// When the silence began.
+    pub since: Moment,
+    /// How long it lasted.
+    pub length: Span,
+    /// The event that ended it, or none if it lasts.
+    pub ended_by: Option<Event>,
+}
+
+impl Wait {
+    /// The length in words: at least so long, where the record ended first.
+    pub fn words(&self) -> String {
+        lasting(self.length, self.ended_by.is_none())
+    }
+
+    /// What the message adds where nothing but an assumption stands behind the state.
+    pub fn doubt(&self) -> &'static str {
+        match self.stay.entered.basis {
+            Basis::Assumed => " (assumed: the capture began when the connection was open)",
+            _ => "",
+        }
+    }
+
+    /// Whether the endpoint itself ended it, by a FIN or a RST.
+    pub fn was_closed(&self) -> bool {
+        const CLOSES: [Event; 3] = [Event::SentFin, Event::SentUnseenFin, Event::SentRst];
+        self.ended_by.is_some_and(|event| CLOSES.contains(&event))
+    }
+}
+
+/// `server 10.9.0.2:6800`.
+pub(super) fn who(history: &History, role: Role) -> String {
+    format!("{} {}", role.name(), history.addr(role))
+}
+
+/// A length, with `>=` where it had not ended.
+pub(super) fn lasting(length: Span, ongoing: bool) -> String {
+    if ongoing { format!(">= {length}") } else { length.to_string() }
+}
+
+/// `1 connection`, `2 connections`.
+pub(super) fn number(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The last stay of a role in a state, with what ended it.
+pub(super) fn wait_in(history: &History, role: Role, state: State) -> Option<Wait> {
+    let stay = history.stay_in(role, state)?;
+    let next = history.transitions_of(role).skip_while(|it| **it != stay.entered).nth(1);
+    Some(Wait {
+        stay,
+        since: stay.entered.at,
+        length: stay.dwell,
+        ended_by: next.map(|next| next.event),
+    })
+}
+
+/// The same, from the last data on that `speaker` sent in the direction that is still open: a
+/// half-close in use is no wait.
+pub(super) fn silence_in(
+    history: &History,
+    role: Role,
+    state: State,
+    speaker: Role,
+) -> Option<Wait> {
+    let wait = wait_in(history, role, state)?;
+    let spoke = history.fact(FactKind::HalfCloseData, speaker);
+    let Some(last) = spoke.map(|fact| fact.last).filter(|last| last.ts > wait.since.ts) else {
+        return Some(wait);
+    };
+    let end = wait.stay.left.unwrap_or(history.until);
+    Some(Wait { since: last, length: end.since(last.ts), ..wait })
+}
+
+/// The CLOSE_WAIT of a role, if the capture tells enough of it to name its application: the FIN
+/// came, and was answered unless no answer is missing, and its own FIN would have been seen.
+pub(super) fn close_wait(history: &History, role: Role) -> Option<Wait> {
+    let wait = silence_in(history, role, State::CloseWait, role)?;
+    // A FIN that is repeated without an answer may never have come.
+    let unanswered = wait.stay.entered.is_open() && history.side(role.peer()).tally.fins > 1;
+    let unseen = history.side(role).tally.segments == 0;
+    (!unanswered && !unseen).then_some(wait)
+}
+
+/// Whether a role sent anything but RST. Whoever did not may never have had a socket: so a host
+/// answers a scan.
+pub(super) fn had_socket(history: &History, role: Role) -> bool {
+    let tally = &history.side(role).tally;
+    tally.segments > u64::from(tally.resets)
+}

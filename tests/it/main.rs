@@ -1,0 +1,9 @@
+//! Tests of the whole, through the library and the program, in one binary: against recordings of
+//! a real kernel, the textbook, random input, and public captures where they are at hand.
+
+mod corpus;
+mod kernel;
+mod properties;
+mod recording;
+mod textbook;
+mod windump;
