@@ -2,10 +2,10 @@
 //!
 //! [`Source`] reads one capture, [`Merge`] several as if they were one, in time order. Both hand
 //! out [`Packet`]s that borrow the read buffer, so nothing is allocated or copied per packet.
-//! The framing, the packet records and the clocks are read here, because they are the hot path and
-//! because each needs a bound before a byte is believed; pcap-parser takes the pcapng blocks that
-//! describe the capture (interfaces, statistics, names) apart, each one complete and checked
-//! before the parser sees it.
+//! pcap-parser takes file headers, packet records and pcapng blocks apart. Around it stands what it
+//! leaves to its caller: the read buffer, so that a pipe is never waited on for bytes that nobody
+//! needs; a bound on every length before a byte is believed, so that it only sees what is complete;
+//! and the clocks, the link types and the few old forms that it does not know.
 //!
 //! A file that ends inside a packet is an [`Ending::Cut`]; bytes that cannot be a capture are an
 //! [`Error::Damaged`]. Either way every packet before that place has been handed out.

@@ -2,9 +2,14 @@
 //!
 //! All of the family that shares this layout is read: both byte orders, microseconds and
 //! nanoseconds, the "modified" format with its longer record headers, and files older than
-//! version 2.4 that swap the two lengths. Written by hand because pcap-parser knows the modified
-//! format in one byte order only, keeps the frame check bits in the link type and believes any
-//! length.
+//! version 2.4 that swap the two lengths. pcap-parser takes headers and records apart. What is done
+//! here is what it leaves to its caller: it believes any length, knows the modified format in one
+//! byte order only, and keeps the frame check bits in the link type.
+
+use pcap_parser::{
+    LegacyPcapBlock, PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified,
+    parse_pcap_header,
+};
 
 use super::order::Order;
 use super::window::Window;
@@ -14,38 +19,49 @@ use crate::time::Timestamp;
 
 /// Bytes of the file header.
 pub(super) const HEADER_BYTES: usize = 24;
+/// Bytes of a record's header.
+const RECORD_HEADER_BYTES: usize = 16;
+/// The same in the format of Alexey Kuznetsov's patched libpcap of the 1990s.
+const MODIFIED_HEADER_BYTES: usize = 24;
 
-/// What the magic number says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Variant {
-    order: Order,
-    /// Nanoseconds per unit of a timestamp's fraction.
-    fraction_nanos: u32,
-    /// Bytes in front of a packet's data.
-    record_header: usize,
+/// Magic numbers of big-endian files: the modified format's, and that of plain microseconds.
+const MODIFIED_BIG: [u8; 4] = [0xa1, 0xb2, 0xcd, 0x34];
+const MICROS_BIG: [u8; 4] = [0xa1, 0xb2, 0xc3, 0xd4];
+
+/// Whether a file that begins like this is of a format that is read here.
+pub(super) fn is_magic(magic: [u8; 4]) -> bool {
+    let mut header = [0; HEADER_BYTES];
+    if let Some(start) = header.first_chunk_mut() {
+        *start = magic;
+    }
+    parse_header(header).is_some()
 }
 
-impl Variant {
-    /// The variant with this magic number, if it is one that is read.
-    pub(super) fn from_magic(magic: [u8; 4]) -> Option<Variant> {
-        let in_order = |order: Order| {
-            let (fraction_nanos, record_header) = match order.u32(magic) {
-                0xa1b2_c3d4 => (1_000, 16),
-                0xa1b2_3c4d => (1, 16),
-                // Alexey Kuznetsov's patched libpcap of the 1990s: eight more bytes a record.
-                0xa1b2_cd34 => (1_000, 24),
-                _ => return None,
-            };
-            Some(Variant { order, fraction_nanos, record_header })
-        };
-        in_order(Order::Little).or_else(|| in_order(Order::Big))
+/// The file header, and the bytes of each record's header.
+fn parse_header(mut header: [u8; HEADER_BYTES]) -> Option<(PcapHeader, usize)> {
+    let mut record_header = RECORD_HEADER_BYTES;
+    // pcap-parser does not know this magic number. What follows it is as in any other file.
+    if let Some(magic) = header.first_chunk_mut()
+        && *magic == MODIFIED_BIG
+    {
+        *magic = MICROS_BIG;
+        record_header = MODIFIED_HEADER_BYTES;
     }
+    let (_, header) = parse_pcap_header(&header).ok()?;
+    if header.is_modified_format() {
+        record_header = MODIFIED_HEADER_BYTES;
+    }
+    Some((header, record_header))
 }
 
 /// The state of reading one pcap file.
 #[derive(Debug)]
 pub(super) struct Reader {
-    variant: Variant,
+    order: Order,
+    /// Bytes in front of a packet's data.
+    record_header: usize,
+    /// Nanoseconds per unit of a timestamp's fraction.
+    fraction_nanos: u32,
     link: LinkType,
     fcs_len: u8,
     /// The largest captured length that is believed.
@@ -57,24 +73,25 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Takes the file header; what is wrong with it, where it cannot be one.
-    pub(super) fn new(variant: Variant, header: &[u8; HEADER_BYTES]) -> Result<Self, String> {
-        let order = variant.order;
-        let [_, version, _, _, snaplen, network] = words(header);
-        let [a, b, c, d] = version;
-        let (major, minor) = (order.u16([a, b]), order.u16([c, d]));
+    pub(super) fn new(header: &[u8; HEADER_BYTES]) -> Result<Self, String> {
+        let Some((header, record_header)) = parse_header(*header) else {
+            return Err("it has no pcap file header".to_string());
+        };
+        let (major, minor) = (header.version_major, header.version_minor);
         if major != 2 {
             return Err(format!(
                 "it says pcap version {major}.{minor}, and 2.4 is the only one in use"
             ));
         }
-        let snaplen = order.u32(snaplen);
-        let network = order.u32(network);
+        let network = header.network.0 as u32;
         Ok(Reader {
-            variant,
+            order: if header.is_bigendian() { Order::Big } else { Order::Little },
+            record_header,
+            fraction_nanos: if header.is_nanosecond_precision() { 1 } else { 1_000 },
             link: LinkType::from_network(network),
             fcs_len: fcs_len(network),
-            captured_max: snaplen.clamp(CAPTURED_BYTES_MAX, BLOCK_BYTES_MAX as u32),
-            snaplen,
+            captured_max: header.snaplen.clamp(CAPTURED_BYTES_MAX, BLOCK_BYTES_MAX as u32),
+            snaplen: header.snaplen,
             swapped_lengths: minor < 4,
         })
     }
@@ -92,52 +109,70 @@ impl Reader {
     /// Finds the next packet; the window stands on its record header.
     #[inline]
     pub(super) fn advance(&self, window: &mut Window) -> Result<Step, Fault> {
-        let header = self.variant.record_header;
-        if !window.fill(header)? {
+        if !window.fill(self.record_header)? {
             let at_end = window.bytes().is_empty();
             return Ok(if at_end { Step::End } else { Step::Cut });
         }
-        let ([seconds, fraction, captured, original, ..], _) = window.bytes().as_chunks::<4>()
-        else {
+        if self.swapped_lengths {
+            self.swap_lengths(window);
+        }
+        // The one length that must be bounded before pcap-parser believes it.
+        let ([_, _, captured, ..], _) = window.bytes().as_chunks::<4>() else {
             return Ok(Step::Cut);
         };
-        let order = self.variant.order;
-        let (seconds, fraction) = (order.u32(*seconds), order.u32(*fraction));
-        let (mut captured, mut original) = (order.u32(*captured), order.u32(*original));
-        if self.swapped_lengths && captured > original {
-            core::mem::swap(&mut captured, &mut original);
-        }
+        let captured = self.order.u32(*captured);
         if captured > self.captured_max {
             return Err(too_long(captured, self.captured_max));
         }
-        if original == 0 && seconds == 0 && fraction == 0 && captured == 0 {
-            return Err(zeros());
-        }
-        let total = header.saturating_add(captured as usize);
+        let total = self.record_header.saturating_add(captured as usize);
         if !window.fill(total)? {
             return Ok(Step::Cut);
         }
+        let Some(record) = self.parse(window.bytes().get(..total).unwrap_or_default()) else {
+            return Ok(Step::Cut);
+        };
+        let LegacyPcapBlock { ts_sec, ts_usec, caplen, origlen, .. } = record;
+        if origlen == 0 && ts_sec == 0 && ts_usec == 0 && caplen == 0 {
+            return Err(zeros());
+        }
         // At most 2^32 * 10^9 + 2^32 * 10^3: fits.
-        let fraction = i64::from(fraction) * i64::from(self.variant.fraction_nanos);
+        let fraction = i64::from(ts_usec) * i64::from(self.fraction_nanos);
         Ok(Step::Packet(Record {
-            at: window.take(total) + header,
-            raw_len: captured as usize,
+            at: window.take(total) + self.record_header,
+            raw_len: caplen as usize,
             frames: 1,
-            ts: Timestamp::from_nanos(i64::from(seconds) * 1_000_000_000 + fraction),
+            ts: Timestamp::from_nanos(i64::from(ts_sec) * 1_000_000_000 + fraction),
             link: self.link,
-            raw_orig_len: original,
+            raw_orig_len: origlen,
             fcs_len: self.fcs_len,
         }))
     }
-}
 
-/// The file header as six words.
-fn words(header: &[u8; HEADER_BYTES]) -> [[u8; 4]; 6] {
-    let mut words = [[0; 4]; 6];
-    for (word, bytes) in words.iter_mut().zip(header.as_chunks::<4>().0) {
-        *word = *bytes;
+    /// A whole record's header. The record is whole, so there is always one.
+    #[inline]
+    fn parse<'a>(&self, record: &'a [u8]) -> Option<LegacyPcapBlock<'a>> {
+        let parsed = match self.order {
+            // Of the modified format too, which pcap-parser knows in little-endian only: the eight
+            // bytes more come last, and only the data, which is not looked at here, moves on.
+            Order::Big => parse_pcap_frame_be(record),
+            Order::Little if self.record_header == MODIFIED_HEADER_BYTES => {
+                parse_pcap_frame_modified(record)
+            }
+            Order::Little => parse_pcap_frame(record),
+        };
+        parsed.ok().map(|(_, record)| record)
     }
-    words
+
+    /// Puts the lengths of the record in front into today's order, captured before original.
+    #[cold]
+    fn swap_lengths(&self, window: &mut Window) {
+        let ([_, _, captured, original, ..], _) = window.bytes_mut().as_chunks_mut::<4>() else {
+            return;
+        };
+        if self.order.u32(*captured) > self.order.u32(*original) {
+            core::mem::swap(captured, original);
+        }
+    }
 }
 
 /// Bytes of frame check sequence after each packet. Bit 26 says that bits 28 to 31 count them, in
@@ -223,10 +258,18 @@ mod tests {
 
     #[test]
     fn old_versions_swap_the_lengths() {
-        let mut file = Pcap::new(Order::Little, MICROS, 1).record([1, 0, 60, 2], b"ab");
-        file.bytes[6] = 3;
-        assert_eq!(packets(&file.bytes)[0].3, b"ab");
-        assert_eq!(packets(&file.bytes)[0].4, 60);
+        for order in BOTH {
+            for magic in [MICROS, MODIFIED] {
+                let mut file = Pcap::new(order, magic, 1);
+                file.bytes[4..8].fill(0);
+                file.bytes[if order == Order::Little { 4 } else { 5 }] = 2;
+                let file = file.record([1, 0, 60, 2], b"ab").record([2, 0, 3, 70], b"cde");
+                let packet = |frame, data: &[u8], original| {
+                    (frame, frame as i64 * 1_000_000_000, 1, data.to_vec(), original)
+                };
+                assert_eq!(packets(&file.bytes), [packet(1, b"ab", 60), packet(2, b"cde", 70)]);
+            }
+        }
     }
 
     #[test]

@@ -2,10 +2,16 @@
 //!
 //! A file is one or more sections, and each section starts afresh: its own byte order and its own
 //! interfaces. Packets name an interface of their section, whose link type and clock are theirs.
-//! Framing and packets are read here, so that a block is complete and its length plausible before
-//! anything looks inside; blocks that this program has no use for are stepped over by their length
-//! alone, which also keeps them away from pcap-parser, whose parser for process information panics
-//! on short ones.
+//! pcap-parser takes the blocks apart, and sees none that is not complete, of a plausible length
+//! that is the same at both ends, and of use here. The others are stepped over by their length
+//! alone: its parser for process information panics on short ones. Options nobody asks for are cut
+//! off before it collects them in memory: a packet can carry millions.
+
+use pcap_parser::pcapng::{
+    parse_enhancedpacketblock_be, parse_enhancedpacketblock_le, parse_sectionheaderblock,
+    parse_simplepacketblock_be, parse_simplepacketblock_le,
+};
+use pcap_parser::{BOM_MAGIC, EPB_MAGIC, IDB_MAGIC, ISB_MAGIC, NRB_MAGIC, SHB_MAGIC, SPB_MAGIC};
 
 use super::clock::Clock;
 use super::order::Order;
@@ -16,13 +22,9 @@ use super::{Fault, LinkType, Record, Step, pcapng_meta};
 use crate::limits::{BLOCK_BYTES_MAX, INTERFACES_MAX};
 use crate::time::Timestamp;
 
-const INTERFACE_DESCRIPTION: u32 = 1;
-/// Obsolete since 2009, and still found in captures.
-const PACKET: u32 = 2;
-const SIMPLE_PACKET: u32 = 3;
-const NAME_RESOLUTION: u32 = 4;
-const INTERFACE_STATISTICS: u32 = 5;
-const ENHANCED_PACKET: u32 = 6;
+/// The type of the packet block that is obsolete since 2009, and still found in captures.
+/// pcap-parser does not know it.
+const OLD_PACKET: u32 = 2;
 
 /// Blocks that are no packets and that Wireshark numbers like packets all the same: journal
 /// entries, custom blocks, and the events of sysdig.
@@ -30,10 +32,14 @@ const NUMBERED: [u32; 9] = [9, 0xbad, 0x4000_0bad, 0x204, 0x208, 0x216, 0x217, 0
 
 /// Type and length, in front of every block.
 const PREFIX_BYTES: usize = 8;
-/// The prefix and the length again at the end.
-const FRAME_BYTES: usize = 12;
+/// The length again, at the end of every block.
+const SUFFIX_BYTES: usize = 4;
+/// A block with nothing in it.
+const FRAME_BYTES: usize = PREFIX_BYTES + SUFFIX_BYTES;
 /// A section header without options.
 const SECTION_HEADER_BYTES: usize = 28;
+/// A packet block without data and options.
+const PACKET_BYTES: usize = 32;
 
 /// An interface of the current section.
 #[derive(Clone, Debug)]
@@ -75,10 +81,10 @@ impl Reader {
                 Framed::End => return Ok(Step::End),
                 Framed::Cut => return Ok(Step::Cut),
             };
-            let block = window.bytes().get(..total).unwrap_or_default();
+            let block = window.bytes_mut().get_mut(..total).unwrap_or_default();
             let record = match kind {
-                ENHANCED_PACKET | PACKET => self.packet(kind, block)?,
-                SIMPLE_PACKET => self.simple_packet(block)?,
+                EPB_MAGIC | OLD_PACKET => self.packet(kind, block)?,
+                SPB_MAGIC => self.simple_packet(block)?,
                 _ => {
                     self.other(kind, block, info)?;
                     frames += u64::from(NUMBERED.contains(&kind));
@@ -102,7 +108,7 @@ impl Reader {
         let mut least = FRAME_BYTES;
         if window.bytes().starts_with(&PCAPNG_MAGIC) {
             least = SECTION_HEADER_BYTES;
-            if !self.begin_section(window)? {
+            if !self.take_order(window)? {
                 return Ok(Framed::Cut);
             }
         }
@@ -110,7 +116,6 @@ impl Reader {
             return Ok(Framed::Cut);
         };
         let (kind, length) = (self.order.u32(*kind), self.order.u32(*length));
-        // Some writers leave the padding out of the length; Wireshark reads those too.
         let total = (length as usize).saturating_add(3) & !3;
         if !(least..=BLOCK_BYTES_MAX).contains(&total) {
             return Err(bad_length(kind, length));
@@ -118,110 +123,141 @@ impl Reader {
         if !window.fill(total)? {
             return Ok(Framed::Cut);
         }
-        let block = window.bytes().get(..total).unwrap_or_default();
-        match block.last_chunk::<4>().map(|end| self.order.u32(*end)) {
-            Some(end) if end == length => Ok(Framed::Block(kind, total)),
-            end => Err(Fault::Damage(format!(
-                "a block's length is {length} at its start and {} at its end",
-                end.unwrap_or_default()
-            ))),
+        let block = window.bytes_mut().get_mut(..total).unwrap_or_default();
+        match block.last_chunk::<SUFFIX_BYTES>().map(|end| self.order.u32(*end)) {
+            Some(end) if end == length => {}
+            end => return Err(lengths_differ(length, end.unwrap_or_default())),
         }
+        if length as usize != total {
+            // Some writers leave the padding out of the length. Wireshark reads those too;
+            // pcap-parser would look for the end in the padding.
+            reframe(self.order, block, kind, total);
+        }
+        Ok(Framed::Block(kind, total))
     }
 
-    /// Takes the byte order of a new section, whose header the window begins with, and forgets
-    /// the interfaces of the old one; false if the input ends too early.
+    /// Takes the byte order of a new section, whose header the window begins with: without it the
+    /// header's length cannot be read. False if the input ends too early.
     #[cold]
-    fn begin_section(&mut self, window: &mut Window) -> Result<bool, Fault> {
-        if !window.fill(16)? {
+    fn take_order(&mut self, window: &mut Window) -> Result<bool, Fault> {
+        if !window.fill(FRAME_BYTES)? {
             return Ok(false);
         }
-        let ([_, _, order, [a, b, ..], ..], _) = window.bytes().as_chunks::<4>() else {
+        let ([_, _, mark, ..], _) = window.bytes().as_chunks::<4>() else {
             return Ok(false);
         };
-        self.order = match *order {
-            [0x4d, 0x3c, 0x2b, 0x1a] => Order::Little,
-            [0x1a, 0x2b, 0x3c, 0x4d] => Order::Big,
-            _ => {
-                let what = "a section header without a byte-order mark".to_string();
-                return Err(Fault::Damage(what));
-            }
+        self.order = if Order::Little.u32(*mark) == BOM_MAGIC {
+            Order::Little
+        } else if Order::Big.u32(*mark) == BOM_MAGIC {
+            Order::Big
+        } else {
+            return Err(Fault::Damage("a section header without a byte-order mark".to_string()));
         };
-        let major = self.order.u16([*a, *b]);
+        Ok(true)
+    }
+
+    /// Begins a new section, without the interfaces of the old one.
+    #[cold]
+    fn begin_section(&mut self, block: &mut [u8]) -> Result<(), Fault> {
+        let length = block.len() as u32;
+        let block = reframe(self.order, block, SHB_MAGIC, SECTION_HEADER_BYTES);
+        let Ok((_, header)) = parse_sectionheaderblock(block) else {
+            return Err(bad_length(SHB_MAGIC, length));
+        };
+        let major = header.major_version;
         if major != 1 {
             let what = format!("a section of pcapng version {major}, and 1 is the only one");
             return Err(Fault::Damage(what));
         }
         self.interfaces.clear();
-        Ok(true)
+        Ok(())
     }
 
     /// Reads a packet block of the current or of the obsolete kind. They differ in the first word:
     /// the interface's number, or 16 bits of it and a drop counter.
     #[inline]
-    fn packet(&mut self, kind: u32, block: &[u8]) -> Result<Record, Fault> {
-        let ([_, _, id, high, low, captured, original, ..], _) = block.as_chunks::<4>() else {
-            return Err(bad_length(kind, block.len() as u32));
-        };
-        let [a, b, ..] = *id;
-        let id = match kind {
-            PACKET => u32::from(self.order.u16([a, b])),
-            _ => self.order.u32(*id),
+    fn packet(&mut self, kind: u32, block: &mut [u8]) -> Result<Record, Fault> {
+        let total = block.len();
+        let ([_, _, _, _, _, captured, _, _, ..], _) = block.as_chunks::<4>() else {
+            return Err(bad_length(kind, total as u32));
         };
         let captured = self.order.u32(*captured) as usize;
-        let room = block.len().saturating_sub(AT + 4);
+        let room = total.saturating_sub(PACKET_BYTES);
         if captured > room {
             return Err(too_long(captured, room));
         }
+        // Not above the total, since both that and the bytes around the data are whole words.
+        let length = PACKET_BYTES + captured.next_multiple_of(4);
+        let block = match kind {
+            EPB_MAGIC if length == total => block,
+            _ => reframe(self.order, block, EPB_MAGIC, length),
+        };
+        let parsed = match self.order {
+            Order::Little => parse_enhancedpacketblock_le(block),
+            Order::Big => parse_enhancedpacketblock_be(block),
+        };
+        // By reference: moved, it would be stored once more.
+        let Ok((_, packet)) = &parsed else {
+            return Err(bad_length(kind, total as u32));
+        };
+        let id = match (kind, self.order) {
+            (OLD_PACKET, Order::Little) => packet.if_id & 0xffff,
+            (OLD_PACKET, Order::Big) => packet.if_id >> 16,
+            _ => packet.if_id,
+        };
         let Some(interface) = self.interfaces.get(id as usize) else {
             return Err(self.no_interface(id));
         };
-        let (high, low) = (self.order.u32(*high), self.order.u32(*low));
-        self.last_ts = interface.clock.time(high, low);
+        self.last_ts = interface.clock.time(packet.ts_high, packet.ts_low);
         Ok(Record {
-            at: AT,
-            raw_len: captured,
+            at: data_at(block, packet.data),
+            raw_len: packet.caplen as usize,
             frames: 1,
             ts: self.last_ts,
             link: interface.link,
-            raw_orig_len: self.order.u32(*original),
+            raw_orig_len: packet.origlen,
             fcs_len: interface.fcs_len,
         })
     }
 
     /// Reads a simple packet block: of interface 0, cut to its snap length, without a time.
     fn simple_packet(&self, block: &[u8]) -> Result<Record, Fault> {
-        let ([_, _, original, _, ..], _) = block.as_chunks::<4>() else {
-            return Err(bad_length(SIMPLE_PACKET, block.len() as u32));
+        let parsed = match self.order {
+            Order::Little => parse_simplepacketblock_le(block),
+            Order::Big => parse_simplepacketblock_be(block),
+        };
+        let Ok((_, packet)) = parsed else {
+            return Err(bad_length(SPB_MAGIC, block.len() as u32));
         };
         let Some(interface) = self.interfaces.first() else {
             return Err(self.no_interface(0));
         };
-        let original = self.order.u32(*original);
         let snaplen = match interface.snaplen {
             0 => u32::MAX,
             snaplen => snaplen,
         };
-        let captured = original.min(snaplen) as usize;
-        let room = block.len().saturating_sub(SIMPLE_AT + 4);
-        if captured > room {
-            return Err(too_long(captured, room));
+        // pcap-parser leaves it to its caller to tell the data from the padding.
+        let captured = packet.origlen.min(snaplen) as usize;
+        if captured > packet.data.len() {
+            return Err(too_long(captured, packet.data.len()));
         }
         Ok(Record {
-            at: SIMPLE_AT,
+            at: data_at(block, packet.data),
             raw_len: captured,
             frames: 1,
             ts: self.last_ts,
             link: interface.link,
-            raw_orig_len: original,
+            raw_orig_len: packet.origlen,
             fcs_len: interface.fcs_len,
         })
     }
 
     /// Takes in a block that is no packet.
     #[cold]
-    fn other(&mut self, kind: u32, block: &[u8], info: &mut FileInfo) -> Result<(), Fault> {
+    fn other(&mut self, kind: u32, block: &mut [u8], info: &mut FileInfo) -> Result<(), Fault> {
         match kind {
-            INTERFACE_DESCRIPTION => {
+            SHB_MAGIC => self.begin_section(block)?,
+            IDB_MAGIC => {
                 if self.interfaces.len() >= INTERFACES_MAX {
                     let what = format!("more than {INTERFACES_MAX} interfaces in one section");
                     return Err(Fault::Damage(what));
@@ -230,8 +266,8 @@ impl Reader {
                 let interface = interface.ok_or_else(|| bad_length(kind, block.len() as u32))?;
                 self.interfaces.push(interface);
             }
-            NAME_RESOLUTION => pcapng_meta::names(self.order, block, info),
-            INTERFACE_STATISTICS => {
+            NRB_MAGIC => pcapng_meta::names(self.order, block, info),
+            ISB_MAGIC => {
                 pcapng_meta::statistics(self.order, block, &mut self.interfaces, info);
             }
             _ => {}
@@ -248,16 +284,37 @@ impl Reader {
     }
 }
 
-/// Where data begins in a packet block, and in a simple one.
-const AT: usize = 28;
-const SIMPLE_AT: usize = 12;
-
 /// What stands at the window's front.
 enum Framed {
     /// A whole block: type, length with padding.
     Block(u32, usize),
     End,
     Cut,
+}
+
+/// The beginning of a block as a block of its own, of this type and this length, which pcap-parser
+/// finds at both ends. What follows, up to the end of the old block, is lost.
+#[cold]
+fn reframe(order: Order, block: &mut [u8], kind: u32, length: usize) -> &mut [u8] {
+    let block = block.get_mut(..length).unwrap_or_default();
+    let (kind, length) = (order.bytes(kind), order.bytes(length as u32));
+    if let ([first, second, ..], _) = block.as_chunks_mut::<4>() {
+        (*first, *second) = (kind, length);
+    }
+    if let Some(last) = block.last_chunk_mut() {
+        *last = length;
+    }
+    block
+}
+
+/// Where a block's data begins, if nothing but the length follows it.
+fn data_at(block: &[u8], data: &[u8]) -> usize {
+    block.len().saturating_sub(data.len() + SUFFIX_BYTES)
+}
+
+#[cold]
+fn lengths_differ(start: u32, end: u32) -> Fault {
+    Fault::Damage(format!("a block's length is {start} at its start and {end} at its end"))
 }
 
 #[cold]
@@ -471,6 +528,32 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_block_without_room_for_its_own_header_is_damage() {
+        for kind in [2, 6] {
+            let file = Pcapng::new(Order::Big).interface(1, 0, &[]).block(kind, &[0; 16]);
+            assert!(damage(&file).3.contains("with a length of 28 bytes"), "{kind}");
+        }
+    }
+
+    #[test]
+    fn options_of_packets_are_not_looked_at() {
+        let flags = [0, 2, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0].to_vec();
+        for options in [flags, vec![0xff; 4], vec![0xff; 400], vec![0; 2 << 20]] {
+            for order in BOTH {
+                for kind in [2, 6] {
+                    let mut file = Pcapng::new(order).interface(1, 0, &[]);
+                    let mut body = file.packet_body([0; 4], 3, [5, 50], b"12345\0\0\0");
+                    body.extend(&options);
+                    file = file.block(kind, &body).packet(0, 4, b"next");
+                    let expected =
+                        [(1, 3_000, 1, b"12345".to_vec(), 50), (2, 4_000, 1, b"next".to_vec(), 4)];
+                    assert_eq!(packets(&file.bytes), expected, "{order:?} {kind}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_length_that_cannot_be_is_damage() {
         for length in [0, 4, 8, 11, 16 << 20 | 4, u32::MAX - 3, u32::MAX] {
             let mut file = Pcapng::new(Order::Little).interface(1, 0, &[]);
@@ -494,14 +577,23 @@ mod tests {
 
     #[test]
     fn lengths_that_leave_out_the_padding_are_accepted() {
-        let file = Pcapng::new(Order::Little).interface(1, 0, &[]);
-        let at = file.bytes.len();
-        let mut file = file.packet(0, 0, b"abcde");
-        let last = file.bytes.len() - 4;
-        for place in [at + 4, last] {
-            file.bytes[place] -= 3;
-        }
-        assert_eq!(packets(&file.packet(0, 0, b"next").bytes).len(), 2);
+        let unpadded = |at: usize, mut file: Pcapng| {
+            let last = file.bytes.len() - 4;
+            for place in [at + 4, last] {
+                file.bytes[place] -= 3;
+            }
+            file
+        };
+        let mut file = Pcapng::new(Order::Little);
+        file = unpadded(file.bytes.len(), file.interface(1, 0, &[(2, b"wlan0".to_vec())]));
+        file = unpadded(file.bytes.len(), file.packet(0, 0, b"abcde"));
+        file = unpadded(file.bytes.len(), file.simple_packet(5, b"fghij"));
+        file = unpadded(file.bytes.len(), file.old_packet(0, 0, 0, b"klmno"));
+        let (found, ending, source) = drain(open(&file.packet(0, 0, b"next").bytes).unwrap());
+        assert_eq!(ending.unwrap(), Ending::Complete);
+        let data: Vec<_> = found.iter().map(|packet| packet.3.as_slice()).collect();
+        assert_eq!(data, [&b"abcde"[..], b"fghij", b"klmno", b"next"]);
+        assert!(source.info().interfaces.contains("wlan0"));
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! that format is read by its reader. Formats that are known and not read get a message with the
 //! tool that converts them, since "unknown magic" helps nobody.
 
+use pcap_parser::SHB_MAGIC;
+
 /// The format of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sniffed {
     /// One of the pcap family that is read here.
-    Pcap(super::pcap::Variant),
+    Pcap,
     /// pcapng.
     Pcapng,
     /// Known, not read: its name and the way out, where `{file}` stands for the file.
@@ -18,7 +20,7 @@ pub(super) enum Sniffed {
 }
 
 /// The beginning of pcapng's section header block, the same in both byte orders.
-pub(super) const PCAPNG_MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+pub(super) const PCAPNG_MAGIC: [u8; 4] = SHB_MAGIC.to_le_bytes();
 
 const EDITCAP: &str = "convert it with: editcap -F pcapng {file} out.pcapng";
 
@@ -62,8 +64,8 @@ const TEXT_WAY_OUT: &str = "write packets instead of lines (tcpdump -w out.pcap)
 /// Tells the format by the first bytes; four are enough.
 pub(super) fn sniff(start: &[u8]) -> Sniffed {
     if let Some(magic) = start.first_chunk::<4>() {
-        if let Some(variant) = super::pcap::Variant::from_magic(*magic) {
-            return Sniffed::Pcap(variant);
+        if super::pcap::is_magic(*magic) {
+            return Sniffed::Pcap;
         }
         if *magic == PCAPNG_MAGIC {
             return Sniffed::Pcapng;

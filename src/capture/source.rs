@@ -166,10 +166,10 @@ impl Source {
         window.fill(4).map_err(cannot_read)?;
         let (reader, info) = match sniff(window.bytes()) {
             _ if window.bytes().is_empty() => return Err(Error::Empty { file }),
-            Sniffed::Pcap(variant) => {
+            Sniffed::Pcap => {
                 window.fill(pcap::HEADER_BYTES).map_err(cannot_read)?;
                 let mut info = FileInfo::new(file, Format::Pcap, size);
-                (open_pcap(variant, &mut window, &mut info)?, info)
+                (open_pcap(&mut window, &mut info)?, info)
             }
             Sniffed::Pcapng => {
                 let info = FileInfo::new(file, Format::Pcapng, size);
@@ -265,16 +265,12 @@ impl Source {
 }
 
 /// The reader of a pcap file, past its header.
-fn open_pcap(
-    variant: pcap::Variant,
-    window: &mut Window,
-    info: &mut FileInfo,
-) -> Result<Reader, Error> {
+fn open_pcap(window: &mut Window, info: &mut FileInfo) -> Result<Reader, Error> {
     let file = Arc::clone(&info.file);
     let Some(header) = window.bytes().first_chunk() else {
         return Err(Error::HeaderCut { file, format: "pcap", length: window.bytes().len() as u64 });
     };
-    let reader = pcap::Reader::new(variant, header).map_err(|what| Error::Damaged {
+    let reader = pcap::Reader::new(header).map_err(|what| Error::Damaged {
         file,
         offset: 0,
         frame: 1,

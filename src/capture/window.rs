@@ -32,6 +32,12 @@ impl Window {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
+    /// The same, to be put into a form that a parser understands.
+    #[inline]
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(self.start..self.end).unwrap_or_default()
+    }
+
     /// How many bytes of the input stand before the window.
     #[inline]
     pub(super) fn offset(&self) -> u64 {

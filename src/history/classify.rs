@@ -142,16 +142,15 @@ impl History {
         if went(Role::Client, Event::RecvRefusal) {
             return Handshake::Refused;
         }
-        if !went(Role::Client, Event::SentSyn) {
-            return Handshake::NotCaptured;
-        }
         if !went(Role::Server, Event::RecvSyn) {
-            return Handshake::Unanswered;
+            let asked = went(Role::Client, Event::SentSyn);
+            return if asked { Handshake::Unanswered } else { Handshake::NotCaptured };
         }
         if self.side(Role::Client).fast_open {
             return Handshake::FastOpen;
         }
-        if self.side(Role::Client).acked_syn {
+        let open = self.stays(Role::Server).any(|stay| stay.state == State::Established);
+        if self.side(Role::Client).acked_syn || open {
             return Handshake::Complete;
         }
         Handshake::HalfOpen

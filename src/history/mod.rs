@@ -77,6 +77,8 @@ pub struct Side {
     pub acked_syn: bool,
     /// It opened with a SYN whose data the peer accepted (RFC 7413).
     pub fast_open: bool,
+    /// Its last segment; frame 0 if it sent none.
+    pub last: Moment,
     /// Its window was closed when the record ended, since then.
     pub window_closed: Option<Timestamp>,
     /// Repeats that were still unanswered when the record ended.
@@ -287,6 +289,7 @@ impl Side {
             timestamps: endpoint.timestamps,
             acked_syn: endpoint.acked_syn,
             fast_open: endpoint.fast_open_accepted,
+            last: endpoint.last,
             window_closed: endpoint.window_closed,
             unanswered_at_end: endpoint.repeats.count,
         }

@@ -193,6 +193,8 @@ impl Writer<'_> {
         ] {
             self.number(count);
         }
+        self.number(side.last.ts.as_nanos() as u64);
+        self.number(side.last.frame);
         self.optional(side.base_seq.map(u64::from));
         self.optional(side.window_scale.map(u64::from));
         self.optional(side.mss.map(u64::from));
@@ -296,6 +298,10 @@ impl Reader<'_> {
             timestamps: state & 1 > 0,
             tally,
             unanswered_at_end: self.number()? as u16,
+            last: Moment {
+                ts: Timestamp::from_nanos(self.number()? as i64),
+                frame: self.number()?,
+            },
             base_seq: self.optional()?.map(|number| number as u32),
             window_scale: self.optional()?.map(|number| number as u8),
             mss: self.optional()?.map(|number| number as u16),

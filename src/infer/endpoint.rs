@@ -98,6 +98,8 @@ pub struct Endpoint {
     pub fast_open: bool,
     /// That data was acknowledged with the SYN (RFC 7413).
     pub fast_open_accepted: bool,
+    /// A SYN reached it in a synchronized state: it is to answer with an ACK.
+    pub owes_challenge: bool,
     /// It sent a SYN+ACK.
     pub sent_syn_ack: bool,
     /// It has acknowledged the peer's SYN.
@@ -139,6 +141,8 @@ pub struct Endpoint {
     pub sack_permitted: bool,
     /// Its maximum segment size, if its SYN announced one.
     pub mss: Option<u16>,
+    /// Its newest segment.
+    pub last: Moment,
     /// Its newest TSval.
     pub tsval: Option<u32>,
     /// Counts of what it sent.

@@ -31,6 +31,9 @@ impl Connection {
         let advanced = self.end(from).proven.is_none_or(|proven| ack.after(proven));
         if advanced {
             self.on_progress(from, ack, at);
+        } else if self.end(peer).nxt == Some(ack) && !waits_for_ack(self.end(peer).state) {
+            // The answer to a keepalive, or to a repeat that was not needed.
+            self.end_mut(peer).repeats = Repeats::default();
         }
         self.prove_opening(from, ack, segment, at);
         if self.fin_covered(peer, ack) {
@@ -50,6 +53,9 @@ impl Connection {
         // The ACK of a handshake whose SYN+ACK was not captured.
         unseen.isn = Some(ack.sub(1));
         let syn = self.end(peer.peer()).opening.last;
+        if self.end(peer).state != State::Unknown {
+            return;
+        }
         self.place(peer, State::Listen);
         self.step_as(peer, Event::RecvSyn, Basis::Inferred, syn, Moment::default());
     }
@@ -60,7 +66,9 @@ impl Connection {
         let endpoint = self.end_mut(peer);
         endpoint.nxt = Some(ack);
         endpoint.edge = at.ts;
-        if endpoint.fin.is_some() {
+        // A capture that begins with a keepalive begins one number too early.
+        let keepalive = one && endpoint.may_have_closed && endpoint.tally.segments <= 1;
+        if endpoint.fin.is_some() || keepalive {
             return;
         }
         let could_close =
@@ -261,23 +269,25 @@ impl Connection {
             return;
         };
         let fresh = self.end(from).nxt.is_some_and(|nxt| segment.seq_end().after(nxt));
-        if !fresh && self.is_in_flight(from, last.at.ts, at.ts) {
-            return;
-        }
+        let in_flight = self.is_in_flight(from, last.at.ts, at.ts);
         match last.event {
-            Event::RecvAckOfFin => {
+            Event::RecvAckOfFin if !in_flight => {
                 self.withdraw(from, &[Event::RecvAckOfFin], at);
             }
-            Event::RecvRst => {
-                if self.withdraw(from, &[Event::RecvRst], at).is_some() {
-                    self.note(FactKind::IgnoredRst, from.peer(), at);
-                }
-            }
+            Event::RecvRst if !in_flight => self.survive_reset(from, at),
             // Somebody else sent that RST in its name, and the peer did not believe it either.
-            Event::SentRst | Event::SentRstWithoutSocket if fresh || segment.has(Flags::ACK) => {
+            Event::SentRst | Event::SentRstWithoutSocket if fresh || !in_flight => {
                 self.disown_reset(from, at);
             }
             _ => {}
+        }
+    }
+
+    /// It goes on after a RST that should have ended it: the RST did not arrive, or was not
+    /// believed.
+    fn survive_reset(&mut self, from: End, at: Moment) {
+        if self.withdraw(from, &[Event::RecvRst], at).is_some() {
+            self.note(FactKind::DisprovedRst, from.peer(), at);
         }
     }
 
@@ -286,4 +296,9 @@ impl Connection {
         let fin = segment.seq_end().sub(1);
         segment.has(Flags::FIN) && self.end(from).fin == Some(fin) && !self.end(from).fin_unseen
     }
+}
+
+/// Whether an end in this state waits for the ACK of its SYN or FIN, and repeats it until then.
+const fn waits_for_ack(state: State) -> bool {
+    matches!(state, State::SynRcvd | State::FinWait1 | State::Closing | State::LastAck)
 }

@@ -6,7 +6,7 @@
 use crate::decode::tuple::End;
 use crate::infer::trail::Moment;
 
-/// What happened, in an order that never changes. The endpoint of a fact is the one that sent the segment, unless said otherwise.
+/// What happened. The endpoint of a fact is the one that sent the segment, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FactKind {
     /// It refused a SYN with a RST.
@@ -17,8 +17,10 @@ pub enum FactKind {
     StaleSyn,
     /// It sent a RST inside the window but not at the next number: to be challenged (RFC 5961).
     InexactRst,
-    /// It sent a RST outside the window, or one that the other end's later segments disprove.
+    /// It sent a RST outside the window.
     IgnoredRst,
+    /// A RST came from it, or in its name, that later segments disprove.
+    DisprovedRst,
     /// It sent new data after its own FIN.
     DataAfterFin,
     /// It sent data after the peer's FIN had come: the legal half-close.
@@ -33,8 +35,8 @@ pub enum FactKind {
     Keepalive,
     /// It probed the peer's closed window.
     WindowProbe,
-    /// It repeated something that went unanswered up to the capture's end or its giving up.
-    Unanswered,
+    /// It advertised a closed window.
+    ZeroWindow,
     /// It was in TIME_WAIT when the RST came that ended it; the endpoint is the victim.
     Assassinated,
     /// Its TIME_WAIT began again: the peer repeated its FIN.
@@ -45,12 +47,13 @@ pub enum FactKind {
 
 impl FactKind {
     /// Every kind, in the order above.
-    pub const ALL: [FactKind; 16] = [
+    pub const ALL: [FactKind; 17] = [
         FactKind::Refused,
         FactKind::ChallengedSyn,
         FactKind::StaleSyn,
         FactKind::InexactRst,
         FactKind::IgnoredRst,
+        FactKind::DisprovedRst,
         FactKind::DataAfterFin,
         FactKind::HalfCloseData,
         FactKind::SynAckRepeatedAfterAck,
@@ -58,7 +61,7 @@ impl FactKind {
         FactKind::Gap,
         FactKind::Keepalive,
         FactKind::WindowProbe,
-        FactKind::Unanswered,
+        FactKind::ZeroWindow,
         FactKind::Assassinated,
         FactKind::TimeWaitRestarted,
         FactKind::FastOpen,

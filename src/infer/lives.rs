@@ -7,6 +7,7 @@
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::Connection;
+use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
 use crate::infer::trail::Moment;
@@ -126,7 +127,9 @@ impl Connection {
         let (own, other) = (self.end(from), self.end(from.peer()));
         if own.isn == Some(syn.seq) {
             // The same number again is a repeat, or a stale duplicate of a life that is over.
-            let over = own.state.is_over() && other.state.is_over();
+            // Some stacks repeat a refused SYN.
+            let refused = self.trail().last(from).is_some_and(|t| t.event == Event::RecvRefusal);
+            let over = own.state.is_over() && other.state.is_over() && !refused;
             return if over { Admission::Held } else { Admission::Belongs };
         }
         match (own.state, other.state) {

@@ -125,7 +125,7 @@ impl Connection {
             self.client.is_none_or(|client| client == from),
             segment,
         );
-        self.tally(from, segment);
+        self.tally(from, segment, at);
     }
 
     /// A new life begins on the four-tuple at `at`: whatever is left of this one is over.
@@ -280,8 +280,9 @@ impl Connection {
     }
 
     /// Counts the segment for its sender.
-    fn tally(&mut self, from: End, segment: &Segment) {
+    fn tally(&mut self, from: End, segment: &Segment, at: Moment) {
         let endpoint = self.end_mut(from);
+        endpoint.last = at;
         endpoint.tally.segments += 1;
         if segment.has(Flags::SYN) {
             endpoint.tally.syns = endpoint.tally.syns.saturating_add(1);

@@ -23,6 +23,10 @@ impl Connection {
         }
         if repeated {
             self.refute_answer(from, at);
+            if self.end(from).acked_syn {
+                self.note(FactKind::StaleSyn, from, at);
+                self.end_mut(from.peer()).owes_challenge = true;
+            }
             return;
         }
         if self.end(from).state == State::Unknown {
@@ -157,7 +161,7 @@ impl Connection {
             return;
         };
         if !self.is_in_flight(client, last.at.ts, at.ts) {
-            self.withdraw(client, &[Event::RecvSynAck], at);
+            self.withdraw(client, &[Event::RecvSynAck, Event::RecvRefusal], at);
         }
     }
 

@@ -18,6 +18,7 @@ impl Connection {
         }
         self.pick_up(from, segment, at);
         self.meet_unseen_fin(from, segment, at);
+        self.note_challenge(from, segment, at);
         if let Some(ack) = segment.acked() {
             if !self.is_old(from, segment) {
                 self.refute(from, segment, at);
@@ -32,6 +33,9 @@ impl Connection {
         }
         self.on_received(from.peer(), segment, probe, at);
         self.end_mut(from).advertise(segment.window, at.ts);
+        if segment.window == 0 {
+            self.note(FactKind::ZeroWindow, from, at);
+        }
     }
 
     /// While a SYN waits for its answer, the other end may still speak of an earlier life.
@@ -85,6 +89,16 @@ impl Connection {
         }
     }
 
+    /// The ACK that answers a SYN in a synchronized state (RFC 9293 section 3.10.7.4).
+    fn note_challenge(&mut self, from: End, segment: &Segment, at: Moment) {
+        if self.end(from).owes_challenge {
+            self.end_mut(from).owes_challenge = false;
+            if segment.seq_len() == 0 {
+                self.note(FactKind::ChallengedSyn, from, at);
+            }
+        }
+    }
+
     /// Whether the segment is a keepalive or the probe of a closed window: one number before the
     /// next, which the peer has long acknowledged (RFC 9293 section 3.8.4), or one byte into a
     /// window of zero (section 3.8.6.1).
@@ -126,7 +140,7 @@ impl Connection {
         };
         let fresh = segment.seq_end().offset_from(nxt).max(0).unsigned_abs();
         if segment.payload > 0 && self.end(from).fin.is_some_and(|fin| data_end.after(fin)) {
-            self.on_data_beyond_fin(from, segment, at);
+            self.on_data_beyond_fin(from, at);
         }
         if fresh > 0 {
             let endpoint = self.end_mut(from);
@@ -159,12 +173,11 @@ impl Connection {
 
     /// Data beyond what was taken for a FIN: the FIN was a byte that the capture missed, or the
     /// stack is broken.
-    fn on_data_beyond_fin(&mut self, from: End, segment: &Segment, at: Moment) {
+    fn on_data_beyond_fin(&mut self, from: End, at: Moment) {
         if !self.end(from).fin_unseen {
             self.note(FactKind::DataAfterFin, from, at);
             return;
         }
-        let _ = segment;
         self.withdraw(from.peer(), &[Event::RecvFin, Event::RecvFinAckingFin], at);
         self.withdraw(from, &[Event::RecvAckOfFin], at);
         self.withdraw(from, &[Event::SentUnseenFin], at);
@@ -202,7 +215,13 @@ impl Connection {
         if self.end(from).state == State::CloseWait && !covers {
             self.overtake_fin(from, at);
         }
+        // Nor had the RST come that passed it.
+        let reset = self.withdraw(from, &[Event::RecvRst], at).is_some();
         self.step(from, Event::SentFin, at);
+        if reset {
+            self.step(from, Event::RecvRst, at);
+            return;
+        }
         // The peer's FIN is on its way: had it come, this one would acknowledge it.
         let crossing = self.end(from).state == State::FinWait1 && self.has_fin_ahead(from);
         if crossing {

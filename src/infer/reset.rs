@@ -4,9 +4,10 @@ use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
-use crate::infer::state::{Basis, State};
+use crate::infer::state::State;
 use crate::infer::trail::Moment;
 use crate::infer::{Connection, DOUBTS_MAX};
+use crate::seq::SeqNum;
 
 /// What the receiver of a RST makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl Connection {
             }
             State::Unknown => return Verdict::Accepted,
             // It has been seen to follow RFC 1337.
-            State::TimeWait if self.facts.get(FactKind::IgnoredRst, to.peer()).is_some() => {
+            State::TimeWait if self.facts.get(FactKind::DisprovedRst, to.peer()).is_some() => {
                 return Verdict::Ignored;
             }
             State::SynSent => {
@@ -146,10 +147,9 @@ impl Connection {
             self.trail.confirm_last(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
             return;
         }
-        if let Some(ack) = segment.acked() {
-            if self.end(peer).nxt.is_some_and(|nxt| !ack.after(nxt)) && self.end(from).has_sent() {
-                self.prove_by_ack(from, ack, segment, at);
-            }
+        let known = |ack: &SeqNum| self.end(peer).nxt.is_some_and(|nxt| !ack.after(nxt));
+        if let Some(ack) = segment.acked().filter(known).filter(|_| self.end(from).has_sent()) {
+            self.prove_by_ack(from, ack, segment, at);
         }
         // What it answers was sent before its FIN was acknowledged, and found no socket any more.
         if answers && self.end(from).fin.is_some_and(|fin| !segment.seq.after(fin)) {
@@ -175,7 +175,6 @@ impl Connection {
         if accepted {
             self.withdraw(to, &[Event::RecvRst], at);
         }
-        self.note(FactKind::IgnoredRst, from, reset.at);
-        let _ = Basis::Observed;
+        self.note(FactKind::DisprovedRst, from, reset.at);
     }
 }

@@ -242,7 +242,7 @@ fn a_forged_rst_is_disproved_by_what_follows() {
          0.4 < P. 1:51(50) ack 1          ; ESTABLISHED ESTABLISHED
          0.41 > . 1:1(0) ack 51           ; ESTABLISHED ESTABLISHED",
     ));
-    assert!(history.fact(FactKind::IgnoredRst, Role::Server).is_some());
+    assert!(history.fact(FactKind::DisprovedRst, Role::Server).is_some());
     assert_eq!(history.close(), Some(Close::Open));
 }
 

@@ -6,4 +6,5 @@ mod kernel;
 mod properties;
 mod recording;
 mod textbook;
+mod tidy;
 mod windump;

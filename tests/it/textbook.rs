@@ -31,7 +31,7 @@ fn states(history: &History, role: Role) -> Vec<&'static str> {
 }
 
 fn frame_of(history: &History, role: Role, state: State) -> u64 {
-    history.stay_in(role, state).expect(state.name()).entered.at.frame
+    history.stay_in(role, state).expect("a stay in that state").entered.at.frame
 }
 
 #[test]

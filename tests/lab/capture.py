@@ -4,6 +4,8 @@ import signal
 import subprocess
 import time
 
+from netns import die_with_parent
+
 # Enough for every packet of a device whose MTU is 1500.  In immediate mode the
 # kernel keeps room for whole snap lengths: a small one makes room for many.
 SNAPLEN = 2000
@@ -18,7 +20,8 @@ class Capture:
                    "-s", str(snaplen), "-B", "8192",
                    "--time-stamp-precision=nano", "-Z", "root", "-n", "tcp or icmp"]
         with namespace:
-            self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+            self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True,
+                                             preexec_fn=die_with_parent)
         for line in self._process.stderr:
             if "listening on" in line:
                 return

@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass
 
 from btf import member_offset
-from netns import Namespace
+from netns import Namespace, die_with_parent
 
 PROGRAM = """
 tracepoint:net:netif_receive_skb { @packets[cpu]++; }
@@ -105,7 +105,8 @@ class KernelEvents:
         self._ready = threading.Event()
         self._process = subprocess.Popen(
             ["bpftrace", "-B", "line", "-e", program],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preexec_fn=die_with_parent)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if not self._ready.wait(30) or not self._sees_a_listener():

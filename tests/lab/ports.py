@@ -80,10 +80,10 @@ def port_reuse_after_reset(lab):
 
 
 @scenario("The client crashed in CLOSE_WAIT and comes again: the server's orphaned FIN_WAIT_2 "
-          "is reused", textbook=[13, 16],
+          "answers by ACK, the RST ends it, the same SYN is accepted", textbook=[13, 16],
           expect=[(CLIENT_OPEN + " CLOSE_WAIT CLOSED",
                    SERVER_OPEN + " FIN_WAIT_1 FIN_WAIT_2 CLOSED"), (CLIENT_OPEN, SERVER_OPEN)])
-def orphan_fin_wait_2_reused(lab):
+def orphan_fin_wait_2_gives_way(lab):
     listener = lab.server.listen(7000)
     client, server = lab.connect(listener, source_port=PORT)
     lab.exchange(client, server)

@@ -15,6 +15,7 @@ import argparse
 import os
 import pickle
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -44,14 +45,17 @@ def main():
         return 0
     chosen = _chosen(options)
     events = KernelEvents()
+    pool = ThreadPoolExecutor(options.jobs)
     try:
-        with ThreadPoolExecutor(options.jobs) as pool:
-            problems = list(pool.map(lambda s: _record(s, options.out, events), chosen))
-        failed = sum(problems)
-        print(f"{len(chosen)} recorded, {failed} with problems")
-        return 1 if failed else 0
+        problems = list(pool.map(lambda s: _record(s, options.out, events), chosen))
+    except KeyboardInterrupt:
+        # Everything that was started dies with this process; waiting would finish the recording.
+        os._exit(130)
     finally:
         events.stop()
+    failed = sum(problems)
+    print(f"{len(chosen)} recorded, {failed} with problems")
+    return 1 if failed else 0
 
 
 def _options():
@@ -107,16 +111,23 @@ def _in_own_process(scenario, folder):
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
-            die_with_parent()
-            os.close(read)
-            with os.fdopen(write, "wb") as pipe:
-                pickle.dump(_run(scenario, folder), pipe)
-            os._exit(0)
+            _child(scenario, folder, write)
         os.close(write)
     with os.fdopen(read, "rb") as pipe:
         data = pipe.read()
     os.waitpid(pid, 0)
     return pickle.loads(data) if data else "the scenario's process died"
+
+
+def _child(scenario, folder, write):
+    """The scenario's process: leaves what it recorded in the pipe, and never returns."""
+    try:
+        die_with_parent()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        with os.fdopen(write, "wb") as pipe:
+            pickle.dump(_run(scenario, folder), pipe)
+    finally:
+        os._exit(0)
 
 
 def _run(scenario, folder):

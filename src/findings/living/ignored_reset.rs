@@ -66,7 +66,10 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             .filter(|fact| history.last.frame > fact.last.frame && !believed);
         // Where the sender did close, its RST is on its way, or lost, and nobody ignored it.
         let closed = history.by_event(role, &RESETS).is_some();
-        let ignored = history.fact(FactKind::IgnoredRst, role).filter(|_| !closed);
+        let ignored = history
+            .fact(FactKind::IgnoredRst, role)
+            .or(history.fact(FactKind::DisprovedRst, role))
+            .filter(|_| !closed);
         let Some(fact) = ignored.or(inexact) else { continue };
         let why = match ignored {
             Some(_) => "it was outside the window, or later segments disprove it",
