@@ -92,7 +92,7 @@ pub fn bulk<W: Write>(player: &mut Player<W>, packets: u64, rng: &mut Rng) -> io
         let place = Place { v6: false, timestamps: true, ..player.new_place(0, rng) };
         // The server's numbers wrap after a few megabytes.
         let server = 0_u32.wrapping_sub(rng.range(1 << 20, HEADROOM) as u32);
-        conns.push(Conn::at_numbers(ipv4_of(place), rng.next() as u32, server));
+        conns.push(Conn::at_numbers(ipv4_of(place), rng.draw() as u32, server));
         player.truth.begin(0);
     }
     let mut all = |player: &mut Player<W>, from, flags, payload, gap: u64| {

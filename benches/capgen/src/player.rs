@@ -39,7 +39,7 @@ impl<W: Write> Player<W> {
         Player {
             capture,
             truth,
-            ip_ids: (0..CLIENTS + SERVERS).map(|_| ids.next() as u16).collect(),
+            ip_ids: (0..CLIENTS + SERVERS).map(|_| ids.draw() as u16).collect(),
             drop_permille,
             dropping: Rng::new(seed ^ 2),
             places: 0,

@@ -11,14 +11,14 @@ impl Rng {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// A number from `low` up to, and without, `high`.
     pub fn range(&mut self, low: u64, high: u64) -> u64 {
-        low + ((u128::from(self.next()) * u128::from(high - low)) >> 64) as u64
+        low + ((u128::from(self.draw()) * u128::from(high - low)) >> 64) as u64
     }
 
     /// True in `n` of a thousand draws.

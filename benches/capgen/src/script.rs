@@ -237,7 +237,7 @@ impl<'a> Script<'a> {
         for at in 1..=segments {
             let last = at == segments;
             let full = self.segment;
-            let payload = if last { self.rng.range(1, u64::from(full)) as u16 } else { full };
+            let payload = if last { self.rng.range(20, u64::from(full)) as u16 } else { full };
             self.data(Side::Server, payload, segments);
             if last && at % 2 == 1 && self.rng.permille(300) {
                 self.idle(40 * MILLIS, 44 * MILLIS);
