@@ -15,6 +15,7 @@ const UNKNOWABLE: &[(&str, &str)] = &[
     ("client-gives-up", "connect() was abandoned without a segment"),
     ("close-behind-zero-window", "close() waits behind data that the window holds back"),
     ("deferred-accept", "the server keeps the ACK's news to itself until data comes"),
+    ("demo", "an orphan's FIN_WAIT_2 is reaped in silence"),
     ("duplicated-fin", "the RST that would end TIME_WAIT is lost behind the observer"),
     ("fin-lost", "a FIN that was lost before the observer shows when it is repeated"),
     (

@@ -499,3 +499,36 @@ def sequence_wrap_at_syn(lab):
 def duplicated_fin(lab):
     _exchange_and_close(lab)
     lab.pause(0.8)
+
+
+@scenario("The built-in example: a service that leaks beside one that does not", textbook=[14],
+          expect=[])
+def demo(lab):
+    """Nine leaks on 6800, and traffic that is in order on 8080 until well after a minute."""
+    leaky, clean = lab.server.listen(6800), lab.server.listen(8080)
+    leaked = []
+    for _ in range(9):
+        client, server = lab.connect(leaky)
+        lab.exchange(client, server)
+        client.close()
+        leaked.append(server)
+        lab.pause(0.8)
+    lab.client.start_connect(lab.server, 9999)
+    client, server = lab.connect(leaky)
+    lab.exchange(client, server)
+    client.close()
+    lab.pause()
+    server.close()
+    for number in range(8):
+        client, server = lab.connect(clean)
+        lab.exchange(client, server)
+        if number == 3:
+            abort(client)
+        elif number % 2:
+            client.close()
+            lab.answer_fin(server)
+        else:
+            server.close()
+            lab.pause()
+            client.close()
+        lab.pause(8.5)

@@ -9,6 +9,10 @@ from check import read_truth
 HEAD = """\
 # Test data
 
+- `windump-close.pcap`: the three lines of a close that windump printed, made into packets by
+  `tests/it/windump.rs`, where the lines stand.
+- `kernel/demo/server.pcap` is also the capture that `finwait demo` carries.
+
 ## `kernel/`: recorded on a real Linux kernel
 
 Made by `tests/lab/record.py` (as root, in network namespaces of its own; `--list` names the
