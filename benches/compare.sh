@@ -6,15 +6,17 @@
 # counts are the ratios. Programs that are not installed are left out. finwait's output is held
 # against the truth about each capture, and a wrong answer fails, however fast it came.
 #
-#   benches/compare.sh [--packets N] [--rounds N] [--shapes "web bulk ..."] [--dir DIR] [--finwait FILE]
+#   benches/compare.sh [--packets N] [--snaplen N] [--rounds N] [--shapes "web bulk ..."]
+#                      [--dir DIR] [--finwait FILE]
 #
 # Exit code: 0 done, 1 finwait's answer was wrong, 2 something could not be run.
 set -euo pipefail
 
-packets=500k rounds=3 shapes="web bulk flood concurrent" dir="" finwait=""
+packets=500k snaplen=96 rounds=3 shapes="web bulk flood concurrent" dir="" finwait=""
 while (($# > 0)); do
     case $1 in
     --packets) packets=$2 ;;
+    --snaplen) snaplen=$2 ;;
     --rounds) rounds=$2 ;;
     --shapes) shapes=$2 ;;
     --dir) dir=$2 ;;
@@ -98,7 +100,7 @@ print_table() {
 wrong=0
 for shape in $shapes; do
     file=$dir/$shape.pcap
-    "$target/release/capgen" --shape "$shape" --packets "$packets" -o "$file" || exit 2
+    "$target/release/capgen" --shape "$shape" --packets "$packets" --snaplen "$snaplen" -o "$file" || exit 2
     count=$(sed -n 's/^"packets":\([0-9]*\).*/\1/p' "$file.json")
     echo "$shape: $count packets, $(stat -c %s "$file") bytes"
     : >"$times"
