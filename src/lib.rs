@@ -1,7 +1,35 @@
 //! finwait reads packet captures and testifies which RFC 9293 state each of a TCP connection's two
 //! endpoints was in, when, and how it knows.
+//!
+//! The data goes one way, and so do the imports:
+//!
+//! ```text
+//! bytes ─ capture ─▶ packets ─ decode ─▶ segments ─ flow ─▶ four-tuples ─ infer ─▶ states
+//!       ─ history ─▶ finished connections ─ findings ─▶ judgements ─ report ─▶ text, JSON
+//! ```
+//!
+//! [`pipeline`] is the way from packets to histories on one page; [`run`] is a whole run, from file
+//! names to everything that is known:
+//!
+//! ```
+//! use finwait::history::Role;
+//! use finwait::run::{Options, read};
+//!
+//! let analysis = read(&["testdata/kernel/demo/server.pcap"], &Options::default(), &mut ())?;
+//! for history in analysis.archive.iter() {
+//!     println!("{}: server is {}", history.tuple, history.last_state(Role::Server));
+//! }
+//! assert!(analysis.findings.findings.error > 0);
+//! # Ok::<(), finwait::capture::Error>(())
+//! ```
+//!
+//! [`capture`] is the only part that does I/O; [`infer`] takes time as an argument and cannot fail;
+//! [`findings`] alone judges; every bound is in [`limits`]. The command line needs the feature
+//! `cli`, which is on by default.
 
 pub mod capture;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod decode;
 pub mod findings;
 pub mod flow;
@@ -9,7 +37,9 @@ pub mod history;
 pub mod infer;
 pub mod limits;
 pub mod pipeline;
+pub mod report;
 pub mod rfc;
+pub mod run;
 pub mod seq;
 #[cfg(test)]
 pub mod testkit;

@@ -56,6 +56,14 @@ pub const DUPLICATE_SLOTS: usize = 1 << 12;
 /// Four-tuples, by default. About two gigabytes with their connections, if all are open.
 pub const CONNECTIONS_MAX: usize = 1 << 21;
 
+/// Segments of one connection that `show` keeps one by one: about 10 MB. What is ordinary beyond
+/// them is counted only.
+pub const LADDER_SEGMENTS_MAX: usize = 100_000;
+
+/// Rows of a ladder that are there for a SYN, FIN or RST alone. A storm of resets is folded
+/// beyond them; what changes a state is always shown.
+pub const LADDER_CONTROL_ROWS_MAX: usize = 60;
+
 /// Payload bytes of one segment. No window is larger (RFC 7323 section 2.3), so no receiver would
 /// take more; and sequence numbers further apart than 2^31 have no order. Only a jumbo payload
 /// option or a capture record's length can claim so much.

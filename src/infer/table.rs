@@ -190,4 +190,20 @@ mod tests {
             ROWS.iter().filter(|row| row.from == Closed).map(|row| row.on).collect();
         assert_eq!(leaving, [SentSyn]);
     }
+
+    /// The whole matrix, silent cells too: a change of a rule shows as a change of one line.
+    #[test]
+    fn the_matrix() {
+        let mut lines = Vec::new();
+        for state in State::ALL {
+            for event in Event::ALL {
+                let cell = match lookup(state, event) {
+                    Some(row) => format!("{:<11}  {}: {}", row.to.name(), row.cite, row.why),
+                    None => "-".to_owned(),
+                };
+                lines.push(format!("{:<11} {event:<20?} {cell}", state.name()));
+            }
+        }
+        insta::assert_snapshot!(lines.join("\n"));
+    }
 }

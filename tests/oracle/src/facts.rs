@@ -13,13 +13,14 @@
 //!    by what the endpoint sent since: a repeat, or an acknowledgement that stops short, shows
 //!    that nothing that passed a round trip before it had come.
 //! 4. An end whose packets no longer reach the observer may be dead.
+//! 5. What an end sent before something happened to it may pass after, and is told in order: so
+//!    what happened can be told as late as that pass.
 //!
 //! Where smoltcp leaves RFC 9293 or RFC 5961, both ways are right:
 //!
 //! - It accepts a RST anywhere in its window, where RFC 5961 section 3.2 wants a challenge ACK.
 //! - It answers the SYN+ACK of a simultaneous open with an ACK and stays in SYN-RECEIVED until an
 //!   ACK without SYN comes.
-//! - It sends a RST when a connection is dropped in SYN-SENT, where nobody expects one.
 //! - Any unacceptable segment starts its TIME-WAIT again.
 
 use smoltcp::socket::tcp::State;
@@ -90,6 +91,10 @@ pub struct Facts {
     pub waited: Fact,
     /// What came first.
     pub order: Order,
+    /// How long a packet of its own took to the observer, at most.
+    pub lag: Micros,
+    /// The states that it was in, by its own word.
+    pub own_word: Vec<State>,
 }
 
 /// One end of a run, with what passed of both.
@@ -130,6 +135,8 @@ impl Facts {
             reset: end.reset(),
             aborted: end.aborted(),
             order,
+            lag: end.own.iter().map(|(at, sent)| at - sent.at).max().unwrap_or(0),
+            own_word: end.changes.iter().map(|change| change.to).collect(),
         })
     }
 }
@@ -173,7 +180,9 @@ impl<'a> End<'a> {
         let candidates: Vec<_> = self.peer.iter().filter(brings).collect();
         let first = candidates.first().map(|(at, _)| *at);
         let Some(change) = change else {
-            let lost = candidates.iter().find(|(_, sent)| sent.arrivals.is_empty());
+            let dead = self.change(|change| change.to == State::Closed).map(|change| change.at);
+            let late = |at: &Micros| dead.is_some_and(|dead| *at >= dead);
+            let lost = candidates.iter().find(|(_, sent)| sent.arrivals.iter().all(late));
             return Fact { from: lost.map_or(NEVER, |(at, _)| *at), ..Fact::FALSE };
         };
         let at = change.at;
@@ -190,7 +199,13 @@ impl<'a> End<'a> {
             }
             _ => at,
         };
-        Fact { truth: Some(at), from, to }
+        Fact { truth: Some(at), from, to: to.max(self.on_its_way(at)) }
+    }
+
+    /// When the last packet passes that the end had sent before (rule 5).
+    fn on_its_way(&self, at: Micros) -> Micros {
+        let before = self.own.iter().filter(|(_, sent)| sent.at <= at);
+        before.map(|(pass, _)| *pass).max().unwrap_or(0)
     }
 
     fn opened(&self, active: bool) -> Fact {
@@ -207,11 +222,13 @@ impl<'a> End<'a> {
         Fact { truth: Some(change.at), from, to: own.max(change.at) }
     }
 
+    /// The moment in which its SYN met a SYN.
+    fn meeting(&self) -> Option<&'a Change> {
+        self.change(|change| change.from == State::SynSent && change.to == State::SynReceived)
+    }
+
     fn simultaneous(&self, active: bool) -> Fact {
-        let met = |change: &Change| {
-            change.from == State::SynSent && change.to == State::SynReceived
-        };
-        let change = self.change(met);
+        let change = self.meeting();
         let brings = |header: &Header| header.syn && header.ack.is_none();
         let denies = |header: &Header| header.syn && header.ack.is_none();
         let shows = |header: &Header| header.ack.is_some();
@@ -232,7 +249,8 @@ impl<'a> End<'a> {
             true => header.ack.is_some() && !header.rst,
             false => header.ack.is_some() && !header.syn && !header.rst,
         };
-        let denies = |header: &Header| header.syn;
+        let met = self.meeting().is_some();
+        let denies = |header: &Header| header.syn && !met;
         let shows = |header: &Header| !header.syn && !header.rst;
         let shows: Option<&dyn Fn(&Header) -> bool> = if active { Some(&shows) } else { None };
         self.brought(self.change(over), &Signs { brings: &brings, denies: &denies, shows })
@@ -315,8 +333,7 @@ impl<'a> End<'a> {
         };
         if let Some(change) = self.change(ended) {
             let shown = self.first_own(change.at, |header| header.rst).unwrap_or(NEVER);
-            let to = if change.from == State::SynSent { NEVER } else { shown };
-            return Fact { truth: Some(change.at), from: change.at, to };
+            return Fact { truth: Some(change.at), from: change.at, to: shown };
         }
         let own = self.run.sent.iter().rev().filter(|sent| sent.by == self.index);
         let silent = own.take_while(|sent| sent.passes.is_empty()).last();

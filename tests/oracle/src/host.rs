@@ -37,6 +37,9 @@ pub struct Host {
     unsent: u32,
     reads: bool,
     marks: Option<u16>,
+    /// The connection was dropped in SYN-SENT: RFC 9293 section 3.10.5 sends nothing then, and
+    /// smoltcp a RST with an acknowledgement number of no meaning.
+    mute: bool,
 }
 
 impl Host {
@@ -78,6 +81,7 @@ impl Host {
             unsent: 0,
             reads: true,
             marks,
+            mute: false,
         }
     }
 
@@ -123,8 +127,13 @@ impl Host {
 
     /// Lets the stack send what it has to send, and returns it.
     pub fn send(&mut self, now: Micros) -> Vec<Vec<u8>> {
+        let opening = self.state() == State::SynSent;
         self.iface.poll_egress(instant(now), &mut self.card, &mut self.sockets);
         let mut packets = std::mem::take(&mut self.card.outbound);
+        if self.mute || (opening && self.state() == State::Closed) {
+            packets.clear();
+        }
+        self.mute = false;
         for packet in &mut packets {
             self.mark(packet);
         }
@@ -155,6 +164,7 @@ impl Host {
         let state = socket.state();
         if matches!(state, State::Listen | State::SynSent | State::SynReceived) {
             if action == Action::Abort {
+                self.mute = state == State::SynSent;
                 socket.abort();
                 return true;
             }

@@ -117,6 +117,15 @@ impl Facts {
         }
     }
 
+    /// The states that the socket itself names.
+    pub fn own_word(&self) -> States {
+        let mut states = States::default();
+        for state in &self.own_word {
+            states.add(spelled(*state));
+        }
+        states
+    }
+
     /// The moments at which the possible states change.
     pub fn edges(&self) -> Vec<Micros> {
         let facts = [
@@ -139,7 +148,7 @@ impl Facts {
     pub fn holds(&self, claim: &Claim) -> Option<bool> {
         let until = claim.confirmed?;
         let within = |fact: &Fact| {
-            fact.truth.is_some_and(|truth| claim.at <= truth && truth <= until)
+            fact.truth.is_some_and(|truth| claim.at <= truth + self.lag && truth <= until)
         };
         let happened = |fact: &Fact| fact.truth.is_some_and(|truth| truth <= until);
         match claim.transition.event {
@@ -153,8 +162,27 @@ impl Facts {
                 let both = happened(&self.fin) && happened(&self.acked);
                 Some(both && (within(&self.fin) || within(&self.acked)))
             }
+            Event::RecvRst if self.reset.to == NEVER => None,
             Event::RecvRst | Event::RecvRefusal => Some(within(&self.reset)),
             _ => None,
         }
+    }
+}
+
+/// smoltcp's state in finwait's words.
+fn spelled(state: smoltcp::socket::tcp::State) -> State {
+    use smoltcp::socket::tcp::State as Own;
+    match state {
+        Own::Closed => State::Closed,
+        Own::Listen => State::Listen,
+        Own::SynSent => State::SynSent,
+        Own::SynReceived => State::SynRcvd,
+        Own::Established => State::Established,
+        Own::FinWait1 => State::FinWait1,
+        Own::FinWait2 => State::FinWait2,
+        Own::CloseWait => State::CloseWait,
+        Own::Closing => State::Closing,
+        Own::LastAck => State::LastAck,
+        Own::TimeWait => State::TimeWait,
     }
 }

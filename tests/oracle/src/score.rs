@@ -117,7 +117,7 @@ impl Score {
         }
         let misses = self.misses.len();
         let stays = self.time(facts, claims, run, index);
-        match is_right_order(claims, &stays) {
+        match is_right_order(facts, claims, &stays) {
             true => self.sequences += 1,
             false if self.misses.len() == misses => {
                 let said: Vec<_> = claims.iter().map(|claim| claim.transition.to.name()).collect();
@@ -187,7 +187,7 @@ impl Score {
                 self.miss(format!("confirmation of {to} ({cause}) misses the truth"), what);
             }
         }
-        let ever = stays.iter().fold(States::default(), |all, (_, states)| all.or(*states));
+        let ever = stays.iter().fold(facts.own_word(), |all, (_, states)| all.or(*states));
         if claim.is_confident() && !ever.has(to) {
             self.confident_wrong += 1;
             self.miss(format!("confident {to} ({cause})"), format!("{}: {}", name(index), claim.at));
@@ -196,16 +196,13 @@ impl Score {
 }
 
 /// Whether the claims name every state that can be known, in order, and no other.
-fn is_right_order(claims: &[Claim], stays: &[(Micros, States)]) -> bool {
+fn is_right_order(facts: &Facts, claims: &[Claim], stays: &[(Micros, States)]) -> bool {
     let mut sure: Vec<State> = stays.iter().filter_map(|(_, states)| states.only()).collect();
     sure.dedup();
     let mut said = claims.iter().map(|claim| claim.transition.to);
     let in_order = sure.iter().all(|state| said.any(|claimed| claimed == *state));
-    let at = |claim: &Claim| {
-        let slice = stays.iter().rfind(|(at, _)| *at <= claim.at);
-        slice.is_some_and(|(_, states)| states.has(claim.transition.to))
-    };
-    in_order && claims.iter().all(at)
+    let is_possible = |claim: &Claim| facts.states_at(claim.at).has(claim.transition.to);
+    in_order && claims.iter().all(is_possible)
 }
 
 /// How an end is called.

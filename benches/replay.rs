@@ -1,0 +1,186 @@
+//! `cargo bench`: whole captures from the first byte to the last history, and the stages of the
+//! way by themselves, over generated captures in a temporary folder.
+//!
+//! Each line is the median of several rounds. Compare lines of one run only: a machine that does
+//! other work gives other times. Arguments choose benchmarks by a part of their name.
+
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use finwait::capture::{LinkType, Source};
+use finwait::decode::{Decoded, decode};
+use finwait::flow::table::Table;
+use finwait::history::History;
+use finwait::history::archive::Archive;
+use finwait::infer::{Connection, Params};
+use finwait::pipeline::{Pipeline, Sink};
+use finwait::time::Timestamp;
+use finwait_capgen::{Options, Shape, write_files};
+
+/// Packets of each capture that is replayed.
+const PACKETS: u64 = 1_000_000;
+/// Packets for the stages alone: few enough that all stay in the cache, so that work is measured
+/// and not memory.
+const PACKETS_SMALL: u64 = 20_000;
+const ROUNDS: usize = 7;
+
+fn main() {
+    // Cargo adds `--bench`.
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let bench = Bench { wanted };
+    let folder = Folder::new();
+    for shape in Shape::ALL {
+        let name = format!("replay/{}", shape.name());
+        if bench.wants(&name) {
+            let path = folder.capture(shape, PACKETS);
+            let packets = replay(&path);
+            bench.run(&name, packets, || replay(&path));
+        }
+    }
+    if ["decode", "table", "engine", "history"].iter().any(|name| bench.wants(name)) {
+        let packets = load(&folder.capture(Shape::Web, PACKETS_SMALL));
+        stages(&bench, &packets);
+    }
+}
+
+/// One packet, held in memory.
+struct Packet {
+    link: LinkType,
+    data: Vec<u8>,
+    orig_len: u32,
+    ts: Timestamp,
+    frame: u64,
+}
+
+impl Packet {
+    fn decode(&self) -> Option<Decoded> {
+        decode(self.link.0, &self.data, self.orig_len, self.ts, self.frame).ok()
+    }
+}
+
+/// The stages by themselves, each over what the one before gave.
+fn stages(bench: &Bench, packets: &[Packet]) {
+    let count = packets.len() as u64;
+    bench.run("decode", count, || packets.iter().filter_map(Packet::decode).map(black_box).count());
+    let decoded: Vec<Decoded> = packets.iter().filter_map(Packet::decode).collect();
+    let mut table = Table::<usize>::default();
+    let mut next = 0;
+    let owners: Vec<usize> = decoded
+        .iter()
+        .map(|decoded| {
+            *table.entry(&decoded.tuple, || {
+                next += 1;
+                next - 1
+            })
+        })
+        .collect();
+    bench.run("table", count, || {
+        decoded.iter().map(|decoded| *table.entry(&decoded.tuple, || 0)).fold(0, |a, b| a ^ b)
+    });
+    let params = Params::default();
+    let engine = || {
+        let mut connections = vec![Connection::default(); next];
+        for (decoded, owner) in decoded.iter().zip(&owners) {
+            connections[*owner].on_segment(decoded.sender, &decoded.segment, &params);
+        }
+        connections
+    };
+    bench.run("engine", count, engine);
+    let (connections, until) =
+        (engine(), decoded.last().map_or_else(Default::default, |last| last.segment.ts));
+    let tuple = decoded[0].tuple;
+    bench.run("history", count, || {
+        let mut archive = Archive::default();
+        for (id, connection) in connections.iter().enumerate() {
+            archive.push(&History::new(id as u64, 0, tuple, connection, until, None));
+        }
+        archive
+    });
+}
+
+/// Keeps all histories, as a report does.
+#[derive(Default)]
+struct Keep(Archive);
+
+impl Sink for Keep {
+    fn finished(&mut self, history: History) {
+        self.0.push(&history);
+    }
+}
+
+/// A whole capture, from the file to the histories; returns how many packets there were.
+fn replay(path: &Path) -> u64 {
+    let mut source = Source::open(path).expect("the capture was just written");
+    let mut pipeline = Pipeline::new(Params::default(), usize::MAX, Keep::default());
+    while let Some(packet) = source.next_packet().expect("the capture is whole") {
+        let link = packet.link.0;
+        pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
+    }
+    let (keep, totals) = pipeline.finish();
+    assert_eq!(keep.0.len() as u64, totals.connections, "every connection is kept");
+    totals.packets
+}
+
+fn load(path: &Path) -> Vec<Packet> {
+    let mut source = Source::open(path).expect("the capture was just written");
+    let mut packets = Vec::new();
+    while let Some(packet) = source.next_packet().expect("the capture is whole") {
+        let finwait::capture::Packet { frame, ts, link, data, orig_len, .. } = packet;
+        packets.push(Packet { link, data: data.to_vec(), orig_len, ts, frame });
+    }
+    packets
+}
+
+/// Runs what was asked for and prints its times.
+struct Bench {
+    wanted: Vec<String>,
+}
+
+impl Bench {
+    fn wants(&self, name: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|wanted| name.contains(wanted.as_str()))
+    }
+
+    fn run<T>(&self, name: &str, packets: u64, mut work: impl FnMut() -> T) {
+        if !self.wants(name) {
+            return;
+        }
+        let mut times: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let begun = Instant::now();
+                black_box(work());
+                begun.elapsed().as_nanos() as f64 / packets as f64
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        let (best, median) = (times[0], times[ROUNDS / 2]);
+        let rate = 1000.0 / median;
+        println!("{name:20} {median:8.1} ns/packet  {rate:7.2} M packets/s  (best {best:.1} ns)");
+    }
+}
+
+/// A folder that goes when the benchmark ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        let path = std::env::temp_dir().join(format!("finwait-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("the temporary folder can be written");
+        Folder(path)
+    }
+
+    fn capture(&self, shape: Shape, packets: u64) -> PathBuf {
+        let path = self.0.join(format!("{}-{packets}.pcap", shape.name()));
+        write_files(&Options::new(shape, packets), &path).expect("there is room for a capture");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Nothing depends on it.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

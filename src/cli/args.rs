@@ -1,0 +1,324 @@
+//! The command line: commands, options, and what their help says.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::findings::{ThresholdError, Thresholds};
+use crate::history::Role;
+use crate::infer::Params;
+use crate::infer::state::State;
+use crate::limits::CONNECTIONS_MAX;
+use crate::report::list::Filter;
+use crate::run::Options;
+use crate::time::Span;
+
+const USAGE: &str = "finwait [COMMAND] [OPTIONS] [FILE]...";
+
+const WHEN: &str = "auto|always|never";
+
+const AFTER_HELP: &str = "\
+`finwait FILE` is `finwait report FILE`; `-` is standard input.
+
+  finwait server.pcap                     what is wrong, and on which side
+  finwait list server.pcap --state CLOSE_WAIT
+  finwait show 7 server.pcap              one connection, segment by segment
+  tcpdump -w - tcp | finwait              from a pipe
+  finwait explain CLOSE_WAIT              what a state or a finding means
+  finwait demo                            see it work, without a capture
+
+Exit codes: 0 done; 2 an error (bad usage, unreadable or damaged capture, unwritable output).";
+
+/// Which TCP state was each endpoint in, who closed first, and who never did.
+///
+/// Reads packet captures (pcap, pcapng) and infers the RFC 9293 state of both endpoints of every
+/// connection, with the frames that show it and how firmly it is known.
+#[derive(Debug, Parser)]
+#[command(name = "finwait", version, override_usage = USAGE, after_help = AFTER_HELP)]
+#[command(max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Report what is wrong: overview, findings, the connections that matter
+    Report(ReportArgs),
+    /// List connections, one a row
+    List(ListArgs),
+    /// Show one connection: its segments, with each endpoint's state down its own lifeline
+    #[command(override_usage = "finwait show [OPTIONS] ID [FILE]...\n       \
+                          finwait show [OPTIONS] --stream N [FILE]...")]
+    Show(ShowArgs),
+    /// Explain a finding or a state; without a name, list all
+    Explain(ExplainArgs),
+    /// Report on a capture that is built in
+    Demo(DemoArgs),
+}
+
+/// Options of every command that reads a capture.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading")]
+pub struct ReadArgs {
+    /// Maximum segment lifetime; TIME_WAIT lasts twice that
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub msl: Span,
+    /// From how long on a CLOSE_WAIT is too long
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub close_wait: Option<Span>,
+    /// Set a finding's threshold, as in close-wait-leak.stuck_min=10; may be repeated
+    #[arg(long, value_name = "NAME.THRESHOLD=VALUE")]
+    pub set: Vec<String>,
+    /// Leave out a finding; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub allow: Vec<String>,
+    /// Follow at most N address and port pairs
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS_MAX as u64,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_connections: u64,
+    /// Treat a capture that ends inside a packet as an error
+    #[arg(long)]
+    pub strict: bool,
+    /// Show progress on standard error
+    #[arg(
+        long,
+        value_name = WHEN,
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub progress: When,
+    #[command(flatten)]
+    pub color: ColorArg,
+}
+
+impl ReadArgs {
+    /// The library's options for these.
+    pub fn options(&self) -> Result<Options, ThresholdError> {
+        let mut thresholds = Thresholds::default();
+        if let Some(hold) = self.close_wait {
+            thresholds.set_close_wait(hold);
+        }
+        for setting in &self.set {
+            thresholds.set(setting)?;
+        }
+        for name in &self.allow {
+            thresholds.allow(name)?;
+        }
+        Ok(Options {
+            params: Params { msl: self.msl },
+            connections_max: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
+            thresholds,
+        })
+    }
+}
+
+/// Colour, for every command.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ColorArg {
+    /// Use colours; auto means on a terminal, unless NO_COLOR is set
+    #[arg(
+        long,
+        value_name = WHEN,
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub color: When,
+}
+
+/// When to do something that suits a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    /// In any case.
+    Always,
+    /// In no case.
+    Never,
+}
+
+/// What to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// JSON Lines: one object a line
+    Jsonl,
+    /// One JSON object
+    Json,
+}
+
+impl Format {
+    /// Whether to colour what is printed so; none where there is nothing to colour.
+    pub fn colored(self, color: When) -> Option<When> {
+        (self == Format::Table).then_some(color)
+    }
+}
+
+/// `finwait report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Captures, pcap or pcapng; several are read as one, in time order
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+/// How and where to print a report.
+#[derive(Debug, Args)]
+pub struct PrintArgs {
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    /// Write to FILE, as a whole or not at all
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `finwait list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Captures, pcap or pcapng; several are read as one, in time order
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+/// Which connections are wanted. Options of one kind widen the choice, others narrow it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// One end is in this state at the end; client:STATE or server:STATE for that one
+    #[arg(long, value_name = "STATE", value_parser = state)]
+    pub state: Vec<(Option<Role>, State)>,
+    /// One end has this address
+    #[arg(long, value_name = "ADDR")]
+    pub host: Vec<IpAddr>,
+    /// One end has this port
+    #[arg(long, value_name = "N")]
+    pub port: Vec<u16>,
+    /// A finding of this name is about it
+    #[arg(long, value_name = "NAME", value_parser = finding)]
+    pub finding: Vec<String>,
+    /// It is not closed on both sides
+    #[arg(long)]
+    pub open: bool,
+}
+
+impl FilterArgs {
+    /// The library's filter for these.
+    pub fn filter(&self) -> Filter {
+        Filter {
+            states: self.state.clone(),
+            hosts: self.host.clone(),
+            ports: self.port.clone(),
+            findings: self.finding.clone(),
+            open: self.open,
+        }
+    }
+}
+
+/// `finwait show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The connection's id, as `list` prints it, then captures
+    #[arg(value_name = "ID] [FILE")]
+    pub words: Vec<OsString>,
+    /// Wireshark's tcp.stream, instead of an id
+    #[arg(long, value_name = "N")]
+    pub stream: Option<u32>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+/// `finwait explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A finding's name or a state's
+    pub name: Option<String>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: ExplainFormat,
+    #[command(flatten)]
+    pub color: ColorArg,
+}
+
+/// What `explain` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    /// For people
+    Table,
+    /// JSON
+    Json,
+}
+
+/// `finwait demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Write the capture itself to FILE, to try the other commands on it
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    pub save: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+/// The command line with `report` put in where no command is named.
+pub fn with_default_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    const NOT_FILES: [&str; 5] = ["help", "-h", "--help", "-V", "--version"];
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let first = args.get(1).map(|arg| arg.to_string_lossy().into_owned());
+    let is_command = |name: &str| {
+        let command = <Cli as clap::CommandFactory>::command();
+        command.get_subcommands().any(|sub| sub.get_name() == name) || NOT_FILES.contains(&name)
+    };
+    if !args.is_empty() && !first.is_some_and(|first| is_command(&first)) {
+        args.insert(1, "report".into());
+    }
+    args
+}
+
+/// A duration in seconds, with a fraction if wanted.
+fn seconds(text: &str) -> Result<Span, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(Span::from_secs_f64(seconds)),
+        _ => Err("not a number of seconds, such as 60 or 0.5".to_string()),
+    }
+}
+
+/// A state by its name, for one role or for either.
+fn state(text: &str) -> Result<(Option<Role>, State), String> {
+    let (role, name) = match text.split_once(':') {
+        None => (None, text),
+        Some((role, name)) => {
+            let found = Role::BOTH.into_iter().find(|it| it.name() == role);
+            (Some(found.ok_or("before the colon stands client or server")?), name)
+        }
+    };
+    let names = || State::ALL.map(State::name).join(", ");
+    let state = State::from_name(name).ok_or_else(|| format!("the states are {}", names()))?;
+    Ok((role, state))
+}
+
+/// A finding's name.
+fn finding(name: &str) -> Result<String, ThresholdError> {
+    // Switching a finding off checks its name, and knows the nearest.
+    Thresholds::default().allow(name).map(|()| name.to_string())
+}

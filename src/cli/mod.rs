@@ -1,0 +1,74 @@
+//! The command line: what each command does, and which exit code it ends with.
+//!
+//! Commands return an [`Outcome`] and print nothing on standard error but progress: `main` prints
+//! the messages. Output that nobody reads any more (`| head`) is no error.
+
+mod args;
+mod explain;
+mod list;
+mod output;
+mod progress;
+mod read;
+mod report;
+mod show;
+
+use std::ffi::OsString;
+use std::io;
+
+use anyhow::Result;
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// How a command ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The exit code: 0, or 2 for an error.
+    pub code: u8,
+    /// What is to be said on standard error.
+    pub messages: Vec<String>,
+}
+
+/// The exit code of an error.
+const ERROR: u8 = 2;
+
+impl Outcome {
+    fn error(message: String) -> Outcome {
+        Outcome { code: ERROR, messages: vec![message] }
+    }
+}
+
+/// Runs the command line.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
+    let cli = match Cli::try_parse_from(args::with_default_command(args)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output, which may be closed.
+            let _ = error.print();
+            return Outcome { code: error.exit_code() as u8, messages: Vec::new() };
+        }
+    };
+    match command(&cli.command) {
+        Ok(outcome) => outcome,
+        Err(error) if is_closed_pipe(&error) => Outcome::default(),
+        Err(error) => Outcome::error(format!("{error:#}")),
+    }
+}
+
+fn command(command: &Command) -> Result<Outcome> {
+    match command {
+        Command::Report(args) => report::report(args),
+        Command::List(args) => list::list(args),
+        Command::Show(args) => show::show(args),
+        Command::Explain(args) => explain::explain(args),
+        Command::Demo(args) => report::demo(args),
+    }
+}
+
+/// Whether the reader of standard output has gone.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,81 @@
+//! Reading captures for a command: which files, with progress, and what went wrong on the way.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use anyhow::{Result, anyhow};
+use clap::CommandFactory;
+
+use super::args::{Cli, ReadArgs};
+use super::progress::Progress;
+use super::{ERROR, Outcome};
+use crate::capture;
+use crate::decode::segment::Segment;
+use crate::decode::tuple::End;
+use crate::run::{self, Analysis, Watcher};
+
+/// The captures to read: those named, or else standard input; none if that is a terminal.
+pub fn inputs(files: &[PathBuf]) -> Option<Vec<PathBuf>> {
+    match files {
+        [] if io::stdin().is_terminal() => None,
+        [] => Some(vec![PathBuf::from("-")]),
+        _ => Some(files.to_vec()),
+    }
+}
+
+/// Prints the help of a command, or of finwait.
+pub fn help(command: Option<&str>) -> Result<Outcome> {
+    let mut cli = Cli::command();
+    match command.and_then(|name| cli.find_subcommand_mut(name)) {
+        Some(command) => command.print_help()?,
+        None => cli.print_help()?,
+    }
+    Ok(Outcome::default())
+}
+
+/// Reads captures, telling `watcher` of every segment.
+pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> Result<Analysis> {
+    let mut watched = Watched { watcher, progress: Progress::new(args.progress) };
+    let options = args.options()?;
+    run::read(files, &options, &mut watched).map_err(|error| match &error {
+        capture::Error::Open { file, cause } if is_like_a_command(file, cause) => {
+            anyhow!("{error}; nor is it a command (`finwait help` lists them)")
+        }
+        _ => error.into(),
+    })
+}
+
+/// Whether a name that is no file may have been meant as a command.
+fn is_like_a_command(file: &str, cause: &io::Error) -> bool {
+    cause.kind() == io::ErrorKind::NotFound && file.chars().all(|it| it.is_ascii_lowercase())
+}
+
+/// What a run over these captures ends with: damage is an error, a cut capture only if asked for.
+pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
+    let mut outcome = Outcome::default();
+    for cut in &analysis.cuts {
+        let kind = if args.strict { "" } else { "warning: " };
+        outcome.messages.push(format!("{kind}{cut}"));
+    }
+    outcome.messages.extend(analysis.errors.iter().map(ToString::to_string));
+    if !analysis.errors.is_empty() || (args.strict && !analysis.cuts.is_empty()) {
+        outcome.code = ERROR;
+    }
+    outcome
+}
+
+/// A watcher, and progress.
+struct Watched<'a, W> {
+    watcher: &'a mut W,
+    progress: Progress,
+}
+
+impl<W: Watcher> Watcher for Watched<'_, W> {
+    fn segment(&mut self, id: u64, stream: u32, from: End, segment: &Segment) {
+        self.watcher.segment(id, stream, from, segment);
+    }
+
+    fn progress(&mut self, position: u64, size: Option<u64>) {
+        self.progress.update(position, size);
+    }
+}

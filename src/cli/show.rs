@@ -1,0 +1,107 @@
+//! `finwait show`: one connection, by its id or by Wireshark's stream number.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::args::{Format, ShowArgs};
+use super::{ERROR, Outcome, output, read};
+use crate::decode::segment::Segment;
+use crate::decode::tuple::End;
+use crate::history::History;
+use crate::report::json::{self, Shape};
+use crate::report::reel::Reel;
+use crate::report::show;
+use crate::run::{Analysis, Watcher};
+
+/// Shows a connection.
+pub fn show(args: &ShowArgs) -> Result<Outcome> {
+    let (wanted, files) = match (args.stream, args.words.split_first()) {
+        (Some(stream), _) => (Wanted::Stream(stream), args.words.as_slice()),
+        (None, Some((id, files))) => (Wanted::Id(parse_id(id)?), files),
+        (None, None) => return read::help(Some("show")),
+    };
+    let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+    let Some(inputs) = read::inputs(&files) else { return read::help(Some("show")) };
+    let mut reels = Reels { wanted, by_id: BTreeMap::new() };
+    let analysis = read::read(&inputs, &args.read, &mut reels)?;
+    let histories: Vec<History> =
+        reels.by_id.keys().filter_map(|id| analysis.archive.get(*id)).collect();
+    if histories.is_empty() {
+        let mut outcome = read::outcome(&analysis, &args.read);
+        outcome.messages.push(nothing(wanted, &analysis));
+        return Ok(Outcome { code: ERROR, ..outcome });
+    }
+    output::to_stdout(args.format.colored(args.read.color.color), |out| match args.format {
+        Format::Table => pages(&analysis, &histories, &reels, out),
+        Format::Jsonl => json::list(&analysis, histories.into_iter(), Shape::Lines, out),
+        Format::Json => json::list(&analysis, histories.into_iter(), Shape::Object, out),
+    })?;
+    Ok(read::outcome(&analysis, &args.read))
+}
+
+fn pages(
+    analysis: &Analysis,
+    histories: &[History],
+    reels: &Reels,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for (at, history) in histories.iter().enumerate() {
+        if at > 0 {
+            writeln!(out)?;
+        }
+        if let Some(reel) = reels.by_id.get(&history.id) {
+            let findings = analysis.findings_of(history);
+            show::page(history, reel, &findings, &output::paper(), out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Which connection is wanted.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Id(u64),
+    Stream(u32),
+}
+
+fn parse_id(word: &std::ffi::OsStr) -> Result<u64> {
+    let word = word.to_string_lossy();
+    word.parse().with_context(|| {
+        format!("`{word}` is no connection's id: give one as `finwait list` prints it, then FILE")
+    })
+}
+
+/// What to say when there is no such connection.
+fn nothing(wanted: Wanted, analysis: &Analysis) -> String {
+    let last = analysis.archive.iter().last();
+    match (wanted, last) {
+        (_, None) => "there is no TCP connection in the capture".to_string(),
+        (Wanted::Id(id), Some(last)) => {
+            format!("there is no connection {id}: ids go from 0 to {}", last.id)
+        }
+        (Wanted::Stream(stream), Some(_)) => {
+            format!("there is no TCP stream {stream} in the capture")
+        }
+    }
+}
+
+/// Keeps the segments of what is wanted. A stream may hold several lives.
+struct Reels {
+    wanted: Wanted,
+    by_id: BTreeMap<u64, Reel>,
+}
+
+impl Watcher for Reels {
+    fn segment(&mut self, id: u64, stream: u32, from: End, segment: &Segment) {
+        let is_wanted = match self.wanted {
+            Wanted::Id(wanted) => wanted == id,
+            Wanted::Stream(wanted) => wanted == stream,
+        };
+        if is_wanted {
+            self.by_id.entry(id).or_default().push(from, segment);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The machine formats: JSON Lines, and the same as one JSON object.
+//!
+//! Both are written line by line from the archive. Numbers are plain decimals: a duration of 100
+//! nanoseconds is `0.0000001`, not `1e-7`, which not every script reads.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::Formatter;
+
+use crate::findings::Finding;
+use crate::history::History;
+use crate::report::model::{CaptureLine, ConnectionLine, FindingLine, SummaryLine};
+use crate::run::Analysis;
+
+/// One object a line, or all in one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// JSON Lines.
+    Lines,
+    /// One JSON object.
+    Object,
+}
+
+/// Writes the whole report: the capture, its connections by number, the findings about services
+/// and the capture, those about connections by their number, and the sums.
+pub fn report(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
+    let connections = analysis.archive.iter();
+    match shape {
+        Shape::Lines => {
+            line(out, &CaptureLine::new(analysis))?;
+            write_connections(analysis, connections, shape, out)?;
+            write_findings(analysis, shape, out)?;
+            line(out, &SummaryLine::new(analysis))
+        }
+        Shape::Object => {
+            out.write_all(b"{\"capture\":")?;
+            value(out, &CaptureLine::new(analysis))?;
+            out.write_all(b",\n\"connections\":[")?;
+            write_connections(analysis, connections, shape, out)?;
+            out.write_all(b"],\n\"findings\":[")?;
+            write_findings(analysis, shape, out)?;
+            out.write_all(b"],\n\"summary\":")?;
+            value(out, &SummaryLine::new(analysis))?;
+            out.write_all(b"}\n")
+        }
+    }
+}
+
+/// Writes connections only: their lines, or an object with the member `connections`.
+pub fn list(
+    analysis: &Analysis,
+    connections: impl Iterator<Item = History>,
+    shape: Shape,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match shape {
+        Shape::Lines => write_connections(analysis, connections, shape, out),
+        Shape::Object => {
+            out.write_all(b"{\"connections\":[")?;
+            write_connections(analysis, connections, shape, out)?;
+            out.write_all(b"]}\n")
+        }
+    }
+}
+
+fn write_connections(
+    analysis: &Analysis,
+    connections: impl Iterator<Item = History>,
+    shape: Shape,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for (at, history) in connections.enumerate() {
+        let mut names: Vec<_> = analysis.findings_of(&history).iter().map(|it| it.name).collect();
+        // Both ends may have raised the same one.
+        names.dedup();
+        item(out, shape, at, &ConnectionLine::new(&history, &names))?;
+    }
+    Ok(())
+}
+
+fn write_findings(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
+    let mut at = 0;
+    let mut write = |finding: &Finding, out: &mut dyn Write| {
+        at += 1;
+        item(out, shape, at - 1, &FindingLine::new(finding))
+    };
+    for finding in &analysis.findings.grouped {
+        write(finding, out)?;
+    }
+    for history in analysis.archive.iter() {
+        for finding in analysis.findings_of(&history) {
+            write(&finding, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the item at place `at` of a list.
+fn item(out: &mut dyn Write, shape: Shape, at: usize, item: &impl Serialize) -> io::Result<()> {
+    match shape {
+        Shape::Lines => line(out, item),
+        Shape::Object => {
+            out.write_all(if at == 0 { b"\n" } else { b",\n" })?;
+            value(out, item)
+        }
+    }
+}
+
+/// Writes a value and ends the line.
+pub fn line(out: &mut dyn Write, item: &impl Serialize) -> io::Result<()> {
+    value(out, item)?;
+    out.write_all(b"\n")
+}
+
+fn value(out: &mut dyn Write, item: &impl Serialize) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(out, PlainNumbers);
+    item.serialize(&mut serializer).map_err(io::Error::from)
+}
+
+/// Compact JSON without exponents.
+struct PlainNumbers;
+
+impl Formatter for PlainNumbers {
+    fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        if value.fract() == 0.0 {
+            return write!(writer, "{value:.1}");
+        }
+        write!(writer, "{value}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Span;
+
+    #[test]
+    fn durations_are_plain_decimals_down_to_the_nanosecond() {
+        let shown = |nanos| {
+            let mut out = Vec::new();
+            line(&mut out, &Span::from_nanos(nanos)).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown(0), "0.0\n");
+        assert_eq!(shown(1), "0.000000001\n");
+        assert_eq!(shown(93_000), "0.000093\n");
+        assert_eq!(shown(60_000_000_000), "60.0\n");
+        assert_eq!(shown(4_210_500_000_001), "4210.500000001\n");
+    }
+}

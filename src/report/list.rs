@@ -1,0 +1,174 @@
+//! Connections one a row, for as many as there are: the archive is walked twice, once for the
+//! widths of the columns and once to print.
+
+use std::io::{self, Write};
+
+use crate::findings::Severity;
+use crate::history::{History, Role};
+use crate::infer::state::State;
+use crate::report::paint::Tone;
+use crate::report::paper::Paper;
+use crate::report::text::{Since, fit, width};
+use crate::run::Analysis;
+
+/// Which connections are wanted: of each kind of condition one must hold, if there is any.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// A state at the end, of that role or of either.
+    pub states: Vec<(Option<Role>, State)>,
+    /// An address of either end.
+    pub hosts: Vec<core::net::IpAddr>,
+    /// A port of either end.
+    pub ports: Vec<u16>,
+    /// A finding's name.
+    pub findings: Vec<String>,
+    /// Only those that are not closed on both sides.
+    pub open: bool,
+}
+
+impl Filter {
+    /// Whether the connection is wanted.
+    pub fn admits(&self, analysis: &Analysis, history: &History) -> bool {
+        fn any<T>(wanted: &[T], holds: impl Fn(&T) -> bool) -> bool {
+            wanted.is_empty() || wanted.iter().any(holds)
+        }
+        let ends = Role::BOTH.map(|role| history.addr(role));
+        any(&self.states, |(role, state)| {
+            let mut roles = Role::BOTH.into_iter().filter(|it| role.is_none_or(|role| role == *it));
+            roles.any(|role| history.last_state(role) == *state)
+        }) && any(&self.hosts, |host| ends.iter().any(|end| end.ip() == *host))
+            && any(&self.ports, |port| ends.iter().any(|end| end.port() == *port))
+            && (!self.open || history.is_open())
+            && any(&self.findings, |name| analysis.concerns(name, history))
+    }
+}
+
+/// One column of the list.
+struct Column {
+    title: &'static str,
+    /// Who comes first where there is no room for all; 0 is always there.
+    rank: u8,
+    is_number: bool,
+}
+
+const fn column(title: &'static str, rank: u8, is_number: bool) -> Column {
+    Column { title, rank, is_number }
+}
+
+/// The columns before the findings.
+const COLUMNS: [Column; 10] = [
+    column("id", 0, true),
+    column("stream", 5, true),
+    column("client", 0, false),
+    column("server", 0, false),
+    column("start", 3, true),
+    column("duration", 2, true),
+    column("handshake", 4, false),
+    column("close", 1, false),
+    column("client is", 0, false),
+    column("server is", 0, false),
+];
+
+/// Columns kept for the names of findings on a terminal.
+const FINDINGS: usize = 16;
+
+/// Writes the list, and returns how many rows it has.
+pub fn table(
+    analysis: &Analysis,
+    filter: &Filter,
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<u64> {
+    let wanted = || analysis.archive.iter().filter(|history| filter.admits(analysis, history));
+    let mut widths = COLUMNS.map(|column| width(column.title));
+    for history in wanted() {
+        for (widest, cell) in widths.iter_mut().zip(cells(analysis, &history)) {
+            *widest = width(&cell).max(*widest);
+        }
+    }
+    let shown = fitting(&widths, paper);
+    let taken: usize = widths.iter().zip(&shown).map(|(w, s)| if *s { w + 1 } else { 0 }).sum();
+    let room = match paper.is_terminal {
+        true => usize::from(paper.columns).saturating_sub(taken),
+        false => usize::MAX,
+    };
+    let title = COLUMNS.iter().map(|column| (column.title.to_string(), Tone::Faint));
+    row(title, &widths, &shown, out)?;
+    writeln!(out, "{}", Tone::Faint.paint("findings"))?;
+    let mut rows = 0;
+    for history in wanted() {
+        let states = Role::BOTH.map(|role| Tone::of_state(history.last_state(role)));
+        let tones = [Tone::Plain; COLUMNS.len() - 2].into_iter().chain(states);
+        row(cells(analysis, &history).into_iter().zip(tones), &widths, &shown, out)?;
+        let (names, severity) = names(analysis, &history);
+        let tone = severity.map_or(Tone::Plain, Tone::of_severity);
+        writeln!(out, "{}", tone.paint(&fit(&names, room)))?;
+        rows += 1;
+    }
+    Ok(rows)
+}
+
+/// The cells of one connection.
+fn cells(analysis: &Analysis, history: &History) -> [String; COLUMNS.len()] {
+    let start = analysis.totals.first_ts.unwrap_or(history.first.ts);
+    [
+        history.id.to_string(),
+        history.stream.to_string(),
+        history.addr(Role::Client).to_string(),
+        history.addr(Role::Server).to_string(),
+        Since(history.first.ts.since(start)).to_string(),
+        history.duration().to_string(),
+        history.handshake().name().to_string(),
+        history.close().map_or("-", |close| close.name()).to_string(),
+        history.last_state(Role::Client).to_string(),
+        history.last_state(Role::Server).to_string(),
+    ]
+}
+
+/// The names of its findings, and the gravest severity.
+fn names(analysis: &Analysis, history: &History) -> (String, Option<Severity>) {
+    let mut findings = analysis.findings_of(history);
+    findings.sort_by_key(|finding| core::cmp::Reverse(finding.severity));
+    let mut names: Vec<&str> = findings.iter().map(|finding| finding.name).collect();
+    names.dedup();
+    let names = if names.is_empty() { "-".to_string() } else { names.join(",") };
+    (names, findings.first().map(|finding| finding.severity))
+}
+
+/// Which columns are shown: all, but on a terminal no more than it has room for.
+fn fitting(widths: &[usize], paper: &Paper) -> [bool; COLUMNS.len()] {
+    let mut shown = COLUMNS.map(|column| !paper.is_terminal || column.rank == 0);
+    let sum = |shown: &[bool]| -> usize {
+        widths.iter().zip(shown).map(|(width, shown)| if *shown { width + 1 } else { 0 }).sum()
+    };
+    for rank in 1..COLUMNS.len() as u8 {
+        let with = COLUMNS.iter().zip(shown).map(|(column, shown)| shown || column.rank == rank);
+        let with: Vec<bool> = with.collect();
+        if sum(&with) + FINDINGS <= usize::from(paper.columns) {
+            shown.copy_from_slice(&with);
+        }
+    }
+    shown
+}
+
+fn row(
+    cells: impl Iterator<Item = (String, Tone)>,
+    widths: &[usize],
+    shown: &[bool],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for (((column, widest), shown), (cell, tone)) in
+        COLUMNS.iter().zip(widths).zip(shown).zip(cells)
+    {
+        if !shown {
+            continue;
+        }
+        let blanks = " ".repeat(widest.saturating_sub(width(&cell)));
+        let cell = tone.paint(&cell);
+        match column.is_number {
+            true => write!(out, "{blanks}{cell} ")?,
+            false => write!(out, "{cell}{blanks} ")?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Histories and findings to what people and programs read.
+//!
+//! - For programs: [`model`] is the one shape of the machine formats, and [`json`] writes it.
+//! - For people, on a [`paper`] of some width: [`table`] is the report, from what [`survey`]
+//!   counts; [`list`] has a row for each connection; [`show`] is the page of one, with its
+//!   [`ladder`] from the segments on a [`reel`].
+//! - [`explain`] says what names mean; [`states`] is what it teaches about each state.
+
+#[cfg(feature = "cli")]
+pub mod explain;
+pub mod json;
+#[cfg(feature = "cli")]
+mod label;
+#[cfg(feature = "cli")]
+pub mod ladder;
+#[cfg(feature = "cli")]
+pub mod list;
+pub mod model;
+#[cfg(feature = "cli")]
+mod overview;
+#[cfg(feature = "cli")]
+pub mod paint;
+#[cfg(feature = "cli")]
+pub mod paper;
+pub mod reel;
+#[cfg(feature = "cli")]
+pub mod show;
+pub mod states;
+pub mod survey;
+#[cfg(feature = "cli")]
+pub mod table;
+#[cfg(feature = "cli")]
+pub mod text;

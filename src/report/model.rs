@@ -1,0 +1,317 @@
+//! The shape of the machine formats, schema 1: one type for each kind of line.
+//!
+//! A name here is a promise to scripts. Members may be added; none is renamed or dropped. The types
+//! borrow from what they show and live for one line only, so that a report over half a million
+//! connections needs the memory of one.
+
+use core::net::SocketAddr;
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use crate::findings::{Counts, Finding, Value};
+use crate::history::{Close, ClosedFirst, Handshake, History, Role, Side};
+use crate::infer::state::{Basis, State};
+use crate::infer::trail::{Refuted, Transition};
+use crate::run::Analysis;
+use crate::time::{Span, Timestamp};
+
+/// The version of the machine formats.
+pub const SCHEMA: u32 = 1;
+
+/// What was read.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename = "capture")]
+pub struct CaptureLine<'a> {
+    schema: u32,
+    tool: &'static str,
+    version: &'static str,
+    files: Vec<FileEntry<'a>>,
+}
+
+/// One file of the capture.
+#[derive(Debug, Serialize)]
+struct FileEntry<'a> {
+    path: &'a str,
+    format: String,
+    link_types: Vec<String>,
+}
+
+impl<'a> CaptureLine<'a> {
+    /// The first line of a report.
+    pub fn new(analysis: &'a Analysis) -> Self {
+        let files = analysis.files.iter().map(|file| FileEntry {
+            path: &file.file,
+            format: file.format.to_string(),
+            link_types: file.link_types.iter().map(ToString::to_string).collect(),
+        });
+        CaptureLine {
+            schema: SCHEMA,
+            tool: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            files: files.collect(),
+        }
+    }
+}
+
+/// An address and a port.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Host {
+    addr: core::net::IpAddr,
+    port: u16,
+}
+
+impl From<SocketAddr> for Host {
+    fn from(socket: SocketAddr) -> Self {
+        Host { addr: socket.ip(), port: socket.port() }
+    }
+}
+
+/// One thing for each role.
+#[derive(Debug, Serialize)]
+struct Both<T> {
+    client: T,
+    server: T,
+}
+
+impl<T> Both<T> {
+    fn of(value: impl Fn(Role) -> T) -> Self {
+        Both { client: value(Role::Client), server: value(Role::Server) }
+    }
+}
+
+/// One connection.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename = "connection")]
+pub struct ConnectionLine<'a> {
+    id: u64,
+    stream: u32,
+    client: Host,
+    server: Host,
+    roles_from: &'static str,
+    first_ts: Timestamp,
+    last_ts: Timestamp,
+    duration_s: Span,
+    first_frame: u64,
+    last_frame: u64,
+    frames: u64,
+    handshake: Handshake,
+    close: Option<Close>,
+    closed_first: Option<ClosedFirst>,
+    zeek_conn_state: &'static str,
+    #[serde(rename = "final")]
+    last_states: Both<State>,
+    dwell_s: Both<Dwell>,
+    client_sent: Sent,
+    server_sent: Sent,
+    history: Vec<Entry>,
+    refuted: Vec<RefutedEntry>,
+    findings: &'a [&'static str],
+}
+
+impl<'a> ConnectionLine<'a> {
+    /// The line of one connection, with the names of its findings.
+    pub fn new(history: &History, findings: &'a [&'static str]) -> Self {
+        ConnectionLine {
+            id: history.id,
+            stream: history.stream,
+            client: history.addr(Role::Client).into(),
+            server: history.addr(Role::Server).into(),
+            roles_from: history.roles_from.name(),
+            first_ts: history.first.ts,
+            last_ts: history.last.ts,
+            duration_s: history.duration(),
+            first_frame: history.first.frame,
+            last_frame: history.last.frame,
+            frames: history.frames,
+            handshake: history.handshake(),
+            close: history.close(),
+            closed_first: history.closed_first(),
+            zeek_conn_state: history.zeek.name(),
+            last_states: Both::of(|role| history.last_state(role)),
+            dwell_s: Both::of(|role| Dwell::new(history, role)),
+            client_sent: Sent::new(history.side(Role::Client)),
+            server_sent: Sent::new(history.side(Role::Server)),
+            history: history.transitions.iter().map(|t| Entry::new(history, t)).collect(),
+            refuted: history.refuted.iter().map(|r| RefutedEntry::new(history, r)).collect(),
+            findings,
+        }
+    }
+}
+
+/// What one endpoint sent.
+#[derive(Debug, Serialize)]
+struct Sent {
+    segments: u64,
+    bytes: u64,
+    retransmitted_segments: u64,
+}
+
+impl Sent {
+    fn new(side: &Side) -> Self {
+        let tally = &side.tally;
+        Sent {
+            segments: tally.segments,
+            bytes: tally.bytes,
+            retransmitted_segments: tally.retransmitted,
+        }
+    }
+}
+
+/// How long one endpoint was in each state, over all its stays, in the order of a connection's
+/// life. Where there is no connection, or nothing is known, there is nothing to measure.
+#[derive(Debug)]
+pub struct Dwell(Vec<(State, Span)>);
+
+impl Dwell {
+    /// The sums of one role's stays.
+    pub fn new(history: &History, role: Role) -> Self {
+        let mut sums: Vec<(State, Span)> = Vec::new();
+        for stay in history.stays(role) {
+            if matches!(stay.state, State::Closed | State::Listen | State::Unknown) {
+                continue;
+            }
+            match sums.iter_mut().find(|(state, _)| *state == stay.state) {
+                Some((_, sum)) => *sum = sum.plus(stay.dwell),
+                None => sums.push((stay.state, stay.dwell)),
+            }
+        }
+        Dwell(sums)
+    }
+
+    /// State by state.
+    pub fn iter(&self) -> impl Iterator<Item = (State, Span)> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl Serialize for Dwell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+/// One transition.
+#[derive(Debug, Serialize)]
+struct Entry {
+    endpoint: Role,
+    from: State,
+    state: State,
+    ts: Timestamp,
+    frame: Option<u64>,
+    cause: &'static str,
+    basis: Basis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed_ts: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed_frame: Option<u64>,
+}
+
+impl Entry {
+    fn new(history: &History, transition: &Transition) -> Self {
+        let Transition { end, from, to, event, basis, at, confirmed } = *transition;
+        let confirmed = (confirmed.frame > 0).then_some(confirmed);
+        Entry {
+            endpoint: history.role(end),
+            from,
+            state: to,
+            ts: at.ts,
+            frame: (at.frame > 0).then_some(at.frame),
+            cause: event.cause(),
+            basis,
+            confirmed_ts: confirmed.map(|moment| moment.ts),
+            confirmed_frame: confirmed.map(|moment| moment.frame),
+        }
+    }
+}
+
+/// One transition that a later segment refuted.
+#[derive(Debug, Serialize)]
+struct RefutedEntry {
+    endpoint: Role,
+    state: State,
+    ts: Timestamp,
+    frame: Option<u64>,
+    refuted_by_frame: u64,
+}
+
+impl RefutedEntry {
+    fn new(history: &History, refuted: &Refuted) -> Self {
+        RefutedEntry {
+            endpoint: history.role(refuted.end),
+            state: refuted.state,
+            ts: refuted.at.ts,
+            frame: (refuted.at.frame > 0).then_some(refuted.at.frame),
+            refuted_by_frame: refuted.by_frame,
+        }
+    }
+}
+
+/// One finding.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename = "finding")]
+pub struct FindingLine<'a> {
+    name: &'static str,
+    severity: &'static str,
+    message: &'a str,
+    connection: Option<u64>,
+    endpoint: Option<Role>,
+    host: Option<Host>,
+    ts: Timestamp,
+    duration_s: Option<Span>,
+    frames: &'a [u64],
+    evidence: BTreeMap<&'static str, &'a Value>,
+}
+
+impl<'a> FindingLine<'a> {
+    /// The line of one finding.
+    pub fn new(finding: &'a Finding) -> Self {
+        FindingLine {
+            name: finding.name,
+            severity: finding.severity.name(),
+            message: &finding.message,
+            connection: finding.connection,
+            endpoint: finding.role,
+            host: finding.host.map(Host::from),
+            ts: finding.ts,
+            duration_s: finding.duration,
+            frames: &finding.frames,
+            evidence: finding.evidence.iter().map(|(key, value)| (*key, value)).collect(),
+        }
+    }
+}
+
+/// The last line of a report.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename = "summary")]
+pub struct SummaryLine {
+    packets: u64,
+    tcp_segments: u64,
+    connections: u64,
+    first_ts: Option<Timestamp>,
+    last_ts: Option<Timestamp>,
+    skipped: BTreeMap<&'static str, u64>,
+    capture_dropped: u64,
+    limits_hit: BTreeMap<&'static str, u64>,
+    findings: Counts,
+    complete: bool,
+}
+
+impl SummaryLine {
+    /// The sums of a run.
+    pub fn new(analysis: &Analysis) -> Self {
+        let totals = &analysis.totals;
+        SummaryLine {
+            packets: totals.packets,
+            tcp_segments: totals.segments,
+            connections: totals.connections,
+            first_ts: totals.first_ts,
+            last_ts: totals.last_ts,
+            skipped: totals.skipped.iter().collect(),
+            capture_dropped: analysis.capture_dropped(),
+            limits_hit: analysis.limits_hit(),
+            findings: analysis.findings.findings,
+            complete: analysis.is_complete(),
+        }
+    }
+}

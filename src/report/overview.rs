@@ -1,0 +1,119 @@
+//! The report's first part: what was read, what it cannot tell, and where all endpoints stand.
+
+use std::io::{self, Write};
+
+use crate::infer::state::State;
+use crate::report::paint::Tone;
+use crate::report::paper::{Paper, plain_table, put_table};
+use crate::report::states::lesson;
+use crate::report::survey::Survey;
+use crate::report::text::{Grouped, clean, date_time, plural, wrap};
+use crate::run::Analysis;
+
+/// Writes `label   text`, the text wrapped beside the label.
+fn labelled(label: &str, text: &str, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
+    for (at, line) in wrap(text, usize::from(paper.columns).saturating_sub(11)).iter().enumerate() {
+        let label = if at == 0 { label } else { "" };
+        writeln!(out, " {}{:2$}{line}", Tone::Faint.paint(label), "", 10 - label.len())?;
+    }
+    Ok(())
+}
+
+/// What was read, and what it cannot tell.
+pub fn input(
+    analysis: &Analysis,
+    survey: &Survey,
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    const FILES_MAX: usize = 4;
+    for file in analysis.files.iter().take(FILES_MAX) {
+        let links: Vec<String> = file.link_types.iter().map(ToString::to_string).collect();
+        let text = format!("{} ({}, {})", clean(&file.file), file.format, links.join(", "));
+        labelled("file", &text, paper, out)?;
+    }
+    if let Some(more) = analysis.files.len().checked_sub(FILES_MAX).filter(|more| *more > 0) {
+        labelled("", &format!("and {more} more"), paper, out)?;
+    }
+    let totals = &analysis.totals;
+    let mut packets = plural(totals.packets, "packet");
+    if let (Some(first), Some(last)) = (totals.first_ts, totals.last_ts) {
+        packets += &format!(" in {} from {}", last.since(first), date_time(first));
+    }
+    labelled("packets", &packets, paper, out)?;
+    let skipped: Vec<String> =
+        totals.skipped.iter().map(|(name, count)| format!("{name} {}", Grouped(count))).collect();
+    let not_used = match skipped.is_empty() {
+        true => String::new(),
+        false => format!("; not used: {}", skipped.join(", ")),
+    };
+    let tcp = format!(
+        "{} in {} to {}{not_used}",
+        plural(totals.segments, "segment"),
+        plural(totals.connections, "connection"),
+        plural(survey.services.len() as u64, "service"),
+    );
+    labelled("tcp", &tcp, paper, out)?;
+    limits(analysis, survey, paper, out)
+}
+
+/// What the capture cannot tell.
+fn limits(
+    analysis: &Analysis,
+    survey: &Survey,
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let limits = &survey.limits;
+    let counted = [
+        (limits.mid_stream, "began before the capture"),
+        (limits.one_way, "in one direction only"),
+        (limits.gaps, "with bytes missing from the capture"),
+        (limits.ongoing, "still open at its end, where times are lower bounds (>=)"),
+    ];
+    let mut parts: Vec<String> = counted
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", Grouped(*count)))
+        .collect();
+    if analysis.capture_dropped() > 0 {
+        parts.push(format!(
+            "{} dropped while capturing",
+            plural(analysis.capture_dropped(), "packet")
+        ));
+    }
+    parts.extend(
+        analysis.limits_hit().iter().map(|(name, n)| format!("limit {name} hit {n} times")),
+    );
+    parts.push(
+        "a socket that a kernel drops in silence, and close() against shutdown(), look alike"
+            .into(),
+    );
+    labelled("limits", &parts.join("; "), paper, out)?;
+    for cut in &analysis.cuts {
+        labelled("cut", &clean(&cut.to_string()), paper, out)?;
+    }
+    for error in &analysis.errors {
+        labelled("damaged", &clean(&error.to_string()), paper, out)?;
+    }
+    Ok(())
+}
+
+/// How many endpoints are in which state at the end.
+pub fn states(survey: &Survey, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = plain_table(paper.columns);
+    table.set_header(["state", "clients", "servers", "meaning"].map(|name| Tone::Faint.cell(name)));
+    let [clients, servers] = &survey.states;
+    for state in State::ALL.into_iter().rev() {
+        let counts = [clients, servers].map(|counts| counts.get(&state).copied());
+        if counts == [None, None] {
+            continue;
+        }
+        let [client, server] =
+            counts.map(|count| count.map_or(String::new(), |count| Grouped(count).to_string()));
+        let tone = Tone::of_state(state);
+        let gloss = Tone::Faint.cell(lesson(state).gloss);
+        table.add_row([tone.cell(state), tone.cell(client), tone.cell(server), gloss]);
+    }
+    put_table(&table, out)
+}

@@ -1,0 +1,165 @@
+//! A capture's connections counted once, for the overview: states at the end, who closed first,
+//! what the capture cannot tell, and the findings by service.
+
+use core::cmp::Reverse;
+use core::fmt;
+use core::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::findings::{Finding, Severity};
+use crate::history::{ClosedFirst, Handshake, History, Role};
+use crate::infer::state::State;
+use crate::limits::SERVICES_MAX;
+use crate::run::Analysis;
+use crate::time::Span;
+
+/// What the overview tells.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Endpoints by their state at the end: clients, then servers.
+    pub states: [BTreeMap<State, u64>; 2],
+    /// Connections by who closed first.
+    pub closed_first: BTreeMap<&'static str, u64>,
+    /// Connections that never opened.
+    pub never_opened: u64,
+    /// Connections that are not closed on both sides.
+    pub open: u64,
+    /// Connections with more than one thing that the capture does not tell.
+    pub limits: Limits,
+    /// Servers, by address and port.
+    pub services: BTreeSet<SocketAddr>,
+    /// Findings by severity, name and place.
+    pub groups: Vec<Group>,
+}
+
+/// What the capture does not tell, in numbers of connections.
+#[derive(Debug, Default)]
+pub struct Limits {
+    /// They began before the capture.
+    pub mid_stream: u64,
+    /// One end's segments are missing altogether.
+    pub one_way: u64,
+    /// Bytes that were acknowledged are not in the capture.
+    pub gaps: u64,
+    /// An end is in a state that goes on when the capture ends.
+    pub ongoing: u64,
+}
+
+/// Findings of one name at one place.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The worst severity among them.
+    pub severity: Severity,
+    /// Their name.
+    pub name: &'static str,
+    /// The service, or the host, if they are about one.
+    pub place: Option<SocketAddr>,
+    /// How many.
+    pub count: u64,
+    /// The longest.
+    pub longest: Lasted,
+    /// A connection that has it, the one with the longest.
+    pub example: Option<u64>,
+}
+
+impl Survey {
+    /// Counts the connections of a run.
+    pub fn new(analysis: &Analysis) -> Survey {
+        let mut survey = Survey::default();
+        let mut groups = BTreeMap::new();
+        for finding in &analysis.findings.grouped {
+            count(&mut groups, finding, finding.host);
+        }
+        for history in analysis.archive.iter() {
+            survey.take(&history);
+            for finding in analysis.findings_of(&history) {
+                count(&mut groups, &finding, Some(history.addr(Role::Server)));
+            }
+        }
+        survey.groups = groups.into_values().collect();
+        survey.groups.sort_by_key(|group| (Reverse((group.severity, group.count)), group.name));
+        survey
+    }
+
+    fn take(&mut self, history: &History) {
+        let [clients, servers] = &mut self.states;
+        *clients.entry(history.last_state(Role::Client)).or_default() += 1;
+        *servers.entry(history.last_state(Role::Server)).or_default() += 1;
+        let first = history.closed_first().map(ClosedFirst::name);
+        if let Some(first) = first {
+            *self.closed_first.entry(first).or_default() += 1;
+        }
+        self.never_opened += u64::from(history.close().is_none());
+        self.open += u64::from(history.is_open());
+        if self.services.len() < SERVICES_MAX {
+            self.services.insert(history.addr(Role::Server));
+        }
+        self.limits.take(history);
+    }
+
+    /// How many connections closed with that end first.
+    pub fn first(&self, who: ClosedFirst) -> u64 {
+        self.closed_first.get(who.name()).copied().unwrap_or_default()
+    }
+}
+
+impl Limits {
+    fn take(&mut self, history: &History) {
+        let sides = Role::BOTH.map(|role| &history.side(role).tally);
+        let is_silent = sides.iter().any(|tally| tally.segments == 0);
+        let is_mid_stream = history.handshake() == Handshake::NotCaptured;
+        self.mid_stream += u64::from(is_mid_stream);
+        // A SYN without an answer is one way by nature.
+        self.one_way += u64::from(is_silent && history.handshake() != Handshake::Unanswered);
+        self.gaps += u64::from(sides.iter().any(|tally| tally.missing > 0));
+        self.ongoing += u64::from(history.is_open());
+    }
+}
+
+/// Counts a finding at its place. Beyond the bound of places, at no place.
+fn count(
+    groups: &mut BTreeMap<(&'static str, Option<SocketAddr>), Group>,
+    finding: &Finding,
+    place: Option<SocketAddr>,
+) {
+    let is_known = groups.contains_key(&(finding.name, place));
+    let place = place.filter(|_| is_known || groups.len() < SERVICES_MAX);
+    let group = groups.entry((finding.name, place)).or_insert(Group {
+        severity: finding.severity,
+        name: finding.name,
+        place,
+        count: 0,
+        longest: Lasted::default(),
+        example: None,
+    });
+    group.count += 1;
+    group.severity = group.severity.max(finding.severity);
+    let lasted = Lasted::of(finding);
+    if group.example.is_none() || lasted > group.longest {
+        group.example = finding.connection.or(group.example);
+    }
+    group.longest = group.longest.max(lasted);
+}
+
+/// How long something lasted, and whether it still did at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lasted {
+    span: Option<Span>,
+    is_ongoing: bool,
+}
+
+impl Lasted {
+    /// How long a finding lasted. Its message says whether that is a lower bound.
+    pub fn of(finding: &Finding) -> Lasted {
+        let is_ongoing =
+            finding.duration.is_some_and(|span| finding.message.contains(&format!(">= {span}")));
+        Lasted { span: finding.duration, is_ongoing }
+    }
+}
+
+impl fmt::Display for Lasted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bound = if self.is_ongoing { ">= " } else { "" };
+        self.span.map_or(Ok(()), |span| write!(f, "{bound}{span}"))
+    }
+}

@@ -1,0 +1,314 @@
+//! The report for people: the verdict first, then what was read, what was found and where, the
+//! connections to look at, and how to see the rest. A screen or two, whatever the capture's size.
+
+use std::io::{self, Write};
+
+use crate::findings::{Finding, Severity};
+use crate::history::{ClosedFirst, History, Role};
+use crate::infer::state::State;
+use crate::report::overview::{input, states};
+use crate::report::paint::Tone;
+use crate::report::paper::{Paper, heading, keep_whole, plain_table, put_table};
+use crate::report::survey::{Group, Lasted, Survey};
+use crate::report::text::{Grouped, clean, plural, wrap};
+use crate::run::Analysis;
+
+/// Rows of findings.
+const FINDINGS_MAX: usize = 12;
+
+/// Rows of one finding, at as many places.
+const PLACES_MAX: usize = 3;
+
+/// Messages of findings that are written out.
+const MESSAGES_MAX: usize = 3;
+
+/// Connections that are shown.
+const WORST_MAX: usize = 5;
+
+/// Writes the report.
+pub fn report(analysis: &Analysis, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
+    let survey = Survey::new(analysis);
+    let worst = worst_findings(analysis);
+    verdict(analysis, &survey, &worst, paper, out)?;
+    heading("Input", out)?;
+    input(analysis, &survey, paper, out)?;
+    if analysis.totals.connections == 0 {
+        return Ok(());
+    }
+    heading("States at the end", out)?;
+    states(&survey, paper, out)?;
+    heading("Findings", out)?;
+    findings(&survey, paper, out)?;
+    messages(&worst, paper, out)?;
+    connections(analysis, &worst, paper, out)?;
+    heading("Go on with", out)?;
+    next(analysis, &survey, paper, out)
+}
+
+/// The findings to speak of: each name once, the gravest first, those about a service before those
+/// about one connection.
+fn worst_findings(analysis: &Analysis) -> Vec<&Finding> {
+    let mut worst: Vec<&Finding> = Vec::new();
+    let single = analysis.findings.worst.values().filter_map(|findings| findings.first());
+    for finding in analysis.findings.grouped.iter().chain(single) {
+        if !worst.iter().any(|known| known.name == finding.name) {
+            worst.push(finding);
+        }
+    }
+    let rank = |it: &&Finding| {
+        core::cmp::Reverse((it.severity, it.connection.is_none() && it.role.is_some(), it.duration))
+    };
+    worst.sort_by_key(rank);
+    worst
+}
+
+fn verdict(
+    analysis: &Analysis,
+    survey: &Survey,
+    worst: &[&Finding],
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let totals = &analysis.totals;
+    let partly = if analysis.is_complete() { "" } else { "as far as the capture could be read, " };
+    let grave: Vec<&&Finding> =
+        worst.iter().filter(|it| it.severity >= Severity::Warning).collect();
+    let (sentence, tone) = match grave.split_first() {
+        _ if totals.segments == 0 => {
+            let packets = plural(totals.packets, "packet");
+            (
+                format!("{partly}there is no TCP segment in this capture of {packets}."),
+                Tone::Warning,
+            )
+        }
+        None => {
+            let waiting = waiting(survey);
+            let tone = if waiting.is_some() { Tone::Warning } else { Tone::Good };
+            let so_far = waiting.map_or(String::new(), |waiting| format!("; {waiting}"));
+            (format!("{partly}nothing is wrong: {}{so_far}.", in_order(analysis, survey)), tone)
+        }
+        Some((first, rest)) => {
+            let more = match rest.len() {
+                0 => String::new(),
+                more => format!(" (and {} below)", plural(more as u64, "other finding")),
+            };
+            let tone = Tone::of_severity(first.severity);
+            (format!("{partly}{}{more}.", first.message), tone)
+        }
+    };
+    paper.sentence(&capitalised(&clean(&sentence)), tone, out)
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
+
+/// Ends that wait in CLOSE_WAIT, none of them long enough for a verdict: said, because a capture
+/// of a leak may be too short to show it.
+fn waiting(survey: &Survey) -> Option<String> {
+    let [clients, servers] =
+        survey.states.each_ref().map(|states| states.get(&State::CloseWait).copied().unwrap_or(0));
+    let who = match (clients, servers) {
+        (0, 0) => return None,
+        (clients, 0) => plural(clients, "client"),
+        (0, servers) => plural(servers, "server"),
+        (clients, servers) => {
+            format!("{} and {}", plural(clients, "client"), plural(servers, "server"))
+        }
+    };
+    Some(format!("but {who} had not closed yet, and the capture ends too soon to judge that"))
+}
+
+/// What happened where nothing is wrong.
+fn in_order(analysis: &Analysis, survey: &Survey) -> String {
+    let mut parts = vec![plural(analysis.totals.connections, "connection")];
+    let firsts = [
+        (survey.first(ClosedFirst::Client), "closed by the client first"),
+        (survey.first(ClosedFirst::Server), "closed by the server first"),
+        (survey.first(ClosedFirst::Both), "closed by both at once"),
+        (survey.never_opened, "never opened"),
+        (survey.open, "not closed on both sides yet"),
+    ];
+    parts.extend(
+        firsts.iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!("{} {how}", Grouped(*n))),
+    );
+    parts.join(", ")
+}
+
+fn findings(survey: &Survey, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
+    if survey.groups.is_empty() {
+        return writeln!(out, " none");
+    }
+    let mut table = plain_table(paper.columns);
+    let head = ["severity", "finding", "where", "count", "longest", "example"];
+    table.set_header(head.map(|name| Tone::Faint.cell(name)));
+    let mut rows = 0;
+    let mut beyond = 0;
+    let mut names: Vec<&str> = Vec::new();
+    for group in &survey.groups {
+        if names.contains(&group.name) {
+            continue;
+        }
+        names.push(group.name);
+        let same: Vec<&Group> = survey.groups.iter().filter(|it| it.name == group.name).collect();
+        if rows >= FINDINGS_MAX {
+            beyond += 1;
+            continue;
+        }
+        let shown = if same.len() > PLACES_MAX { PLACES_MAX - 1 } else { PLACES_MAX };
+        for group in same.iter().take(shown) {
+            let place = group.place.map_or("the capture".to_string(), place);
+            finding_row(&mut table, group, place);
+            rows += 1;
+        }
+        if let Some(rest) = same.get(shown..).filter(|rest| !rest.is_empty()) {
+            let count = rest.iter().map(|group| group.count).sum();
+            let longest = rest.iter().map(|group| group.longest).max().unwrap_or_default();
+            let sum = Group { count, longest, example: None, ..(*group).clone() };
+            finding_row(&mut table, &sum, format!("{} others", Grouped(rest.len() as u64)));
+            rows += 1;
+        }
+    }
+    keep_whole(&mut table, &[0, 1, 2]);
+    put_table(&table, out)?;
+    if beyond > 0 {
+        writeln!(out, " and {}", plural(beyond, "finding"))?;
+    }
+    Ok(())
+}
+
+/// An address and port; a client meant for all its ports has none.
+fn place(socket: std::net::SocketAddr) -> String {
+    if socket.port() == 0 { socket.ip().to_string() } else { socket.to_string() }
+}
+
+fn finding_row(table: &mut comfy_table::Table, group: &Group, place: String) {
+    let tone = Tone::of_severity(group.severity);
+    let example = group.example.map_or(String::new(), |id| format!("id {id}"));
+    table.add_row([
+        tone.cell(group.severity),
+        tone.cell(group.name),
+        Tone::Plain.cell(place),
+        Tone::Plain.cell(Grouped(group.count)),
+        Tone::Plain.cell(group.longest),
+        Tone::Plain.cell(example),
+    ]);
+}
+
+/// What the gravest findings but the first, which is the verdict, say.
+fn messages(worst: &[&Finding], paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
+    let grave = worst.iter().filter(|finding| finding.severity >= Severity::Warning);
+    for finding in grave.skip(1).take(MESSAGES_MAX) {
+        let text = format!("{}: {}", finding.name, finding.message);
+        for (at, line) in
+            wrap(&text, usize::from(paper.columns).saturating_sub(3)).iter().enumerate()
+        {
+            writeln!(out, " {} {line}", if at == 0 { "-" } else { " " })?;
+        }
+    }
+    Ok(())
+}
+
+/// The worst connections, if any is bad.
+fn connections(
+    analysis: &Analysis,
+    worst: &[&Finding],
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut shown: Vec<(&Finding, History)> = Vec::new();
+    let names = worst.iter().filter(|it| it.severity >= Severity::Warning).map(|it| it.name);
+    let lists: Vec<&Vec<Finding>> =
+        names.filter_map(|name| analysis.findings.worst.get(name)).collect();
+    // One of each kind, then a second of each.
+    for place in 0..WORST_MAX {
+        for finding in lists.iter().filter_map(|list| list.get(place)) {
+            let id = finding.connection.filter(|id| shown.iter().all(|(_, known)| known.id != *id));
+            if let Some(history) = id.and_then(|id| analysis.archive.get(id)) {
+                shown.push((finding, history));
+            }
+        }
+    }
+    shown.truncate(WORST_MAX);
+    if shown.is_empty() {
+        return Ok(());
+    }
+    heading("Connections to look at", out)?;
+    let mut table = plain_table(paper.columns);
+    let is_wide = usize::from(paper.columns) >= WIDE;
+    let head: &[&str] = match is_wide {
+        true => &["id", "client", "server", "client is", "server is", "for", "finding"],
+        false => &["id", "client, server", "state", "for", "finding"],
+    };
+    table.set_header(head.iter().map(|name| Tone::Faint.cell(name)));
+    for (finding, history) in &shown {
+        let [client, server] = Role::BOTH.map(|role| history.last_state(role));
+        let addrs = Role::BOTH.map(|role| history.addr(role).to_string());
+        let role = finding.role.unwrap_or(Role::Server);
+        let middle = match is_wide {
+            true => {
+                let states = [client, server].map(|state| Tone::of_state(state).cell(state));
+                addrs.into_iter().map(|addr| Tone::Plain.cell(addr)).chain(states).collect()
+            }
+            false => vec![
+                Tone::Plain.cell(addrs.join("\n")),
+                Tone::of_state(history.last_state(role)).cell(format!("{client}\n{server}")),
+            ],
+        };
+        let ends = [
+            Tone::Plain.cell(Lasted::of(finding)),
+            Tone::of_severity(finding.severity).cell(finding.name),
+        ];
+        table.add_row([Tone::Plain.cell(history.id)].into_iter().chain(middle).chain(ends));
+    }
+    keep_whole(&mut table, &[0, 1, 2, 3]);
+    put_table(&table, out)
+}
+
+/// From this width on an endpoint has a column of its own.
+const WIDE: usize = 120;
+
+/// The commands that show more.
+fn next(
+    analysis: &Analysis,
+    survey: &Survey,
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let files: Vec<String> = analysis.files.iter().map(|file| quoted(&file.file)).collect();
+    let files = if files.len() > 4 { "FILE...".to_string() } else { files.join(" ") };
+    let worst = survey.groups.first();
+    let example = survey.groups.iter().find_map(|group| group.example).unwrap_or_default();
+    let list = match worst {
+        Some(group) => format!("finwait list --finding {} {files}", group.name),
+        None => format!("finwait list {files}"),
+    };
+    let explain =
+        worst.map_or("finwait explain".into(), |it| format!("finwait explain {}", it.name));
+    let lines = [
+        (list, "its connections"),
+        (format!("finwait show {example} {files}"), "one of them, segment by segment"),
+        (explain, "what it means, when it is wrong, what to do"),
+    ];
+    let widest = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or_default();
+    for (line, says) in lines {
+        match widest + says.len() + 3 <= usize::from(paper.columns) {
+            true => writeln!(out, " {line:widest$}  {}", Tone::Faint.paint(says))?,
+            false => writeln!(out, " {line}")?,
+        }
+    }
+    Ok(())
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let path = clean(path);
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./,:@%+=".contains(letter);
+    match !path.is_empty() && path.chars().all(is_plain) {
+        true => path.into_owned(),
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    }
+}

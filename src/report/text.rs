@@ -1,0 +1,179 @@
+//! Small things that every human report needs: clean strings, counts, times, and their widths.
+
+use core::fmt;
+use std::borrow::Cow;
+
+use jiff::fmt::strtime;
+
+use crate::history::Stay;
+use crate::time::{Span, Timestamp};
+
+/// Text from a capture, a path or the command line, without what a terminal would obey: control
+/// characters and marks that turn the writing's direction become `\u{fffd}`.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    let is_bad = |letter: char| {
+        let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
+            || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}');
+        letter.is_control() || turns
+    };
+    match text.contains(is_bad) {
+        true => text.replace(is_bad, "\u{fffd}").into(),
+        false => text.into(),
+    }
+}
+
+/// `1 packet`, `2 packets`.
+pub fn plural(count: u64, one: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{} {one}s", Grouped(count)),
+    }
+}
+
+/// A number with its thousands set apart: `1,234,567`.
+pub struct Grouped(pub u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                shown.push(',');
+            }
+            shown.push(digit);
+        }
+        f.pad(&shown)
+    }
+}
+
+/// Bytes for people: `512 B`, `1.2 kB`, `34 MB`.
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+        if self.0 < 1_000 {
+            return f.pad(&format!("{} B", self.0));
+        }
+        let mut value = self.0 as f64 / 1e3;
+        let mut unit = UNITS.iter();
+        let mut name = unit.next();
+        while value >= 999.5 {
+            value /= 1e3;
+            name = unit.next();
+        }
+        let decimals = usize::from(value < 9.95);
+        f.pad(&format!("{value:.decimals$} {}", name.unwrap_or(&"")))
+    }
+}
+
+/// Seconds since some start, to the microsecond.
+pub struct Since(pub Span);
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_nanos() / 1_000;
+        f.pad(&format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000))
+    }
+}
+
+/// How long a stay lasted: `41 s`, or `>= 41 s` while it goes on.
+pub fn dwell(stay: &Stay) -> String {
+    match stay.left {
+        Some(_) => stay.dwell.to_string(),
+        None => format!(">= {}", stay.dwell),
+    }
+}
+
+/// A date and a time of day in UTC, to the microsecond.
+pub fn date_time(ts: Timestamp) -> String {
+    utc(ts, "%Y-%m-%d %H:%M:%S.%6f UTC")
+}
+
+/// A time of day in UTC, to the microsecond.
+pub fn time_of_day(ts: Timestamp) -> String {
+    utc(ts, "%H:%M:%S.%6f")
+}
+
+fn utc(ts: Timestamp, format: &str) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(ts.as_nanos()))
+        .ok()
+        .and_then(|time| strtime::format(format, time).ok())
+        // Not reachable: every i64 of nanoseconds is a time.
+        .unwrap_or_else(|| ts.to_string())
+}
+
+/// How many columns text takes. All that reports print is one column wide, but for what a path or
+/// a name may hold.
+pub fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// The text cut to so many columns, with `…` in place of its end.
+pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return text.into();
+    }
+    let kept: String = text.chars().take(columns.saturating_sub(1)).collect();
+    format!("{kept}…").into()
+}
+
+/// Breaks text at blanks into lines of so many columns.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && width(&line) + 1 + width(word) > columns {
+            lines.push(core::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_passes() {
+        assert_eq!(
+            clean("a\x1b[31mb\u{9b}c\u{202e}d\ne"),
+            "a\u{fffd}[31mb\u{fffd}c\u{fffd}d\u{fffd}e"
+        );
+        assert_eq!(clean("Zürich.pcap"), "Zürich.pcap");
+    }
+
+    #[test]
+    fn counts_and_bytes_are_readable() {
+        assert_eq!(plural(1, "packet"), "1 packet");
+        assert_eq!(plural(1_234_567, "packet"), "1,234,567 packets");
+        assert_eq!(plural(999, "packet"), "999 packets");
+        assert_eq!(Bytes(999).to_string(), "999 B");
+        assert_eq!(Bytes(1_234).to_string(), "1.2 kB");
+        assert_eq!(Bytes(999_600).to_string(), "1.0 MB");
+        assert_eq!(Bytes(u64::MAX).to_string(), "18 EB");
+    }
+
+    #[test]
+    fn times_are_told_to_the_microsecond() {
+        assert_eq!(Since(Span::from_nanos(1_234_567_890)).to_string(), "1.234567");
+        let ts = Timestamp::from_nanos(1_795_172_489_836_089_123);
+        assert_eq!(date_time(ts), "2026-11-20 11:01:29.836089 UTC");
+        assert_eq!(time_of_day(ts), "11:01:29.836089");
+    }
+
+    #[test]
+    fn lines_break_at_blanks() {
+        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap("unbreakable", 3), ["unbreakable"]);
+        assert_eq!(fit("10.0.0.1:80", 6), "10.0.…");
+    }
+}

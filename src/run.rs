@@ -1,0 +1,226 @@
+//! A whole run: capture files in, everything that is known about them out.
+//!
+//! A capture that is damaged or cut short does not stop the run: what stood before is analysed, and
+//! [`Analysis::errors`] and [`Analysis::cuts`] say what is missing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::capture::{self, Cut, Ending, FileInfo, Merge};
+use crate::decode::segment::Segment;
+use crate::decode::skip::Skip;
+use crate::decode::tuple::{End, FourTuple};
+use crate::findings::{self, CaptureFacts, Collector, Finding, Summary, Thresholds};
+use crate::history::History;
+use crate::history::archive::Archive;
+use crate::infer::Params;
+use crate::limits::CONNECTIONS_MAX;
+use crate::pipeline::{Pipeline, Sink, Totals};
+
+/// How to read.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What the hosts' TCPs are like.
+    pub params: Params,
+    /// Four-tuples that are followed at most.
+    pub connections_max: usize,
+    /// What counts as a finding.
+    pub thresholds: Thresholds,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            params: Params::default(),
+            connections_max: CONNECTIONS_MAX,
+            thresholds: Thresholds::default(),
+        }
+    }
+}
+
+/// Looks on while a capture is read. `()` looks away.
+pub trait Watcher {
+    /// A segment was taken into connection `id`, which is `stream` to Wireshark.
+    fn segment(&mut self, id: u64, stream: u32, from: End, segment: &Segment) {
+        let _ = (id, stream, from, segment);
+    }
+
+    /// So many bytes of the input are read, of so many if that is known. Called now and then.
+    fn progress(&mut self, position: u64, size: Option<u64>) {
+        let _ = (position, size);
+    }
+}
+
+impl Watcher for () {}
+
+/// Everything that is known about a capture.
+#[derive(Debug)]
+pub struct Analysis {
+    /// The files, in the order in which they were named.
+    pub files: Vec<FileInfo>,
+    /// What was read, in numbers.
+    pub totals: Totals,
+    /// All connections.
+    pub archive: Archive,
+    /// What was found, in numbers, and the worst of it.
+    pub findings: Summary,
+    /// What counted as a finding.
+    pub thresholds: Thresholds,
+    /// Transitions and refutations that connections had no room for.
+    pub transitions_dropped: u64,
+    /// Files that end inside a packet.
+    pub cuts: Vec<Cut>,
+    /// Files that are damaged, or could not be read to the end.
+    pub errors: Vec<capture::Error>,
+}
+
+impl Analysis {
+    /// Whether all input was read to its end undamaged.
+    pub fn is_complete(&self) -> bool {
+        self.cuts.is_empty() && self.errors.is_empty()
+    }
+
+    /// The findings about one of its connections.
+    pub fn findings_of(&self, history: &History) -> Vec<Finding> {
+        findings::check(history, &self.thresholds)
+    }
+
+    /// Whether a finding of that name is about the connection: raised by itself, or about a
+    /// service or a host that it made stand out.
+    pub fn concerns(&self, name: &str, history: &History) -> bool {
+        let own = self.findings_of(history);
+        if own.iter().any(|finding| finding.name == name) {
+            return true;
+        }
+        let member = MEMBERS.iter().find(|(group, _)| *group == name).map(|(_, member)| *member);
+        let about = self.findings.grouped.iter().filter(|finding| finding.name == name);
+        about.filter_map(|finding| finding.role.zip(finding.host)).any(|(role, host)| {
+            let addr = history.addr(role);
+            let is_there = addr.ip() == host.ip() && (host.port() == 0 || host == addr);
+            let is_member = |name| own.iter().any(|it| it.name == name && it.role == Some(role));
+            is_there && member.is_none_or(is_member)
+        })
+    }
+
+    /// Packets that the capturing system lost, as the files themselves count them.
+    pub fn capture_dropped(&self) -> u64 {
+        dropped(&self.files)
+    }
+
+    /// How often each limit of [`crate::limits`] was hit, by its name; only those that were.
+    pub fn limits_hit(&self) -> BTreeMap<&'static str, u64> {
+        let names = self.files.iter().map(|file| file.names_left_out).fold(0, u64::saturating_add);
+        let all = [
+            ("connections_max", self.totals.beyond_connections_max),
+            ("names_max", names),
+            ("services_max", self.findings.groups_beyond),
+            ("transitions_max", self.transitions_dropped),
+        ];
+        all.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+/// Findings about a service, with the finding that its connections have each by itself. Those of
+/// other findings about a host are all that it has.
+const MEMBERS: [(&str, &str); 1] = [("close-wait-leak", "long-close-wait")];
+
+/// Packets between two calls of [`Watcher::progress`]: a few milliseconds.
+const PROGRESS_PACKETS: u64 = 1 << 15;
+
+/// Reads these captures as one, to the end. `-` is standard input.
+///
+/// An error is returned only where a file cannot be read at all.
+pub fn read<P: AsRef<Path>>(
+    paths: &[P],
+    options: &Options,
+    watcher: &mut impl Watcher,
+) -> Result<Analysis, capture::Error> {
+    Ok(analyse(Merge::open(paths)?, options, watcher))
+}
+
+/// Reads opened captures as one, to the end.
+pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) -> Analysis {
+    let sink = Keeper {
+        watcher,
+        archive: Archive::default(),
+        collector: Collector::new(options.thresholds.clone()),
+        transitions_dropped: 0,
+    };
+    let mut pipeline = Pipeline::new(options.params, options.connections_max, sink);
+    let mut errors = Vec::new();
+    let mut packets: u64 = 0;
+    loop {
+        match merge.next_packet() {
+            Ok(Some(packet)) => {
+                let link = packet.link.0;
+                pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
+            }
+            Ok(None) => break,
+            Err(error) => errors.push(error),
+        }
+        packets += 1;
+        if packets.is_multiple_of(PROGRESS_PACKETS) {
+            pipeline.sink.watcher.progress(merge.position(), merge.size());
+        }
+    }
+    let (keeper, totals) = pipeline.finish();
+    let files: Vec<FileInfo> = merge.sources().iter().map(|source| source.info().clone()).collect();
+    let facts = facts(&totals, &files);
+    let cut = |source: &capture::Source| match source.ending() {
+        Some(Ending::Cut(cut)) => Some(cut.clone()),
+        _ => None,
+    };
+    Analysis {
+        files,
+        totals,
+        archive: keeper.archive,
+        findings: keeper.collector.finish(&facts),
+        thresholds: options.thresholds.clone(),
+        transitions_dropped: keeper.transitions_dropped,
+        cuts: merge.sources().iter().filter_map(cut).collect(),
+        errors,
+    }
+}
+
+/// What findings about the capture as a whole judge.
+fn facts(totals: &Totals, files: &[FileInfo]) -> CaptureFacts {
+    let skipped = |reason: Skip| {
+        let mut all = totals.skipped.iter();
+        all.find(|(name, _)| *name == reason.name()).map_or(0, |(_, count)| count)
+    };
+    CaptureFacts {
+        packets: totals.packets,
+        segments: totals.segments,
+        connections: totals.connections,
+        duplicates: skipped(Skip::Duplicate),
+        cut_headers: skipped(Skip::CutHeader),
+        dropped: dropped(files),
+        backwards: totals.backwards,
+        first_ts: totals.first_ts,
+        last_ts: totals.last_ts,
+    }
+}
+
+fn dropped(files: &[FileInfo]) -> u64 {
+    files.iter().map(|file| file.dropped).fold(0, u64::saturating_add)
+}
+
+/// Keeps what the pipeline finishes.
+struct Keeper<'a, W> {
+    watcher: &'a mut W,
+    archive: Archive,
+    collector: Collector,
+    transitions_dropped: u64,
+}
+
+impl<W: Watcher> Sink for Keeper<'_, W> {
+    fn segment(&mut self, id: u64, stream: u32, _: &FourTuple, from: End, segment: &Segment) {
+        self.watcher.segment(id, stream, from, segment);
+    }
+
+    fn finished(&mut self, history: History) {
+        self.transitions_dropped += u64::from(history.dropped);
+        self.collector.on_history(&history);
+        self.archive.push(&history);
+    }
+}

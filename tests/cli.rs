@@ -1,0 +1,539 @@
+//! The binary as a script sees it: exit codes, formats, pipes, filters, and captures that are
+//! damaged or cut. Captures are made here, packet by packet.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+const FIN: u8 = 1;
+const SYN: u8 = 2;
+const ACK: u8 = 16;
+
+/// Whether a member has the right type or value.
+type Is = fn(&Value) -> bool;
+
+/// A pcap file with raw IPv4 packets.
+struct Pcap(Vec<u8>);
+
+impl Pcap {
+    fn new() -> Pcap {
+        let mut bytes = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0];
+        bytes.extend([0; 8]);
+        bytes.extend(65_535_u32.to_le_bytes());
+        bytes.extend(101_u32.to_le_bytes());
+        Pcap(bytes)
+    }
+
+    /// A segment from or to the client with that port, without payload.
+    fn segment(
+        mut self,
+        at: f64,
+        port: u16,
+        to_server: bool,
+        flags: u8,
+        seq: u32,
+        ack: u32,
+    ) -> Pcap {
+        let (client, server) = (([10, 9, 0, 1], port), ([10, 9, 0, 2], 6800_u16));
+        let (from, to) = if to_server { (client, server) } else { (server, client) };
+        let mut packet = vec![0x45, 0, 0, 40, 0, self.0.len() as u8, 0x40, 0, 64, 6, 0, 0];
+        packet.extend(from.0);
+        packet.extend(to.0);
+        packet.extend(from.1.to_be_bytes());
+        packet.extend(to.1.to_be_bytes());
+        packet.extend(seq.to_be_bytes());
+        packet.extend(ack.to_be_bytes());
+        packet.extend([0x50, flags, 0xfa, 0xf0, 0, 0, 0, 0]);
+        let (seconds, micros) = (at as u32, ((at - at.floor()) * 1e6).round() as u32);
+        for word in [1_700_000_000 + seconds, micros, 40, 40] {
+            self.0.extend(word.to_le_bytes());
+        }
+        self.0.extend(packet);
+        self
+    }
+
+    /// A connection whose client closes first, in three segments if the server closes at all.
+    fn connection(self, at: f64, port: u16, server_closes: bool) -> Pcap {
+        let opened = self
+            .segment(at, port, true, SYN, 100, 0)
+            .segment(at + 0.010, port, false, SYN | ACK, 300, 101)
+            .segment(at + 0.020, port, true, ACK, 101, 301)
+            .segment(at + 1.000, port, true, FIN | ACK, 101, 301);
+        match server_closes {
+            true => opened.segment(at + 1.010, port, false, FIN | ACK, 301, 102).segment(
+                at + 1.020,
+                port,
+                true,
+                ACK,
+                102,
+                302,
+            ),
+            false => opened.segment(at + 1.040, port, false, ACK, 301, 102),
+        }
+    }
+
+    fn save(&self, name: &str) -> PathBuf {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli");
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(name);
+        fs::write(&path, &self.0).unwrap();
+        path
+    }
+}
+
+/// Five connections that the server never closes, and one that closes in order 100 s later.
+fn leak(name: &str) -> PathBuf {
+    let stuck =
+        (0..5).fold(Pcap::new(), |pcap, at| pcap.connection(f64::from(at), 2000 + at, false));
+    stuck.connection(100.0, 3000, true).save(name)
+}
+
+fn clean(name: &str) -> PathBuf {
+    Pcap::new().connection(0.0, 3000, true).save(name)
+}
+
+fn finwait(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+    command.args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs a command that succeeds, and returns its standard output.
+fn printed(args: &[&str]) -> String {
+    let output = finwait(args);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn lines(args: &[&str]) -> Vec<Value> {
+    printed(args).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Runs a command that fails with 2, and returns its messages.
+fn refused(args: &[&str]) -> String {
+    let output = finwait(args);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stdout));
+    text(&output.stderr)
+}
+
+fn str_of(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn bad_usage_and_unreadable_files_are_2() {
+    let capture = clean("usage.pcap");
+    let capture = str_of(&capture);
+    refused(&["--no-such-option", capture]);
+    refused(&["report", "--format", "html", capture]);
+    assert!(refused(&["no-such-file.pcap"]).contains("no-such-file.pcap"));
+    refused(&["/dev/null"]);
+    refused(&["show", "7", capture]);
+    refused(&["show", "x", capture]);
+    refused(&["show", "--stream", "9", capture]);
+    refused(&["explain", "no-such-name"]);
+    refused(&["list", "--state", "OPEN", capture]);
+    assert!(
+        refused(&["list", "--finding", "close-wait-leek", capture]).contains("close-wait-leak")
+    );
+    assert!(refused(&["--allow", "close-wait-leek", capture]).contains("close-wait-leak"));
+    refused(&["--set", "close-wait-leak.hold_s=x", capture]);
+    refused(&["--msl", "-1", capture]);
+    refused(&["--max-connections", "0", capture]);
+}
+
+#[test]
+fn help_and_version_are_0() {
+    for args in [&["--help"][..], &["--version"], &["help"], &["list", "--help"], &["help", "show"]]
+    {
+        printed(args);
+    }
+}
+
+#[test]
+fn the_first_line_is_the_verdict() {
+    let report = printed(&[str_of(&leak("verdict.pcap"))]);
+    let first = report.lines().next().unwrap();
+    for word in ["10.9.0.2:6800", "5 of 6", "CLOSE_WAIT", "peers closed"] {
+        assert!(first.contains(word), "{first}");
+    }
+    let report = printed(&["report", str_of(&clean("verdict-clean.pcap"))]);
+    assert!(report.starts_with("Nothing is wrong: 1 connection, 1 closed by the client first"));
+}
+
+#[test]
+fn nothing_on_a_pipe_is_coloured_unless_asked_for() {
+    let capture = leak("colour.pcap");
+    let capture = str_of(&capture);
+    for args in
+        [&["report", capture][..], &["list", capture], &["show", "0", capture], &["explain"]]
+    {
+        assert!(!printed(args).contains('\x1b'), "{args:?}");
+        let coloured = [args, &["--color", "always"]].concat();
+        assert!(printed(&coloured).contains('\x1b'), "{args:?}");
+    }
+}
+
+#[test]
+fn json_lines_come_in_the_order_of_the_contract() {
+    let lines = lines(&["--format", "jsonl", str_of(&leak("order.pcap"))]);
+    let types: Vec<&str> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
+    let mut expected = vec!["capture"];
+    expected.extend(["connection"; 6]);
+    let findings = types.iter().filter(|kind| **kind == "finding").count();
+    expected.extend(vec!["finding"; findings]);
+    expected.push("summary");
+    assert_eq!(types, expected);
+    assert_eq!(lines[0]["files"][0]["link_types"], serde_json::json!(["RAW"]));
+    let ids: Vec<u64> = lines[1..7].iter().map(|line| line["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [0, 1, 2, 3, 4, 5]);
+    assert!(lines.iter().any(|line| line["name"] == "close-wait-leak"));
+}
+
+#[test]
+fn every_member_of_the_contract_is_there() {
+    let lines = lines(&["--format", "jsonl", str_of(&leak("members.pcap"))]);
+    let all = |line: &Value, members: &[(&str, Is)]| {
+        for (name, is_right) in members {
+            assert!(line.get(name).is_some_and(is_right), "{name}: {line}");
+        }
+    };
+    let is_ts: Is = |value| value.as_str().is_some_and(|ts| ts.len() == 30);
+    let is_host: Is = |value| value["addr"].is_string() && value["port"].is_u64();
+    let is_sent: Is = |value| {
+        ["segments", "bytes", "retransmitted_segments"].iter().all(|name| value[name].is_u64())
+    };
+    let is_both: Is = |value| value.get("client").is_some() && value.get("server").is_some();
+    let connection = &lines[6];
+    let numbers: [(&str, Is); 5] = [
+        ("id", Value::is_u64),
+        ("stream", Value::is_u64),
+        ("first_frame", Value::is_u64),
+        ("last_frame", Value::is_u64),
+        ("frames", Value::is_u64),
+    ];
+    all(connection, &numbers);
+    all(
+        connection,
+        &[
+            ("client", is_host),
+            ("server", is_host),
+            ("roles_from", Value::is_string),
+            ("first_ts", is_ts),
+            ("last_ts", is_ts),
+            ("duration_s", Value::is_f64),
+            ("handshake", Value::is_string),
+            ("close", Value::is_string),
+            ("closed_first", Value::is_string),
+            ("zeek_conn_state", Value::is_string),
+            ("final", is_both),
+            ("dwell_s", is_both),
+            ("client_sent", is_sent),
+            ("server_sent", is_sent),
+            ("history", Value::is_array),
+            ("refuted", Value::is_array),
+            ("findings", Value::is_array),
+        ],
+    );
+    let entry = &connection["history"][1];
+    assert_eq!(entry["endpoint"], "server");
+    assert_eq!(entry["from"], "LISTEN");
+    assert_eq!(entry["state"], "SYN_RCVD");
+    assert_eq!(entry["basis"], "inferred");
+    assert_eq!(entry["confirmed_frame"], 27);
+    assert!(connection["history"][0].get("confirmed_frame").is_none());
+    let finding = lines.iter().find(|line| line["name"] == "close-wait-leak").unwrap();
+    all(
+        finding,
+        &[
+            ("severity", |value| value == "error"),
+            ("message", Value::is_string),
+            ("connection", Value::is_null),
+            ("endpoint", |value| value == "server"),
+            ("host", is_host),
+            ("ts", is_ts),
+            ("duration_s", Value::is_f64),
+            ("frames", Value::is_array),
+            ("evidence", |value| value["stuck"] == 5),
+        ],
+    );
+    all(
+        lines.last().unwrap(),
+        &[
+            ("packets", |value| value == 31),
+            ("tcp_segments", |value| value == 31),
+            ("connections", |value| value == 6),
+            ("first_ts", is_ts),
+            ("last_ts", is_ts),
+            ("skipped", |value| value.as_object().is_some_and(|it| it.is_empty())),
+            ("capture_dropped", |value| value == 0),
+            ("limits_hit", Value::is_object),
+            ("findings", |value| value["error"] == 1 && value["warning"].is_u64()),
+            ("complete", |value| value == true),
+        ],
+    );
+}
+
+#[test]
+fn json_is_one_object_with_the_same_members() {
+    let capture = leak("object.pcap");
+    let lines = lines(&["--format", "jsonl", str_of(&capture)]);
+    let object: Value =
+        serde_json::from_str(&printed(&["--format", "json", str_of(&capture)])).unwrap();
+    assert_eq!(object["capture"], lines[0]);
+    assert_eq!(object["connections"].as_array().unwrap()[..], lines[1..7]);
+    assert_eq!(object["findings"].as_array().unwrap()[..], lines[7..lines.len() - 1]);
+    assert_eq!(object["summary"], lines[lines.len() - 1]);
+}
+
+#[test]
+fn standard_input_is_read_with_and_without_a_dash() {
+    let capture = leak("stdin.pcap");
+    let direct = printed(&["list", str_of(&capture)]);
+    for args in [&["list"][..], &["list", "-"]] {
+        let file = fs::File::open(&capture).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+        let output = command.args(args).stdin(file).output().unwrap();
+        assert_eq!(text(&output.stdout), direct);
+    }
+    let file = fs::File::open(&capture).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+    let output = command.args(["show", "3"]).stdin(file).output().unwrap();
+    assert!(text(&output.stdout).contains("CLOSE_WAIT+"));
+}
+
+#[test]
+fn a_closed_pipe_is_0_and_silent() {
+    let many = (0..3000).fold(Pcap::new(), |pcap, at| pcap.connection(0.0, 1000 + at, true));
+    let capture = many.save("pipe.pcap");
+    for args in [&["--format", "jsonl"][..], &["--format", "json"], &["list"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+        let mut child = command
+            .args(args)
+            .arg(&capture)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 2];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(text(&output.stderr), "", "{args:?}");
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn a_cut_file_is_a_warning_and_strict_makes_it_an_error() {
+    let whole = leak("whole.pcap");
+    let bytes = fs::read(&whole).unwrap();
+    let cut = Pcap(bytes[..bytes.len() - 5].to_vec()).save("cut.pcap");
+    let output = finwait(&["--format", "jsonl", str_of(&cut)]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        text(&output.stderr).contains("warning: ") && text(&output.stderr).contains("cut.pcap")
+    );
+    let last = text(&output.stdout).lines().last().map(str::to_string).unwrap();
+    let summary: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!((&summary["complete"], &summary["packets"]), (&false.into(), &30.into()));
+    let message = refused(&["--strict", str_of(&cut)]);
+    assert!(!message.contains("warning"), "{message}");
+}
+
+#[test]
+fn damage_is_an_error_after_the_report() {
+    let whole = leak("undamaged.pcap");
+    let mut bytes = fs::read(&whole).unwrap();
+    // The twenty-first packet claims four gigabytes.
+    let at = 24 + 20 * 56;
+    bytes[at + 8..at + 12].fill(0xff);
+    let damaged = Pcap(bytes).save("damaged.pcap");
+    let output = finwait(&["--format", "jsonl", str_of(&damaged)]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = text(&output.stderr);
+    for part in ["damaged.pcap", "byte 1144", "frame 21"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let last = text(&output.stdout).lines().last().map(str::to_string).unwrap();
+    let summary: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!((&summary["complete"], &summary["packets"]), (&false.into(), &20.into()));
+    assert!(text(&finwait(&[str_of(&damaged)]).stdout).starts_with("As far as the capture could"));
+}
+
+#[test]
+fn several_files_are_one_capture_in_time_order() {
+    let whole = leak("rotated.pcap");
+    let bytes = fs::read(&whole).unwrap();
+    let (header, packets) = bytes.split_at(24);
+    let (first, second) = packets.split_at(13 * 56);
+    let part = |packets: &[u8], name| Pcap([header, packets].concat()).save(name);
+    let (first, second) = (part(first, "rotated-1.pcap"), part(second, "rotated-2.pcap"));
+    let rows = |files: &[&str]| lines(&[&["list", "--format", "jsonl"], files].concat());
+    assert_eq!(rows(&[str_of(&second), str_of(&first)]), rows(&[str_of(&whole)]));
+}
+
+#[test]
+fn filters_choose() {
+    let capture = leak("filters.pcap");
+    let rows = |filters: &[&str]| {
+        let args = [&["list", "--format", "jsonl", str_of(&capture)], filters].concat();
+        lines(&args).iter().map(|line| line["id"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&[]), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(rows(&["--state", "CLOSE_WAIT"]), [0, 1, 2, 3, 4]);
+    assert_eq!(rows(&["--state", "client:close-wait"]), [0; 0]);
+    assert_eq!(rows(&["--state", "server:CLOSED", "--state", "CLOSE_WAIT"]), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(rows(&["--port", "2003"]), [3]);
+    assert_eq!(rows(&["--port", "6800", "--open"]), [0, 1, 2, 3, 4]);
+    assert_eq!(rows(&["--host", "10.9.0.3"]), [0; 0]);
+    assert_eq!(rows(&["--finding", "long-close-wait"]), [0, 1, 2, 3, 4]);
+    assert_eq!(rows(&["--finding", "close-wait-leak"]), [0, 1, 2, 3, 4]);
+    assert_eq!(rows(&["--finding", "fin-ack-skips-fin-wait-2"]), [5]);
+    assert_eq!(rows(&["--finding", "close-wait-leak", "--close-wait", "1000"]), [0; 0]);
+    let table = printed(&["list", str_of(&capture), "--state", "CLOSE_WAIT"]);
+    assert_eq!(table.lines().count(), 6);
+    assert!(table.lines().nth(1).unwrap().contains("long-close-wait"));
+}
+
+#[test]
+fn options_change_what_is_found() {
+    let capture = leak("options.pcap");
+    let found = |options: &[&str]| {
+        let lines = lines(&[&["--format", "jsonl", str_of(&capture)], options].concat());
+        let names = lines.iter().filter(|line| line["type"] == "finding");
+        names.filter(|line| line["name"] == "close-wait-leak").count()
+    };
+    assert_eq!(found(&[]), 1);
+    assert_eq!(found(&["--close-wait", "1000"]), 0);
+    assert_eq!(found(&["--allow", "close-wait-leak"]), 0);
+    assert_eq!(found(&["--set", "close-wait-leak.stuck_min=6"]), 0);
+    let waiting = |msl: &str| {
+        let lines = lines(&["list", "--format", "jsonl", "--msl", msl, str_of(&capture)]);
+        lines[5]["final"]["client"].clone()
+    };
+    assert_eq!((waiting("30"), waiting("0")), ("TIME_WAIT".into(), "CLOSED".into()));
+}
+
+#[test]
+fn show_draws_both_lifelines() {
+    let capture = leak("show.pcap");
+    let page = printed(&["show", "0", str_of(&capture)]);
+    for part in [
+        "handshake complete, close half-closed, the client closed first",
+        "SYN_SENT │─ S 0:0(0)",
+        "FIN_WAIT_1 │─ F. 1:1(0) ack 1",
+        "│ CLOSE_WAIT+",
+        "│ ✓CLOSE_WAIT",
+        ">= 100 s",
+        "RFC 9293 section 3.10.7.4",
+        "tcp.stream == 0",
+        "finwait explain long-close-wait",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert_eq!(printed(&["show", "--stream", "0", str_of(&capture)]), page);
+    let line = printed(&["show", "0", str_of(&capture), "--format", "jsonl"]);
+    assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["id"], 0);
+}
+
+#[test]
+fn everything_is_explained() {
+    let all: Value = serde_json::from_str(&printed(&["explain", "--format", "json"])).unwrap();
+    let names: Vec<&str> =
+        all.as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"CLOSE_WAIT") && names.contains(&"close-wait-leak"));
+    let list = printed(&["explain"]);
+    for name in names {
+        assert!(list.contains(name), "{name}");
+        assert!(printed(&["explain", name]).lines().count() > 8, "{name}");
+    }
+    assert!(printed(&["explain", "close-wait"]).starts_with("CLOSE_WAIT"));
+}
+
+#[test]
+fn the_demo_shows_a_leak_and_can_be_saved() {
+    assert!(printed(&["demo"]).lines().next().unwrap().contains("CLOSE_WAIT"));
+    let saved = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("demo.pcap");
+    printed(&["demo", "--save", str_of(&saved)]);
+    assert!(printed(&[str_of(&saved)]).contains("close-wait-leak"));
+}
+
+#[test]
+fn a_report_file_is_written_whole_or_not_at_all() {
+    let capture = leak("output.pcap");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("output");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let target = folder.join("report.txt");
+    fs::write(&target, "before").unwrap();
+    refused(&["no-such-file.pcap", "-o", str_of(&target)]);
+    assert_eq!(fs::read_to_string(&target).unwrap(), "before");
+    let stdout = printed(&[str_of(&capture), "-o", str_of(&target), "--color", "always"]);
+    assert_eq!(stdout, "");
+    assert_eq!(fs::read_to_string(&target).unwrap(), printed(&[str_of(&capture)]));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing else is left behind");
+    refused(&[str_of(&capture), "-o", str_of(&folder.join("no/such/folder"))]);
+    assert!(refused(&[str_of(&capture), "-o", str_of(&capture)]).contains("is the capture itself"));
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_2() {
+    let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else { return };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+    let output = command.arg(leak("full.pcap")).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn progress_goes_to_standard_error() {
+    let capture = clean("progress.pcap");
+    let plain = printed(&[str_of(&capture)]);
+    assert_eq!(printed(&[str_of(&capture), "--progress", "always"]), plain);
+}
+
+#[test]
+fn names_from_paths_cannot_move_the_cursor() {
+    let capture = Pcap(fs::read(leak("plain.pcap")).unwrap()).save("a\x1b[31mb.pcap");
+    assert!(!printed(&[str_of(&capture)]).contains('\x1b'));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_finwait"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&fs::read(capture).unwrap()).unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+}
+
+#[test]
+fn a_timer_has_no_frame() {
+    let capture = leak("timer.pcap");
+    // The last packet that another connection needs for time to pass.
+    let later = Pcap(fs::read(&capture).unwrap()).connection(300.0, 3001, true).save("later.pcap");
+    let page = printed(&["show", "5", str_of(&later)]);
+    assert!(page.contains("· 2MSL passed ·") && page.contains("CLOSED@"), "{page}");
+    let line = &lines(&["show", "5", "--format", "jsonl", str_of(&later)])[0];
+    let last = line["history"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(last["basis"], "timer");
+    assert!(last["frame"].is_null());
+    assert_eq!(line["dwell_s"]["client"]["TIME_WAIT"], 60.0);
+}
+
+#[test]
+fn ordinary_segments_are_folded() {
+    let opened = Pcap::new()
+        .segment(0.0, 2000, true, SYN, 100, 0)
+        .segment(0.1, 2000, false, SYN | ACK, 300, 101)
+        .segment(0.2, 2000, true, ACK, 101, 301);
+    let busy = (0..214).fold(opened, |pcap, at| {
+        pcap.segment(1.0 + f64::from(at), 2000, at % 2 > 0, ACK, [301, 101][at as usize % 2], 0)
+    });
+    let page = printed(&["show", "0", str_of(&busy.save("busy.pcap"))]);
+    assert!(page.contains("segments, ") && page.contains("… "), "{page}");
+    assert!(page.lines().count() < 50);
+}

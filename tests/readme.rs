@@ -1,0 +1,6 @@
+//! The screens in README are what the program prints.
+
+#[test]
+fn screens_are_what_the_program_prints() {
+    trycmd::TestCases::new().case("README.md").run();
+}
