@@ -21,6 +21,7 @@
 //! - It accepts a RST anywhere in its window, where RFC 5961 section 3.2 wants a challenge ACK.
 //! - It answers the SYN+ACK of a simultaneous open with an ACK and stays in SYN-RECEIVED until an
 //!   ACK without SYN comes.
+//! - It drops a FIN whose segment brings nothing but bytes that it already has.
 //! - Any unacceptable segment starts its TIME-WAIT again.
 
 use smoltcp::socket::tcp::State;
@@ -113,6 +114,8 @@ struct Signs<'a> {
     brings: &'a dyn Fn(&Header) -> bool,
     denies: &'a dyn Fn(&Header) -> bool,
     shows: Option<&'a dyn Fn(&Header) -> bool>,
+    /// Another stack might have taken what came to this one without effect.
+    lenient: bool,
 }
 
 impl Facts {
@@ -182,7 +185,8 @@ impl<'a> End<'a> {
         let Some(change) = change else {
             let dead = self.change(|change| change.to == State::Closed).map(|change| change.at);
             let late = |at: &Micros| dead.is_some_and(|dead| *at >= dead);
-            let lost = candidates.iter().find(|(_, sent)| sent.arrivals.iter().all(late));
+            let open = |sent: &Sent| signs.lenient || sent.arrivals.iter().all(late);
+            let lost = candidates.iter().find(|(_, sent)| open(sent));
             return Fact { from: lost.map_or(NEVER, |(at, _)| *at), ..Fact::FALSE };
         };
         let at = change.at;
@@ -212,13 +216,11 @@ impl<'a> End<'a> {
         let to = if active { State::SynSent } else { State::SynReceived };
         let Some(change) = self.change(|change| change.to == to) else { return Fact::FALSE };
         let own = self.first_own(change.at, |header| header.syn).unwrap_or(NEVER);
-        let from = match active {
-            true => change.at,
-            false => {
-                let syn = self.peer.iter().find(|(_, sent)| sent.header.syn);
-                syn.map_or(change.at, |(at, _)| *at)
-            }
-        };
+        // An end whose own SYN never passes looks like one that listens.
+        let bare = |header: &Header| header.syn && header.ack.is_none();
+        let shows_itself = active && self.first_own(0, bare).is_some();
+        let syn = self.peer.iter().find(|(_, sent)| sent.header.syn).map(|(at, _)| *at);
+        let from = syn.filter(|_| !shows_itself).unwrap_or(change.at).min(change.at);
         Fact { truth: Some(change.at), from, to: own.max(change.at) }
     }
 
@@ -232,7 +234,7 @@ impl<'a> End<'a> {
         let brings = |header: &Header| header.syn && header.ack.is_none();
         let denies = |header: &Header| header.syn && header.ack.is_none();
         let shows = |header: &Header| header.ack.is_some();
-        let signs = Signs { brings: &brings, denies: &denies, shows: Some(&shows) };
+        let signs = Signs { brings: &brings, denies: &denies, shows: Some(&shows), lenient: false };
         let fact = if active { self.brought(change, &signs) } else { return Fact::FALSE };
         let shown = change.and_then(|change| self.first_own(change.at, shows));
         Fact { to: if change.is_some() { fact.to.max(shown.unwrap_or(NEVER)) } else { fact.to }, ..fact }
@@ -253,7 +255,8 @@ impl<'a> End<'a> {
         let denies = |header: &Header| header.syn && !met;
         let shows = |header: &Header| !header.syn && !header.rst;
         let shows: Option<&dyn Fn(&Header) -> bool> = if active { Some(&shows) } else { None };
-        self.brought(self.change(over), &Signs { brings: &brings, denies: &denies, shows })
+        let signs = Signs { brings: &brings, denies: &denies, shows, lenient: met };
+        self.brought(self.change(over), &signs)
     }
 
     /// Rule 2.
@@ -278,9 +281,24 @@ impl<'a> End<'a> {
         let brings = |header: &Header| header.payload > 0 || header.fin;
         let denies = |header: &Header| !header.covers(fin_end);
         let shows = |header: &Header| header.covers(fin_end);
-        let signs = Signs { brings: &brings, denies: &denies, shows: Some(&shows) };
+        let signs = Signs { brings: &brings, denies: &denies, shows: Some(&shows), lenient: false };
         let fact = self.brought(self.change(came), &signs);
-        Fact { from: fact.from.max(passed.unwrap_or(NEVER)).min(fact.truth.unwrap_or(NEVER)), ..fact }
+        let from = fact.from.max(passed.unwrap_or(NEVER)).min(fact.truth.unwrap_or(NEVER));
+        Fact { from: self.overlooked_fin(fin_end).map_or(from, |at| at.min(from)), ..fact }
+    }
+
+    /// When a FIN passed that RFC 9293 section 3.10.7.4 has the end take, and smoltcp does not: all
+    /// bytes that it brings were there already.
+    fn overlooked_fin(&self, fin_end: u32) -> Option<Micros> {
+        let has_bytes = |at: Micros| {
+            let before = self.run.sent.iter().filter(|sent| sent.by == self.index && sent.at <= at);
+            let mut acks = before.filter_map(|sent| sent.header.ack);
+            acks.any(|ack| ack == fin_end.wrapping_sub(1))
+        };
+        let brings = |sent: &Sent| sent.header.fin && sent.header.payload > 0;
+        let overlooked = |sent: &Sent| sent.arrivals.iter().any(|at| has_bytes(*at));
+        let mut passes = self.peer.iter().filter(|(_, sent)| brings(sent) && overlooked(sent));
+        passes.next().map(|(at, _)| *at)
     }
 
     fn acked(&self) -> Fact {
@@ -293,7 +311,8 @@ impl<'a> End<'a> {
         };
         let brings = |header: &Header| header.covers(fin_end) && !header.rst;
         let denies = |header: &Header| header.fin;
-        self.brought(self.change(came), &Signs { brings: &brings, denies: &denies, shows: None })
+        let signs = Signs { brings: &brings, denies: &denies, shows: None, lenient: false };
+        self.brought(self.change(came), &signs)
     }
 
     fn is_brought(&self, change: &Change) -> bool {
@@ -308,7 +327,8 @@ impl<'a> End<'a> {
         let change = self.change(|change| self.is_by_reset(change));
         let brings = |header: &Header| header.rst;
         let denies = |header: &Header| !header.rst;
-        let fact = self.brought(change, &Signs { brings: &brings, denies: &denies, shows: None });
+        let signs = Signs { brings: &brings, denies: &denies, shows: None, lenient: false };
+        let fact = self.brought(change, &signs);
         match change {
             Some(change) if !self.is_exact(change) => Fact { to: NEVER, ..fact },
             _ => fact,
@@ -356,12 +376,15 @@ impl<'a> End<'a> {
             self.fin_end(1 - self.index).is_some_and(|number| header.covers(number))
         };
         let shown = self.own.iter().find(|(_, sent)| sent.header.fin);
+        let first = self.run.sent.iter().find(|sent| sent.by == self.index && sent.header.fin);
+        let is_hidden = first.is_some_and(|first| first.passes.is_empty());
         let by_truth = match (closed.truth, fin.truth) {
             (Some(closed), Some(fin)) => fin <= closed,
             (_, fin) => fin.is_some(),
         };
         match shown.map(|(_, sent)| covers(&sent.header)) {
             Some(false) => Order::ClosedFirst,
+            _ if is_hidden => Order::Either,
             _ if by_truth => Order::FinFirst,
             _ => Order::Either,
         }

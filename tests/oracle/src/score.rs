@@ -201,7 +201,9 @@ fn is_right_order(facts: &Facts, claims: &[Claim], stays: &[(Micros, States)]) -
     sure.dedup();
     let mut said = claims.iter().map(|claim| claim.transition.to);
     let in_order = sure.iter().all(|state| said.any(|claimed| claimed == *state));
-    let is_possible = |claim: &Claim| facts.states_at(claim.at).has(claim.transition.to);
+    // A state that was left at the same moment was possible just before.
+    let around = |at: Micros| facts.states_at(at).or(facts.states_at(at.saturating_sub(1)));
+    let is_possible = |claim: &Claim| around(claim.at).has(claim.transition.to);
     in_order && claims.iter().all(is_possible)
 }
 

@@ -85,7 +85,11 @@ fn histories_equal_the_sockets_own() {
             println!("{count:6}  {miss}  [{nth}]");
         }
         let shown = number("FINWAIT_ORACLE_SHOW").unwrap_or(0) as usize;
-        for (miss, (count, nth)) in ranked.iter().take(shown) {
+        let only = std::env::var("FINWAIT_ORACLE_ONLY").unwrap_or_default();
+        let known = std::env::var("FINWAIT_ORACLE_SKIP").unwrap_or_default();
+        let known: Vec<_> = known.split(';').filter(|part| !part.is_empty()).collect();
+        let new = ranked.iter().filter(|(miss, _)| miss.contains(&only) && !known.iter().any(|part| miss.contains(part)));
+        for (miss, (count, nth)) in new.take(shown) {
             let smallest = shrink(kind, *nth, miss);
             let (_, run, testimony) = score(&smallest);
             println!("\n== {count} times: {miss}\n{smallest:?}\n{}", show(&run, &testimony));
