@@ -12,7 +12,8 @@
 //! 3. Of several packets that could have brought a fact no observer can tell which one did, except
 //!    by what the endpoint sent since: a repeat, or an acknowledgement that stops short, shows
 //!    that nothing that passed a round trip before it had come.
-//! 4. An end whose packets no longer reach the observer may be dead.
+//! 4. An end whose packets no longer reach the observer may be dead, and what came to it since is
+//!    not known either.
 //! 5. What an end sent before something happened to it may pass after, and is told in order: so
 //!    what happened can be told as late as that pass.
 //!
@@ -203,7 +204,16 @@ impl<'a> End<'a> {
             }
             _ => at,
         };
-        Fact { truth: Some(at), from, to: to.max(self.on_its_way(at)) }
+        let to = if self.is_silent_after(at) { NEVER } else { to.max(self.on_its_way(at)) };
+        Fact { truth: Some(at), from, to }
+    }
+
+    /// Whether the end has sent since, and none of it has passed (rule 4).
+    fn is_silent_after(&self, at: Micros) -> bool {
+        let own = || self.run.sent.iter().filter(|sent| sent.by == self.index && sent.at > at);
+        let unseen = self.run.sent.iter().rev().find(|sent| sent.by == self.index);
+        let is_unseen = unseen.is_some_and(|sent| sent.passes.is_empty());
+        is_unseen && own().all(|sent| sent.passes.is_empty())
     }
 
     /// When the last packet passes that the end had sent before (rule 5).
@@ -237,7 +247,10 @@ impl<'a> End<'a> {
         let signs = Signs { brings: &brings, denies: &denies, shows: Some(&shows), lenient: false };
         let fact = if active { self.brought(change, &signs) } else { return Fact::FALSE };
         let shown = change.and_then(|change| self.first_own(change.at, shows));
-        Fact { to: if change.is_some() { fact.to.max(shown.unwrap_or(NEVER)) } else { fact.to }, ..fact }
+        Fact {
+            to: if change.is_some() { fact.to.max(shown.unwrap_or(NEVER)) } else { fact.to },
+            ..fact
+        }
     }
 
     fn shaken(&self, active: bool) -> Fact {
@@ -361,9 +374,7 @@ impl<'a> End<'a> {
     }
 
     fn waited(&self, fin: &Fact, acked: &Fact) -> Fact {
-        let over = |change: &Change| {
-            change.from == State::TimeWait && !self.is_brought(change)
-        };
+        let over = |change: &Change| change.from == State::TimeWait && !self.is_brought(change);
         let from = fin.from.max(acked.from).saturating_add(TIME_WAIT);
         let Some(change) = self.change(over) else { return Fact { from, ..Fact::FALSE } };
         let passed = self.peer.iter().map(|(at, _)| *at).rfind(|at| *at <= change.at);

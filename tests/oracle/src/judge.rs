@@ -74,14 +74,8 @@ impl Facts {
     }
 
     fn living(&self, now: Micros, states: &mut States) {
-        let facts = [
-            &self.simultaneous,
-            &self.shaken,
-            &self.closed,
-            &self.fin,
-            &self.acked,
-            &self.waited,
-        ];
+        let facts =
+            [&self.simultaneous, &self.shaken, &self.closed, &self.fin, &self.acked, &self.waited];
         let may = facts.map(|fact| fact.may_be(now));
         for bits in 0..1 << facts.len() {
             let value = |at: usize| bits >> at & 1 == 1;

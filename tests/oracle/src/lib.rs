@@ -7,11 +7,13 @@
 //! what the sockets say of themselves. [`witness`] gives the packets to finwait, [`facts`] turns
 //! the sockets' transitions into facts and says when an observer can know each of them, [`judge`]
 //! says which states a claim may have at a moment, and [`score`] counts. [`show`] writes a run in
-//! the trace notation of finwait's own tests.
+//! the trace notation of finwait's own tests. [`strategy`] makes scenarios at random, [`cases`] are
+//! those that once failed, and those that are worth a name.
 //!
 //! Nothing here reads a clock or a random source: a scenario gives the same run every time, so
 //! that a failure shrinks, and what it shrinks to can be kept as a named case.
 
+pub mod cases;
 pub mod facts;
 pub mod host;
 pub mod judge;

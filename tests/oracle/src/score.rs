@@ -49,18 +49,24 @@ pub struct Miss {
 pub fn score(scenario: &Scenario) -> (Score, Run, Testimony) {
     let run = play(scenario);
     let testimony = watch(&run);
-    let mut score = Score { connections: 1, ..Score::default() };
+    (hold_against(&testimony, &run), run, testimony)
+}
+
+/// Scores what was said of a run. A run of which nothing passed the observer counts for nothing.
+pub fn hold_against(testimony: &Testimony, run: &Run) -> Score {
+    let mut score = Score::default();
     if testimony.frames.is_empty() {
-        return (Score::default(), run, testimony);
+        return score;
     }
+    score.connections = 1;
     for index in [0, 1] {
         let claims = &testimony.claims[index];
-        match Facts::of(&run, index) {
-            Some(facts) => score.endpoint(&facts, claims, &run, index),
+        match Facts::of(run, index) {
+            Some(facts) => score.endpoint(&facts, claims, run, index),
             None => score.bystander(claims, index),
         }
     }
-    (score, run, testimony)
+    score
 }
 
 impl Score {
@@ -168,13 +174,7 @@ impl Score {
         stays
     }
 
-    fn claim(
-        &mut self,
-        facts: &Facts,
-        claim: &Claim,
-        stays: &[(Micros, States)],
-        index: usize,
-    ) {
+    fn claim(&mut self, facts: &Facts, claim: &Claim, stays: &[(Micros, States)], index: usize) {
         let transition = claim.transition;
         let (to, cause) = (transition.to, transition.event.cause());
         let is_inferred = transition.basis == Basis::Inferred;
@@ -182,15 +182,17 @@ impl Score {
             self.confirmed += 1;
             self.confirmed_right += u64::from(right);
             if !right {
-                let what =
-                    format!("{}: {} to {:?}", name(index), claim.at, claim.confirmed);
+                let what = format!("{}: {} to {:?}", name(index), claim.at, claim.confirmed);
                 self.miss(format!("confirmation of {to} ({cause}) misses the truth"), what);
             }
         }
         let ever = stays.iter().fold(facts.own_word(), |all, (_, states)| all.or(*states));
         if claim.is_confident() && !ever.has(to) {
             self.confident_wrong += 1;
-            self.miss(format!("confident {to} ({cause})"), format!("{}: {}", name(index), claim.at));
+            self.miss(
+                format!("confident {to} ({cause})"),
+                format!("{}: {}", name(index), claim.at),
+            );
         }
     }
 }

@@ -138,9 +138,8 @@ fn outages(kind: Kind) -> BoxedStrategy<Vec<Outage>> {
         Kind::Impaired => prop_oneof![100_000..4_000_000_u64].boxed(),
         Kind::Abusive => prop_oneof![100_000..9_000_000_u64, Just(400_000_000)].boxed(),
     };
-    let outage = (any::<bool>(), any::<bool>(), 0..12_000_000_u64, lasts).prop_map(
-        |(from_a, before, begins, lasts)| Outage { from_a, before, begins, lasts },
-    );
+    let outage = (any::<bool>(), any::<bool>(), 0..12_000_000_u64, lasts)
+        .prop_map(|(from_a, before, begins, lasts)| Outage { from_a, before, begins, lasts });
     let some = prop::collection::vec(outage, 1..3);
     prop_oneof![4 => Just(Vec::new()), 1 => some].boxed()
 }
@@ -154,9 +153,7 @@ fn marked(kind: Kind) -> BoxedStrategy<bool> {
 
 fn until(kind: Kind) -> BoxedStrategy<Micros> {
     match kind {
-        Kind::Abusive => {
-            prop_oneof![3 => Just(150_000_000), 1 => 10_000..30_000_000_u64].boxed()
-        }
+        Kind::Abusive => prop_oneof![3 => Just(150_000_000), 1 => 10_000..30_000_000_u64].boxed(),
         _ => Just(150_000_000).boxed(),
     }
 }

@@ -72,8 +72,7 @@ pub fn passes(run: &Run) -> Vec<(Micros, usize)> {
 
 /// Lets finwait watch a run.
 pub fn watch(run: &Run) -> Testimony {
-    let mut pipeline =
-        Pipeline::new(Params { msl: MSL }, CONNECTIONS_MAX, Keep::default());
+    let mut pipeline = Pipeline::new(Params { msl: MSL }, CONNECTIONS_MAX, Keep::default());
     let frames = passes(run);
     for (index, (at, id)) in frames.iter().enumerate() {
         let packet = &run.sent[*id].packet;
