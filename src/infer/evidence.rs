@@ -158,7 +158,7 @@ impl Connection {
     fn prove_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
         if self.end(from).has_open(&BY_FIN) && !self.end(peer).fin_unseen {
-            self.restore_first_fin(from, segment);
+            self.restore_first_fin(from, segment, at);
             self.confirm_fin(from, at);
             return;
         }
@@ -176,7 +176,7 @@ impl Connection {
             self.step(from, event, at);
         } else if came.frame > 0 {
             self.step_as(from, event, Basis::Inferred, came, at);
-            self.restore_first_fin(from, segment);
+            self.restore_first_fin(from, segment, at);
         } else {
             self.step_as(from, event, Basis::Observed, at, Moment::default());
         }
@@ -205,11 +205,11 @@ impl Connection {
     /// that the first one had come (RFC 2883), and without one that it had not. A socket that is
     /// down to its last timer sends no SACK, and leaves open which of the two was lost: the first
     /// moment is then the one that cannot be too late.
-    fn restore_first_fin(&mut self, from: End, segment: &Segment) {
+    fn restore_first_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let needless = self.is_needless(from, segment);
         let would_tell = self.end(from).state == State::CloseWait && self.sacks();
         if needless || !would_tell {
-            self.trail.restore(from, &BY_FIN);
+            self.trail.restore(from, &BY_FIN, at);
         }
     }
 

@@ -86,13 +86,14 @@ pub struct Connection {
     last: Moment,
     frames: u64,
     zeek: zeek::Tracker,
-    /// Its SYN has the number of an earlier life's: it may be a stale copy, which nobody sent now.
+    /// Its SYN may be a stale copy, which nobody sent now.
     stale_syn: bool,
 }
 
 impl Connection {
-    /// A life that begins with a SYN whose number an earlier life had.
-    pub fn of_old_syn() -> Connection {
+    /// A life that begins with a SYN which may be a stale copy: an earlier life had its number, or
+    /// nobody has answered it on a four-tuple that is still in use.
+    pub fn of_doubtful_syn() -> Connection {
         Connection { stale_syn: true, ..Connection::default() }
     }
 
@@ -140,7 +141,7 @@ impl Connection {
     pub fn supersede_end(&mut self, end: End, at: Moment) {
         // What was believed of the time after that moment never happened.
         while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts && last.is_open()) {
-            if let Some(overtaken) = self.trail.retract(end) {
+            if let Some(overtaken) = self.trail.overturn(end, &Event::ALL, at) {
                 self.go_back(end, &overtaken);
             }
         }

@@ -167,10 +167,9 @@ impl Connection {
     /// A RST in the name of `from` was not its own: it goes on, and so does the other end.
     pub(super) fn disown_reset(&mut self, from: End, at: Moment) {
         let to = from.peer();
-        let Some(reset) = self.trail.retract(from) else {
-            return;
-        };
-        self.end_mut(from).state = reset.from;
+        let sent = [Event::SentRst, Event::SentRstWithoutSocket];
+        let Some(reset) = self.trail.overturn(from, &sent, at) else { return };
+        self.go_back(from, &reset);
         let accepted = self.trail().last(to).is_some_and(|last| last.at == reset.at);
         if accepted {
             self.withdraw(to, &[Event::RecvRst], at);
