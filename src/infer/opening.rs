@@ -45,8 +45,8 @@ impl Connection {
     /// A SYN with ACK.
     pub(super) fn on_syn_ack(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
-        let repeated =
-            self.end(from).isn == Some(segment.seq) && self.end(from).opening.first.frame > 0;
+        // Where both open at once, a SYN+ACK bears the number of the SYN before it.
+        let repeated = self.end(from).isn == Some(segment.seq) && self.end(from).sent_syn_ack;
         self.meet_unseen_client(from, segment, at);
         if self.end(peer).isn.is_some_and(|isn| segment.ack != isn.add(1))
             && !self.acks_fast_open(from, segment)

@@ -295,26 +295,17 @@ impl Connection {
         let heard = self.end(to).close_doubts < DOUBTS_MAX
             || (fin_came && self.end(to).state != State::LastAck);
         let acked = covers && !lost && heard;
-        match (fin_came, acked) {
-            (true, true) => {
-                self.complete_handshake(to, at);
-                if !self.step(to, Event::RecvFinAckingFin, at) && !self.step(to, Event::RecvFin, at)
-                {
-                    self.step(to, Event::RecvAckOfFin, at);
-                }
-            }
-            (true, false) => {
-                self.complete_handshake(to, at);
-                self.step(to, Event::RecvFin, at);
-            }
-            (false, true) => {
-                self.step(to, Event::RecvAckOfFin, at);
-            }
-            (false, false) => {}
+        if fin_came {
+            self.complete_handshake(to, at);
         }
-        if self.end(to).state == State::TimeWait {
-            self.on_time_wait(to, segment, at);
-        }
+        let event = match self.end(to).state {
+            State::FinWait1 if fin_came && acked => Event::RecvFinAckingFin,
+            State::FinWait1 if acked => Event::RecvAckOfFin,
+            State::Closing | State::LastAck if acked => Event::RecvAckOfFin,
+            State::Established | State::FinWait1 | State::FinWait2 if fin_came => Event::RecvFin,
+            _ => return self.on_time_wait(to, segment, at),
+        };
+        self.step(to, event, at);
     }
 
     fn on_ack_of_syn(&mut self, to: End, ack: SeqNum, at: Moment) {
@@ -354,11 +345,13 @@ impl Connection {
 
     /// A FIN, or a bare ACK of the last one, starts the two lifetimes again.
     fn on_time_wait(&mut self, to: End, segment: &Segment, at: Moment) {
+        if self.end(to).state != State::TimeWait {
+            return;
+        }
         let from = to.peer();
-        let entered = self.trail().last(to).is_some_and(|last| last.at == at);
         let repeated_fin = self.repeats_fin(from, segment);
         let bare_ack = segment.seq_len() == 0 && self.end(to).expected == Some(segment.seq);
-        if !entered && (repeated_fin || bare_ack) {
+        if repeated_fin || bare_ack {
             self.end_mut(to).time_wait_since = at.ts;
             if repeated_fin {
                 self.note(FactKind::TimeWaitRestarted, to, at);

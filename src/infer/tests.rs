@@ -1,10 +1,14 @@
 //! The hard cases, each a named trace.
 
-use crate::history::{Close, ClosedFirst, Handshake, Role};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::history::{Close, ClosedFirst, Handshake, History, Role};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
-use crate::testkit::{check, history};
+use crate::infer::table::ROWS;
+use crate::testkit::{check, history, recorded};
 
 const OPEN: &str = "
     0.000 > S  0:0(0) <mss 1460,wscale 7,sackOK>       ; SYN_SENT    UNKNOWN
@@ -393,4 +397,120 @@ fn a_wrap_inside_the_close() {
          0.3 > F. 49:49(0) ack 1          ; FIN_WAIT_1 CLOSE_WAIT
          0.4 < . 1:1(0) ack 50            ; FIN_WAIT_2 CLOSE_WAIT",
     ));
+}
+
+/// Connections that follow the rules which no recording of a kernel happens to follow.
+const RARE: &[&str] = &[
+    // A SYN+ACK to a SYN that was not captured.
+    "0.0 > S 0:0(0)
+     0.1 > S. 0:0(0) ack 1              ; SYN_RCVD -",
+    // FINs that were not captured.
+    "0.0 > S 0:0(0)
+     0.1 < S. 0:0(0) ack 1
+     0.2 > . 1:1(0) ack 2               ; CLOSE_WAIT FIN_WAIT_2",
+    "0.0 > S 0:0(0)
+     0.1 < S. 0:0(0) ack 1
+     0.2 > . 1:1(0) ack 1
+     0.3 < . 1:1(0) ack 2               ; FIN_WAIT_2 CLOSE_WAIT
+     0.4 > . 2:2(0) ack 2               ; TIME_WAIT CLOSED",
+    // Aborts in every state.
+    "0.0 > S 0:0(0)
+     0.1 < S. 0:0(0) ack 1
+     0.2 < R. 1:1(0) ack 1              ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 > R. 2:2(0) ack 1              ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < . 1:1(0) ack 2
+     0.2 > R. 2:2(0) ack 1              ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 1              ; CLOSING CLOSING
+     0.2 > R. 2:2(0) ack 2              ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 2              ; TIME_WAIT LAST_ACK
+     0.2 > R. 2:2(0) ack 2              ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 2
+     0.2 < R. 2:2(0) ack 2              ; CLOSED CLOSED",
+    "0.0 > R. 1:1(0) ack 1              ; CLOSED CLOSED",
+    // Resets that meet a FIN on its way.
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < R 1:1(0)                     ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 1
+     0.2 < R. 2:2(0) ack 1              ; CLOSED CLOSED",
+    // Sockets that were gone.
+    "0.0 > S 0:0(0)
+     0.1 < S. 0:0(0) ack 1
+     0.2 > . 1:1(0) ack 1
+     1.1 < S. 0:0(0) ack 1
+     1.2 > . 1:1(0) ack 1
+     3.1 < S. 0:0(0) ack 1
+     3.2 > . 1:1(0) ack 1               ; ESTABLISHED SYN_RCVD
+     3.3 < R 1:1(0)                     ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < P. 1:51(50) ack 1
+     0.2 > R 1:1(0)                     ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 1
+     0.2 > . 2:2(0) ack 2               ; CLOSING TIME_WAIT
+     0.3 > R 1:1(0)                     ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 2
+     0.2 > . 2:2(0) ack 2
+     0.6 < F. 1:1(0) ack 2
+     0.7 > R 2:2(0)                     ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 2
+     0.2 > P. 2:3(1) ack 1
+     0.3 < R 1:1(0)                     ; - CLOSED",
+    // Repeats that end.
+    "0.0 > P. 1:2(1) ack 1
+     0.1 < P. 1:2(1) ack 2
+     0.2 > F. 2:2(0) ack 2
+     0.3 < P. 2:52(50) ack 3
+     0.5 < P. 2:52(50) ack 3
+     0.9 < P. 2:52(50) ack 3
+     1.7 < P. 2:52(50) ack 3
+     60. end                            ; - CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 1
+     0.2 > . 2:2(0) ack 2
+     0.4 > F. 1:1(0) ack 2
+     0.8 > F. 1:1(0) ack 2
+     1.6 > F. 1:1(0) ack 2
+     60. end                            ; CLOSED -",
+    // A new connection before the old one was over.
+    "0.0 > S 0:0(0)
+     0.1 > S 90000:90000(0)             ; SYN_SENT UNKNOWN",
+    "0.0 > F. 1:1(0) ack 1
+     9.0 > S 90000:90000(0)
+     9.1 < S. 70000:70000(0) ack 90001  ; ESTABLISHED SYN_RCVD",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 1
+     9.0 > S 90000:90000(0)
+     9.1 < S. 70000:70000(0) ack 90001  ; ESTABLISHED SYN_RCVD",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 2
+     9.0 > S 90000:90000(0)
+     9.1 < S. 70000:70000(0) ack 90001  ; ESTABLISHED SYN_RCVD",
+];
+
+/// Every rule of the table is followed by a written connection or a recorded one.
+#[test]
+fn every_rule_is_reached() {
+    let mut histories: Vec<History> = RARE.iter().flat_map(|trace| check(trace)).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kernel");
+    for folder in std::fs::read_dir(root).expect("recordings").flatten() {
+        histories.extend(recorded(&folder.path().join("middle.pcap")));
+    }
+    let followed: BTreeSet<_> = histories
+        .iter()
+        .flat_map(|history| history.transitions.iter().map(|t| (t.from, t.event as usize)))
+        .collect();
+    let missed: Vec<_> = ROWS
+        .iter()
+        .filter(|row| !followed.contains(&(row.from, row.on as usize)))
+        .map(|row| format!("{} {:?}", row.from, row.on))
+        .collect();
+    assert!(missed.is_empty(), "{missed:#?}");
 }
