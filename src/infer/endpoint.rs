@@ -113,6 +113,8 @@ pub struct Endpoint {
     pub fin_candidate: Moment,
     /// The peer's newest segment that acknowledges this end's SYN.
     pub ack_candidate: Moment,
+    /// The handshake's ACK passed by itself, without data.
+    pub bare_ack: bool,
     /// How often the peer's FIN was taken as received and was not.
     pub fin_doubts: u8,
     /// How often the ACK of its FIN was taken as received and was not.

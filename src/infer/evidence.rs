@@ -58,6 +58,8 @@ impl Connection {
         }
         self.place(peer, State::Listen);
         self.step_as(peer, Event::RecvSyn, Basis::Inferred, syn, Moment::default());
+        // Which of the SYNs it answered did not show.
+        self.end_mut(peer).take_open(&[Event::RecvSyn]);
     }
 
     /// Bytes are acknowledged that the capture does not hold: a gap, or a FIN that it missed.
@@ -116,7 +118,7 @@ impl Connection {
                 if came.frame > 0 {
                     self.step_as(from, Event::RecvAckOfSyn, Basis::Inferred, came, at);
                 } else {
-                    self.step_as(from, Event::RecvAckOfSyn, Basis::Observed, at, Moment::default());
+                    self.step(from, Event::RecvAckOfSyn, at);
                 }
             }
             _ => {}
@@ -131,10 +133,15 @@ impl Connection {
         }
         if covers_syn {
             self.end_mut(from).acked_syn = true;
-            self.confirm(from, &[Event::RecvSyn, Event::RecvSynAck], at);
-            // With Fast Open a server speaks before the handshake's ACK (RFC 7413 section 3).
-            let early = self.end(peer).fast_open_accepted;
-            if !early || self.is_beyond_syn(peer, ack) {
+            self.confirm(from, &[Event::RecvSyn], at);
+            // Without its SYN, the SYN+ACK that was seen may be a repeat.
+            if self.end(from).opening.first.frame > 0 {
+                self.confirm(from, &[Event::RecvSynAck], at);
+            }
+            // With Fast Open a server speaks before the handshake's ACK (RFC 7413 section 3), and
+            // data in its place leaves open whether a bare ACK came before.
+            let early = self.end(peer).fast_open_accepted && !self.is_beyond_syn(peer, ack);
+            if !early && self.end(from).bare_ack {
                 self.confirm(from, &[Event::RecvAckOfSyn], at);
             }
         }
@@ -150,7 +157,7 @@ impl Connection {
     }
 
     /// Whether more is acknowledged than what came with the SYN.
-    fn is_beyond_syn(&self, opener: End, ack: SeqNum) -> bool {
+    pub(super) fn is_beyond_syn(&self, opener: End, ack: SeqNum) -> bool {
         self.end(opener).after_syn.is_some_and(|after_syn| ack.after(after_syn))
     }
 
@@ -158,7 +165,13 @@ impl Connection {
     fn prove_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
         if self.end(from).has_open(&BY_FIN) && !self.end(peer).fin_unseen {
+            let doubts = self.end(from).fin_doubts;
             self.restore_first_fin(from, segment, at);
+            // A FIN that came before the first one that was captured.
+            if self.is_needless(from, segment) && doubts == 0 {
+                self.end_mut(from).take_open(&BY_FIN);
+                return;
+            }
             self.confirm_fin(from, at);
             return;
         }

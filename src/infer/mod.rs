@@ -88,6 +88,8 @@ pub struct Connection {
     zeek: zeek::Tracker,
     /// Its SYN may be a stale copy, which nobody sent now.
     stale_syn: bool,
+    /// The capture misses some of its segments.
+    has_gap: bool,
 }
 
 impl Connection {
@@ -267,9 +269,10 @@ impl Connection {
         endpoint.state = undone.from;
     }
 
-    /// Confirms the endpoint's open transitions by one of the events.
+    /// Confirms the endpoint's open transitions by one of the events. Where the capture is known to
+    /// miss segments of the connection, the one that moved it may have been an unseen one before.
     fn confirm(&mut self, end: End, events: &[Event], by: Moment) {
-        if self.end_mut(end).take_open(events) {
+        if self.end_mut(end).take_open(events) && !self.has_gap {
             self.trail.confirm(end, events, by);
         }
     }
@@ -316,6 +319,7 @@ impl Connection {
     }
 
     fn note(&mut self, kind: FactKind, end: End, at: Moment) {
+        self.has_gap |= kind == FactKind::Gap;
         self.facts.note(kind, end, at);
     }
 }

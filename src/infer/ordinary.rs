@@ -2,7 +2,7 @@
 
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
-use crate::infer::endpoint::Repeats;
+use crate::infer::endpoint::{Opening, Repeats};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
@@ -16,6 +16,8 @@ impl Connection {
         if self.is_of_another_life(from, segment) {
             return;
         }
+        self.meet_stale_syn(from, segment, at);
+        self.doubt_syn(from.peer(), segment, at);
         self.pick_up(from, segment, at);
         self.meet_unseen_fin(from, segment, at);
         self.note_challenge(from, segment, at);
@@ -45,6 +47,41 @@ impl Connection {
         waits && segment.acked().is_none_or(|ack| opener.nxt.is_some_and(|nxt| ack.before(nxt)))
     }
 
+    /// The capture began with a stale copy of a SYN: its sender goes on with other numbers.
+    fn meet_stale_syn(&mut self, from: End, segment: &Segment, at: Moment) {
+        let endpoint = self.end(from);
+        let other_number =
+            endpoint.nxt.is_some_and(|nxt| !segment.seq.in_window(nxt, u32::MAX >> 2));
+        if endpoint.state != State::SynSent || !other_number || segment.acked().is_none() {
+            return;
+        }
+        if let Some(stale) = self.trail.overturn(from, &[Event::SentSyn], at) {
+            self.go_back(from, &stale);
+            self.note(FactKind::StaleSyn, from, stale.at);
+            let endpoint = self.end_mut(from);
+            endpoint.state = State::Unknown;
+            endpoint.opening = Opening::default();
+            (endpoint.isn, endpoint.nxt, endpoint.after_syn) = (None, None, None);
+        }
+    }
+
+    /// More than a SYN is acknowledged, and nothing of it was seen: the SYN may have been a stale
+    /// copy with which the capture began.
+    fn doubt_syn(&mut self, opener: End, segment: &Segment, at: Moment) {
+        let endpoint = self.end(opener);
+        let only_syns = endpoint.tally.segments == u64::from(endpoint.tally.syns);
+        let beyond = segment.acked().is_some_and(|ack| self.is_beyond_syn(opener, ack));
+        if endpoint.state != State::SynSent || !only_syns || !beyond {
+            return;
+        }
+        if let Some(doubtful) = self.trail.overturn(opener, &[Event::SentSyn], at) {
+            self.go_back(opener, &doubtful);
+            let moment = doubtful.at;
+            self.step_as(opener, Event::SentSyn, Basis::Assumed, moment, Moment::default());
+            self.end_mut(opener).take_open(&[Event::SentSyn]);
+        }
+    }
+
     /// The first segment of an end whose SYN was not captured.
     fn pick_up(&mut self, from: End, segment: &Segment, at: Moment) {
         if self.end(from).nxt.is_some() {
@@ -72,12 +109,16 @@ impl Connection {
     /// FINs crossed, unless its CLOSE_WAIT is beyond doubt.
     fn meet_unseen_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let ahead = self.end(from).nxt.is_some_and(|nxt| segment.seq == nxt.add(1));
+        // Its numbers jump: something of it is missing, or still on its way.
+        let jumps = self.end(from).nxt.is_some_and(|nxt| segment.seq.after(nxt.add(1)));
+        self.has_gap |= jumps && segment.seq_len() == 0;
         if !ahead || segment.seq_len() > 0 || self.end(from).fin.is_some() {
             return;
         }
         let by_fin = [Event::RecvFin, Event::RecvFinAckingFin];
         let crossed =
             !self.is_needless(from, segment) && self.withdraw(from, &by_fin, at).is_some();
+        self.has_gap = true;
         let endpoint = self.end_mut(from);
         endpoint.fin = Some(segment.seq.sub(1));
         endpoint.fin_unseen = true;
@@ -270,7 +311,7 @@ impl Connection {
     fn on_received(&mut self, to: End, segment: &Segment, probe: bool, at: Moment) {
         let from = to.peer();
         if let Some(ack) = segment.acked() {
-            self.on_ack_of_syn(to, ack, at);
+            self.on_ack_of_syn(to, ack, segment, at);
         }
         let repeated_fin = segment.has(Flags::FIN) && self.end(from).repeats.count > 0;
         if segment.seq_len() > 0 && !probe {
@@ -308,13 +349,16 @@ impl Connection {
         self.step(to, event, at);
     }
 
-    fn on_ack_of_syn(&mut self, to: End, ack: SeqNum, at: Moment) {
+    fn on_ack_of_syn(&mut self, to: End, ack: SeqNum, segment: &Segment, at: Moment) {
         let endpoint = self.end(to);
         let covers = endpoint.isn.is_some_and(|isn| ack.at_or_after(isn.add(1)));
         if !covers || endpoint.state != State::SynRcvd {
             return;
         }
-        self.end_mut(to).ack_candidate = at;
+        let first = self.end(to.peer()).after_syn == Some(segment.seq);
+        let endpoint = self.end_mut(to);
+        endpoint.ack_candidate = at;
+        endpoint.bare_ack |= first && segment.seq_len() == 0;
         if self.end(to).handshake_doubts < DOUBTS_MAX {
             self.complete_handshake(to, at);
         }

@@ -190,7 +190,8 @@ impl Trail {
     /// been.
     pub fn settle(&mut self) {
         for transition in &mut self.transitions {
-            if transition.basis == Basis::Assumed && transition.event != Event::FoundOpen {
+            let begins = matches!(transition.event, Event::FoundOpen | Event::SentSyn);
+            if transition.basis == Basis::Assumed && !begins {
                 transition.basis = transition.event.basis();
             }
         }
