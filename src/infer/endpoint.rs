@@ -2,6 +2,7 @@
 //! have received, and what it should have received if nothing was lost behind the observer.
 
 use crate::infer::event::Event;
+use crate::infer::holes::Holes;
 use crate::infer::state::State;
 use crate::infer::trail::Moment;
 use crate::seq::SeqNum;
@@ -88,6 +89,8 @@ pub struct Endpoint {
     pub nxt: Option<SeqNum>,
     /// When `nxt` last moved.
     pub edge: Timestamp,
+    /// What before `nxt` has not passed the observer.
+    pub(super) holes: Holes,
     /// The number of its FIN.
     pub fin: Option<SeqNum>,
     /// Its FIN is known from an ACK only.

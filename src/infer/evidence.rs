@@ -71,15 +71,15 @@ impl Connection {
         if endpoint.fin.is_some() || keepalive {
             return;
         }
+        endpoint.holes.miss(nxt, ack);
+        endpoint.tally.missing += u64::from(ack.offset_from(nxt).unsigned_abs());
         let could_close =
             matches!(endpoint.state, State::Established | State::CloseWait | State::SynRcvd);
         if one && could_close {
             endpoint.fin = Some(nxt);
             endpoint.fin_unseen = true;
-            endpoint.tally.missing += 1;
             self.step_as(peer, Event::SentUnseenFin, Basis::Inferred, at, Moment::default());
         } else {
-            endpoint.tally.missing += u64::from(ack.offset_from(nxt).unsigned_abs());
             endpoint.may_have_closed = true;
         }
         self.note(FactKind::Gap, peer, at);
@@ -90,10 +90,15 @@ impl Connection {
         let peer = self.end_mut(from.peer());
         peer.repeats = Repeats::default();
         let (edge, newest) = (peer.edge, peer.nxt == Some(ack) && !peer.fin_unseen);
+        let missing = peer.holes.acknowledge(ack);
+        peer.tally.missing += u64::from(missing);
         let endpoint = self.end_mut(from);
         endpoint.prove(ack);
         if newest && edge < at.ts {
             endpoint.sample_turnaround(at.ts.since(edge));
+        }
+        if missing > 0 {
+            self.note(FactKind::Gap, from.peer(), at);
         }
     }
 

@@ -4,7 +4,7 @@ use crate::history::{Close, ClosedFirst, Handshake, Role};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
-use crate::testkit::{check, history};
+use crate::testkit::{check, connections, history};
 
 const OPEN: &str = "
     0.000 > S  0:0(0) <mss 1460,wscale 7,sackOK>       ; SYN_SENT    UNKNOWN
@@ -392,4 +392,64 @@ fn a_wrap_inside_the_close() {
          0.3 > F. 49:49(0) ack 1          ; FIN_WAIT_1 CLOSE_WAIT
          0.4 < . 1:1(0) ack 50            ; FIN_WAIT_2 CLOSE_WAIT",
     ));
+}
+
+#[test]
+fn each_byte_counts_once_whenever_it_passes() {
+    let client = |rest: &str| history(&opened(rest)).side(Role::Client).tally;
+    let reordered = client(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 > P. 201:301(100) ack 1
+         0.102 > P. 401:501(100) ack 1
+         0.103 > P. 101:201(100) ack 1
+         0.104 > P. 301:401(100) ack 1
+         0.110 < .  1:1(0) ack 501
+         0.500 > P. 101:201(100) ack 1",
+    );
+    assert_eq!((reordered.bytes, reordered.retransmitted), (500, 1));
+    let overtaken_by_its_ack = client(
+        "0.100 < .  1:1(0) ack 101
+         0.101 > P. 1:101(100) ack 1",
+    );
+    assert_eq!(overtaken_by_its_ack.bytes, 100);
+    let with_a_fin_the_second_time = client(
+        "0.100 > P. 1:101(100) ack 1
+         0.500 > FP. 1:101(100) ack 1",
+    );
+    assert_eq!(with_a_fin_the_second_time.bytes, 100);
+}
+
+#[test]
+fn nothing_is_before_the_beginning_where_the_clock_runs_backwards() {
+    let histories = connections(
+        "1.000 > S 0:0(0)
+         0.900 > S 5000:5000(0)",
+    );
+    for history in &histories {
+        assert!(history.transitions.iter().all(|t| t.at.ts >= history.first.ts), "{history:#?}");
+    }
+}
+
+#[test]
+fn what_is_acknowledged_and_never_passes_is_missing() {
+    let missing = |rest: &str| history(&opened(rest)).side(Role::Client).tally.missing;
+    let in_the_middle = missing(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 > P. 201:301(100) ack 1
+         0.110 < .  1:1(0) ack 301",
+    );
+    assert_eq!(in_the_middle, 100);
+    let late = missing(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 < .  1:1(0) ack 301
+         0.102 > P. 101:301(200) ack 1",
+    );
+    assert_eq!(late, 0);
+    let lost_on_the_way = missing(
+        "0.100 > P. 101:201(100) ack 1
+         0.101 < .  1:1(0) ack 1
+         0.300 > P. 1:101(100) ack 1
+         0.310 < .  1:1(0) ack 201",
+    );
+    assert_eq!(lost_on_the_way, 0);
 }

@@ -210,7 +210,8 @@ struct Entry {
 impl Entry {
     fn new(history: &History, transition: &Transition) -> Self {
         let Transition { end, from, to, event, basis, at, confirmed } = *transition;
-        let confirmed = (confirmed.frame > 0).then_some(confirmed);
+        let is_confirmed = basis == Basis::Inferred && confirmed.frame > 0;
+        let confirmed = is_confirmed.then_some(confirmed);
         Entry {
             endpoint: history.role(end),
             from,
