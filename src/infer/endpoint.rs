@@ -95,6 +95,8 @@ pub struct Endpoint {
     pub fin: Option<SeqNum>,
     /// Its FIN is known from an ACK only.
     pub fin_unseen: bool,
+    /// A byte of it that the capture missed was once taken for its FIN.
+    pub misread_as_fin: bool,
     /// It may have sent a FIN that the capture does not hold.
     pub may_have_closed: bool,
     /// It opened with a SYN that carried data.

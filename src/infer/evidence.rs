@@ -62,12 +62,17 @@ impl Connection {
 
     /// Bytes are acknowledged that the capture does not hold: a gap, or a FIN that it missed.
     fn on_unseen(&mut self, peer: End, nxt: SeqNum, ack: SeqNum, at: Moment) {
+        if self.end(peer).fin_unseen {
+            // Nothing comes after a FIN.
+            self.disown_fin(peer, at);
+        }
         let one = ack == nxt.add(1);
         let endpoint = self.end_mut(peer);
         endpoint.nxt = Some(ack);
         endpoint.edge = at.ts;
         // A capture that begins with a keepalive begins one number too early.
-        let keepalive = one && endpoint.may_have_closed && endpoint.tally.segments <= 1;
+        let is_first = endpoint.isn.is_none() && endpoint.tally.segments == 1;
+        let keepalive = one && endpoint.may_have_closed && is_first;
         if endpoint.fin.is_some() || keepalive {
             return;
         }
@@ -75,7 +80,7 @@ impl Connection {
         endpoint.tally.missing += u64::from(ack.offset_from(nxt).unsigned_abs());
         let could_close =
             matches!(endpoint.state, State::Established | State::CloseWait | State::SynRcvd);
-        if one && could_close {
+        if one && could_close && !endpoint.misread_as_fin {
             endpoint.fin = Some(nxt);
             endpoint.fin_unseen = true;
             self.step_as(peer, Event::SentUnseenFin, Basis::Inferred, at, Moment::default());

@@ -196,12 +196,19 @@ impl Connection {
             self.note(FactKind::DataAfterFin, from, at);
             return;
         }
+        self.disown_fin(from, at);
+    }
+
+    /// What was taken for the FIN of `from` was a byte that the capture missed.
+    pub(super) fn disown_fin(&mut self, from: End, at: Moment) {
         self.withdraw(from.peer(), &[Event::RecvFin, Event::RecvFinAckingFin], at);
         self.withdraw(from, &[Event::RecvAckOfFin], at);
         self.withdraw(from, &[Event::SentUnseenFin], at);
         let endpoint = self.end_mut(from);
         endpoint.fin = None;
         endpoint.fin_unseen = false;
+        endpoint.misread_as_fin = true;
+        self.end_mut(from.peer()).tally.after_peer_fin = 0;
     }
 
     fn on_fin_sent(&mut self, from: End, segment: &Segment, at: Moment) {

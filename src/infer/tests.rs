@@ -453,3 +453,37 @@ fn what_is_acknowledged_and_never_passes_is_missing() {
     );
     assert_eq!(lost_on_the_way, 0);
 }
+
+/// Only the server's segments pass, and the client speaks byte by byte.
+#[test]
+fn single_bytes_of_an_unseen_end_are_no_fins() {
+    let history = history(
+        "0.000 < S. 0:0(0) ack 1
+         0.100 < P. 1:2(1) ack 2
+         0.200 < P. 2:3(1) ack 3    ; ESTABLISHED ESTABLISHED
+         0.300 < P. 3:4(1) ack 4
+         90.00 end                  ; ESTABLISHED ESTABLISHED",
+    );
+    assert_eq!(history.closed_first(), None);
+    assert_eq!(history.side(Role::Server).tally.after_peer_fin, 0);
+}
+
+#[test]
+fn an_unseen_end_that_closed_first_did_so_whatever_it_had_sent() {
+    let client_unseen = history(
+        "0.000 < S. 0:0(0) ack 1
+         0.100 < .  1:1(0) ack 11
+         0.200 < P. 1:101(100) ack 11
+         1.000 < .  101:101(0) ack 12    ; - CLOSE_WAIT
+         1.100 < F. 101:101(0) ack 12    ; - LAST_ACK",
+    );
+    assert_eq!(client_unseen.closed_first(), Some(ClosedFirst::Client));
+    let server_unseen = history(
+        "0.000 > S  0:0(0)
+         0.100 > .  1:1(0) ack 1
+         0.200 > P. 1:11(10) ack 101
+         1.000 > .  11:11(0) ack 102     ; CLOSE_WAIT -
+         1.100 > F. 11:11(0) ack 102     ; LAST_ACK -",
+    );
+    assert_eq!(server_unseen.closed_first(), Some(ClosedFirst::Server));
+}
