@@ -64,24 +64,29 @@ impl Connection {
 
     /// Bytes are acknowledged that the capture does not hold: a gap, or a FIN that it missed.
     fn on_unseen(&mut self, peer: End, nxt: SeqNum, ack: SeqNum, at: Moment) {
+        if self.end(peer).fin_unseen {
+            // Nothing comes after a FIN.
+            self.disown_fin(peer, at);
+        }
         let one = ack == nxt.add(1);
         let endpoint = self.end_mut(peer);
         endpoint.nxt = Some(ack);
         endpoint.edge = at.ts;
         // A capture that begins with a keepalive begins one number too early.
-        let keepalive = one && endpoint.may_have_closed && endpoint.tally.segments <= 1;
+        let is_first = endpoint.isn.is_none() && endpoint.tally.segments == 1;
+        let keepalive = one && endpoint.may_have_closed && is_first;
         if endpoint.fin.is_some() || keepalive {
             return;
         }
+        endpoint.holes.miss(nxt, ack);
+        endpoint.tally.missing += u64::from(ack.offset_from(nxt).unsigned_abs());
         let could_close =
             matches!(endpoint.state, State::Established | State::CloseWait | State::SynRcvd);
-        if one && could_close {
+        if one && could_close && !endpoint.misread_as_fin {
             endpoint.fin = Some(nxt);
             endpoint.fin_unseen = true;
-            endpoint.tally.missing += 1;
             self.step_as(peer, Event::SentUnseenFin, Basis::Inferred, at, Moment::default());
         } else {
-            endpoint.tally.missing += u64::from(ack.offset_from(nxt).unsigned_abs());
             endpoint.may_have_closed = true;
         }
         self.note(FactKind::Gap, peer, at);
@@ -92,10 +97,15 @@ impl Connection {
         let peer = self.end_mut(from.peer());
         peer.repeats = Repeats::default();
         let (edge, newest) = (peer.edge, peer.nxt == Some(ack) && !peer.fin_unseen);
+        let missing = peer.holes.acknowledge(ack);
+        peer.tally.missing += u64::from(missing);
         let endpoint = self.end_mut(from);
         endpoint.prove(ack);
         if newest && edge < at.ts {
             endpoint.sample_turnaround(at.ts.since(edge));
+        }
+        if missing > 0 {
+            self.note(FactKind::Gap, from.peer(), at);
         }
     }
 

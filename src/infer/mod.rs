@@ -15,6 +15,7 @@ pub mod endpoint;
 pub mod event;
 mod evidence;
 pub mod fact;
+mod holes;
 mod lives;
 mod opening;
 mod ordinary;
@@ -131,7 +132,8 @@ impl Connection {
         self.tally(from, segment, at);
     }
 
-    /// A new life begins on the four-tuple at `at`: whatever is left of this one is over.
+    /// A new life begins on the four-tuple at `at`: whatever is left of this one is over. Where the
+    /// capture's clock runs backwards, that is not before it began.
     pub fn supersede(&mut self, at: Moment) {
         for end in End::BOTH {
             self.supersede_end(end, at);
@@ -141,6 +143,7 @@ impl Connection {
     /// One end opens a new life at `at`, which the other end does not accept: only the opener's
     /// old socket must be gone.
     pub fn supersede_end(&mut self, end: End, at: Moment) {
+        let at = Moment { ts: at.ts.max(self.first.ts), ..at };
         // What was believed of the time after that moment never happened.
         while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts && last.is_open()) {
             if let Some(overtaken) = self.trail.overturn(end, &Event::ALL, at) {

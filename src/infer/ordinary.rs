@@ -170,6 +170,7 @@ impl Connection {
         }
         if segment.payload == 1 && endpoint.nxt == Some(segment.seq) {
             endpoint.nxt = Some(segment.seq_end());
+            endpoint.tally.bytes += 1;
         }
     }
 
@@ -180,25 +181,42 @@ impl Connection {
             return;
         };
         let fresh = segment.seq_end().offset_from(nxt).max(0).unsigned_abs();
+        let bytes = data_end.offset_from(nxt).max(0).unsigned_abs().min(segment.payload);
         if segment.payload > 0 && self.end(from).fin.is_some_and(|fin| data_end.after(fin)) {
             self.on_data_beyond_fin(from, at);
         }
+        self.fill_holes(from, segment);
         if fresh > 0 {
             let endpoint = self.end_mut(from);
+            if segment.seq.after(nxt) {
+                endpoint.holes.open(nxt, segment.seq);
+            }
             endpoint.nxt = Some(segment.seq_end());
             endpoint.edge = at.ts;
-            endpoint.tally.bytes += u64::from(fresh.min(segment.payload));
+            endpoint.tally.bytes += u64::from(bytes);
             if segment.payload > 0 {
                 self.settle(from);
             }
         }
-        if segment.payload > 0 && fresh > 0 && self.end(from).state == State::CloseWait {
-            self.end_mut(from).tally.after_peer_fin += u64::from(fresh.min(segment.payload));
+        if bytes > 0 && self.end(from).state == State::CloseWait {
+            self.end_mut(from).tally.after_peer_fin += u64::from(bytes);
             self.note(FactKind::HalfCloseData, from, at);
         }
         if segment.has(Flags::FIN) {
             self.on_fin_sent(from, segment, at);
         }
+    }
+
+    /// Counts what passes for the first time although later numbers have passed.
+    fn fill_holes(&mut self, from: End, segment: &Segment) {
+        let data_end = segment.seq.add(segment.payload);
+        let endpoint = self.end_mut(from);
+        let data = endpoint.holes.fill(segment.seq, data_end);
+        let fin = endpoint.holes.fill(data_end, segment.seq_end());
+        let tally = &mut endpoint.tally;
+        tally.bytes += u64::from(data.numbers);
+        let found = u64::from(data.acknowledged) + u64::from(fin.acknowledged);
+        tally.missing = tally.missing.saturating_sub(found);
     }
 
     /// New data shows that its sender had not closed before.
@@ -219,12 +237,19 @@ impl Connection {
             self.note(FactKind::DataAfterFin, from, at);
             return;
         }
+        self.disown_fin(from, at);
+    }
+
+    /// What was taken for the FIN of `from` was a byte that the capture missed.
+    pub(super) fn disown_fin(&mut self, from: End, at: Moment) {
         self.withdraw(from.peer(), &[Event::RecvFin, Event::RecvFinAckingFin], at);
         self.withdraw(from, &[Event::RecvAckOfFin], at);
         self.withdraw(from, &[Event::SentUnseenFin], at);
         let endpoint = self.end_mut(from);
         endpoint.fin = None;
         endpoint.fin_unseen = false;
+        endpoint.misread_as_fin = true;
+        self.end_mut(from.peer()).tally.after_peer_fin = 0;
     }
 
     fn on_fin_sent(&mut self, from: End, segment: &Segment, at: Moment) {

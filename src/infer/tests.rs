@@ -10,6 +10,8 @@ use crate::infer::state::{Basis, State};
 use crate::infer::table::ROWS;
 use crate::testkit::{check, history, recorded};
 
+use crate::testkit::{check, connections, history};
+
 const OPEN: &str = "
     0.000 > S  0:0(0) <mss 1460,wscale 7,sackOK>       ; SYN_SENT    UNKNOWN
     0.010 < S. 0:0(0) ack 1 <mss 1460,wscale 7,sackOK> ; ESTABLISHED SYN_RCVD
@@ -513,4 +515,97 @@ fn every_rule_is_reached() {
         .map(|row| format!("{} {:?}", row.from, row.on))
         .collect();
     assert!(missed.is_empty(), "{missed:#?}");
+
+#[test]
+fn each_byte_counts_once_whenever_it_passes() {
+    let client = |rest: &str| history(&opened(rest)).side(Role::Client).tally;
+    let reordered = client(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 > P. 201:301(100) ack 1
+         0.102 > P. 401:501(100) ack 1
+         0.103 > P. 101:201(100) ack 1
+         0.104 > P. 301:401(100) ack 1
+         0.110 < .  1:1(0) ack 501
+         0.500 > P. 101:201(100) ack 1",
+    );
+    assert_eq!((reordered.bytes, reordered.retransmitted), (500, 1));
+    let overtaken_by_its_ack = client(
+        "0.100 < .  1:1(0) ack 101
+         0.101 > P. 1:101(100) ack 1",
+    );
+    assert_eq!(overtaken_by_its_ack.bytes, 100);
+    let with_a_fin_the_second_time = client(
+        "0.100 > P. 1:101(100) ack 1
+         0.500 > FP. 1:101(100) ack 1",
+    );
+    assert_eq!(with_a_fin_the_second_time.bytes, 100);
+}
+
+#[test]
+fn nothing_is_before_the_beginning_where_the_clock_runs_backwards() {
+    let histories = connections(
+        "1.000 > S 0:0(0)
+         0.900 > S 5000:5000(0)",
+    );
+    for history in &histories {
+        assert!(history.transitions.iter().all(|t| t.at.ts >= history.first.ts), "{history:#?}");
+    }
+}
+
+#[test]
+fn what_is_acknowledged_and_never_passes_is_missing() {
+    let missing = |rest: &str| history(&opened(rest)).side(Role::Client).tally.missing;
+    let in_the_middle = missing(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 > P. 201:301(100) ack 1
+         0.110 < .  1:1(0) ack 301",
+    );
+    assert_eq!(in_the_middle, 100);
+    let late = missing(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 < .  1:1(0) ack 301
+         0.102 > P. 101:301(200) ack 1",
+    );
+    assert_eq!(late, 0);
+    let lost_on_the_way = missing(
+        "0.100 > P. 101:201(100) ack 1
+         0.101 < .  1:1(0) ack 1
+         0.300 > P. 1:101(100) ack 1
+         0.310 < .  1:1(0) ack 201",
+    );
+    assert_eq!(lost_on_the_way, 0);
+}
+
+/// Only the server's segments pass, and the client speaks byte by byte.
+#[test]
+fn single_bytes_of_an_unseen_end_are_no_fins() {
+    let history = history(
+        "0.000 < S. 0:0(0) ack 1
+         0.100 < P. 1:2(1) ack 2
+         0.200 < P. 2:3(1) ack 3    ; ESTABLISHED ESTABLISHED
+         0.300 < P. 3:4(1) ack 4
+         90.00 end                  ; ESTABLISHED ESTABLISHED",
+    );
+    assert_eq!(history.closed_first(), None);
+    assert_eq!(history.side(Role::Server).tally.after_peer_fin, 0);
+}
+
+#[test]
+fn an_unseen_end_that_closed_first_did_so_whatever_it_had_sent() {
+    let client_unseen = history(
+        "0.000 < S. 0:0(0) ack 1
+         0.100 < .  1:1(0) ack 11
+         0.200 < P. 1:101(100) ack 11
+         1.000 < .  101:101(0) ack 12    ; - CLOSE_WAIT
+         1.100 < F. 101:101(0) ack 12    ; - LAST_ACK",
+    );
+    assert_eq!(client_unseen.closed_first(), Some(ClosedFirst::Client));
+    let server_unseen = history(
+        "0.000 > S  0:0(0)
+         0.100 > .  1:1(0) ack 1
+         0.200 > P. 1:11(10) ack 101
+         1.000 > .  11:11(0) ack 102     ; CLOSE_WAIT -
+         1.100 > F. 11:11(0) ack 102     ; LAST_ACK -",
+    );
+    assert_eq!(server_unseen.closed_first(), Some(ClosedFirst::Server));
 }
