@@ -8,9 +8,7 @@ use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
 use crate::infer::table::ROWS;
-use crate::testkit::{check, history, recorded};
-
-use crate::testkit::{check, connections, history};
+use crate::testkit::{check, connections, history, recorded};
 
 const OPEN: &str = "
     0.000 > S  0:0(0) <mss 1460,wscale 7,sackOK>       ; SYN_SENT    UNKNOWN
@@ -515,6 +513,7 @@ fn every_rule_is_reached() {
         .map(|row| format!("{} {:?}", row.from, row.on))
         .collect();
     assert!(missed.is_empty(), "{missed:#?}");
+}
 
 #[test]
 fn each_byte_counts_once_whenever_it_passes() {
