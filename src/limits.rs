@@ -46,6 +46,10 @@ pub const TRANSITIONS_MAX: usize = 64;
 /// Refutations kept of one connection. Linux repeats a segment fifteen times before it gives up.
 pub const REFUTATIONS_MAX: usize = 32;
 
+/// Holes remembered in what one endpoint was seen to send, for the count of its bytes. A burst of
+/// losses has a few; data that fills a hole beyond them is not counted.
+pub const HOLES_MAX: usize = 4;
+
 /// Repeats kept of a SYN that waits to be accepted or refused on a four-tuple still in use.
 pub const HELD_REPEATS_MAX: usize = 8;
 

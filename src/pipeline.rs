@@ -257,7 +257,8 @@ impl<S: Sink> Stage<'_, S> {
     fn begin_held(&mut self, flow: &mut Flow, held: &Held) {
         if let Some(first) = held.syns.first() {
             let old = flow.life.as_ref().is_some_and(|life| life.connection.knows_syn(held));
-            let connection = if old { Connection::of_old_syn() } else { Connection::default() };
+            let connection =
+                if old { Connection::of_doubtful_syn() } else { Connection::default() };
             self.begin(flow, first, held.stream, connection);
         }
         self.replay(flow, held);
@@ -276,7 +277,7 @@ impl<S: Sink> Stage<'_, S> {
             _ => {
                 if let Some(first) = held.syns.first() {
                     let opener = held.from;
-                    let new = Connection::default();
+                    let new = Connection::of_doubtful_syn();
                     self.replace(flow, first, held.stream, new, |old, at| {
                         old.supersede_end(opener, at);
                     });

@@ -85,6 +85,14 @@ impl Analysis {
         findings::check(history, &self.thresholds)
     }
 
+    /// The findings about one of its connections, and those about a service or the capture that
+    /// name it because it alone raised them.
+    pub fn findings_naming(&self, history: &History) -> Vec<Finding> {
+        let places = self.findings.of_one.get(&history.id).into_iter().flatten();
+        let shared = places.filter_map(|place| self.findings.grouped.get(*place)).cloned();
+        self.findings_of(history).into_iter().chain(shared).collect()
+    }
+
     /// Whether a finding of that name is about the connection: raised by itself, or about a
     /// service or a host that it made stand out.
     pub fn concerns(&self, name: &str, history: &History) -> bool {

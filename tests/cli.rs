@@ -281,6 +281,49 @@ fn every_member_of_the_contract_is_there() {
 }
 
 #[test]
+fn words_are_those_of_the_contract() {
+    let lines = lines(&["--format", "jsonl", str_of(&leak("words.pcap"))]);
+    let words = |at: usize| {
+        let line = &lines[at];
+        ["handshake", "close", "closed_first", "zeek_conn_state", "roles_from"]
+            .map(|name| line[name].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(words(1), ["complete", "half-closed", "client", "S2", "syn"]);
+    assert_eq!(words(6), ["complete", "fin-ack-skips-fin-wait-2", "client", "SF", "syn"]);
+}
+
+#[test]
+fn what_one_connection_raised_for_the_capture_is_among_its_findings() {
+    let capture = Pcap::new()
+        .connection(0.0, 3000, true)
+        .segment(2.0, 2000, true, ACK, 101, 301)
+        .segment(2.1, 2000, false, ACK, 301, 601)
+        .save("named.pcap");
+    let lines = lines(&["--format", "jsonl", str_of(&capture)]);
+    let gap = lines.iter().find(|line| line["name"] == "capture-gap").unwrap();
+    assert_eq!(gap["connection"], 1);
+    let names = lines[2]["findings"].as_array().unwrap();
+    assert!(names.iter().any(|name| name == "capture-gap"), "{names:?}");
+    assert!(!lines[1]["findings"].as_array().unwrap().iter().any(|name| name == "capture-gap"));
+    assert!(printed(&["show", "1", str_of(&capture)]).contains("capture-gap"));
+}
+
+#[test]
+fn only_what_is_inferred_is_confirmed() {
+    // The client's FIN without what went before: nothing shows that the server had not closed.
+    let capture = Pcap::new()
+        .segment(0.0, 2000, true, FIN | ACK, 101, 301)
+        .segment(0.1, 2000, false, ACK, 301, 102)
+        .save("assumed.pcap");
+    let lines = lines(&["--format", "jsonl", str_of(&capture)]);
+    let history = lines[1]["history"].as_array().unwrap();
+    assert!(history.iter().any(|entry| entry["basis"] == "assumed"));
+    for entry in history {
+        assert!(entry["basis"] == "inferred" || entry.get("confirmed_ts").is_none(), "{entry}");
+    }
+}
+
+#[test]
 fn json_is_one_object_with_the_same_members() {
     let capture = leak("object.pcap");
     let lines = lines(&["--format", "jsonl", str_of(&capture)]);

@@ -53,7 +53,7 @@ fn pages(
             writeln!(out)?;
         }
         if let Some(reel) = reels.by_id.get(&history.id) {
-            let findings = analysis.findings_of(history);
+            let findings = analysis.findings_naming(history);
             show::page(history, reel, &findings, &output::paper(), out)?;
         }
     }

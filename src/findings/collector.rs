@@ -78,6 +78,8 @@ pub struct Summary {
     pub by_name: BTreeMap<&'static str, u64>,
     /// Those about services, hosts and the capture, in the order of [`ALL`].
     pub grouped: Vec<Finding>,
+    /// Their places in `grouped`, for those that only one connection raised, by its number.
+    pub of_one: BTreeMap<u64, Vec<usize>>,
     /// The worst about single connections, by name: at most [`FINDINGS_KEPT_PER_NAME`] each.
     pub worst: BTreeMap<&'static str, Vec<Finding>>,
     /// Groups for which there was no room.
@@ -146,8 +148,11 @@ impl Collector {
             found.sort_by_cached_key(Finding::order);
             grouped.append(&mut found);
         }
-        for finding in &grouped {
+        for (place, finding) in grouped.iter().enumerate() {
             summary.count(finding);
+            if let Some(id) = finding.connection {
+                summary.of_one.entry(id).or_default().push(place);
+            }
         }
         summary.grouped = grouped;
         summary.worst.values_mut().for_each(keep_worst);

@@ -1,7 +1,5 @@
 //! The words for a whole connection: how it opened, how it closed, who closed first.
 
-use serde::Serialize;
-
 use crate::decode::tuple::End;
 use crate::history::{History, Role};
 use crate::infer::event::Event;
@@ -9,8 +7,7 @@ use crate::infer::state::State;
 use crate::infer::trail::Transition;
 
 /// How a connection opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Handshake {
     /// SYN, SYN+ACK and ACK.
     Complete,
@@ -29,8 +26,7 @@ pub enum Handshake {
 }
 
 /// How a connection closed, or stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Close {
     /// FIN, ACK, FIN, ACK.
     FourSegment,
@@ -53,8 +49,7 @@ pub enum Close {
 }
 
 /// Whose close came first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClosedFirst {
     /// The client's.
     Client,

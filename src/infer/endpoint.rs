@@ -2,6 +2,7 @@
 //! have received, and what it should have received if nothing was lost behind the observer.
 
 use crate::infer::event::Event;
+use crate::infer::holes::Holes;
 use crate::infer::state::State;
 use crate::infer::trail::Moment;
 use crate::seq::SeqNum;
@@ -88,10 +89,14 @@ pub struct Endpoint {
     pub nxt: Option<SeqNum>,
     /// When `nxt` last moved.
     pub edge: Timestamp,
+    /// What before `nxt` has not passed the observer.
+    pub(super) holes: Holes,
     /// The number of its FIN.
     pub fin: Option<SeqNum>,
     /// Its FIN is known from an ACK only.
     pub fin_unseen: bool,
+    /// A byte of it that the capture missed was once taken for its FIN.
+    pub misread_as_fin: bool,
     /// It may have sent a FIN that the capture does not hold.
     pub may_have_closed: bool,
     /// It opened with a SYN that carried data.
@@ -113,6 +118,8 @@ pub struct Endpoint {
     pub fin_candidate: Moment,
     /// The peer's newest segment that acknowledges this end's SYN.
     pub ack_candidate: Moment,
+    /// The handshake's ACK passed by itself, without data.
+    pub bare_ack: bool,
     /// How often the peer's FIN was taken as received and was not.
     pub fin_doubts: u8,
     /// How often the ACK of its FIN was taken as received and was not.

@@ -58,28 +58,35 @@ impl Connection {
         }
         self.place(peer, State::Listen);
         self.step_as(peer, Event::RecvSyn, Basis::Inferred, syn, Moment::default());
+        // Which of the SYNs it answered did not show.
+        self.end_mut(peer).take_open(&[Event::RecvSyn]);
     }
 
     /// Bytes are acknowledged that the capture does not hold: a gap, or a FIN that it missed.
     fn on_unseen(&mut self, peer: End, nxt: SeqNum, ack: SeqNum, at: Moment) {
+        if self.end(peer).fin_unseen {
+            // Nothing comes after a FIN.
+            self.disown_fin(peer, at);
+        }
         let one = ack == nxt.add(1);
         let endpoint = self.end_mut(peer);
         endpoint.nxt = Some(ack);
         endpoint.edge = at.ts;
         // A capture that begins with a keepalive begins one number too early.
-        let keepalive = one && endpoint.may_have_closed && endpoint.tally.segments <= 1;
+        let is_first = endpoint.isn.is_none() && endpoint.tally.segments == 1;
+        let keepalive = one && endpoint.may_have_closed && is_first;
         if endpoint.fin.is_some() || keepalive {
             return;
         }
+        endpoint.holes.miss(nxt, ack);
+        endpoint.tally.missing += u64::from(ack.offset_from(nxt).unsigned_abs());
         let could_close =
             matches!(endpoint.state, State::Established | State::CloseWait | State::SynRcvd);
-        if one && could_close {
+        if one && could_close && !endpoint.misread_as_fin {
             endpoint.fin = Some(nxt);
             endpoint.fin_unseen = true;
-            endpoint.tally.missing += 1;
             self.step_as(peer, Event::SentUnseenFin, Basis::Inferred, at, Moment::default());
         } else {
-            endpoint.tally.missing += u64::from(ack.offset_from(nxt).unsigned_abs());
             endpoint.may_have_closed = true;
         }
         self.note(FactKind::Gap, peer, at);
@@ -90,10 +97,15 @@ impl Connection {
         let peer = self.end_mut(from.peer());
         peer.repeats = Repeats::default();
         let (edge, newest) = (peer.edge, peer.nxt == Some(ack) && !peer.fin_unseen);
+        let missing = peer.holes.acknowledge(ack);
+        peer.tally.missing += u64::from(missing);
         let endpoint = self.end_mut(from);
         endpoint.prove(ack);
         if newest && edge < at.ts {
             endpoint.sample_turnaround(at.ts.since(edge));
+        }
+        if missing > 0 {
+            self.note(FactKind::Gap, from.peer(), at);
         }
     }
 
@@ -116,7 +128,7 @@ impl Connection {
                 if came.frame > 0 {
                     self.step_as(from, Event::RecvAckOfSyn, Basis::Inferred, came, at);
                 } else {
-                    self.step_as(from, Event::RecvAckOfSyn, Basis::Observed, at, Moment::default());
+                    self.step(from, Event::RecvAckOfSyn, at);
                 }
             }
             _ => {}
@@ -131,10 +143,15 @@ impl Connection {
         }
         if covers_syn {
             self.end_mut(from).acked_syn = true;
-            self.confirm(from, &[Event::RecvSyn, Event::RecvSynAck], at);
-            // With Fast Open a server speaks before the handshake's ACK (RFC 7413 section 3).
-            let early = self.end(peer).fast_open_accepted;
-            if !early || self.is_beyond_syn(peer, ack) {
+            self.confirm(from, &[Event::RecvSyn], at);
+            // Without its SYN, the SYN+ACK that was seen may be a repeat.
+            if self.end(from).opening.first.frame > 0 {
+                self.confirm(from, &[Event::RecvSynAck], at);
+            }
+            // With Fast Open a server speaks before the handshake's ACK (RFC 7413 section 3), and
+            // data in its place leaves open whether a bare ACK came before.
+            let early = self.end(peer).fast_open_accepted && !self.is_beyond_syn(peer, ack);
+            if !early && self.end(from).bare_ack {
                 self.confirm(from, &[Event::RecvAckOfSyn], at);
             }
         }
@@ -150,7 +167,7 @@ impl Connection {
     }
 
     /// Whether more is acknowledged than what came with the SYN.
-    fn is_beyond_syn(&self, opener: End, ack: SeqNum) -> bool {
+    pub(super) fn is_beyond_syn(&self, opener: End, ack: SeqNum) -> bool {
         self.end(opener).after_syn.is_some_and(|after_syn| ack.after(after_syn))
     }
 
@@ -158,7 +175,13 @@ impl Connection {
     fn prove_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
         if self.end(from).has_open(&BY_FIN) && !self.end(peer).fin_unseen {
-            self.restore_first_fin(from, segment);
+            let doubts = self.end(from).fin_doubts;
+            self.restore_first_fin(from, segment, at);
+            // A FIN that came before the first one that was captured.
+            if self.is_needless(from, segment) && doubts == 0 {
+                self.end_mut(from).take_open(&BY_FIN);
+                return;
+            }
             self.confirm_fin(from, at);
             return;
         }
@@ -176,7 +199,7 @@ impl Connection {
             self.step(from, event, at);
         } else if came.frame > 0 {
             self.step_as(from, event, Basis::Inferred, came, at);
-            self.restore_first_fin(from, segment);
+            self.restore_first_fin(from, segment, at);
         } else {
             self.step_as(from, event, Basis::Observed, at, Moment::default());
         }
@@ -205,11 +228,11 @@ impl Connection {
     /// that the first one had come (RFC 2883), and without one that it had not. A socket that is
     /// down to its last timer sends no SACK, and leaves open which of the two was lost: the first
     /// moment is then the one that cannot be too late.
-    fn restore_first_fin(&mut self, from: End, segment: &Segment) {
+    fn restore_first_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let needless = self.is_needless(from, segment);
         let would_tell = self.end(from).state == State::CloseWait && self.sacks();
         if needless || !would_tell {
-            self.trail.restore(from, &BY_FIN);
+            self.trail.restore(from, &BY_FIN, at);
         }
     }
 

@@ -15,6 +15,7 @@ pub mod endpoint;
 pub mod event;
 mod evidence;
 pub mod fact;
+mod holes;
 mod lives;
 mod opening;
 mod ordinary;
@@ -86,13 +87,16 @@ pub struct Connection {
     last: Moment,
     frames: u64,
     zeek: zeek::Tracker,
-    /// Its SYN has the number of an earlier life's: it may be a stale copy, which nobody sent now.
+    /// Its SYN may be a stale copy, which nobody sent now.
     stale_syn: bool,
+    /// The capture misses some of its segments.
+    has_gap: bool,
 }
 
 impl Connection {
-    /// A life that begins with a SYN whose number an earlier life had.
-    pub fn of_old_syn() -> Connection {
+    /// A life that begins with a SYN which may be a stale copy: an earlier life had its number, or
+    /// nobody has answered it on a four-tuple that is still in use.
+    pub fn of_doubtful_syn() -> Connection {
         Connection { stale_syn: true, ..Connection::default() }
     }
 
@@ -128,7 +132,8 @@ impl Connection {
         self.tally(from, segment, at);
     }
 
-    /// A new life begins on the four-tuple at `at`: whatever is left of this one is over.
+    /// A new life begins on the four-tuple at `at`: whatever is left of this one is over. Where the
+    /// capture's clock runs backwards, that is not before it began.
     pub fn supersede(&mut self, at: Moment) {
         for end in End::BOTH {
             self.supersede_end(end, at);
@@ -138,9 +143,10 @@ impl Connection {
     /// One end opens a new life at `at`, which the other end does not accept: only the opener's
     /// old socket must be gone.
     pub fn supersede_end(&mut self, end: End, at: Moment) {
+        let at = Moment { ts: at.ts.max(self.first.ts), ..at };
         // What was believed of the time after that moment never happened.
         while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts && last.is_open()) {
-            if let Some(overtaken) = self.trail.retract(end) {
+            if let Some(overtaken) = self.trail.overturn(end, &Event::ALL, at) {
                 self.go_back(end, &overtaken);
             }
         }
@@ -266,9 +272,10 @@ impl Connection {
         endpoint.state = undone.from;
     }
 
-    /// Confirms the endpoint's open transitions by one of the events.
+    /// Confirms the endpoint's open transitions by one of the events. Where the capture is known to
+    /// miss segments of the connection, the one that moved it may have been an unseen one before.
     fn confirm(&mut self, end: End, events: &[Event], by: Moment) {
-        if self.end_mut(end).take_open(events) {
+        if self.end_mut(end).take_open(events) && !self.has_gap {
             self.trail.confirm(end, events, by);
         }
     }
@@ -315,6 +322,7 @@ impl Connection {
     }
 
     fn note(&mut self, kind: FactKind, end: End, at: Moment) {
+        self.has_gap |= kind == FactKind::Gap;
         self.facts.note(kind, end, at);
     }
 }

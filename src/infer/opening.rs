@@ -7,6 +7,7 @@ use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
 use crate::infer::{Connection, RolesFrom};
+use crate::seq::SeqNum;
 
 impl Connection {
     /// A SYN without ACK.
@@ -45,8 +46,8 @@ impl Connection {
     /// A SYN with ACK.
     pub(super) fn on_syn_ack(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
-        let repeated =
-            self.end(from).isn == Some(segment.seq) && self.end(from).opening.first.frame > 0;
+        // Where both open at once, a SYN+ACK bears the number of the SYN before it.
+        let repeated = self.end(from).isn == Some(segment.seq) && self.end(from).sent_syn_ack;
         self.meet_unseen_client(from, segment, at);
         if self.end(peer).isn.is_some_and(|isn| segment.ack != isn.add(1))
             && !self.acks_fast_open(from, segment)
@@ -67,11 +68,13 @@ impl Connection {
         match self.end(from).state {
             State::Unknown => {
                 self.place(from, State::Listen);
-                let answered = self.answered_syn(peer, segment);
-                let began = if answered.frame > 0 { answered } else { at };
-                let basis = if answered.frame > 0 { Basis::Inferred } else { Basis::Observed };
-                let confirmed = if answered.frame > 0 { at } else { Moment::default() };
+                let (answered, known) = self.answered_syn(peer, segment);
+                let seen = answered.frame > 0;
+                let began = if seen { answered } else { at };
+                let basis = if seen { Basis::Inferred } else { Basis::Observed };
+                let confirmed = if seen && known { at } else { Moment::default() };
                 self.step_as(from, Event::RecvSyn, basis, began, confirmed);
+                self.end_mut(from).take_open(&[Event::RecvSyn]);
             }
             State::SynSent => {
                 self.step(from, Event::SentSynAck, at);
@@ -107,16 +110,23 @@ impl Connection {
         client.nxt.is_some_and(|nxt| segment.ack == nxt)
     }
 
-    /// The SYN of `client` that this SYN+ACK answers: the one whose TSval it echoes, the newest
-    /// where nothing is echoed, the first where it echoes one in between. Frame 0 if none was
+    /// The SYN of `client` that this SYN+ACK answers, and whether it began no later: the one whose
+    /// TSval it echoes, the newest where nothing is echoed, else the first. Frame 0 if none was
     /// captured.
-    fn answered_syn(&self, client: End, syn_ack: &Segment) -> Moment {
+    fn answered_syn(&self, client: End, syn_ack: &Segment) -> (Moment, bool) {
         let opening = &self.end(client).opening;
-        let Some((_, echo)) = syn_ack.options.timestamps else { return opening.last };
+        let Some((_, echo)) = syn_ack.options.timestamps else { return (opening.last, true) };
         match Some(echo) {
-            echo if echo == opening.last_tsval => opening.last,
-            echo if echo == opening.previous_tsval => opening.previous,
-            _ => opening.first,
+            echo if echo == opening.last_tsval => (opening.last, true),
+            echo if echo == opening.previous_tsval => (opening.previous, true),
+            echo => {
+                // An older one than any that was captured came before the first.
+                let after_first = opening
+                    .first_tsval
+                    .zip(echo)
+                    .is_none_or(|(first, echo)| SeqNum(echo).at_or_after(SeqNum(first)));
+                (opening.first, after_first)
+            }
         }
     }
 

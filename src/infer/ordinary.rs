@@ -2,7 +2,7 @@
 
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
-use crate::infer::endpoint::Repeats;
+use crate::infer::endpoint::{Opening, Repeats};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
@@ -16,6 +16,8 @@ impl Connection {
         if self.is_of_another_life(from, segment) {
             return;
         }
+        self.meet_stale_syn(from, segment, at);
+        self.doubt_syn(from.peer(), segment, at);
         self.pick_up(from, segment, at);
         self.meet_unseen_fin(from, segment, at);
         self.note_challenge(from, segment, at);
@@ -45,6 +47,41 @@ impl Connection {
         waits && segment.acked().is_none_or(|ack| opener.nxt.is_some_and(|nxt| ack.before(nxt)))
     }
 
+    /// The capture began with a stale copy of a SYN: its sender goes on with other numbers.
+    fn meet_stale_syn(&mut self, from: End, segment: &Segment, at: Moment) {
+        let endpoint = self.end(from);
+        let other_number =
+            endpoint.nxt.is_some_and(|nxt| !segment.seq.in_window(nxt, u32::MAX >> 2));
+        if endpoint.state != State::SynSent || !other_number || segment.acked().is_none() {
+            return;
+        }
+        if let Some(stale) = self.trail.overturn(from, &[Event::SentSyn], at) {
+            self.go_back(from, &stale);
+            self.note(FactKind::StaleSyn, from, stale.at);
+            let endpoint = self.end_mut(from);
+            endpoint.state = State::Unknown;
+            endpoint.opening = Opening::default();
+            (endpoint.isn, endpoint.nxt, endpoint.after_syn) = (None, None, None);
+        }
+    }
+
+    /// More than a SYN is acknowledged, and nothing of it was seen: the SYN may have been a stale
+    /// copy with which the capture began.
+    fn doubt_syn(&mut self, opener: End, segment: &Segment, at: Moment) {
+        let endpoint = self.end(opener);
+        let only_syns = endpoint.tally.segments == u64::from(endpoint.tally.syns);
+        let beyond = segment.acked().is_some_and(|ack| self.is_beyond_syn(opener, ack));
+        if endpoint.state != State::SynSent || !only_syns || !beyond {
+            return;
+        }
+        if let Some(doubtful) = self.trail.overturn(opener, &[Event::SentSyn], at) {
+            self.go_back(opener, &doubtful);
+            let moment = doubtful.at;
+            self.step_as(opener, Event::SentSyn, Basis::Assumed, moment, Moment::default());
+            self.end_mut(opener).take_open(&[Event::SentSyn]);
+        }
+    }
+
     /// The first segment of an end whose SYN was not captured.
     fn pick_up(&mut self, from: End, segment: &Segment, at: Moment) {
         if self.end(from).nxt.is_some() {
@@ -72,12 +109,16 @@ impl Connection {
     /// FINs crossed, unless its CLOSE_WAIT is beyond doubt.
     fn meet_unseen_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let ahead = self.end(from).nxt.is_some_and(|nxt| segment.seq == nxt.add(1));
+        // Its numbers jump: something of it is missing, or still on its way.
+        let jumps = self.end(from).nxt.is_some_and(|nxt| segment.seq.after(nxt.add(1)));
+        self.has_gap |= jumps && segment.seq_len() == 0;
         if !ahead || segment.seq_len() > 0 || self.end(from).fin.is_some() {
             return;
         }
         let by_fin = [Event::RecvFin, Event::RecvFinAckingFin];
         let crossed =
             !self.is_needless(from, segment) && self.withdraw(from, &by_fin, at).is_some();
+        self.has_gap = true;
         let endpoint = self.end_mut(from);
         endpoint.fin = Some(segment.seq.sub(1));
         endpoint.fin_unseen = true;
@@ -129,6 +170,7 @@ impl Connection {
         }
         if segment.payload == 1 && endpoint.nxt == Some(segment.seq) {
             endpoint.nxt = Some(segment.seq_end());
+            endpoint.tally.bytes += 1;
         }
     }
 
@@ -139,25 +181,42 @@ impl Connection {
             return;
         };
         let fresh = segment.seq_end().offset_from(nxt).max(0).unsigned_abs();
+        let bytes = data_end.offset_from(nxt).max(0).unsigned_abs().min(segment.payload);
         if segment.payload > 0 && self.end(from).fin.is_some_and(|fin| data_end.after(fin)) {
             self.on_data_beyond_fin(from, at);
         }
+        self.fill_holes(from, segment);
         if fresh > 0 {
             let endpoint = self.end_mut(from);
+            if segment.seq.after(nxt) {
+                endpoint.holes.open(nxt, segment.seq);
+            }
             endpoint.nxt = Some(segment.seq_end());
             endpoint.edge = at.ts;
-            endpoint.tally.bytes += u64::from(fresh.min(segment.payload));
+            endpoint.tally.bytes += u64::from(bytes);
             if segment.payload > 0 {
                 self.settle(from);
             }
         }
-        if segment.payload > 0 && fresh > 0 && self.end(from).state == State::CloseWait {
-            self.end_mut(from).tally.after_peer_fin += u64::from(fresh.min(segment.payload));
+        if bytes > 0 && self.end(from).state == State::CloseWait {
+            self.end_mut(from).tally.after_peer_fin += u64::from(bytes);
             self.note(FactKind::HalfCloseData, from, at);
         }
         if segment.has(Flags::FIN) {
             self.on_fin_sent(from, segment, at);
         }
+    }
+
+    /// Counts what passes for the first time although later numbers have passed.
+    fn fill_holes(&mut self, from: End, segment: &Segment) {
+        let data_end = segment.seq.add(segment.payload);
+        let endpoint = self.end_mut(from);
+        let data = endpoint.holes.fill(segment.seq, data_end);
+        let fin = endpoint.holes.fill(data_end, segment.seq_end());
+        let tally = &mut endpoint.tally;
+        tally.bytes += u64::from(data.numbers);
+        let found = u64::from(data.acknowledged) + u64::from(fin.acknowledged);
+        tally.missing = tally.missing.saturating_sub(found);
     }
 
     /// New data shows that its sender had not closed before.
@@ -178,12 +237,19 @@ impl Connection {
             self.note(FactKind::DataAfterFin, from, at);
             return;
         }
+        self.disown_fin(from, at);
+    }
+
+    /// What was taken for the FIN of `from` was a byte that the capture missed.
+    pub(super) fn disown_fin(&mut self, from: End, at: Moment) {
         self.withdraw(from.peer(), &[Event::RecvFin, Event::RecvFinAckingFin], at);
         self.withdraw(from, &[Event::RecvAckOfFin], at);
         self.withdraw(from, &[Event::SentUnseenFin], at);
         let endpoint = self.end_mut(from);
         endpoint.fin = None;
         endpoint.fin_unseen = false;
+        endpoint.misread_as_fin = true;
+        self.end_mut(from.peer()).tally.after_peer_fin = 0;
     }
 
     fn on_fin_sent(&mut self, from: End, segment: &Segment, at: Moment) {
@@ -270,7 +336,7 @@ impl Connection {
     fn on_received(&mut self, to: End, segment: &Segment, probe: bool, at: Moment) {
         let from = to.peer();
         if let Some(ack) = segment.acked() {
-            self.on_ack_of_syn(to, ack, at);
+            self.on_ack_of_syn(to, ack, segment, at);
         }
         let repeated_fin = segment.has(Flags::FIN) && self.end(from).repeats.count > 0;
         if segment.seq_len() > 0 && !probe {
@@ -295,35 +361,29 @@ impl Connection {
         let heard = self.end(to).close_doubts < DOUBTS_MAX
             || (fin_came && self.end(to).state != State::LastAck);
         let acked = covers && !lost && heard;
-        match (fin_came, acked) {
-            (true, true) => {
-                self.complete_handshake(to, at);
-                if !self.step(to, Event::RecvFinAckingFin, at) && !self.step(to, Event::RecvFin, at)
-                {
-                    self.step(to, Event::RecvAckOfFin, at);
-                }
-            }
-            (true, false) => {
-                self.complete_handshake(to, at);
-                self.step(to, Event::RecvFin, at);
-            }
-            (false, true) => {
-                self.step(to, Event::RecvAckOfFin, at);
-            }
-            (false, false) => {}
+        if fin_came {
+            self.complete_handshake(to, at);
         }
-        if self.end(to).state == State::TimeWait {
-            self.on_time_wait(to, segment, at);
-        }
+        let event = match self.end(to).state {
+            State::FinWait1 if fin_came && acked => Event::RecvFinAckingFin,
+            State::FinWait1 if acked => Event::RecvAckOfFin,
+            State::Closing | State::LastAck if acked => Event::RecvAckOfFin,
+            State::Established | State::FinWait1 | State::FinWait2 if fin_came => Event::RecvFin,
+            _ => return self.on_time_wait(to, segment, at),
+        };
+        self.step(to, event, at);
     }
 
-    fn on_ack_of_syn(&mut self, to: End, ack: SeqNum, at: Moment) {
+    fn on_ack_of_syn(&mut self, to: End, ack: SeqNum, segment: &Segment, at: Moment) {
         let endpoint = self.end(to);
         let covers = endpoint.isn.is_some_and(|isn| ack.at_or_after(isn.add(1)));
         if !covers || endpoint.state != State::SynRcvd {
             return;
         }
-        self.end_mut(to).ack_candidate = at;
+        let first = self.end(to.peer()).after_syn == Some(segment.seq);
+        let endpoint = self.end_mut(to);
+        endpoint.ack_candidate = at;
+        endpoint.bare_ack |= first && segment.seq_len() == 0;
         if self.end(to).handshake_doubts < DOUBTS_MAX {
             self.complete_handshake(to, at);
         }
@@ -354,11 +414,13 @@ impl Connection {
 
     /// A FIN, or a bare ACK of the last one, starts the two lifetimes again.
     fn on_time_wait(&mut self, to: End, segment: &Segment, at: Moment) {
+        if self.end(to).state != State::TimeWait {
+            return;
+        }
         let from = to.peer();
-        let entered = self.trail().last(to).is_some_and(|last| last.at == at);
         let repeated_fin = self.repeats_fin(from, segment);
         let bare_ack = segment.seq_len() == 0 && self.end(to).expected == Some(segment.seq);
-        if !entered && (repeated_fin || bare_ack) {
+        if repeated_fin || bare_ack {
             self.end_mut(to).time_wait_since = at.ts;
             if repeated_fin {
                 self.note(FactKind::TimeWaitRestarted, to, at);

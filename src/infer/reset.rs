@@ -4,7 +4,7 @@ use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
-use crate::infer::state::State;
+use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
 use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
@@ -35,8 +35,13 @@ impl Connection {
         {
             return;
         }
+        let own = self.is_own_number(from, segment);
         match verdict {
             Verdict::Refusal => self.on_refusal(from, at),
+            // Bytes that the capture misses may lie before it, or somebody guessed.
+            Verdict::Challenged if !own => {
+                self.step_as(from, Event::SentRst, Basis::Assumed, at, Moment::default());
+            }
             _ if credible => self.on_reset_sent(from, segment, at),
             _ => {}
         }
@@ -143,6 +148,13 @@ impl Connection {
             // Had a socket received what this answers, it would have sent an ACK.
             self.withdraw(from, &[Event::RecvFin, Event::RecvFinAckingFin], at);
         }
+        // A socket that the peer's newest segment closed would not answer that very segment.
+        let newest = self.end(peer).last;
+        let by_newest = self.trail().last(from).is_some_and(|last| last.at.frame == newest.frame);
+        if answers && by_newest && self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
+            self.step(from, Event::SentRstWithoutSocket, at);
+            return;
+        }
         if state == State::Closed {
             self.trail.confirm_last(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
             return;
@@ -167,10 +179,9 @@ impl Connection {
     /// A RST in the name of `from` was not its own: it goes on, and so does the other end.
     pub(super) fn disown_reset(&mut self, from: End, at: Moment) {
         let to = from.peer();
-        let Some(reset) = self.trail.retract(from) else {
-            return;
-        };
-        self.end_mut(from).state = reset.from;
+        let sent = [Event::SentRst, Event::SentRstWithoutSocket];
+        let Some(reset) = self.trail.overturn(from, &sent, at) else { return };
+        self.go_back(from, &reset);
         let accepted = self.trail().last(to).is_some_and(|last| last.at == reset.at);
         if accepted {
             self.withdraw(to, &[Event::RecvRst], at);

@@ -69,9 +69,7 @@ pub const ROWS: &[Row] = &[
     row(FinWait1,    RecvFin,      Closing,     ARRIVES,      "the FINs crossed"),
     row(FinWait1,    RecvFinAckingFin, TimeWait, FIGURE,      "one segment closes and acknowledges: FIN_WAIT_2 is skipped"),
     row(FinWait2,    RecvFin,      TimeWait,    ARRIVES,      "the peer closed too"),
-    row(FinWait2,    RecvFinAckingFin, TimeWait, ARRIVES,     "the peer closed too"),
     row(Closing,     RecvAckOfFin, TimeWait,    ARRIVES,      "its FIN is acknowledged"),
-    row(Closing,     RecvFinAckingFin, TimeWait, ARRIVES,     "its FIN is acknowledged"),
     row(CloseWait,   SentFin,      LastAck,     CLOSE,        "closed second, seen as its FIN"),
     row(LastAck,     RecvAckOfFin, Closed,      ARRIVES,      "its FIN is acknowledged: nothing is left to do"),
     row(TimeWait,    TwoMslPassed, Closed,      TIMEOUT,      "old segments have died out"),
@@ -80,7 +78,6 @@ pub const ROWS: &[Row] = &[
     row(Established, SentUnseenFin, FinWait1,   CLOSE,        "the peer acknowledged a FIN that was not captured"),
     row(CloseWait,   SentUnseenFin, LastAck,    CLOSE,        "the peer acknowledged a FIN that was not captured"),
     // Aborts.
-    row(SynSent,     SentRst,      Closed,      ABORT,        "abandoned"),
     row(SynRcvd,     SentRst,      Closed,      ABORT,        "aborted, seen as its RST"),
     row(Established, SentRst,      Closed,      ABORT,        "aborted, seen as its RST"),
     row(FinWait1,    SentRst,      Closed,      ABORT,        "aborted, seen as its RST"),
@@ -110,7 +107,6 @@ pub const ROWS: &[Row] = &[
     row(TimeWait,    SentRstWithoutSocket, Closed, IN_CLOSED, "its TIME_WAIT had ended"),
     row(CloseWait,   SentRstWithoutSocket, Closed, HALF_OPEN, "it had forgotten the connection"),
     row(LastAck,     SentRstWithoutSocket, Closed, IN_CLOSED, "its socket was gone"),
-    row(Unknown,     SentRstWithoutSocket, Closed, IN_CLOSED, "it has no such socket"),
     // Silence.
     row(SynSent,     GaveUp,       Closed,      TIMEOUT,      "its SYN was never answered"),
     row(SynRcvd,     GaveUp,       Closed,      TIMEOUT,      "its SYN+ACK was never acknowledged"),
@@ -121,7 +117,6 @@ pub const ROWS: &[Row] = &[
     row(LastAck,     GaveUp,       Closed,      TIMEOUT,      "its FIN was never acknowledged"),
     // A new connection on the same four-tuple.
     row(Unknown,     Superseded,   Closed,      NEW_LIFE,     "a new connection began on its four-tuple"),
-    row(Listen,      Superseded,   Closed,      NEW_LIFE,     "a new connection began on its four-tuple"),
     row(SynSent,     Superseded,   Closed,      NEW_LIFE,     "a new connection began on its four-tuple"),
     row(SynRcvd,     Superseded,   Closed,      NEW_LIFE,     "a new connection began on its four-tuple"),
     row(Established, Superseded,   Closed,      NEW_LIFE,     "a new connection began on its four-tuple"),

@@ -1,10 +1,14 @@
 //! The hard cases, each a named trace.
 
-use crate::history::{Close, ClosedFirst, Handshake, Role};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::history::{Close, ClosedFirst, Handshake, History, Role};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
-use crate::testkit::{check, history};
+use crate::infer::table::ROWS;
+use crate::testkit::{check, connections, history, recorded};
 
 const OPEN: &str = "
     0.000 > S  0:0(0) <mss 1460,wscale 7,sackOK>       ; SYN_SENT    UNKNOWN
@@ -172,7 +176,8 @@ fn a_dsack_shows_that_the_first_fin_had_come() {
     ));
     let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
     assert_eq!((waits.at.frame, waits.confirmed.frame), (4, 6));
-    assert!(history.refuted.is_empty());
+    // What was wrong is the moment of the repeat.
+    assert_eq!(history.refuted[0].at.frame, 5);
 }
 
 #[test]
@@ -392,4 +397,214 @@ fn a_wrap_inside_the_close() {
          0.3 > F. 49:49(0) ack 1          ; FIN_WAIT_1 CLOSE_WAIT
          0.4 < . 1:1(0) ack 50            ; FIN_WAIT_2 CLOSE_WAIT",
     ));
+}
+
+/// Connections that follow the rules which no recording of a kernel happens to follow.
+const RARE: &[&str] = &[
+    // A SYN+ACK to a SYN that was not captured.
+    "0.0 > S 0:0(0)
+     0.1 > S. 0:0(0) ack 1              ; SYN_RCVD -",
+    // FINs that were not captured.
+    "0.0 > S 0:0(0)
+     0.1 < S. 0:0(0) ack 1
+     0.2 > . 1:1(0) ack 2               ; CLOSE_WAIT FIN_WAIT_2",
+    "0.0 > S 0:0(0)
+     0.1 < S. 0:0(0) ack 1
+     0.2 > . 1:1(0) ack 1
+     0.3 < . 1:1(0) ack 2               ; FIN_WAIT_2 CLOSE_WAIT
+     0.4 > . 2:2(0) ack 2               ; TIME_WAIT CLOSED",
+    // Aborts in every state.
+    "0.0 > S 0:0(0)
+     0.1 < S. 0:0(0) ack 1
+     0.2 < R. 1:1(0) ack 1              ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 > R. 2:2(0) ack 1              ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < . 1:1(0) ack 2
+     0.2 > R. 2:2(0) ack 1              ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 1              ; CLOSING CLOSING
+     0.2 > R. 2:2(0) ack 2              ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 2              ; TIME_WAIT LAST_ACK
+     0.2 > R. 2:2(0) ack 2              ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 2
+     0.2 < R. 2:2(0) ack 2              ; CLOSED CLOSED",
+    "0.0 > R. 1:1(0) ack 1              ; CLOSED CLOSED",
+    // Resets that meet a FIN on its way.
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < R 1:1(0)                     ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 1
+     0.2 < R. 2:2(0) ack 1              ; CLOSED CLOSED",
+    // Sockets that were gone.
+    "0.0 > S 0:0(0)
+     0.1 < S. 0:0(0) ack 1
+     0.2 > . 1:1(0) ack 1
+     1.1 < S. 0:0(0) ack 1
+     1.2 > . 1:1(0) ack 1
+     3.1 < S. 0:0(0) ack 1
+     3.2 > . 1:1(0) ack 1               ; ESTABLISHED SYN_RCVD
+     3.3 < R 1:1(0)                     ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < P. 1:51(50) ack 1
+     0.2 > R 1:1(0)                     ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 1
+     0.2 > . 2:2(0) ack 2               ; CLOSING TIME_WAIT
+     0.3 > R 1:1(0)                     ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 2
+     0.2 > . 2:2(0) ack 2
+     0.6 < F. 1:1(0) ack 2
+     0.7 > R 2:2(0)                     ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 2
+     0.2 > P. 2:3(1) ack 1
+     0.3 < R 1:1(0)                     ; - CLOSED",
+    // Repeats that end.
+    "0.0 > P. 1:2(1) ack 1
+     0.1 < P. 1:2(1) ack 2
+     0.2 > F. 2:2(0) ack 2
+     0.3 < P. 2:52(50) ack 3
+     0.5 < P. 2:52(50) ack 3
+     0.9 < P. 2:52(50) ack 3
+     1.7 < P. 2:52(50) ack 3
+     60. end                            ; - CLOSED",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 1
+     0.2 > . 2:2(0) ack 2
+     0.4 > F. 1:1(0) ack 2
+     0.8 > F. 1:1(0) ack 2
+     1.6 > F. 1:1(0) ack 2
+     60. end                            ; CLOSED -",
+    // A new connection before the old one was over.
+    "0.0 > S 0:0(0)
+     0.1 > S 90000:90000(0)             ; SYN_SENT UNKNOWN",
+    "0.0 > F. 1:1(0) ack 1
+     9.0 > S 90000:90000(0)
+     9.1 < S. 70000:70000(0) ack 90001  ; ESTABLISHED SYN_RCVD",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 1
+     9.0 > S 90000:90000(0)
+     9.1 < S. 70000:70000(0) ack 90001  ; ESTABLISHED SYN_RCVD",
+    "0.0 > F. 1:1(0) ack 1
+     0.1 < F. 1:1(0) ack 2
+     9.0 > S 90000:90000(0)
+     9.1 < S. 70000:70000(0) ack 90001  ; ESTABLISHED SYN_RCVD",
+];
+
+/// Every rule of the table is followed by a written connection or a recorded one.
+#[test]
+fn every_rule_is_reached() {
+    let mut histories: Vec<History> = RARE.iter().flat_map(|trace| check(trace)).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kernel");
+    for folder in std::fs::read_dir(root).expect("recordings").flatten() {
+        histories.extend(recorded(&folder.path().join("middle.pcap")));
+    }
+    let followed: BTreeSet<_> = histories
+        .iter()
+        .flat_map(|history| history.transitions.iter().map(|t| (t.from, t.event as usize)))
+        .collect();
+    let missed: Vec<_> = ROWS
+        .iter()
+        .filter(|row| !followed.contains(&(row.from, row.on as usize)))
+        .map(|row| format!("{} {:?}", row.from, row.on))
+        .collect();
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn each_byte_counts_once_whenever_it_passes() {
+    let client = |rest: &str| history(&opened(rest)).side(Role::Client).tally;
+    let reordered = client(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 > P. 201:301(100) ack 1
+         0.102 > P. 401:501(100) ack 1
+         0.103 > P. 101:201(100) ack 1
+         0.104 > P. 301:401(100) ack 1
+         0.110 < .  1:1(0) ack 501
+         0.500 > P. 101:201(100) ack 1",
+    );
+    assert_eq!((reordered.bytes, reordered.retransmitted), (500, 1));
+    let overtaken_by_its_ack = client(
+        "0.100 < .  1:1(0) ack 101
+         0.101 > P. 1:101(100) ack 1",
+    );
+    assert_eq!(overtaken_by_its_ack.bytes, 100);
+    let with_a_fin_the_second_time = client(
+        "0.100 > P. 1:101(100) ack 1
+         0.500 > FP. 1:101(100) ack 1",
+    );
+    assert_eq!(with_a_fin_the_second_time.bytes, 100);
+}
+
+#[test]
+fn nothing_is_before_the_beginning_where_the_clock_runs_backwards() {
+    let histories = connections(
+        "1.000 > S 0:0(0)
+         0.900 > S 5000:5000(0)",
+    );
+    for history in &histories {
+        assert!(history.transitions.iter().all(|t| t.at.ts >= history.first.ts), "{history:#?}");
+    }
+}
+
+#[test]
+fn what_is_acknowledged_and_never_passes_is_missing() {
+    let missing = |rest: &str| history(&opened(rest)).side(Role::Client).tally.missing;
+    let in_the_middle = missing(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 > P. 201:301(100) ack 1
+         0.110 < .  1:1(0) ack 301",
+    );
+    assert_eq!(in_the_middle, 100);
+    let late = missing(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 < .  1:1(0) ack 301
+         0.102 > P. 101:301(200) ack 1",
+    );
+    assert_eq!(late, 0);
+    let lost_on_the_way = missing(
+        "0.100 > P. 101:201(100) ack 1
+         0.101 < .  1:1(0) ack 1
+         0.300 > P. 1:101(100) ack 1
+         0.310 < .  1:1(0) ack 201",
+    );
+    assert_eq!(lost_on_the_way, 0);
+}
+
+/// Only the server's segments pass, and the client speaks byte by byte.
+#[test]
+fn single_bytes_of_an_unseen_end_are_no_fins() {
+    let history = history(
+        "0.000 < S. 0:0(0) ack 1
+         0.100 < P. 1:2(1) ack 2
+         0.200 < P. 2:3(1) ack 3    ; ESTABLISHED ESTABLISHED
+         0.300 < P. 3:4(1) ack 4
+         90.00 end                  ; ESTABLISHED ESTABLISHED",
+    );
+    assert_eq!(history.closed_first(), None);
+    assert_eq!(history.side(Role::Server).tally.after_peer_fin, 0);
+}
+
+#[test]
+fn an_unseen_end_that_closed_first_did_so_whatever_it_had_sent() {
+    let client_unseen = history(
+        "0.000 < S. 0:0(0) ack 1
+         0.100 < .  1:1(0) ack 11
+         0.200 < P. 1:101(100) ack 11
+         1.000 < .  101:101(0) ack 12    ; - CLOSE_WAIT
+         1.100 < F. 101:101(0) ack 12    ; - LAST_ACK",
+    );
+    assert_eq!(client_unseen.closed_first(), Some(ClosedFirst::Client));
+    let server_unseen = history(
+        "0.000 > S  0:0(0)
+         0.100 > .  1:1(0) ack 1
+         0.200 > P. 1:11(10) ack 101
+         1.000 > .  11:11(0) ack 102     ; CLOSE_WAIT -
+         1.100 > F. 11:11(0) ack 102     ; LAST_ACK -",
+    );
+    assert_eq!(server_unseen.closed_first(), Some(ClosedFirst::Server));
 }

@@ -167,8 +167,9 @@ impl Trail {
     }
 
     /// The endpoint's newest transition is by one of the events and took the place of a refuted
-    /// one that may have been right after all: gives it back its moment.
-    pub fn restore(&mut self, end: End, events: &[Event]) {
+    /// one that may have been right after all: gives it back its moment. What is refuted then is
+    /// the later moment.
+    pub fn restore(&mut self, end: End, events: &[Event], by: Moment) {
         let mut own = self.transitions.iter_mut().rev().filter(|t| t.end == end);
         let Some(current) = own.next().filter(|current| events.contains(&current.event)) else {
             return;
@@ -178,23 +179,19 @@ impl Trail {
         };
         let Some(first) = self.refuted.iter().copied().find(same) else { return };
         let before = own.next().map(|before| before.at);
-        self.refuted.retain(|refuted| !same(refuted));
+        let later = Refuted { at: current.at, by_frame: by.frame, doubted: false, ..first };
         current.at = before.filter(|before| before.ts > first.at.ts).unwrap_or(first.at);
+        self.refuted.retain(|refuted| !same(refuted));
+        self.refuted.push(later);
         self.transitions.sort_by_key(|transition| transition.at.ts);
-    }
-
-    /// Takes the endpoint's newest transition back without a refutation: it was not wrong, only
-    /// overtaken.
-    pub fn retract(&mut self, end: End) -> Option<Transition> {
-        let at = self.transitions.iter().rposition(|transition| transition.end == end)?;
-        Some(self.transitions.remove(at))
     }
 
     /// Firms up what was only assumed, once later segments have shown that nothing else can have
     /// been.
     pub fn settle(&mut self) {
         for transition in &mut self.transitions {
-            if transition.basis == Basis::Assumed && transition.event != Event::FoundOpen {
+            let begins = matches!(transition.event, Event::FoundOpen | Event::SentSyn);
+            if transition.basis == Basis::Assumed && !begins {
                 transition.basis = transition.event.basis();
             }
         }

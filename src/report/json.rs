@@ -71,7 +71,8 @@ fn write_connections(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     for (at, history) in connections.enumerate() {
-        let mut names: Vec<_> = analysis.findings_of(&history).iter().map(|it| it.name).collect();
+        let findings = analysis.findings_naming(&history);
+        let mut names: Vec<_> = findings.iter().map(|finding| finding.name).collect();
         // Both ends may have raised the same one.
         names.dedup();
         item(out, shape, at, &ConnectionLine::new(&history, &names))?;

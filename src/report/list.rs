@@ -127,7 +127,7 @@ fn cells(analysis: &Analysis, history: &History) -> [String; COLUMNS.len()] {
 
 /// The names of its findings, and the gravest severity.
 fn names(analysis: &Analysis, history: &History) -> (String, Option<Severity>) {
-    let mut findings = analysis.findings_of(history);
+    let mut findings = analysis.findings_naming(history);
     findings.sort_by_key(|finding| core::cmp::Reverse(finding.severity));
     let mut names: Vec<&str> = findings.iter().map(|finding| finding.name).collect();
     names.dedup();

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use crate::findings::{Counts, Finding, Value};
-use crate::history::{Close, ClosedFirst, Handshake, History, Role, Side};
+use crate::history::{Close, ClosedFirst, History, Role, Side};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::{Refuted, Transition};
 use crate::run::Analysis;
@@ -95,9 +95,9 @@ pub struct ConnectionLine<'a> {
     first_frame: u64,
     last_frame: u64,
     frames: u64,
-    handshake: Handshake,
-    close: Option<Close>,
-    closed_first: Option<ClosedFirst>,
+    handshake: &'static str,
+    close: Option<&'static str>,
+    closed_first: Option<&'static str>,
     zeek_conn_state: &'static str,
     #[serde(rename = "final")]
     last_states: Both<State>,
@@ -124,9 +124,9 @@ impl<'a> ConnectionLine<'a> {
             first_frame: history.first.frame,
             last_frame: history.last.frame,
             frames: history.frames,
-            handshake: history.handshake(),
-            close: history.close(),
-            closed_first: history.closed_first(),
+            handshake: history.handshake().name(),
+            close: history.close().map(Close::name),
+            closed_first: history.closed_first().map(ClosedFirst::name),
             zeek_conn_state: history.zeek.name(),
             last_states: Both::of(|role| history.last_state(role)),
             dwell_s: Both::of(|role| Dwell::new(history, role)),
@@ -210,7 +210,8 @@ struct Entry {
 impl Entry {
     fn new(history: &History, transition: &Transition) -> Self {
         let Transition { end, from, to, event, basis, at, confirmed } = *transition;
-        let confirmed = (confirmed.frame > 0).then_some(confirmed);
+        let is_confirmed = basis == Basis::Inferred && confirmed.frame > 0;
+        let confirmed = is_confirmed.then_some(confirmed);
         Entry {
             endpoint: history.role(end),
             from,

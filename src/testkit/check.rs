@@ -1,5 +1,8 @@
 //! Runs a trace and compares what comes out with what its lines expect.
 
+use std::path::Path;
+
+use crate::capture::Source;
 use crate::decode::skip::Skip;
 use crate::findings::{CaptureFacts, Collector, Finding, Summary, Thresholds};
 use crate::history::{History, Role};
@@ -8,7 +11,7 @@ use crate::infer::state::State;
 use crate::limits::CONNECTIONS_MAX;
 use crate::pipeline::{Pipeline, Sink, Totals};
 use crate::testkit::trace::{CLIENT_PORT, Trace};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Keeps every history.
 #[derive(Default)]
@@ -117,4 +120,17 @@ pub fn summary(text: &str, thresholds: Thresholds) -> Summary {
         last_ts: Some(trace.end),
         ..CaptureFacts::default()
     })
+}
+
+/// The histories of a recorded capture, and of a minute of silence after it.
+pub fn recorded(path: &Path) -> Vec<History> {
+    let mut source = Source::open(path).expect("a capture");
+    let mut last = Timestamp::default();
+    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    while let Some(packet) = source.next_packet().expect("a whole capture") {
+        last = packet.ts;
+        pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+    }
+    pipeline.silence(last.after(Span::from_secs(60)));
+    pipeline.finish().0.0
 }

@@ -3,5 +3,5 @@
 mod check;
 mod trace;
 
-pub use check::{check, connections, findings, history, summary};
+pub use check::{check, connections, findings, history, recorded, summary};
 pub use trace::Trace;

@@ -2,6 +2,7 @@
 //! a real kernel, the textbook, random input, and public captures where they are at hand.
 
 mod corpus;
+mod files;
 mod kernel;
 mod properties;
 mod recording;

@@ -7,7 +7,9 @@ use finwait::decode::tuple::FourTuple;
 use finwait::history::archive::Archive;
 use finwait::history::{History, Role};
 use finwait::infer::Params;
-use finwait::infer::state::State;
+use finwait::infer::event::Event;
+use finwait::infer::state::{Basis, State};
+use finwait::infer::trail::Transition;
 use finwait::limits::CONNECTIONS_MAX;
 use finwait::pipeline::{Pipeline, Sink};
 use finwait::seq::SeqNum;
@@ -44,6 +46,8 @@ struct Step {
     window: u16,
     millis: u64,
     tsval: Option<u32>,
+    /// The packet before it, captured once more.
+    copy: bool,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -66,6 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
             window,
             millis,
             tsval,
+            copy: false,
         },
     )
 }
@@ -79,14 +84,55 @@ impl Sink for Keep {
     }
 }
 
-/// Runs the steps between two addresses; exchanged, the canonical order of the ends is the other.
+/// A transition stays, as firm as it was or firmer, or is refuted on the record.
+fn assert_kept(transition: &Transition, history: &History) {
+    let kept = history.transitions.iter().find(|other| {
+        let same = (other.end, other.to, other.event, other.at);
+        same == (transition.end, transition.to, transition.event, transition.at)
+    });
+    // A held SYN that is accepted after all ends what went on beside it.
+    let superseded = history.transitions.iter().any(|other| {
+        let own = (other.end, other.event) == (transition.end, Event::Superseded);
+        own && other.at.ts <= transition.at.ts
+    });
+    if superseded || transition.event == Event::Superseded {
+        return;
+    }
+    let refuted = history.refuted.iter().any(|refuted| {
+        let same = (refuted.end, refuted.state, refuted.at);
+        same == (transition.end, transition.to, transition.at)
+    });
+    if refuted || history.dropped > 0 {
+        return;
+    }
+    let Some(kept) = kept else { panic!("{transition:#?} left no trace in {history:#?}") };
+    let firmness = |basis| Basis::ALL.iter().position(|other| *other == basis);
+    let firmer = firmness(kept.basis) <= firmness(transition.basis);
+    let confirmed = transition.confirmed.frame == 0 || kept.confirmed == transition.confirmed;
+    assert!(firmer && confirmed, "{transition:#?} became {kept:#?}");
+}
+
+/// Runs the steps and ends the capture with the last of them.
+fn run_quietly(steps: &[Step]) -> Vec<History> {
+    run_until(steps, false, Span::ZERO)
+}
+
+/// Runs the steps between two addresses, and ends the capture ten seconds later; exchanged, the canonical order of the ends is the other.
 fn run(steps: &[Step], exchanged: bool) -> Vec<History> {
+    run_until(steps, exchanged, Span::from_secs(10))
+}
+
+fn run_until(steps: &[Step], exchanged: bool, silence: Span) -> Vec<History> {
+    let mut ip_id = 0;
     let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
     let mut now = Timestamp::from_nanos(1_795_172_400_000_000_000);
     let (low, high) = (([1; 16], 40_000), ([2; 16], 40_001));
     let (here, there) = if exchanged { (high, low) } else { (low, high) };
     for (at, step) in steps.iter().enumerate() {
-        now = now.after(Span::from_millis(step.millis));
+        if !step.copy {
+            now = now.after(Span::from_millis(step.millis));
+            ip_id += 1;
+        }
         let (source, target) = if step.forth { (here, there) } else { (there, here) };
         let (tuple, sender) = FourTuple::new(6, source, target);
         let timestamps = step.tsval.map(|tsval| (tsval, 0));
@@ -98,13 +144,13 @@ fn run(steps: &[Step], exchanged: bool) -> Vec<History> {
             payload: step.payload,
             window: step.window,
             flags: Flags::from_bits(step.flags),
-            ip_id: at as u16 + 1,
+            ip_id,
             ttl: 64,
             options: Options { timestamps, ..Options::default() },
         };
         pipeline.decoded(&Decoded { tuple, sender, segment });
     }
-    pipeline.silence(now.after(Span::from_secs(10)));
+    pipeline.silence(now.after(silence));
     let mut histories = pipeline.finish().0.0;
     histories.sort_by_key(|history| history.id);
     histories
@@ -117,13 +163,51 @@ fn told(history: &History) -> Vec<(Role, State, u64, u64)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn any_exchange_gives_chains(steps in prop::collection::vec(step(), 1..40)) {
         for history in run(&steps, false) {
             assert_consistent("random steps", &history);
         }
+    }
+
+    #[test]
+    fn the_past_changes_only_by_a_recorded_refutation(
+        steps in prop::collection::vec(step(), 2..30),
+    ) {
+        let mut shorter = run_quietly(&steps[..1]);
+        for length in 2..=steps.len() {
+            let longer = run_quietly(&steps[..length]);
+            for history in &shorter {
+                let same = longer.iter().find(|other| other.first.frame == history.first.frame);
+                // A SYN that waits for its answer when the capture ends may turn out stale.
+                let waits = |history: &History| {
+                    history.sides.iter().all(|side| side.tally.segments == u64::from(side.tally.syns))
+                        && history.predecessor.is_some()
+                };
+                let Some(same) = same else {
+                    assert!(waits(history), "connection {} is gone", history.id);
+                    continue;
+                };
+                for transition in &history.transitions {
+                    assert_kept(transition, same);
+                }
+            }
+            shorter = longer;
+        }
+    }
+
+    #[test]
+    fn each_packet_twice_gives_the_same(steps in prop::collection::vec(step(), 1..30)) {
+        let twice: Vec<Step> =
+            steps.iter().flat_map(|step| [step.clone(), Step { copy: true, ..step.clone() }]).collect();
+        let (once, twice) = (run(&steps, false), run(&twice, false));
+        let timed = |histories: &[History]| -> Vec<_> {
+            let all = histories.iter().flat_map(|history| &history.transitions);
+            all.map(|t| (t.end, t.to, t.basis, t.at.ts, t.confirmed.ts)).collect()
+        };
+        prop_assert_eq!(timed(&once), timed(&twice));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reads a recording of the kernel lab and scores finwait's histories against its truth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,66 @@ pub struct Recording {
     /// The longest that a segment took between the client's and the server's interface.
     transit: Span,
     truths: BTreeMap<(u64, u16, u16, &'static str), Vec<Truth>>,
+}
+
+/// One packet of a capture.
+struct Kept {
+    link: u16,
+    data: Vec<u8>,
+    orig_len: u32,
+    ts: Timestamp,
+}
+
+impl Kept {
+    fn decode(&self, at: usize) -> Option<Decoded> {
+        decode(self.link, &self.data, self.orig_len, self.ts, at as u64 + 1).ok()
+    }
+}
+
+/// What may be wrong with a capture.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// It begins after so many packets.
+    Late(usize),
+    /// It ends so many packets before its time.
+    Early(usize),
+    /// It misses every so many-th packet.
+    Lossy(usize),
+    /// It holds one direction only: what comes from this end.
+    OneWay(End),
+    /// It holds every packet twice.
+    Twice,
+    /// It holds 64 bytes of each packet.
+    Cut,
+}
+
+impl Fault {
+    fn of(self, mut packets: Vec<Kept>) -> Vec<Kept> {
+        match self {
+            Fault::None => {}
+            Fault::Late(count) => {
+                packets.drain(..count.min(packets.len()));
+            }
+            Fault::Early(count) => packets.truncate(packets.len().saturating_sub(count)),
+            Fault::Lossy(every) => {
+                let mut at = 0;
+                packets.retain(|_| {
+                    at += 1;
+                    at % every != 0
+                });
+            }
+            Fault::OneWay(end) => packets
+                .retain(|packet| packet.decode(0).is_some_and(|decoded| decoded.sender == end)),
+            Fault::Twice => {
+                let copy = |packet: &Kept| Kept { data: packet.data.clone(), ..*packet };
+                packets = packets.iter().flat_map(|packet| [copy(packet), copy(packet)]).collect();
+            }
+            Fault::Cut => packets.iter_mut().for_each(|packet| packet.data.truncate(64)),
+        }
+        packets
+    }
 }
 
 /// What came out.
@@ -100,15 +160,21 @@ impl Recording {
         recording
     }
 
-    /// The segments of one point's capture.
-    fn segments(&self, point: &str) -> Vec<Decoded> {
+    /// The packets of one point's capture, as a faulty one would hold them.
+    fn packets(&self, point: &str, fault: Fault) -> Vec<Kept> {
         let mut source = Source::open(self.dir.join(format!("{point}.pcap"))).expect("a capture");
-        let mut segments = Vec::new();
+        let mut packets = Vec::new();
         while let Ok(Some(packet)) = source.next_packet() {
-            let link = packet.link.0;
-            segments.extend(decode(link, packet.data, packet.orig_len, packet.ts, packet.frame));
+            let (link, orig_len, ts) = (packet.link.0, packet.orig_len, packet.ts);
+            packets.push(Kept { link, data: packet.data.to_vec(), orig_len, ts });
         }
-        segments
+        fault.of(packets)
+    }
+
+    /// The segments among them.
+    fn segments(&self, point: &str, fault: Fault) -> Vec<Decoded> {
+        let packets = self.packets(point, fault);
+        packets.iter().enumerate().filter_map(|(at, packet)| packet.decode(at)).collect()
     }
 
     fn tolerance(&self) -> Span {
@@ -123,11 +189,11 @@ impl Recording {
             (decoded.tuple.to_string(), decoded.sender.index(), numbers, segment.options.timestamps)
         };
         let mut left: BTreeMap<_, Timestamp> = BTreeMap::new();
-        for decoded in self.segments("client") {
+        for decoded in self.segments("client", Fault::None) {
             left.entry(mark(&decoded)).or_insert(decoded.segment.ts);
         }
         let mut longest = Span::ZERO;
-        for decoded in self.segments("server") {
+        for decoded in self.segments("server", Fault::None) {
             if let Some(ts) = left.remove(&mark(&decoded)) {
                 let apart = ts.since(decoded.segment.ts).max(decoded.segment.ts.since(ts));
                 longest = longest.max(apart);
@@ -138,11 +204,14 @@ impl Recording {
 
     /// The histories that finwait gives for one point's capture.
     pub fn histories(&self, point: &str) -> Vec<History> {
-        let mut source = Source::open(self.dir.join(format!("{point}.pcap"))).expect("a capture");
+        self.faulty_histories(point, Fault::None)
+    }
+
+    fn faulty_histories(&self, point: &str, fault: Fault) -> Vec<History> {
         let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
-        while let Ok(Some(packet)) = source.next_packet() {
-            let (link, data) = (packet.link.0, packet.data);
-            pipeline.packet(link, data, packet.orig_len, packet.ts, packet.frame);
+        for (at, packet) in self.packets(point, fault).iter().enumerate() {
+            let frame = at as u64 + 1;
+            pipeline.packet(packet.link, &packet.data, packet.orig_len, packet.ts, frame);
         }
         pipeline.silence(self.end);
         let mut histories = pipeline.finish().0.0;
@@ -150,10 +219,22 @@ impl Recording {
         histories
     }
 
+    /// Whether no four-tuple lives twice in it.
+    pub fn has_single_lives(&self) -> bool {
+        let conns: BTreeSet<_> = self.truths.keys().map(|key| (key.0, key.1, key.2)).collect();
+        let tuples: BTreeSet<_> = conns.iter().map(|conn| (conn.1, conn.2)).collect();
+        conns.len() == tuples.len()
+    }
+
     /// Holds one point's histories against the truth.
     pub fn score(&self, point: &str) -> Score {
-        let histories = self.histories(point);
-        let passed = self.segments(point);
+        self.faulty_score(point, Fault::None)
+    }
+
+    /// Holds the histories of a faulty capture against the truth.
+    pub fn faulty_score(&self, point: &str, fault: Fault) -> Score {
+        let histories = self.faulty_histories(point, fault);
+        let passed = self.segments(point, fault);
         let mut score = Score::default();
         let mut conns: Vec<_> = self.truths.keys().map(|key| (key.0, key.1, key.2)).collect();
         conns.dedup();
@@ -163,7 +244,7 @@ impl Recording {
                 .keys()
                 .filter(|k| k.1 == client_port && k.2 == server_port && k.0 < conn)
                 .map(|key| key.0)
-                .collect::<std::collections::BTreeSet<_>>()
+                .collect::<BTreeSet<_>>()
                 .len();
             let found = histories
                 .iter()
@@ -258,7 +339,7 @@ impl Recording {
         }
         self.score_time(&claims, truths, score, who);
         for claim in &claims {
-            self.score_claim(claim, &claims, truths, score, who);
+            self.score_claim(claim, truths, score, who);
         }
     }
 
@@ -296,15 +377,7 @@ impl Recording {
         score.time_right += life.saturating_sub(wrong);
     }
 
-    fn score_claim(
-        &self,
-        claim: &Transition,
-        claims: &[Transition],
-        truths: &[Truth],
-        score: &mut Score,
-        who: &str,
-    ) {
-        let _ = claims;
+    fn score_claim(&self, claim: &Transition, truths: &[Truth], score: &mut Score, who: &str) {
         let confirmed = claim.confirmed.frame > 0;
         if claim.basis == Basis::Inferred && confirmed {
             score.confirmed += 1;
@@ -325,7 +398,16 @@ impl Recording {
         }
         let confident =
             claim.basis == Basis::Observed || (claim.basis == Basis::Inferred && confirmed);
-        if confident && !truths.iter().any(|truth| truth.to == claim.to) {
+        // It must have been in that state then, or else have passed through it.
+        let slack = self.tolerance();
+        let was = truths.iter().enumerate().any(|(at, truth)| {
+            let left = truths.get(at + 1).map_or(self.end, |next| next.at);
+            let until = claim.confirmed.ts.max(claim.at.ts);
+            truth.to == claim.to
+                && truth.at <= until.after(slack)
+                && claim.at.ts <= left.after(slack)
+        });
+        if confident && !was {
             score.confident_wrong += 1;
             score.misses.push(format!("{who}: CONFIDENT {} at frame {}", claim.to, claim.at.frame));
         }

@@ -76,6 +76,7 @@ impl Grouping for Gaps {
     fn take(&mut self, history: &History, _context: &Context) {
         let mut gaps = Role::BOTH
             .into_iter()
+            .filter(|role| history.side(*role).tally.missing > 0)
             .filter(|role| history.side(*role).tally.segments > 0 && !is_probe(history, *role))
             .filter_map(|role| Some((role, history.fact(FactKind::Gap, role)?)))
             .peekable();

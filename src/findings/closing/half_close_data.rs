@@ -60,6 +60,10 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some(fact) = history.fact(FactKind::HalfCloseData, role) else { continue };
         let bytes = history.side(role).tally.after_peer_fin;
+        // What was taken for the peer's FIN turned out to be none.
+        if bytes == 0 {
+            continue;
+        }
         let length = fact.last.ts.since(fact.first.ts);
         let message = format!(
             "{} sent {} after {} had closed its direction: a half-close in use",

@@ -1,0 +1,133 @@
+//! The holes in what an endpoint has been seen to send: numbers that it passed over, because they
+//! were lost before the observer, come later by another way, or are missing from the capture.
+
+use crate::limits::HOLES_MAX;
+use crate::seq::SeqNum;
+
+/// Numbers that have not passed although later ones have.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hole {
+    from: SeqNum,
+    /// The one after its last; equal to `from` in a free place.
+    to: SeqNum,
+    /// The peer has acknowledged them: they were sent, and not captured.
+    acknowledged: bool,
+}
+
+/// What filled holes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Numbers that pass for the first time.
+    pub numbers: u32,
+    /// Those of them that had been acknowledged before.
+    pub acknowledged: u32,
+}
+
+/// The holes of one endpoint. Beyond the bound they are forgotten.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Holes {
+    places: [Hole; HOLES_MAX],
+}
+
+impl Holes {
+    /// The numbers `from..to` have been passed over.
+    pub fn open(&mut self, from: SeqNum, to: SeqNum) {
+        self.keep(Hole { from, to, acknowledged: false });
+    }
+
+    /// The numbers `from..to` are acknowledged, and nothing there or later has passed.
+    pub fn miss(&mut self, from: SeqNum, to: SeqNum) {
+        self.keep(Hole { from, to, acknowledged: true });
+    }
+
+    /// Everything before `ack` is acknowledged: returns how many numbers of holes are among it
+    /// that were not before.
+    pub fn acknowledge(&mut self, ack: SeqNum) -> u32 {
+        let mut count = 0;
+        for place in 0..HOLES_MAX {
+            let Some(hole) = self.places.get_mut(place) else { break };
+            let rest = Hole { from: hole.from.latest(ack), ..*hole };
+            let reached = rest.from.offset_from(hole.from).min(hole.to.offset_from(hole.from));
+            if hole.acknowledged || reached <= 0 {
+                continue;
+            }
+            count += reached.unsigned_abs();
+            (hole.to, hole.acknowledged) = (hole.from.add(reached.unsigned_abs()), true);
+            self.keep(rest);
+        }
+        count
+    }
+
+    /// The numbers `from..to` pass.
+    pub fn fill(&mut self, from: SeqNum, to: SeqNum) -> Filled {
+        let mut filled = Filled::default();
+        for place in 0..HOLES_MAX {
+            let Some(hole) = self.places.get_mut(place) else { break };
+            let first = hole.from.latest(from);
+            let last = if hole.to.after(to) { to } else { hole.to };
+            let Some(count) = u32::try_from(last.offset_from(first)).ok().filter(|it| *it > 0)
+            else {
+                continue;
+            };
+            filled.numbers += count;
+            filled.acknowledged += if hole.acknowledged { count } else { 0 };
+            let rest = Hole { from: last, ..*hole };
+            hole.to = first;
+            self.keep(rest);
+        }
+        filled
+    }
+
+    /// Puts a hole, if it has any number, into a free place, or else in place of one that is
+    /// acknowledged: that one is hardly ever filled.
+    fn keep(&mut self, hole: Hole) {
+        if !hole.to.after(hole.from) {
+            return;
+        }
+        let is_free = |place: &Hole| place.from == place.to;
+        let free = self.places.iter().position(is_free);
+        let free = free.or_else(|| self.places.iter().position(|place| place.acknowledged));
+        if let Some(place) = free.and_then(|place| self.places.get_mut(place)) {
+            *place = hole;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_fills_a_hole_once() {
+        let mut holes = Holes::default();
+        holes.open(SeqNum(u32::MAX - 9), SeqNum(90));
+        let mut fill = |from, to| holes.fill(SeqNum(from), SeqNum(to)).numbers;
+        assert_eq!(fill(u32::MAX - 99, u32::MAX - 9), 0, "before it");
+        assert_eq!(fill(20, 30), 10, "in its middle");
+        assert_eq!(fill(0, 40), 30, "around that");
+        assert_eq!(fill(0, 40), 0, "again");
+        assert_eq!(fill(u32::MAX - 9, 200), 60, "the rest");
+    }
+
+    #[test]
+    fn an_acknowledged_hole_counts_once_and_may_still_be_filled() {
+        let mut holes = Holes::default();
+        holes.open(SeqNum(100), SeqNum(200));
+        assert_eq!(holes.acknowledge(SeqNum(100)), 0);
+        assert_eq!(holes.acknowledge(SeqNum(150)), 50);
+        assert_eq!(holes.acknowledge(SeqNum(150)), 0);
+        assert_eq!(holes.acknowledge(SeqNum(300)), 50);
+        let filled = holes.fill(SeqNum(140), SeqNum(160));
+        assert_eq!(filled, Filled { numbers: 20, acknowledged: 20 });
+    }
+
+    #[test]
+    fn beyond_the_bound_holes_are_forgotten() {
+        let mut holes = Holes::default();
+        for at in 0..1_000 {
+            holes.open(SeqNum(at * 10), SeqNum(at * 10 + 5));
+        }
+        let all = holes.fill(SeqNum(0), SeqNum(10_000)).numbers;
+        assert_eq!(all, 5 * HOLES_MAX as u32);
+    }
+}
