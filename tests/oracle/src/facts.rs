@@ -204,7 +204,7 @@ impl<'a> End<'a> {
             }
             _ => at,
         };
-        let to = if self.is_silent_after(at) { NEVER } else { to.max(self.on_its_way(at)) };
+        let to = if self.is_silent_after(at) { NEVER } else { to.max(self.on_its_way(change)) };
         Fact { truth: Some(at), from, to }
     }
 
@@ -217,9 +217,9 @@ impl<'a> End<'a> {
     }
 
     /// When the last packet passes that the end had sent before (rule 5).
-    fn on_its_way(&self, at: Micros) -> Micros {
-        let before = self.own.iter().filter(|(_, sent)| sent.at <= at);
-        before.map(|(pass, _)| *pass).max().unwrap_or(0)
+    fn on_its_way(&self, change: &Change) -> Micros {
+        let before = self.run.sent.iter().take(change.sent).filter(|sent| sent.by == self.index);
+        before.filter_map(|sent| sent.passes.iter().min()).copied().max().unwrap_or(0)
     }
 
     fn opened(&self, active: bool) -> Fact {
@@ -267,7 +267,8 @@ impl<'a> End<'a> {
         let met = self.meeting().is_some();
         let denies = |header: &Header| header.syn && !met;
         let shows = |header: &Header| !header.syn && !header.rst;
-        let shows: Option<&dyn Fn(&Header) -> bool> = if active { Some(&shows) } else { None };
+        let tells = active && !met;
+        let shows: Option<&dyn Fn(&Header) -> bool> = if tells { Some(&shows) } else { None };
         let signs = Signs { brings: &brings, denies: &denies, shows, lenient: met };
         self.brought(self.change(over), &signs)
     }
@@ -379,7 +380,11 @@ impl<'a> End<'a> {
         let Some(change) = self.change(over) else { return Fact { from, ..Fact::FALSE } };
         let passed = self.peer.iter().map(|(at, _)| *at).rfind(|at| *at <= change.at);
         let to = passed.map_or(0, |at| at + TIME_WAIT).max(change.at);
-        Fact { truth: Some(change.at), from: from.min(change.at), to }
+        let starts = |(_, sent): &&(Micros, &Sent)| {
+            sent.header.fin && sent.arrivals.iter().any(|at| at + TIME_WAIT == change.at)
+        };
+        let started = self.peer.iter().find(starts).map(|(at, _)| at + TIME_WAIT);
+        Fact { truth: Some(change.at), from: started.unwrap_or(from).min(change.at), to }
     }
 
     fn order(&self, closed: &Fact, fin: &Fact) -> Order {

@@ -164,7 +164,7 @@ impl Facts {
 }
 
 /// smoltcp's state in finwait's words.
-fn spelled(state: smoltcp::socket::tcp::State) -> State {
+pub fn spelled(state: smoltcp::socket::tcp::State) -> State {
     use smoltcp::socket::tcp::State as Own;
     match state {
         Own::Closed => State::Closed,

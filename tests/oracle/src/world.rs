@@ -73,6 +73,8 @@ pub struct Change {
     pub to: State,
     /// Why.
     pub cause: Cause,
+    /// How many transmissions there had been.
+    pub sent: usize,
 }
 
 /// What happened in one run.
@@ -179,7 +181,7 @@ impl World<'_> {
     fn note(&mut self, end: usize, from: State, cause: Cause, at: Micros) {
         let to = self.hosts[end].state();
         if from != to {
-            self.run.changes[end].push(Change { at, from, to, cause });
+            self.run.changes[end].push(Change { at, from, to, cause, sent: self.run.sent.len() });
         }
     }
 

@@ -2,6 +2,7 @@
 
 use finwait::infer::state::{Basis, State};
 use finwait_oracle::cases::all;
+use finwait_oracle::judge::spelled;
 use finwait_oracle::score::hold_against;
 use finwait_oracle::strategy::{Kind, scenarios};
 use finwait_oracle::witness::watch;
@@ -9,9 +10,11 @@ use finwait_oracle::world::{Run, play};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-/// Runs of the named cases that finwait gets right.
+/// Runs of the named cases that finwait gets right, but for those where both ends do the same at
+/// once: there a state may last for no moment that anybody can name.
 fn right_runs() -> Vec<(&'static str, Run)> {
-    let right = all().into_iter().filter(|case| case.known.is_empty());
+    let is_plain = |name: &str| !name.starts_with("both-") && !name.starts_with("crossing-");
+    let right = all().into_iter().filter(|case| case.known.is_empty() && is_plain(case.name));
     right.map(|case| (case.name, play(&case.scenario))).collect()
 }
 
@@ -57,13 +60,15 @@ fn a_state_that_never_was_is_confident_and_wrong() {
         for end in [0, 1] {
             let mut wrong = watch(&run);
             let Some(last) = wrong.claims[end].last().copied() else { continue };
-            let mut invented = last;
-            invented.at += 1_000_000;
-            invented.transition.to = State::Closing;
-            invented.transition.basis = Basis::Observed;
-            if run.changes[end].iter().any(|change| change.to.to_string() == "CLOSING") {
+            let never = [State::SynRcvd, State::SynSent][end];
+            let is_true = run.changes[end].iter().any(|change| spelled(change.to) == never);
+            if is_true {
                 continue;
             }
+            let mut invented = last;
+            invented.at += 1_000_000;
+            invented.transition.to = never;
+            invented.transition.basis = Basis::Observed;
             wrong.claims[end].push(invented);
             assert!(hold_against(&wrong, &run).confident_wrong > 0, "{name}");
         }
