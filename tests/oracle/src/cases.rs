@@ -73,12 +73,12 @@ fn ordinary() -> Vec<Case> {
             &[],
         ),
         case("both-close-at-once", scripts(&[(90_000, Close)], &[(90_000, Close)]), &[]),
-        case("reset-instead-of-fin", scripts(&[(0, Send(100)), (0, Abort)], &[]), &[]),
+        case("reset-instead-of-fin", scripts(&[(0, Send(100)), (90_000, Abort)], &[]), &[]),
         case("refused", scripts(&[], &[]).opened(Open::Nobody), &[]),
         case("both-connect-at-once", scripts(&[], &[]).opened(Open::Connect(0)), &[]),
         case(
             "first-fin-lost-behind-the-observer",
-            scripts(&[(0, Close)], &[]).fates(&[Clean, Clean, LostBehind], &[]),
+            scripts(&[(90_000, Close)], &[]).fates(&[Clean, Clean, LostBehind], &[]),
             &[],
         ),
     ]

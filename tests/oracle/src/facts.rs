@@ -125,8 +125,11 @@ impl Facts {
         let end = End::new(run, index);
         let first = end.changes.iter().find(|change| change.to != State::Listen)?;
         let active = first.to == State::SynSent;
-        let (closed, fin, acked) = (end.closed(), end.fin(), end.acked());
+        let (closed, mut fin, acked) = (end.closed(), end.fin(), end.acked());
         let order = end.order(&closed, &fin);
+        if let (Some(shown), false) = (end.close_shown(), order == Order::FinFirst) {
+            fin.to = fin.to.max(shown);
+        }
         Some(Facts {
             active,
             opened: end.opened(active),
@@ -282,6 +285,13 @@ impl<'a> End<'a> {
         let Some(change) = self.change(told) else { return Fact::FALSE };
         let to = self.first_own(change.at, |header| header.fin).unwrap_or(NEVER);
         Fact { truth: Some(change.at), from: change.at, to }
+    }
+
+    /// When its close showed first: by its FIN, or by a number behind it. What came after the close
+    /// is told after it (rule 5).
+    fn close_shown(&self) -> Option<Micros> {
+        let fin_end = self.fin_end(self.index)?;
+        self.first_own(0, |header| header.end() == fin_end && !header.rst)
     }
 
     fn fin(&self) -> Fact {

@@ -13,14 +13,15 @@ pub fn show(run: &Run, testimony: &Testimony) -> String {
     let mut last = 0;
     for (at, id) in &testimony.frames {
         let sent = &run.sent[*id];
-        let copy = if sent.passes.first() == Some(at) { "" } else { " copy" };
-        let fate = if sent.arrivals.is_empty() { " # never arrives" } else { copy };
-        let arrives = sent.arrivals.iter().map(|at| seconds(*at)).collect::<Vec<_>>().join(", ");
-        let arrives =
-            if sent.arrivals.is_empty() { String::new() } else { format!(" # arrives {arrives}") };
+        let copy = if sent.passes.first() == Some(at) { "" } else { ", a copy" };
+        let arrivals: Vec<_> = sent.arrivals.iter().map(|at| seconds(*at)).collect();
+        let fate = match arrivals.is_empty() {
+            true => "never arrives".to_owned(),
+            false => format!("arrives {}", arrivals.join(", ")),
+        };
         let _ = writeln!(
             text,
-            "+{:<9} {}{arrives}{fate}  (at {})",
+            "+{:<9} {}  # at {}: {fate}{copy}",
             seconds(at - last),
             segment(run, sent),
             seconds(*at),
@@ -29,14 +30,14 @@ pub fn show(run: &Run, testimony: &Testimony) -> String {
     }
     let _ = writeln!(text, "+{:<9} end", seconds(run.until - last.min(run.until)));
     for sent in run.sent.iter().filter(|sent| sent.passes.is_empty()) {
-        let _ = writeln!(text, "unseen, at {}: {}", seconds(sent.at), segment(run, sent));
+        let _ = writeln!(text, "# unseen, at {}: {}", seconds(sent.at), segment(run, sent));
     }
     for index in [0, 1] {
         let truth: Vec<_> = run.changes[index]
             .iter()
             .map(|change| format!("{} {}", seconds(change.at), change.to))
             .collect();
-        let _ = writeln!(text, "{} is:   {}", name(index), truth.join(", "));
+        let _ = writeln!(text, "# {} is:   {}", name(index), truth.join(", "));
         let claims = testimony.claims[index].iter().map(|claim| {
             let basis = claim.transition.basis;
             let confirmed = claim.confirmed.map(|at| format!(" confirmed {}", seconds(at)));
@@ -46,7 +47,7 @@ pub fn show(run: &Run, testimony: &Testimony) -> String {
             format!("{} {to} ({cause}, {basis}{confirmed})", seconds(claim.at))
         });
         let claims: Vec<_> = claims.collect();
-        let _ = writeln!(text, "{} said: {}", name(index), claims.join(", "));
+        let _ = writeln!(text, "# {} said: {}", name(index), claims.join(", "));
     }
     text
 }

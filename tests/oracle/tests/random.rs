@@ -2,10 +2,9 @@
 //! states.
 //!
 //! `FINWAIT_ORACLE_COUNT` sets how many connections of each kind are played, and
-//! `FINWAIT_ORACLE_SEED` which; then the shares are printed and nothing is asserted but that no
-//! wrong state is claimed with confidence more often than is known. `FINWAIT_ORACLE_SHOW` prints
-//! that many kinds of miss, each with the smallest scenario found for it, and
-//! `FINWAIT_ORACLE_ONLY` limits them to those whose name contains it.
+//! `FINWAIT_ORACLE_SEED` which; then the shares are printed, and nothing is asserted.
+//! `FINWAIT_ORACLE_SHOW` prints that many kinds of miss, each with the smallest scenario found for
+//! it, and `FINWAIT_ORACLE_ONLY` limits them to those whose name contains it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
