@@ -149,12 +149,9 @@ fn print_table(totals: &[(Kind, Score)]) {
     for (kind, total) in totals {
         let [finals, sequences, time, confirmed] = total.shares();
         let open = total.time_open as f64 * 100.0 / total.time.max(1) as f64;
-        println!(
-            "{:12}{:>9}{finals:>9.3}%{sequences:>10.3}%{time:>9.3}%{confirmed:>10.3}%{:>17}{open:>8.2}%",
-            kind.name(),
-            total.connections,
-            total.confident_wrong,
-        );
+        let shares = format!("{finals:>9.3}%{sequences:>10.3}%{time:>9.3}%{confirmed:>10.3}%");
+        let (name, conns, wrong) = (kind.name(), total.connections, total.confident_wrong);
+        println!("{name:12}{conns:>9}{shares}{wrong:>17}{open:>8.2}%");
     }
 }
 
