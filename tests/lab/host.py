@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from netns import die_with_parent
@@ -86,6 +87,12 @@ class Host:
         """Accept what only `action` makes acceptable."""
         action()
         return self.accept(listener)
+
+    def serve(self, port, connections):
+        """Accept so many in a thread of this process, and never close one."""
+        listener = self.listen(port)
+        accept = lambda: [self.accept(listener) for _ in range(connections)]  # noqa: E731
+        threading.Thread(target=accept, daemon=True).start()
 
     def process(self, script):
         """Run `script` in a process of its own that then only waits to be killed."""

@@ -132,7 +132,8 @@ def _child(scenario, folder, write):
 
 def _run(scenario, folder):
     try:
-        lab = Lab(folder, scenario.impairment, scenario.sysctls, scenario.ip, scenario.bridge)
+        lab = Lab(folder, scenario.impairment, scenario.sysctls, scenario.ip, scenario.bridge,
+                  scenario.mirrored)
         kept = scenario.run(lab)  # noqa: F841  (keeps sockets open to the end)
         return lab.finish(scenario.settle)
     except Exception:
