@@ -55,9 +55,10 @@ class Host:
         listener.listen(backlog)
         return listener
 
-    def connect(self, to, port, source_port=0, options=(), isn=None):
+    def connect(self, to, port, source_port=0, options=(), isn=None, timeout=TIMEOUT):
         """Connect and wait until it is established; `isn` chooses the first sequence number."""
         sock = self.socket(source_port)
+        sock.settimeout(timeout)
         _set(sock, options)
         if isn is not None:
             _set_isn(sock, isn)
