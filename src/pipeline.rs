@@ -1,7 +1,7 @@
 //! The whole way of the data, on one page: packets are decoded to segments, segments find their
 //! four-tuple and their life, lives become histories, histories go to whoever wants them.
 
-use crate::decode::segment::Segment;
+use crate::decode::segment::{Flags, Segment};
 use crate::decode::skip::{Skip, SkipCounts};
 use crate::decode::tuple::{End, FourTuple};
 use crate::decode::{self, Decoded};
@@ -163,6 +163,11 @@ impl<S: Sink> Pipeline<S> {
     }
 }
 
+/// Whether a held SYN is the one that this life began with.
+fn is_own_syn(life: &Option<Box<Life>>, held: &Held) -> bool {
+    life.as_ref().is_some_and(|life| life.connection.knows_syn(held))
+}
+
 /// The part of the pipeline that one segment's flow passes.
 struct Stage<'a, S> {
     params: &'a Params,
@@ -176,6 +181,11 @@ impl<S: Sink> Stage<'_, S> {
     fn segment(&mut self, flow: &mut Flow, from: End, segment: &Segment, stream: u32) {
         if let Some(held) = &mut flow.held {
             match held.answered_by(from, segment) {
+                // A copy of this life's own SYN found no socket: nobody asks again.
+                Answer::Begins if segment.has(Flags::RST) && is_own_syn(&flow.life, held) => {
+                    self.drop_held(flow);
+                    return self.stray(flow, from, segment);
+                }
                 Answer::Begins => {
                     if let Some(held) = flow.held.take() {
                         self.begin_held(flow, &held);
@@ -187,11 +197,7 @@ impl<S: Sink> Stage<'_, S> {
                         life.connection.note_challenged_syn(from, segment);
                     }
                 }
-                Answer::Stale => {
-                    if let (Some(held), Some(life)) = (flow.held.take(), &mut flow.life) {
-                        life.connection.note_stale_syn(&held);
-                    }
-                }
+                Answer::Stale => self.drop_held(flow),
                 Answer::Nothing => {}
             }
         }
@@ -210,13 +216,32 @@ impl<S: Sink> Stage<'_, S> {
             }
             Admission::Held => {
                 let held = Box::new(Held::new(from, segment, stream));
-                if let Some(earlier) = flow.held.replace(held) {
-                    // Two SYNs with different numbers, and nobody answered the first.
-                    if let Some(life) = &mut flow.life {
-                        life.connection.note_stale_syn(&earlier);
-                    }
-                }
+                // Two SYNs with different numbers, and nobody answered the first.
+                self.drop_held(flow);
+                flow.held = Some(held);
             }
+        }
+    }
+
+    /// The held SYN, if there is one, came to nothing.
+    fn drop_held(&mut self, flow: &mut Flow) {
+        if let (Some(held), Some(life)) = (flow.held.take(), &mut flow.life) {
+            self.stale(life, &held);
+        }
+    }
+
+    fn stale(&mut self, life: &mut Life, held: &Held) {
+        life.connection.take_stale_syn(held);
+        for syn in &held.syns {
+            self.sink.segment(life.id, life.stream, self.tuple, held.from, syn);
+        }
+    }
+
+    /// What answers a stale SYN says nothing of the connection either.
+    fn stray(&mut self, flow: &mut Flow, from: End, segment: &Segment) {
+        if let Some(life) = &mut flow.life {
+            life.connection.take_stray(from, segment);
+            self.sink.segment(life.id, life.stream, self.tuple, from, segment);
         }
     }
 
@@ -256,7 +281,7 @@ impl<S: Sink> Stage<'_, S> {
     /// A held SYN turns out to be a new life's first segment.
     fn begin_held(&mut self, flow: &mut Flow, held: &Held) {
         if let Some(first) = held.syns.first() {
-            let old = flow.life.as_ref().is_some_and(|life| life.connection.knows_syn(held));
+            let old = is_own_syn(&flow.life, held);
             let connection =
                 if old { Connection::of_doubtful_syn() } else { Connection::default() };
             self.begin(flow, first, held.stream, connection);
@@ -273,7 +298,7 @@ impl<S: Sink> Stage<'_, S> {
     /// Nobody answered a held SYN. With a number of its own it is an attempt all the same.
     fn end_held(&mut self, flow: &mut Flow, held: &Held) {
         match &mut flow.life {
-            Some(life) if life.connection.knows_syn(held) => life.connection.note_stale_syn(held),
+            Some(life) if life.connection.knows_syn(held) => self.stale(life, held),
             _ => {
                 if let Some(first) = held.syns.first() {
                     let opener = held.from;

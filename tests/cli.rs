@@ -324,6 +324,23 @@ fn only_what_is_inferred_is_confirmed() {
 }
 
 #[test]
+fn a_stale_syn_is_a_segment_of_the_connection_that_it_comes_to() {
+    let capture = Pcap::new()
+        .connection(0.0, 3000, false)
+        .segment(2.0, 3000, true, SYN, 50_000, 0)
+        .segment(2.1, 3000, false, ACK, 301, 102)
+        .segment(2.2, 3000, true, ACK, 102, 301)
+        .save("stale.pcap");
+    let lines = lines(&["--format", "jsonl", str_of(&capture)]);
+    let summary = lines.last().unwrap();
+    assert_eq!(lines[1]["frames"], summary["tcp_segments"]);
+    let ladder = printed(&["show", "0", str_of(&capture)]);
+    let rows: Vec<&str> = ladder.lines().filter(|row| row.contains('│')).collect();
+    let place = |sign: &str| rows.iter().position(|row| row.contains(sign)).unwrap();
+    assert!(place("S 49900:49900(0)") < place(". 2:2(0) ack 1"), "{ladder}");
+}
+
+#[test]
 fn json_is_one_object_with_the_same_members() {
     let capture = leak("object.pcap");
     let lines = lines(&["--format", "jsonl", str_of(&capture)]);

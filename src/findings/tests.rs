@@ -330,6 +330,14 @@ fn a_scan_with_fins_finds_no_sockets() {
 }
 
 #[test]
+fn a_syn_that_was_given_up_stays_unanswered() {
+    let found = findings("0.0 > S 0:0(0)\n50.0 end");
+    let names: Vec<_> = found.iter().map(|finding| finding.name).collect();
+    assert_eq!(names, ["syn-unanswered"]);
+    assert_eq!(found[0].duration, Some(Span::from_secs(50)));
+}
+
+#[test]
 fn what_is_only_assumed_is_called_so() {
     let found = findings(
         "0.0 > P. 1:101(100) ack 1

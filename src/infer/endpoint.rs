@@ -1,6 +1,7 @@
 //! What the observer knows of one endpoint's sequence space: what it sent, what it has shown to
 //! have received, and what it should have received if nothing was lost behind the observer.
 
+use crate::decode::segment::{Flags, Segment};
 use crate::infer::event::Event;
 use crate::infer::holes::Holes;
 use crate::infer::state::State;
@@ -55,6 +56,21 @@ pub struct Tally {
     pub unanswered: u16,
     /// How long that run took, first sending to last repeat.
     pub unanswered_for: Span,
+}
+
+impl Tally {
+    /// Counts a segment by its flags.
+    pub(super) fn take(&mut self, segment: &Segment) {
+        self.segments += 1;
+        let flags = [
+            (Flags::SYN, &mut self.syns),
+            (Flags::FIN, &mut self.fins),
+            (Flags::RST, &mut self.resets),
+        ];
+        for (flag, count) in flags {
+            *count = count.saturating_add(u32::from(segment.has(flag)));
+        }
+    }
 }
 
 /// When an endpoint sent its SYN or SYN+ACK, first and last, with the TSval of each.

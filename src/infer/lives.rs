@@ -106,10 +106,21 @@ impl Connection {
     }
 
     /// The held SYN came to nothing.
-    pub fn note_stale_syn(&mut self, held: &Held) {
+    pub fn take_stale_syn(&mut self, held: &Held) {
         for syn in &held.syns {
+            self.take_stray(held.from, syn);
             self.note(FactKind::StaleSyn, held.from, Moment { ts: syn.ts, frame: syn.frame });
         }
+    }
+
+    /// Counts a segment that passed on the four-tuple and says nothing of either socket.
+    pub fn take_stray(&mut self, from: End, segment: &Segment) {
+        self.frames += 1;
+        if segment.frame > self.last.frame {
+            let ts = segment.ts.max(self.last.ts);
+            self.last = Moment { ts, frame: segment.frame };
+        }
+        self.end_mut(from).tally.take(segment);
     }
 
     /// Where a segment on this connection's four-tuple belongs.

@@ -290,16 +290,7 @@ impl Connection {
     fn tally(&mut self, from: End, segment: &Segment, at: Moment) {
         let endpoint = self.end_mut(from);
         endpoint.last = at;
-        endpoint.tally.segments += 1;
-        if segment.has(Flags::SYN) {
-            endpoint.tally.syns = endpoint.tally.syns.saturating_add(1);
-        }
-        if segment.has(Flags::FIN) {
-            endpoint.tally.fins = endpoint.tally.fins.saturating_add(1);
-        }
-        if segment.has(Flags::RST) {
-            endpoint.tally.resets = endpoint.tally.resets.saturating_add(1);
-        }
+        endpoint.tally.take(segment);
         if let Some((tsval, _)) = segment.options.timestamps {
             endpoint.tsval = Some(tsval);
         }

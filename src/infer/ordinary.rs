@@ -40,11 +40,16 @@ impl Connection {
         }
     }
 
-    /// While a SYN waits for its answer, the other end may still speak of an earlier life.
+    /// While a SYN waits for its answer, the other end may still speak of an earlier life; and so
+    /// does whoever acknowledges numbers from before the other's first.
     fn is_of_another_life(&self, from: End, segment: &Segment) -> bool {
         let opener = self.end(from.peer());
+        let before_first =
+            opener.isn.zip(segment.acked()).is_some_and(|(isn, ack)| !ack.after(isn));
         let waits = opener.state == State::SynSent && self.end(from).isn.is_none();
-        waits && segment.acked().is_none_or(|ack| opener.nxt.is_some_and(|nxt| ack.before(nxt)))
+        let to_syn =
+            segment.acked().is_some_and(|ack| opener.nxt.is_some_and(|nxt| !ack.before(nxt)));
+        before_first || (waits && !to_syn)
     }
 
     /// The capture began with a stale copy of a SYN: its sender goes on with other numbers.

@@ -608,3 +608,27 @@ fn an_unseen_end_that_closed_first_did_so_whatever_it_had_sent() {
     );
     assert_eq!(server_unseen.closed_first(), Some(ClosedFirst::Server));
 }
+
+#[test]
+fn a_stale_syn_belongs_to_the_life_that_it_comes_to() {
+    let live = history(&opened(
+        "1.000 > S  90000:90000(0)
+         1.010 < .  1:1(0) ack 1
+         1.200 > P. 1:101(100) ack 1    ; ESTABLISHED ESTABLISHED",
+    ));
+    assert_eq!((live.frames, live.side(Role::Client).tally.segments), (6, 4));
+}
+
+#[test]
+fn a_stale_syn_that_finds_no_socket_is_no_refused_connection() {
+    let closed = history(&opened(
+        "0.100 > F. 1:1(0) ack 1
+         0.110 < F. 1:1(0) ack 2
+         0.120 > .  2:2(0) ack 2
+         1.000 > S  0:0(0)
+         1.010 < R. 0:0(0) ack 1 ; TIME_WAIT CLOSED",
+    ));
+    assert_eq!((closed.frames, closed.last.frame), (8, 8));
+    assert!(closed.fact(FactKind::StaleSyn, Role::Client).is_some());
+    assert!(closed.fact(FactKind::IgnoredRst, Role::Server).is_none());
+}

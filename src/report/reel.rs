@@ -22,6 +22,15 @@ pub enum Step {
     Run(Run),
 }
 
+impl Step {
+    fn frame(&self) -> u64 {
+        match self {
+            Step::Segment(_, segment) => segment.frame,
+            Step::Run(run) => run.last.frame,
+        }
+    }
+}
+
 /// Segments that are told in sum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Run {
@@ -89,8 +98,11 @@ impl Reel {
             false => LADDER_SEGMENTS_MAX,
         };
         let is_room = self.steps.len() < room;
+        // A SYN that waited for its answer comes behind what passed meanwhile.
+        let later = self.steps.iter().rev().take_while(|step| step.frame() > segment.frame);
+        let at = self.steps.len() - later.count();
         match self.steps.last_mut() {
-            _ if is_room => self.steps.push(Step::Segment(from, *segment)),
+            _ if is_room => self.steps.insert(at, Step::Segment(from, *segment)),
             Some(Step::Run(run)) => run.add(from, segment),
             _ => self.steps.push(Step::Run(Run::new(from, segment))),
         }

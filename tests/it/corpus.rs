@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use finwait::capture::Merge;
+use finwait::decode::segment::{Flags, Segment};
+use finwait::decode::tuple::{End, FourTuple};
 use finwait::history::{History, Role};
 use finwait::infer::Params;
 use finwait::limits::CONNECTIONS_MAX;
@@ -34,16 +36,34 @@ fn corpus() -> Option<PathBuf> {
     named.or(Some(beside)).filter(|folder| folder.join("index.tsv").exists())
 }
 
+/// The completeness of each stream.
+#[derive(Default)]
+struct Completeness(BTreeMap<u64, u64>);
+
+impl Sink for Completeness {
+    fn segment(&mut self, _: u64, stream: u32, _: &FourTuple, _: End, segment: &Segment) {
+        let stream = u64::from(stream);
+        let first = !self.0.contains_key(&stream);
+        *self.0.entry(stream).or_default() |= bits(segment, first);
+    }
+
+    fn finished(&mut self, _: History) {}
+}
+
 /// Reads a capture to its end or its damage.
 fn read(path: &Path) -> Result<(Vec<History>, Totals), String> {
+    let (Keep(mut histories), totals) = read_into(path, Keep::default())?;
+    histories.sort_by_key(|history| history.id);
+    Ok((histories, totals))
+}
+
+fn read_into<S: Sink>(path: &Path, sink: S) -> Result<(S, Totals), String> {
     let mut source = Merge::open(&[path]).map_err(|error| error.to_string())?;
-    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, sink);
     while let Ok(Some(packet)) = source.next_packet() {
         pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
     }
-    let (Keep(mut histories), totals) = pipeline.finish();
-    histories.sort_by_key(|history| history.id);
-    Ok((histories, totals))
+    Ok(pipeline.finish())
 }
 
 fn verdicts(path: &Path) -> Vec<Value> {
@@ -121,6 +141,71 @@ fn streams_are_wiresharks() {
         .filter_map(|line| Some(line.split_once('\t')?.0.to_owned()))
         .collect();
     assert_eq!(differing, explained, "tests/corpus-differences.tsv lists the captures that differ");
+}
+
+/// Wireshark's completeness of a stream, from the segments that finwait takes for its connections:
+/// 1 SYN, 2 SYN+ACK, 4 ACK without data, 8 data, 16 FIN, 32 RST. Wireshark counts a FIN and data
+/// with ACK only, and of a stream's first packet nothing but a SYN, with or without
+/// ACK.
+fn bits(segment: &Segment, first: bool) -> u64 {
+    let has = |flag| segment.has(flag);
+    let acked = has(Flags::ACK) && !has(Flags::SYN);
+    if first {
+        return u64::from(has(Flags::SYN)) << u8::from(has(Flags::ACK));
+    }
+    [
+        (1, has(Flags::SYN) && !has(Flags::ACK)),
+        (2, has(Flags::SYN | Flags::ACK)),
+        (4, acked && segment.payload == 0),
+        (8, acked && segment.payload > 0),
+        (16, acked && has(Flags::FIN)),
+        (32, has(Flags::RST)),
+    ]
+    .iter()
+    .filter(|(_, seen)| *seen)
+    .map(|(bit, _)| bit)
+    .sum()
+}
+
+#[test]
+fn completeness_is_wiresharks() {
+    let Some(corpus) = corpus() else { return };
+    let mut agree = 0;
+    let mut differing = BTreeSet::new();
+    for name in captures(&corpus) {
+        let Ok((completeness, _)) = read_into(&corpus.join(&name), Completeness::default()) else {
+            continue;
+        };
+        let Completeness(completeness) = completeness;
+        for line in verdicts(&corpus.join(format!("verdicts/{name}.tshark.jsonl"))) {
+            let (Some(stream), Some(theirs)) =
+                (line["stream"].as_u64(), line["completeness"].as_u64())
+            else {
+                continue;
+            };
+            let Some(ours) = completeness.get(&stream).copied() else { continue };
+            if ours == theirs {
+                agree += 1;
+            } else {
+                differing.insert(format!("{name}\t{stream}"));
+                println!("{name} stream {stream}: {ours} where tshark says {theirs}");
+            }
+        }
+    }
+    println!("{agree} agree, {} differ", differing.len());
+    let explained: BTreeSet<String> = include_str!("completeness-differences.tsv")
+        .lines()
+        .skip(1)
+        .filter_map(|line| Some(line.rsplit_once('\t')?.0.to_owned()))
+        .collect();
+    assert_eq!(differing, explained, "tests/it/completeness-differences.tsv lists what differs");
+}
+
+/// The captures of the index.
+fn captures(corpus: &Path) -> Vec<String> {
+    let index = std::fs::read_to_string(corpus.join("index.tsv")).expect("an index");
+    let names = index.lines().skip(1).filter_map(|line| line.split('\t').next());
+    names.map(str::to_owned).collect()
 }
 
 #[test]

@@ -24,14 +24,16 @@ const TOLERANCE: Span = Span::from_millis(2);
 pub struct Truth {
     to: State,
     at: Timestamp,
-    /// No captured segment of the connection accompanies it, and the next one comes then: nobody
-    /// who sees segments only can know of it before.
+    /// No captured segment of the connection accompanies it, and the next transition that one does
+    /// accompany comes then: nobody who sees segments only can know of it before.
     unseen_until: Option<Timestamp>,
 }
 
 /// One recording: the kernel's transitions of each endpoint of each connection.
 pub struct Recording {
     pub name: String,
+    /// What the path does to its packets, in words; `none` for nothing.
+    pub impairment: String,
     dir: PathBuf,
     end: Timestamp,
     /// The longest that a segment took between the client's and the server's interface.
@@ -138,13 +140,16 @@ impl Recording {
         let mut recording = Recording {
             name: dir.file_name().unwrap().to_string_lossy().into_owned(),
             dir: dir.to_owned(),
+            impairment: String::new(),
             end: Timestamp::default(),
             transit: Span::ZERO,
             truths: BTreeMap::new(),
         };
         for line in text.lines() {
             let line: Value = serde_json::from_str(line).expect("JSON");
-            if let Some(end) = line["end_ts"].as_str() {
+            if let Some(impairment) = line["impairment"].as_str() {
+                recording.impairment = impairment.to_owned();
+            } else if let Some(end) = line["end_ts"].as_str() {
                 recording.end = time(end);
             } else if let Some(to) = line["to"].as_str() {
                 let role = if line["endpoint"] == "client" { "client" } else { "server" };
@@ -295,13 +300,16 @@ impl Recording {
             ports == [a, b] || ports == [b, a]
         };
         let times: Vec<_> = passed.iter().filter(own).map(|decoded| decoded.segment.ts).collect();
-        let mark = |truth: &Truth| {
+        let is_seen = |truth: &Truth| {
             let apart = |ts: &Timestamp| ts.since(truth.at).max(truth.at.since(*ts));
-            let seen = times.iter().any(|ts| apart(ts) <= self.tolerance());
-            let next = times.iter().copied().find(|ts| *ts > truth.at).unwrap_or(self.end);
-            Truth { unseen_until: (!seen).then_some(next), ..*truth }
+            times.iter().any(|ts| apart(ts) <= self.tolerance())
         };
-        truths.iter().map(mark).collect()
+        let mark = |(at, truth): (usize, &Truth)| {
+            let next = truths.iter().skip(at + 1).find(|next| is_seen(next));
+            let until = next.map_or(self.end, |next| next.at);
+            Truth { unseen_until: (!is_seen(truth)).then_some(until), ..*truth }
+        };
+        truths.iter().enumerate().map(mark).collect()
     }
 
     fn score_endpoint(
@@ -469,22 +477,31 @@ impl Score {
     }
 }
 
-impl fmt::Display for Score {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Score {
+    /// The five shares in percent, and the count of confident falsehoods.
+    pub fn shares(&self) -> [f64; 4] {
         let share = |part: u128, whole: u128| match whole {
             0 => 100.0,
             whole => part as f64 * 100.0 / whole as f64,
         };
         let count = |part: u32, whole: u32| share(part.into(), whole.into());
-        write!(
-            f,
-            "ends {:6.2}  finals {:6.2} %  sequences {:6.2} %  time {:6.2} %  confirmed {:6.2} %  confident wrong {}",
-            self.endpoints,
+        [
             count(self.finals_right, self.endpoints),
             count(self.sequences_right, self.endpoints),
             share(self.time_right, self.time),
             count(self.confirmed_right, self.confirmed),
-            self.confident_wrong,
+        ]
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [finals, sequences, time, confirmed] = self.shares();
+        write!(
+            f,
+            "ends {:6}  finals {finals:6.2} %  sequences {sequences:6.2} %  time {time:6.2} %  \
+             confirmed {confirmed:6.2} %  confident wrong {}",
+            self.endpoints, self.confident_wrong,
         )
     }
 }

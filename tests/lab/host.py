@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from netns import die_with_parent
@@ -54,9 +55,10 @@ class Host:
         listener.listen(backlog)
         return listener
 
-    def connect(self, to, port, source_port=0, options=(), isn=None):
+    def connect(self, to, port, source_port=0, options=(), isn=None, timeout=TIMEOUT):
         """Connect and wait until it is established; `isn` chooses the first sequence number."""
         sock = self.socket(source_port)
+        sock.settimeout(timeout)
         _set(sock, options)
         if isn is not None:
             _set_isn(sock, isn)
@@ -86,6 +88,12 @@ class Host:
         """Accept what only `action` makes acceptable."""
         action()
         return self.accept(listener)
+
+    def serve(self, port, connections):
+        """Accept so many in a thread of this process, and never close one."""
+        listener = self.listen(port)
+        accept = lambda: [self.accept(listener) for _ in range(connections)]  # noqa: E731
+        threading.Thread(target=accept, daemon=True).start()
 
     def process(self, script):
         """Run `script` in a process of its own that then only waits to be killed."""

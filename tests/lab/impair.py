@@ -18,7 +18,8 @@ class Rule:
     `action` is "drop", "duplicate" (a second copy, `seconds` later) or "delay"
     (this packet alone comes `seconds` later), "inject" (a packet made from this
     one by `make` follows it after `seconds`).  `nth` limits the rule to these
-    matches; None means all of them.
+    matches; None means all of them.  With `after`, counting begins only behind
+    the first packet for which that is true.
     """
 
     action: str
@@ -28,9 +29,14 @@ class Rule:
     seconds: float = 0.0
     before_middle: bool = False
     make: Callable[[bytes], bytes] | None = None
+    after: Callable[[Packet], bool] | None = None
     seen: int = 0
+    begun: bool = False
 
     def applies(self, packet):
+        if self.after and not self.begun:
+            self.begun = self.after(packet)
+            return False
         if not self.match(packet):
             return False
         self.seen += 1

@@ -43,12 +43,17 @@ class Recording:
 
 
 class Lab:
-    """Build it, let a scenario use `client`, `server` and `path`, then `finish`."""
+    """Build it, let a scenario use `client`, `server` and `path`, then `finish`.
 
-    def __init__(self, out, impairment=None, sysctls=None, ip=4, bridge=None):
+    In a mirrored lab the client opens as always, and from then on each end
+    plays the other's part: sockets, options and senders change places.
+    """
+
+    def __init__(self, out, impairment=None, sysctls=None, ip=4, bridge=None, mirrored=False):
         self.recording = Recording(start=clock.sample())
         self._out = out
         self._ip = ip
+        self._mirrored = mirrored
         self.client, self.server = self._hosts()
         self.sysctl({**BASE_SYSCTLS, **(sysctls or {})})
         self.recording.sysctls = dict(sysctls or {})
@@ -98,19 +103,42 @@ class Lab:
         if only:
             self.recording.sysctls.update({f"{only.name}:{k}": v for k, v in values.items()})
 
+    def parts(self, client, server):
+        """What belongs to the client's part and to the server's, of what belongs to the hosts.
+
+        Or the other way about: the exchange undoes itself.
+        """
+        return (server, client) if self._mirrored else (client, server)
+
     def open(self, port=7000, client_options=(), server_options=(), source_port=0, isn=None):
         """One established connection: (client's socket, server's socket)."""
-        listener = self.server.listen(port, options=server_options)
-        return self.connect(listener, client_options, source_port, isn)
+        connecting, listening = self.parts(client_options, server_options)
+        listener = self.server.listen(port, options=listening)
+        return self.connect(listener, connecting, source_port, isn)
 
-    def connect(self, listener, client_options=(), source_port=0, isn=None):
-        """One more connection to an open listener."""
+    def connect(self, listener, options=(), source_port=0, isn=None):
+        """One more connection to an open listener, its `options` set before the SYN."""
         port = listener.getsockname()[1]
-        sock = self.client.connect(self.server, port, source_port, client_options, isn)
-        accepted = self.server.accept(listener)
+        sock = self.client.connect(self.server, port, source_port, options, isn)
+        client, server = self.parts(sock, self.server.accept(listener))
         # Delayed ACKs from the start: a new connection would acknowledge a FIN at once.
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
-        return sock, accepted
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        return client, server
+
+    def hold(self, part, connections=1, port=7000):
+        """Connections whose one end belongs to a process: (process, sockets of the other end)."""
+        client, server = self.client, self.server
+        if part == self.parts("client", "server")[0]:
+            listener = server.listen(port)
+            process = client.process(
+                lambda: [client.connect(server, port) for _ in range(connections)])
+            return process, [server.accept(listener) for _ in range(connections)]
+        process = server.process(lambda: server.serve(port, connections))
+        return process, [client.connect(server, port) for _ in range(connections)]
+
+    def cut(self, *parts):
+        """From now on lose everything that these parts send (both, if none is named)."""
+        self.path.cut(*(self.parts("client", "server")[part == "server"] for part in parts))
 
     def answer_fin(self, sock):
         """Close as soon as the peer's FIN is there, before an ACK of it alone is sent."""

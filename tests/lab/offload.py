@@ -3,28 +3,25 @@
 import random
 
 from bridge import BridgePath
-from closing import (ACTIVE, CLIENT_FIRST, CLIENT_OPEN, PASSIVE, SERVER_OPEN, _close)
+from closing import exchange_and_close
 from registry import scenario
+from sequences import ACTIVE, CLIENT_FIRST, CLIENT_OPEN, PASSIVE, SERVER_OPEN
 
 
 @scenario("A normal close over Ethernet; the senders' checksums are not filled in yet",
           textbook=[8], bridge=BridgePath(), expect=CLIENT_FIRST)
 def bridge_close(lab):
-    client, server = lab.open()
-    lab.exchange(client, server)
-    _close(lab, client, server)
+    exchange_and_close(lab)
 
 
 @scenario("Captured on all interfaces: every packet several times", textbook=[8],
           bridge=BridgePath(middle="any"), expect=CLIENT_FIRST)
 def bridge_any_interface(lab):
-    client, server = lab.open()
-    lab.exchange(client, server)
-    _close(lab, client, server)
+    exchange_and_close(lab)
 
 
-@scenario("A download in segments larger than any MTU, cut to their headers", textbook=[9],
-          bridge=BridgePath(snaplen=96),
+@scenario("The server sends segments larger than any MTU; captured are their headers only",
+          textbook=[9], bridge=BridgePath(snaplen=96),
           expect=[(CLIENT_OPEN + PASSIVE, SERVER_OPEN + ACTIVE)],
           shows=[("middle", "ip.len>20000", 1)])
 def bridge_large_segments(lab):

@@ -39,6 +39,43 @@ class Packet:
         return self.ack and self.payload == 0 and not self.flags & (SYN | FIN | RST)
 
 
+def client_fin(packet):
+    return packet.sender == "client" and packet.fin
+
+
+def server_fin(packet):
+    return packet.sender == "server" and packet.fin
+
+
+def client_data(packet):
+    return packet.sender == "client" and packet.payload > 0
+
+
+def server_data(packet):
+    return packet.sender == "server" and packet.payload > 0
+
+
+def client_rst(packet):
+    return packet.sender == "client" and packet.rst
+
+
+def client_pure_ack(packet):
+    return packet.sender == "client" and packet.pure_ack
+
+
+def server_pure_ack(packet):
+    return packet.sender == "server" and packet.pure_ack
+
+
+def opening_syn(packet):
+    """A SYN of whoever opens."""
+    return packet.syn and not packet.ack
+
+
+def answering_syn(packet):
+    return packet.syn and packet.ack
+
+
 def parse(sender, raw):
     """The TCP segment in an IP packet, or None if it holds none."""
     version = raw[0] >> 4

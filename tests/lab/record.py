@@ -4,7 +4,8 @@
     record.py --list                         name every scenario
     record.py --out DIR                      record all of them
     record.py SCENARIO... --out DIR          record these
-    record.py --random SEED --out DIR        N connections at once over a bad path
+    record.py --random SEED --out DIR        N random connections (see chance.py)
+    record.py --live --out DIR               a few, in seconds; nothing where that cannot be
 
 Needs root, tcpdump, iproute2, bpftrace and a kernel with BTF.  Each scenario
 gets two namespaces of its own and leaves, in DIR/NAME/, client.pcap,
@@ -23,6 +24,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import live
 import scenarios  # noqa: F401  (registers them)
 import writer
 from chance import random_scenario
@@ -40,12 +42,15 @@ FORKING = threading.Lock()
 def main():
     options = _options()
     if options.list:
-        for scenario in SCENARIOS.values():
-            print(f"{scenario.name:40} {scenario.title}")
+        _list()
+        return 0
+    missing = live.obstacle() if options.live else None
+    if missing:
+        print(f"no network namespaces here: nothing recorded ({missing})")
         return 0
     chosen = _chosen(options)
     events = KernelEvents()
-    pool = ThreadPoolExecutor(options.jobs)
+    pool = ThreadPoolExecutor(len(chosen) if options.live else options.jobs)
     try:
         problems = list(pool.map(lambda s: _record(s, options.out, events), chosen))
     except KeyboardInterrupt:
@@ -58,6 +63,13 @@ def main():
     return 1 if failed else 0
 
 
+def _list():
+    """Every scenario by its name, with the word for why its parts are not exchanged."""
+    for scenario in SCENARIOS.values():
+        why_not = f" [not mirrored: {scenario.unmirrored}]" if scenario.unmirrored else ""
+        print(f"{scenario.name:40} {scenario.title}{why_not}")
+
+
 def _options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("scenario", nargs="*", help="names from --list (default: all)")
@@ -66,11 +78,15 @@ def _options():
     parser.add_argument("--random", type=int, metavar="SEED", action="append", default=[],
                         help="a crowd of random connections (may be repeated)")
     parser.add_argument("--connections", type=int, default=50, help="how many of them")
+    parser.add_argument("--live", action="store_true",
+                        help="a small fixed selection, if this host can record at all")
     parser.add_argument("--jobs", type=int, default=6, help="scenarios at a time")
     return parser.parse_args()
 
 
 def _chosen(options):
+    if options.live:
+        return live.selection()
     unknown = [name for name in options.scenario if name not in SCENARIOS]
     if unknown:
         sys.exit(f"no such scenario: {', '.join(unknown)} (see --list)")
@@ -132,7 +148,8 @@ def _child(scenario, folder, write):
 
 def _run(scenario, folder):
     try:
-        lab = Lab(folder, scenario.impairment, scenario.sysctls, scenario.ip, scenario.bridge)
+        lab = Lab(folder, scenario.impairment, scenario.sysctls, scenario.ip, scenario.bridge,
+                  scenario.mirrored)
         kept = scenario.run(lab)  # noqa: F841  (keeps sockets open to the end)
         return lab.finish(scenario.settle)
     except Exception:

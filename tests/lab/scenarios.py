@@ -1,5 +1,6 @@
 """All scenarios; importing this registers them."""
 
+import breaking  # noqa: F401
 import closing  # noqa: F401
 import living  # noqa: F401
 import offload  # noqa: F401

@@ -1,9 +1,10 @@
 //! A SYN that nothing answered.
 
 use crate::findings::rule::finding;
-use crate::findings::waits::{number, wait_in, who};
+use crate::findings::waits::{lasting, number, wait_in, who};
 use crate::findings::{Context, Finding};
 use crate::history::{Handshake, History, Role};
+use crate::infer::event::Event;
 use crate::infer::state::State;
 
 finding! {
@@ -40,7 +41,7 @@ finding! {
         name: "syn-unanswered",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { wait_s: 3.0 "seconds" "Time in SYN_SENT from which on it is reported." },
+        thresholds: { wait_s: 3.0 "seconds" "Time without an answer that is reported." },
         scope: PerConnection(check),
         raises: "0.0 > S 0:0(0)
                  1.0 > S 0:0(0)
@@ -60,7 +61,12 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         return;
     }
     let Some(wait) = wait_in(history, Role::Client, State::SynSent) else { return };
-    if wait.length < context.span("wait_s") {
+    // That its sender gave up is a guess; that nothing came since is none.
+    let length = match wait.ended_by {
+        Some(Event::GaveUp) => history.until.since(wait.since.ts),
+        _ => wait.length,
+    };
+    if length < context.span("wait_s") {
         return;
     }
     let syns = u64::from(history.side(Role::Client).tally.syns);
@@ -69,8 +75,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         who(history, Role::Client),
         who(history, Role::Server),
         number(syns, "SYN"),
-        wait.words(),
+        lasting(length, wait.ended_by.is_none()),
     );
     let finding = context.about(history, Role::Client, wait.since, message);
-    out.push(finding.lasting(wait.length).frame(history.last).with("syns", syns));
+    out.push(finding.lasting(length).frame(history.last).with("syns", syns));
 }
