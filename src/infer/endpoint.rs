@@ -115,6 +115,9 @@ pub struct Endpoint {
     pub misread_as_fin: bool,
     /// It may have sent a FIN that the capture does not hold.
     pub may_have_closed: bool,
+    /// The peer's FIN met it while the peer's window was closed: its own may have been waiting
+    /// behind the data that it could not send.
+    pub may_have_queued_fin: bool,
     /// It opened with a SYN that carried data.
     pub fast_open: bool,
     /// That data was acknowledged with the SYN (RFC 7413).

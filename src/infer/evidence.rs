@@ -73,7 +73,7 @@ impl Connection {
         endpoint.nxt = Some(ack);
         endpoint.edge = at.ts;
         // A capture that begins with a keepalive begins one number too early.
-        let is_first = endpoint.isn.is_none() && endpoint.tally.segments == 1;
+        let is_first = endpoint.isn.is_none() && endpoint.first_seq == Some(nxt);
         let keepalive = one && endpoint.may_have_closed && is_first;
         if endpoint.fin.is_some() || keepalive {
             return;
@@ -211,7 +211,8 @@ impl Connection {
         let acked = self.end(from.peer()).proven;
         let own_acked = acked.is_some_and(|proven| self.fin_covered(from, proven));
         let crossed = self.trail().newest_to(from, State::Closing).is_some();
-        if crossed && (own_acked || self.end(from).fin_unseen) {
+        let queued = self.end(from).may_have_queued_fin;
+        if queued || (crossed && (own_acked || self.end(from).fin_unseen)) {
             self.end_mut(from).take_open(&BY_FIN);
         } else {
             self.confirm(from, &BY_FIN, at);

@@ -204,7 +204,8 @@ impl Connection {
     /// Moves one endpoint along its row of the table, if there is one. With [`Self::place`] the
     /// only writer of a state.
     fn step(&mut self, end: End, event: Event, at: Moment) -> bool {
-        let doubtful = self.ends.iter().any(|end| end.may_have_closed);
+        let doubtful =
+            self.ends.iter().any(|end| end.may_have_closed) || self.end(end).may_have_queued_fin;
         let basis = match event.basis() {
             Basis::Observed | Basis::Inferred if doubtful && !is_certain(event) => Basis::Assumed,
             basis => basis,

@@ -230,7 +230,16 @@ impl Connection {
             return;
         }
         self.end_mut(from).may_have_closed = false;
-        if !self.end(from.peer()).may_have_closed {
+        self.settle_trail();
+    }
+
+    /// Firms up what was assumed, where no doubt is left of either end.
+    fn settle_trail(&mut self) {
+        let doubted = self
+            .ends
+            .iter()
+            .any(|end| end.may_have_closed || end.may_have_queued_fin || end.fin_unseen);
+        if !doubted {
             self.trail.settle();
         }
     }
@@ -276,8 +285,8 @@ impl Connection {
         // A FIN that the peer had not sent when this one left cannot have come before it.
         let settled = endpoint.may_have_closed;
         endpoint.may_have_closed = false;
-        if settled && !self.end(from.peer()).may_have_closed {
-            self.trail.settle();
+        if settled {
+            self.settle_trail();
         }
         if self.end(from.peer()).fast_open_accepted {
             self.refute_early_handshake(from, at);
@@ -367,6 +376,8 @@ impl Connection {
             || (fin_came && self.end(to).state != State::LastAck);
         let acked = covers && !lost && heard;
         if fin_came {
+            let closed = self.end(from).window_closed.is_some();
+            self.end_mut(to).may_have_queued_fin |= closed;
             self.complete_handshake(to, at);
         }
         let event = match self.end(to).state {
