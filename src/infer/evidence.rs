@@ -188,15 +188,17 @@ impl Connection {
         let event = match self.end(from).state {
             State::Established | State::FinWait2 => Event::RecvFin,
             State::FinWait1 => {
-                let own_acked =
-                    self.end(peer).proven.is_some_and(|proven| self.fin_covered(from, proven));
-                if own_acked { Event::RecvFinAckingFin } else { Event::RecvFin }
+                let acked = self.end(peer).proven;
+                let own_acked = acked.is_some_and(|proven| self.fin_covered(from, proven));
+                // Of a peer that was never seen, the ordinary close is the likelier.
+                let unseen = !self.end(peer).has_sent();
+                if own_acked || unseen { Event::RecvFinAckingFin } else { Event::RecvFin }
             }
             _ => return,
         };
         let came = self.end(from).fin_candidate;
         if self.end(peer).fin_unseen {
-            self.step(from, event, at);
+            self.step_as(from, event, Basis::Assumed, at, Moment::default());
         } else if came.frame > 0 {
             self.step_as(from, event, Basis::Inferred, came, at);
             self.restore_first_fin(from, segment, at);

@@ -151,7 +151,8 @@ impl Connection {
         // A socket that the peer's newest segment closed would not answer that very segment.
         let newest = self.end(peer).last;
         let by_newest = self.trail().last(from).is_some_and(|last| last.at.frame == newest.frame);
-        if answers && by_newest && self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
+        let closed = state == State::Closed && answers && by_newest;
+        if closed && self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
             self.step(from, Event::SentRstWithoutSocket, at);
             return;
         }
