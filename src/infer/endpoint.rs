@@ -288,7 +288,12 @@ impl Endpoint {
 
     /// It sent the same again.
     pub fn repeat(&mut self, at: Timestamp) {
+        /// Segments that are repeated together are one repeat.
+        const TOGETHER: Span = Span::from_millis(2);
         let repeats = &mut self.repeats;
+        if repeats.count > 0 && at.since(repeats.last) < TOGETHER {
+            return;
+        }
         if repeats.count == 0 {
             repeats.since = self.edge;
             repeats.last = self.edge;

@@ -123,7 +123,9 @@ impl Connection {
                     self.step_as(from, Event::RecvSynAck, Basis::Observed, at, Moment::default());
                 }
             }
-            State::SynRcvd if self.shows_handshake(from, ack, segment) => {
+            State::SynRcvd
+                if !segment.has(Flags::RST) && self.shows_handshake(from, ack, segment) =>
+            {
                 let came = self.end(from).ack_candidate;
                 if came.frame > 0 {
                     self.step_as(from, Event::RecvAckOfSyn, Basis::Inferred, came, at);
@@ -151,7 +153,8 @@ impl Connection {
             // With Fast Open a server speaks before the handshake's ACK (RFC 7413 section 3), and
             // data in its place leaves open whether a bare ACK came before.
             let early = self.end(peer).fast_open_accepted && !self.is_beyond_syn(peer, ack);
-            if !early && self.end(from).bare_ack {
+            // A socket in SYN_RCVD may abort, too.
+            if !early && self.end(from).bare_ack && !segment.has(Flags::RST) {
                 self.confirm(from, &[Event::RecvAckOfSyn], at);
             }
         }
@@ -233,7 +236,8 @@ impl Connection {
     /// moment is then the one that cannot be too late.
     fn restore_first_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let needless = self.is_needless(from, segment);
-        let would_tell = self.end(from).state == State::CloseWait && self.sacks();
+        let modern = self.end(from).timestamps && self.sacks();
+        let would_tell = self.end(from).state == State::CloseWait && modern;
         if needless || !would_tell {
             self.trail.restore(from, &BY_FIN, at);
         }

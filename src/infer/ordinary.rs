@@ -63,8 +63,12 @@ impl Connection {
         if let Some(stale) = self.trail.overturn(from, &[Event::SentSyn], at) {
             self.go_back(from, &stale);
             self.note(FactKind::StaleSyn, from, stale.at);
+            // What was inferred of it before that SYN still holds.
+            let is_first = self.trail.last(from).is_none();
             let endpoint = self.end_mut(from);
-            endpoint.state = State::Unknown;
+            if is_first {
+                endpoint.state = State::Unknown;
+            }
             endpoint.opening = Opening::default();
             (endpoint.isn, endpoint.nxt, endpoint.after_syn) = (None, None, None);
         }
@@ -291,12 +295,12 @@ impl Connection {
         if self.end(from.peer()).fast_open_accepted {
             self.refute_early_handshake(from, at);
         }
+        // A RST that passed it had not come.
+        let reset = self.withdraw(from, &[Event::RecvRst], at).is_some();
         let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
         if self.end(from).state == State::CloseWait && !covers {
             self.overtake_fin(from, at);
         }
-        // Nor had the RST come that passed it.
-        let reset = self.withdraw(from, &[Event::RecvRst], at).is_some();
         self.step(from, Event::SentFin, at);
         if reset {
             self.step(from, Event::RecvRst, at);
