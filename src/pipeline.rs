@@ -188,7 +188,7 @@ impl<S: Sink> Stage<'_, S> {
                 }
                 Answer::Begins => {
                     if let Some(held) = flow.held.take() {
-                        self.begin_held(flow, &held);
+                        self.begin_held(flow, &held, segment);
                     }
                 }
                 Answer::Repeated => return held.repeat(segment),
@@ -254,7 +254,7 @@ impl<S: Sink> Stage<'_, S> {
 
     /// A new life begins with this segment; the one before is over.
     fn begin(&mut self, flow: &mut Flow, first: &Segment, stream: u32, connection: Connection) {
-        self.replace(flow, first, stream, connection, |old, at| old.supersede(at));
+        self.replace(flow, first, stream, connection, |old, at| old.supersede(at, at));
     }
 
     /// Ends the old life as `supersede` has it, and begins another.
@@ -267,6 +267,8 @@ impl<S: Sink> Stage<'_, S> {
         supersede: impl FnOnce(&mut Connection, Moment),
     ) {
         let predecessor = flow.life.take().map(|mut old| {
+            // A held SYN's answer comes late: what the time before it did comes first.
+            old.connection.on_silence(first.ts, self.params);
             let states = End::BOTH.map(|end| old.connection.end(end).state);
             let id = old.id;
             supersede(&mut old.connection, Moment { ts: first.ts, frame: first.frame });
@@ -279,12 +281,13 @@ impl<S: Sink> Stage<'_, S> {
     }
 
     /// A held SYN turns out to be a new life's first segment.
-    fn begin_held(&mut self, flow: &mut Flow, held: &Held) {
+    fn begin_held(&mut self, flow: &mut Flow, held: &Held, answer: &Segment) {
         if let Some(first) = held.syns.first() {
             let old = is_own_syn(&flow.life, held);
             let connection =
                 if old { Connection::of_doubtful_syn() } else { Connection::default() };
-            self.begin(flow, first, held.stream, connection);
+            let by = Moment { ts: answer.ts, frame: answer.frame };
+            self.replace(flow, first, held.stream, connection, |old, at| old.supersede(at, by));
         }
         self.replay(flow, held);
     }
@@ -304,7 +307,7 @@ impl<S: Sink> Stage<'_, S> {
                     let opener = held.from;
                     let new = Connection::of_doubtful_syn();
                     self.replace(flow, first, held.stream, new, |old, at| {
-                        old.supersede_end(opener, at);
+                        old.supersede_end(opener, at, at);
                     });
                 }
                 self.replay(flow, held);

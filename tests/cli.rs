@@ -168,6 +168,16 @@ fn the_first_line_is_the_verdict() {
 }
 
 #[test]
+fn the_verdict_says_how_many_have_the_same() {
+    let unanswered = (0..4)
+        .fold(Pcap::new(), |pcap, at| pcap.segment(f64::from(at), 2000 + at, true, SYN, 100, 0));
+    let capture = unanswered.connection(20.0, 3000, true).save("verdict-many.pcap");
+    let report = printed(&[str_of(&capture)]);
+    let first = report.lines().next().unwrap();
+    assert!(first.ends_with("in 21 s (and 3 more findings like it below)."), "{first}");
+}
+
+#[test]
 fn nothing_on_a_pipe_is_coloured_unless_asked_for() {
     let capture = leak("colour.pcap");
     let capture = str_of(&capture);

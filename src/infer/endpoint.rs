@@ -115,6 +115,9 @@ pub struct Endpoint {
     pub misread_as_fin: bool,
     /// It may have sent a FIN that the capture does not hold.
     pub may_have_closed: bool,
+    /// The peer's FIN met it while the peer's window was closed: its own may have been waiting
+    /// behind the data that it could not send.
+    pub may_have_queued_fin: bool,
     /// It opened with a SYN that carried data.
     pub fast_open: bool,
     /// That data was acknowledged with the SYN (RFC 7413).
@@ -285,7 +288,12 @@ impl Endpoint {
 
     /// It sent the same again.
     pub fn repeat(&mut self, at: Timestamp) {
+        /// Segments that are repeated together are one repeat.
+        const TOGETHER: Span = Span::from_millis(2);
         let repeats = &mut self.repeats;
+        if repeats.count > 0 && at.since(repeats.last) < TOGETHER {
+            return;
+        }
         if repeats.count == 0 {
             repeats.since = self.edge;
             repeats.last = self.edge;

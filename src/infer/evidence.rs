@@ -73,7 +73,7 @@ impl Connection {
         endpoint.nxt = Some(ack);
         endpoint.edge = at.ts;
         // A capture that begins with a keepalive begins one number too early.
-        let is_first = endpoint.isn.is_none() && endpoint.tally.segments == 1;
+        let is_first = endpoint.isn.is_none() && endpoint.first_seq == Some(nxt);
         let keepalive = one && endpoint.may_have_closed && is_first;
         if endpoint.fin.is_some() || keepalive {
             return;
@@ -123,7 +123,9 @@ impl Connection {
                     self.step_as(from, Event::RecvSynAck, Basis::Observed, at, Moment::default());
                 }
             }
-            State::SynRcvd if self.shows_handshake(from, ack, segment) => {
+            State::SynRcvd
+                if !segment.has(Flags::RST) && self.shows_handshake(from, ack, segment) =>
+            {
                 let came = self.end(from).ack_candidate;
                 if came.frame > 0 {
                     self.step_as(from, Event::RecvAckOfSyn, Basis::Inferred, came, at);
@@ -151,7 +153,8 @@ impl Connection {
             // With Fast Open a server speaks before the handshake's ACK (RFC 7413 section 3), and
             // data in its place leaves open whether a bare ACK came before.
             let early = self.end(peer).fast_open_accepted && !self.is_beyond_syn(peer, ack);
-            if !early && self.end(from).bare_ack {
+            // A socket in SYN_RCVD may abort, too.
+            if !early && self.end(from).bare_ack && !segment.has(Flags::RST) {
                 self.confirm(from, &[Event::RecvAckOfSyn], at);
             }
         }
@@ -188,15 +191,17 @@ impl Connection {
         let event = match self.end(from).state {
             State::Established | State::FinWait2 => Event::RecvFin,
             State::FinWait1 => {
-                let own_acked =
-                    self.end(peer).proven.is_some_and(|proven| self.fin_covered(from, proven));
-                if own_acked { Event::RecvFinAckingFin } else { Event::RecvFin }
+                let acked = self.end(peer).proven;
+                let own_acked = acked.is_some_and(|proven| self.fin_covered(from, proven));
+                // Of a peer that was never seen, the ordinary close is the likelier.
+                let unseen = !self.end(peer).has_sent();
+                if own_acked || unseen { Event::RecvFinAckingFin } else { Event::RecvFin }
             }
             _ => return,
         };
         let came = self.end(from).fin_candidate;
         if self.end(peer).fin_unseen {
-            self.step(from, event, at);
+            self.step_as(from, event, Basis::Assumed, at, Moment::default());
         } else if came.frame > 0 {
             self.step_as(from, event, Basis::Inferred, came, at);
             self.restore_first_fin(from, segment, at);
@@ -211,7 +216,8 @@ impl Connection {
         let acked = self.end(from.peer()).proven;
         let own_acked = acked.is_some_and(|proven| self.fin_covered(from, proven));
         let crossed = self.trail().newest_to(from, State::Closing).is_some();
-        if crossed && (own_acked || self.end(from).fin_unseen) {
+        let queued = self.end(from).may_have_queued_fin;
+        if queued || (crossed && (own_acked || self.end(from).fin_unseen)) {
             self.end_mut(from).take_open(&BY_FIN);
         } else {
             self.confirm(from, &BY_FIN, at);
@@ -230,7 +236,8 @@ impl Connection {
     /// moment is then the one that cannot be too late.
     fn restore_first_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let needless = self.is_needless(from, segment);
-        let would_tell = self.end(from).state == State::CloseWait && self.sacks();
+        let modern = self.end(from).timestamps && self.sacks();
+        let would_tell = self.end(from).state == State::CloseWait && modern;
         if needless || !would_tell {
             self.trail.restore(from, &BY_FIN, at);
         }

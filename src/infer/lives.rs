@@ -177,9 +177,13 @@ impl Connection {
     fn jumps(&self, from: End, segment: &Segment) -> bool {
         let (own, other) = (self.end(from), self.end(from.peer()));
         let over = own.state.is_over() && other.state.is_over();
+        let closed = over || own.fin.is_some() || other.fin.is_some();
         let far = |number: SeqNum, known: Option<SeqNum>| {
             known.is_some_and(|known| number.offset_from(known).unsigned_abs() > JUMP as u32)
         };
-        over && segment.has(Flags::ACK) && far(segment.seq, own.nxt) && far(segment.ack, other.nxt)
+        closed
+            && segment.has(Flags::ACK)
+            && far(segment.seq, own.nxt)
+            && far(segment.ack, other.nxt)
     }
 }

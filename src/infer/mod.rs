@@ -115,6 +115,7 @@ impl Connection {
         self.on_silence(at.ts, params);
         self.frames += 1;
         self.last = at;
+        self.revive(from, at);
         if segment.has(Flags::RST) {
             self.on_reset(from, segment, at);
         } else if segment.has(Flags::SYN | Flags::ACK) {
@@ -132,21 +133,34 @@ impl Connection {
         self.tally(from, segment, at);
     }
 
+    /// An end that was taken to have given up goes on: it had not.
+    fn revive(&mut self, end: End, at: Moment) {
+        if self.end(end).state != State::Closed {
+            return;
+        }
+        if self.trail.last(end).is_some_and(|last| last.event == Event::GaveUp)
+            && let Some(wrong) = self.trail.overturn(end, &[Event::GaveUp], at)
+        {
+            self.go_back(end, &wrong);
+        }
+    }
+
     /// A new life begins on the four-tuple at `at`: whatever is left of this one is over. Where the
-    /// capture's clock runs backwards, that is not before it began.
-    pub fn supersede(&mut self, at: Moment) {
+    /// capture's clock runs backwards, that is not before it began. `by` is the segment that shows
+    /// it.
+    pub fn supersede(&mut self, at: Moment, by: Moment) {
         for end in End::BOTH {
-            self.supersede_end(end, at);
+            self.supersede_end(end, at, by);
         }
     }
 
     /// One end opens a new life at `at`, which the other end does not accept: only the opener's
     /// old socket must be gone.
-    pub fn supersede_end(&mut self, end: End, at: Moment) {
+    pub fn supersede_end(&mut self, end: End, at: Moment, by: Moment) {
         let at = Moment { ts: at.ts.max(self.first.ts), ..at };
         // What was believed of the time after that moment never happened.
         while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts && last.is_open()) {
-            if let Some(overtaken) = self.trail.overturn(end, &Event::ALL, at) {
+            if let Some(overtaken) = self.trail.overturn(end, &Event::ALL, by) {
                 self.go_back(end, &overtaken);
             }
         }
@@ -204,7 +218,11 @@ impl Connection {
     /// Moves one endpoint along its row of the table, if there is one. With [`Self::place`] the
     /// only writer of a state.
     fn step(&mut self, end: End, event: Event, at: Moment) -> bool {
-        let doubtful = self.ends.iter().any(|end| end.may_have_closed);
+        // A FIN that nobody saw leaves open what its receiver's own FIN followed.
+        let on_guess = event == Event::SentFin && self.end(end.peer()).fin_unseen;
+        let doubtful = self.ends.iter().any(|end| end.may_have_closed)
+            || self.end(end).may_have_queued_fin
+            || on_guess;
         let basis = match event.basis() {
             Basis::Observed | Basis::Inferred if doubtful && !is_certain(event) => Basis::Assumed,
             basis => basis,

@@ -65,8 +65,10 @@ impl Connection {
         self.end_mut(from).prove(segment.ack);
         self.end_mut(from).sent_syn_ack = true;
         self.end_mut(from).acked_syn = true;
+        // It had refused an earlier SYN, and listens now.
+        let listens = self.trail().last(from).is_none();
         match self.end(from).state {
-            State::Unknown => {
+            State::Unknown | State::Closed if listens => {
                 self.place(from, State::Listen);
                 let (answered, known) = self.answered_syn(peer, segment);
                 let seen = answered.frame > 0;
@@ -115,7 +117,10 @@ impl Connection {
     /// captured.
     fn answered_syn(&self, client: End, syn_ack: &Segment) -> (Moment, bool) {
         let opening = &self.end(client).opening;
-        let Some((_, echo)) = syn_ack.options.timestamps else { return (opening.last, true) };
+        let Some((_, echo)) = syn_ack.options.timestamps else {
+            // Without an echo, a repeated SYN leaves open which of them came.
+            return (opening.last, opening.last == opening.first);
+        };
         match Some(echo) {
             echo if echo == opening.last_tsval => (opening.last, true),
             echo if echo == opening.previous_tsval => (opening.previous, true),
@@ -178,6 +183,10 @@ impl Connection {
     /// The SYN+ACK came again: its sender had no ACK yet, or had no room for the connection.
     fn refute_handshake(&mut self, server: End, at: Moment) {
         const AFTER: [Event; 3] = [Event::RecvAckOfSyn, Event::RecvFin, Event::RecvFinAckingFin];
+        // A RST to it had not come either.
+        if self.trail().last(server).is_some_and(|t| !self.is_in_flight(server, t.at.ts, at.ts)) {
+            self.withdraw(server, &[Event::RecvRst], at);
+        }
         let since = self.end(server).ack_candidate.ts;
         if self.end(server).ack_candidate.frame == 0 || self.is_in_flight(server, since, at.ts) {
             return;

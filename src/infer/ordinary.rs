@@ -63,8 +63,12 @@ impl Connection {
         if let Some(stale) = self.trail.overturn(from, &[Event::SentSyn], at) {
             self.go_back(from, &stale);
             self.note(FactKind::StaleSyn, from, stale.at);
+            // What was inferred of it before that SYN still holds.
+            let is_first = self.trail.last(from).is_none();
             let endpoint = self.end_mut(from);
-            endpoint.state = State::Unknown;
+            if is_first {
+                endpoint.state = State::Unknown;
+            }
             endpoint.opening = Opening::default();
             (endpoint.isn, endpoint.nxt, endpoint.after_syn) = (None, None, None);
         }
@@ -230,7 +234,16 @@ impl Connection {
             return;
         }
         self.end_mut(from).may_have_closed = false;
-        if !self.end(from.peer()).may_have_closed {
+        self.settle_trail();
+    }
+
+    /// Firms up what was assumed, where no doubt is left of either end.
+    fn settle_trail(&mut self) {
+        let doubted = self
+            .ends
+            .iter()
+            .any(|end| end.may_have_closed || end.may_have_queued_fin || end.fin_unseen);
+        if !doubted {
             self.trail.settle();
         }
     }
@@ -276,18 +289,18 @@ impl Connection {
         // A FIN that the peer had not sent when this one left cannot have come before it.
         let settled = endpoint.may_have_closed;
         endpoint.may_have_closed = false;
-        if settled && !self.end(from.peer()).may_have_closed {
-            self.trail.settle();
+        if settled {
+            self.settle_trail();
         }
         if self.end(from.peer()).fast_open_accepted {
             self.refute_early_handshake(from, at);
         }
+        // A RST that passed it had not come.
+        let reset = self.withdraw(from, &[Event::RecvRst], at).is_some();
         let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
         if self.end(from).state == State::CloseWait && !covers {
             self.overtake_fin(from, at);
         }
-        // Nor had the RST come that passed it.
-        let reset = self.withdraw(from, &[Event::RecvRst], at).is_some();
         self.step(from, Event::SentFin, at);
         if reset {
             self.step(from, Event::RecvRst, at);
@@ -367,6 +380,8 @@ impl Connection {
             || (fin_came && self.end(to).state != State::LastAck);
         let acked = covers && !lost && heard;
         if fin_came {
+            let closed = self.end(from).window_closed.is_some();
+            self.end_mut(to).may_have_queued_fin |= closed;
             self.complete_handshake(to, at);
         }
         let event = match self.end(to).state {

@@ -148,15 +148,19 @@ impl Connection {
             // Had a socket received what this answers, it would have sent an ACK.
             self.withdraw(from, &[Event::RecvFin, Event::RecvFinAckingFin], at);
         }
-        // A socket that the peer's newest segment closed would not answer that very segment.
+        // A socket that the peer's newest segment closed would not answer that very segment; where
+        // packets are missing, another one closed it before.
         let newest = self.end(peer).last;
         let by_newest = self.trail().last(from).is_some_and(|last| last.at.frame == newest.frame);
-        if answers && by_newest && self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
+        let closed = state == State::Closed && answers && by_newest && self.has_gap;
+        if closed && self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
             self.step(from, Event::SentRstWithoutSocket, at);
             return;
         }
         if state == State::Closed {
-            self.trail.confirm_last(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
+            if answers {
+                self.trail.confirm_last(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
+            }
             return;
         }
         let known = |ack: &SeqNum| self.end(peer).nxt.is_some_and(|nxt| !ack.after(nxt));

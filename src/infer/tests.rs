@@ -11,8 +11,8 @@ use crate::infer::table::ROWS;
 use crate::testkit::{check, connections, history, recorded};
 
 const OPEN: &str = "
-    0.000 > S  0:0(0) <mss 1460,wscale 7,sackOK>       ; SYN_SENT    UNKNOWN
-    0.010 < S. 0:0(0) ack 1 <mss 1460,wscale 7,sackOK> ; ESTABLISHED SYN_RCVD
+    0.000 > S  0:0(0) <mss 1460,wscale 7,sackOK,ts 1:0>       ; SYN_SENT    UNKNOWN
+    0.010 < S. 0:0(0) ack 1 <mss 1460,wscale 7,sackOK,ts 1:1> ; ESTABLISHED SYN_RCVD
     0.011 > .  1:1(0) ack 1                            ; ESTABLISHED ESTABLISHED
 ";
 

@@ -88,15 +88,27 @@ fn verdict(
             (format!("{partly}nothing is wrong: {}{so_far}.", in_order(analysis, survey)), tone)
         }
         Some((first, rest)) => {
-            let more = match rest.len() {
-                0 => String::new(),
-                more => format!(" (and {} below)", plural(more as u64, "other finding")),
-            };
+            let more = more(analysis, first, rest.len() as u64);
             let tone = Tone::of_severity(first.severity);
             (format!("{partly}{}{more}.", first.message), tone)
         }
     };
     paper.sentence(&capitalised(&clean(&sentence)), tone, out)
+}
+
+/// What the verdict does not tell: how often the same was found, and what else.
+fn more(analysis: &Analysis, told: &Finding, others: u64) -> String {
+    let same = analysis.findings.by_name.get(told.name).copied().unwrap_or_default();
+    let alike = if told.connection.is_some() { same.saturating_sub(1) } else { 0 };
+    let parts = [
+        (alike > 0).then(|| format!("{} like it", plural(alike, "more finding"))),
+        (others > 0).then(|| plural(others, "other finding")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(" (and {} below)", parts.join(" and ")),
+    }
 }
 
 fn capitalised(text: &str) -> String {

@@ -46,12 +46,13 @@ ENDINGS = {"close": 10, "drain and close": 10, "shut down, drain and close": 5, 
 
 
 def random_scenario(seed, connections, tail=TAIL_SECONDS):
-    """The scenario of a seed: its path, its IP version (every third has 6), all its scripts."""
+    """The scenario of a seed: its scripts, its path, its IP version (6 for every third)."""
     impairment = Impairment() if seed % 10 == 0 else _bad_path(random.Random(seed), seed)
     return Scenario(
         name=f"random-{seed}", title=f"{connections} random connections, seed {seed}",
         run=lambda lab: _run(lab, seed, connections, tail), textbook=(), expect=[],
-        impairment=impairment, sysctls=SYSCTLS, ip=6 if seed % 3 == 2 else 4, settle=0.5, unmirrored="random")
+        impairment=impairment, sysctls=SYSCTLS, ip=6 if seed % 3 == 2 else 4, settle=0.5,
+        unmirrored="random")
 
 
 def _bad_path(dice, seed):

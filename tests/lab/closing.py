@@ -281,9 +281,8 @@ def health_check(lab):
         lab.pause(0.4)
 
 
-@scenario("close() behind a closed window: FIN_WAIT_1 long before any FIN is sent", textbook=[10],
-          expect=CLIENT_FIRST)
-def close_behind_zero_window(lab):
+def _close_behind_closed_window(lab):
+    """The client closes with more unsent than the server has room for: (server, bytes sent)."""
     small = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)]
     client, server = lab.open(server_options=small)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
@@ -291,9 +290,27 @@ def close_behind_zero_window(lab):
     sent = client.send(b"x" * 6000)
     client.close()
     lab.pause(2)
+    return server, sent
+
+
+@scenario("close() behind a closed window: FIN_WAIT_1 long before any FIN is sent", textbook=[10],
+          expect=CLIENT_FIRST)
+def close_behind_zero_window(lab):
+    server, sent = _close_behind_closed_window(lab)
     read_exactly(server, sent)
     lab.pause()
     server.close()
+    lab.pause()
+
+
+@scenario("close() behind a closed window, and the server closes too: the client is in CLOSING "
+          "before it has sent a FIN", textbook=[12],
+          expect=[(CLIENT_OPEN + CROSSED, SERVER_OPEN + ACTIVE)])
+def closing_behind_zero_window(lab):
+    server, sent = _close_behind_closed_window(lab)
+    server.shutdown(socket.SHUT_WR)
+    lab.pause(0.5)
+    read_exactly(server, sent)
     lab.pause()
 
 

@@ -39,8 +39,8 @@ every state at the end. `tests/lab/check.py` checks recordings against the RFC a
 `NAME-mirrored` is the scenario NAME with its parts exchanged: the client opens as before, and then
 the server does what the client did, closes first or last, loses, resets, forgets, and the client
 does what the server did. Scenarios that have no such twin say why in one word in `--list`: it is
-about the *opening*, both ends do the same (*symmetric*), or the kernel gives a server no say in its
-first sequence *number*. `NAME-ipv6` is the same over IPv6.
+about the *opening*, both ends do the same (*symmetric*), the kernel gives a server no say in its
+first sequence *number*, or it is the built-in *example*. `NAME-ipv6` is the same over IPv6.
 
 "Textbook" gives the lines of the textbook account of TCP that a recording shows:
 
