@@ -89,17 +89,17 @@ fn opening() -> Vec<Case> {
         case(
             "syn-ack-lost-before-the-observer",
             scripts(&[], &[]).seen(Place::NearA, [10_000; 2]).fates(&[], &[LostBefore]),
-            &["confirmation of SYN_RCVD (received SYN)"],
+            &[],
         ),
         case(
             "refusal-lost-and-the-service-comes-up",
             scripts(&[], &[]).opened(Open::Listen(100_000)).fates(&[], &[LostBehind]),
-            &["UNKNOWN (nothing)", "final UNKNOWN"],
+            &[],
         ),
         case(
             "reset-of-the-syn-ack-lost",
             scripts(&[(0, Abort)], &[]).fates(&[Clean, LostBehind], &[]),
-            &["CLOSED (received RST), truly SYN_RCVD"],
+            &[],
         ),
         case(
             "closed-before-the-other-syn-comes",
@@ -115,7 +115,7 @@ fn gave_up() -> Vec<Case> {
         case(
             "two-syns-lost-before-the-observer",
             scripts(&[], &[(0, Close)]).fates(&[LostBehind, LostBefore, LostBefore], &[]),
-            &[GAVE_UP, "final CLOSED"],
+            &[],
         ),
         case(
             "third-ack-of-the-syn-ack-arrives",
@@ -136,7 +136,7 @@ fn gave_up() -> Vec<Case> {
         case(
             "data-and-fin-repeated-together",
             scripts(&[(100_000, Send(537)), (0, Close)], &[]).out(false, true, 60_000, 1_100_000),
-            &[GAVE_UP, "final CLOSED", "confirmation of CLOSE_WAIT (received FIN)"],
+            &[],
         ),
     ]
 }
@@ -148,7 +148,7 @@ fn closing() -> Vec<Case> {
         case(
             "ack-of-the-fin-lost-before-the-observer",
             scripts(&[(400_000, Close)], &[]).fates(&[], &[Clean, LostBefore]),
-            &["confirmation of CLOSE_WAIT (received FIN)"],
+            &[],
         ),
         case(
             "crossing-fins-and-one-ack-lost",
@@ -182,11 +182,7 @@ fn closing() -> Vec<Case> {
 
 fn resets() -> Vec<Case> {
     vec![
-        case(
-            "aborted-in-syn-rcvd",
-            scripts(&[], &[(28_000, Abort)]),
-            &["confirmation of ESTABLISHED (received ACK of its SYN)"],
-        ),
+        case("aborted-in-syn-rcvd", scripts(&[], &[(28_000, Abort)]), &[]),
         case(
             "aborted-in-last-ack",
             scripts(&[(80_000, Close), (11, Abort)], &[(0, Close)]).seen(Place::NearB, [10_000; 2]),
@@ -196,7 +192,7 @@ fn resets() -> Vec<Case> {
             "fin-crosses-a-fin-and-a-reset",
             scripts(&[(4_184, Close), (0, Abort)], &[(0, Close)])
                 .seen(Place::NearA, [10_000, 14_185]),
-            &["confident LAST_ACK", "sequence"],
+            &[],
         ),
     ]
 }
