@@ -1,6 +1,7 @@
 //! The report for people: the verdict first, then what was read, what was found and where, the
 //! connections to look at, and how to see the rest. A screen or two, whatever the capture's size.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use crate::findings::{Finding, Severity};
@@ -159,6 +160,7 @@ fn findings(survey: &Survey, paper: &Paper, out: &mut dyn Write) -> io::Result<(
     table.set_header(head.map(|name| Tone::Faint.cell(name)));
     let mut rows = 0;
     let mut beyond = 0;
+    let last = survey.groups.iter().map(|group| group.name).collect::<BTreeSet<_>>().len();
     let mut names: Vec<&str> = Vec::new();
     for group in &survey.groups {
         if names.contains(&group.name) {
@@ -166,7 +168,9 @@ fn findings(survey: &Survey, paper: &Paper, out: &mut dyn Write) -> io::Result<(
         }
         names.push(group.name);
         let same: Vec<&Group> = survey.groups.iter().filter(|it| it.name == group.name).collect();
-        if rows >= FINDINGS_MAX {
+        // The line that counts one more takes as much room as that one.
+        let is_only_one_left = beyond == 0 && names.len() == last;
+        if rows >= FINDINGS_MAX && !is_only_one_left {
             beyond += 1;
             continue;
         }
@@ -187,7 +191,7 @@ fn findings(survey: &Survey, paper: &Paper, out: &mut dyn Write) -> io::Result<(
     keep_whole(&mut table, &[0, 1, 2]);
     put_table(&table, out)?;
     if beyond > 0 {
-        writeln!(out, " and {}", plural(beyond, "finding"))?;
+        writeln!(out, " and {}", plural(beyond, "other finding"))?;
     }
     Ok(())
 }
