@@ -96,11 +96,11 @@ impl Grouping for Gaps {
             return;
         }
         let message = format!(
-            "{} of {} on {} were acknowledged and never captured: packets are missing from the \
+            "{} in {} of {} were acknowledged and never captured: packets are missing from the \
              capture, perhaps a FIN among them",
             number(self.bytes, "byte"),
-            number(self.connections, "connection"),
-            capture.connections,
+            self.connections,
+            number(capture.connections, "connection"),
         );
         let (at, id) = self.first.first().copied().unwrap_or_default();
         let mut finding = context.of_capture(at, message);

@@ -84,7 +84,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let lost = match bytes {
             0 => "what the peer still had to say is lost".to_owned(),
-            bytes => format!("{} that the peer still sent are lost", number(bytes, "byte")),
+            bytes => format!("it threw away {} that the peer still sent", number(bytes, "byte")),
         };
         let message = format!(
             "{} closed its connection to {} and sent RST {waited} after its FIN: {lost}",
