@@ -177,6 +177,29 @@ fn the_verdict_says_how_many_have_the_same() {
     assert!(first.ends_with("in 21 s (and 3 more findings like it below)."), "{first}");
 }
 
+/// Captures that together raise one finding more than the table has rows for.
+#[test]
+fn the_table_shows_a_last_finding_instead_of_counting_it() {
+    let names = [
+        "both-fins-repeated",
+        "demo",
+        "fin-wait-2-orphan-times-out",
+        "four-segment-close-server-first",
+        "killed-process-unread-data",
+        "peer-rebooted",
+        "plain-options",
+        "silent-drop",
+        "syn-in-window",
+    ];
+    let captures = names.map(|name| format!("testdata/kernel/{name}/middle.pcap"));
+    let report = printed(&captures.each_ref().map(String::as_str));
+    let is_finding = |line: &&str| {
+        [" error ", " warning ", " note "].iter().any(|severity| line.starts_with(severity))
+    };
+    assert_eq!(report.lines().filter(is_finding).count(), 13, "{report}");
+    assert!(!report.contains("other finding\n"), "{report}");
+}
+
 #[test]
 fn nothing_on_a_pipe_is_coloured_unless_asked_for() {
     let capture = leak("colour.pcap");

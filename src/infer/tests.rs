@@ -632,3 +632,45 @@ fn a_stale_syn_that_finds_no_socket_is_no_refused_connection() {
     assert!(closed.fact(FactKind::StaleSyn, Role::Client).is_some());
     assert!(closed.fact(FactKind::IgnoredRst, Role::Server).is_none());
 }
+
+#[test]
+fn time_wait_ends_before_a_late_answer_shows_the_next_life() {
+    let histories = connections(
+        "0.000 > F. 1442776608:1442776608(0) ack 0
+         0.000 < F. 1:1(0) ack 1442776609
+         60.001 < S 0:0(0)
+         60.001 < S 0:0(0)
+         60.001 > .  0:0(0) ack 2
+         60.001 > S. 0:0(0) ack 1",
+    );
+    assert_eq!(histories.len(), 2);
+    let events = histories[0].transitions.iter().map(|transition| transition.event);
+    let events: BTreeSet<_> = events.map(Event::cause).collect();
+    assert!(events.contains(Event::TwoMslPassed.cause()), "{events:?}");
+    assert!(!events.contains(Event::Superseded.cause()), "{events:?}");
+}
+
+#[test]
+fn a_stale_first_syn_takes_back_nothing_that_came_before() {
+    let history = history(
+        "0.000 > S. 4:4(0) ack 3
+         0.000 > F. 0:0(0) ack 4
+         60.000 < S 2:4(2)
+         60.000 < P. 0:0(0) ack 5",
+    );
+    assert_eq!(history.last_state(Role::Client), State::Closed);
+}
+
+#[test]
+fn an_end_that_goes_on_had_not_given_up() {
+    let text = opened(
+        "1.000 > P. 1:101(100) ack 1
+         1.300 > P. 1:101(100) ack 1
+         1.900 > P. 1:101(100) ack 1
+         3.100 > P. 1:101(100) ack 1
+         9.000 > P. 1:101(100) ack 1",
+    );
+    let history = history(&text);
+    assert_eq!(history.last_state(Role::Client), State::Established);
+    assert!(history.refuted.iter().any(|refuted| refuted.state == State::Closed));
+}
