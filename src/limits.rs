@@ -82,3 +82,6 @@ pub const FINDINGS_KEPT_PER_NAME: usize = 200;
 /// Services, and clients of a service, that are told apart by a finding about many connections.
 /// About 100 bytes each; a scan of all ports of four hosts fits.
 pub const SERVICES_MAX: usize = 1 << 18;
+
+/// Moments of one census: a year in minutes, with some 50 MB of counts.
+pub const CENSUS_MOMENTS_MAX: usize = 600_000;

@@ -33,8 +33,7 @@ impl Timestamp {
 
     /// The moment `span` later, at most the end of representable time.
     pub const fn after(self, span: Span) -> Timestamp {
-        let nanos = if span.0 > i64::MAX as u64 { i64::MAX } else { span.0 as i64 };
-        Timestamp(self.0.saturating_add(nanos))
+        Timestamp(self.0.saturating_add_unsigned(span.0))
     }
 }
 
@@ -62,9 +61,10 @@ impl Span {
         Span(secs.saturating_mul(1_000_000_000))
     }
 
-    /// A span of `secs` seconds; zero for negative numbers and NaN, saturating at the top.
+    /// A span of `secs` seconds to the nearest nanosecond; zero for negative numbers and NaN,
+    /// saturating at the top.
     pub fn from_secs_f64(secs: f64) -> Self {
-        Span((secs * 1e9) as u64)
+        Span((secs * 1e9).round() as u64)
     }
 
     /// Whole nanoseconds.
@@ -147,6 +147,14 @@ mod tests {
         let (first, last) = (Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX));
         assert_eq!(last.since(first), Span::from_nanos(u64::MAX));
         assert_eq!(last.after(Span::from_secs(1)), last);
+        assert_eq!(first.after(last.since(first)), last);
+    }
+
+    #[test]
+    fn a_decimal_of_seconds_is_the_nanosecond_that_it_names() {
+        assert_eq!(Span::from_secs_f64(0.000724), Span::from_nanos(724_000));
+        assert_eq!(Span::from_secs_f64(-1.0), Span::ZERO);
+        assert_eq!(Span::from_secs_f64(f64::NAN), Span::ZERO);
     }
 
     #[test]

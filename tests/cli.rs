@@ -514,6 +514,94 @@ fn options_change_what_is_found() {
 }
 
 #[test]
+fn netstat_puts_each_host_on_its_own_side() {
+    let capture = leak("netstat.pcap");
+    let rows = |args: &[&str]| {
+        let table = printed(&[&["netstat", str_of(&capture)], args].concat());
+        let split = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        table.lines().map(split).collect::<Vec<_>>()
+    };
+    let server = rows(&["--host", "10.9.0.2"]);
+    assert_eq!(server[0][..2], ["Active", "Internet"]);
+    assert_eq!(server[1][..4], ["Proto", "Recv-Q", "Send-Q", "Local"]);
+    assert_eq!(server.len(), 2 + 5, "the one that closed in order is gone: {server:?}");
+    for (at, row) in server[2..].iter().enumerate() {
+        let peer = format!("10.9.0.1:{}", 2000 + at);
+        assert_eq!(row[..6], ["tcp", "-", "-", "10.9.0.2:6800", &peer, "CLOSE_WAIT"]);
+    }
+    assert_eq!(server[2][6..], ["100", "s", "confirmed", "0"]);
+    assert_eq!(rows(&[]).len(), 2 + 11);
+    let ss = rows(&["--ss", "--host", "10.9.0.1", "--at", "+0.5"]);
+    assert_eq!(ss.len(), 1 + 1);
+    assert_eq!(ss[1][..5], ["ESTAB", "-", "-", "10.9.0.1:2000", "10.9.0.2:6800"]);
+}
+
+#[test]
+fn netstat_is_of_the_moment() {
+    let capture = leak("moment.pcap");
+    let at = |at: &str| -> Vec<(String, String)> {
+        let args = ["netstat", "--format", "jsonl", "--at", at, str_of(&capture)];
+        let word = |value: &Value| value.as_str().unwrap().to_owned();
+        lines(&args).iter().map(|it| (word(&it["endpoint"]), word(&it["state"]))).collect()
+    };
+    let pair = |client: &str, server: &str| {
+        vec![("client".to_owned(), client.to_owned()), ("server".to_owned(), server.to_owned())]
+    };
+    assert_eq!(at("+0"), pair("SYN_SENT", "SYN_RCVD"));
+    assert_eq!(at("+0.015"), pair("ESTABLISHED", "SYN_RCVD"));
+    assert_eq!(at("2023-11-14T22:13:20.020Z"), pair("ESTABLISHED", "ESTABLISHED"));
+    assert_eq!(at("2023-11-14T23:13:20.5+01:00"), pair("ESTABLISHED", "ESTABLISHED"));
+    assert_eq!(at("end"), at("+101.02"));
+    let socket = &lines(&["netstat", "--format", "jsonl", "--at", "+3", str_of(&capture)])[0];
+    assert_eq!(socket["type"], "socket");
+    assert_eq!(socket["ts"], "2023-11-14T22:13:23.000000000Z");
+    assert_eq!(socket["local"], serde_json::json!({"addr": "10.9.0.1", "port": 2000}));
+    assert_eq!(socket["remote"], serde_json::json!({"addr": "10.9.0.2", "port": 6800}));
+    assert_eq!((&socket["for_s"], &socket["frame"]), (&1.96.into(), &5.into()));
+    let object = printed(&["netstat", "--format", "json", str_of(&capture)]);
+    let object: Value = serde_json::from_str(&object).unwrap();
+    assert_eq!(object["sockets"].as_array().unwrap().len(), 11);
+    for outside in ["+102", "2023-11-14T22:13:19Z", "2030-01-01T00:00:00Z"] {
+        let message = refused(&["netstat", "--at", outside, str_of(&capture)]);
+        assert!(message.contains("outside the capture"), "{message}");
+    }
+    for wrong in ["-1", "now", "2023-11-14", "12:00"] {
+        refused(&["netstat", "--at", wrong, str_of(&capture)]);
+    }
+}
+
+#[test]
+fn a_census_counts_what_the_table_shows() {
+    let capture = leak("census.pcap");
+    let capture = str_of(&capture);
+    let every = ["netstat", "--counts", "--every", "0.5", "--format", "jsonl", capture];
+    let census = lines(&every);
+    assert_eq!(census.len(), 204, "101.02 s in steps of 0.5 s, and the end");
+    for (at, line) in census.iter().enumerate().step_by(7) {
+        let ts = line["ts"].as_str().unwrap();
+        let table = lines(&["netstat", "--at", ts, "--format", "jsonl", capture]);
+        for (state, count) in line["states"].as_object().unwrap() {
+            let there = table.iter().filter(|socket| socket["state"] == state.as_str()).count();
+            assert_eq!(count, there, "{state} at {ts}, moment {at}");
+        }
+    }
+    let page = printed(&["netstat", "--counts", "--host", "10.9.0.2", capture]);
+    assert!(page.starts_with("Sockets of 10.9.0.2 by state, at 60 moments in 101 s"), "{page}");
+    assert!(page.contains("█████") && !page.contains("FIN_WAIT_2"), "{page}");
+    refused(&["netstat", "--counts", "--every", "0", capture]);
+    refused(&["netstat", "--counts", "--every", "0.000001", capture]);
+    refused(&["netstat", "--counts", "--at", "+1", capture]);
+    refused(&["netstat", "--every", "1", capture]);
+}
+
+#[test]
+fn netstat_says_that_a_host_is_not_in_the_capture() {
+    let output = finwait(&["netstat", "--host", "10.9.0.9", str_of(&leak("no-host.pcap"))]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stderr).contains("no connection of the capture has an end"));
+}
+
+#[test]
 fn show_draws_both_lifelines() {
     let capture = leak("show.pcap");
     let page = printed(&["show", "0", str_of(&capture)]);

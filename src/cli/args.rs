@@ -13,7 +13,7 @@ use crate::infer::state::State;
 use crate::limits::CONNECTIONS_MAX;
 use crate::report::list::Filter;
 use crate::run::Options;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 const USAGE: &str = "finwait [COMMAND] [OPTIONS] [FILE]...";
 
@@ -25,6 +25,7 @@ const AFTER_HELP: &str = "\
   finwait server.pcap                     what is wrong, and on which side
   finwait list server.pcap --state CLOSE_WAIT
   finwait show 7 server.pcap              one connection, segment by segment
+  finwait netstat --at +60 server.pcap    the hosts' sockets a minute after its start
   tcpdump -w - tcp | finwait              from a pipe
   finwait explain CLOSE_WAIT              what a state or a finding means
   finwait demo                            see it work, without a capture
@@ -55,6 +56,8 @@ pub enum Command {
     #[command(override_usage = "finwait show [OPTIONS] ID [FILE]...\n       \
                           finwait show [OPTIONS] --stream N [FILE]...")]
     Show(ShowArgs),
+    /// Show the socket table that the hosts would have shown at a moment, or its counts over time
+    Netstat(NetstatArgs),
     /// Explain a finding or a state; without a name, list all
     Explain(ExplainArgs),
     /// Report on a capture that is built in
@@ -247,6 +250,52 @@ pub struct ShowArgs {
     pub read: ReadArgs,
 }
 
+/// `finwait netstat`.
+#[derive(Debug, Args)]
+pub struct NetstatArgs {
+    /// Captures, pcap or pcapng; several are read as one, in time order
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// When: RFC 3339 as in 2026-11-20T11:01:29Z, +SECONDS from the capture's start, or end
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "end",
+        conflicts_with = "counts",
+        value_parser = at,
+        allow_hyphen_values = true
+    )]
+    pub at: At,
+    /// Only this host's sockets, itself on the local side; may be repeated
+    #[arg(long, value_name = "ADDR")]
+    pub host: Vec<IpAddr>,
+    /// How many sockets were in which state, over the capture's time
+    #[arg(long)]
+    pub counts: bool,
+    /// The time between two counts
+    #[arg(long, value_name = "SECONDS", requires = "counts", value_parser = seconds)]
+    pub every: Option<Span>,
+    /// In the shape of ss instead of netstat's
+    #[arg(long, conflicts_with = "counts")]
+    pub ss: bool,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+/// A moment of the capture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum At {
+    /// Its end.
+    End,
+    /// So long after its start.
+    After(Span),
+    /// By the clock.
+    Time(Timestamp),
+}
+
 /// `finwait explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
@@ -301,6 +350,23 @@ fn seconds(text: &str) -> Result<Span, String> {
         Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(Span::from_secs_f64(seconds)),
         _ => Err("not a number of seconds, such as 60 or 0.5".to_string()),
     }
+}
+
+/// A moment: `end`, `+SECONDS`, or a time with its zone.
+fn at(text: &str) -> Result<At, String> {
+    if text == "end" {
+        return Ok(At::End);
+    }
+    if let Some(after) = text.strip_prefix('+') {
+        return seconds(after).map(At::After);
+    }
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    let nanos = time.ok().and_then(|time| i64::try_from(time.as_nanosecond()).ok());
+    nanos.map(|nanos| At::Time(Timestamp::from_nanos(nanos))).ok_or_else(|| {
+        "give a time with its zone as in 2026-11-20T11:01:29Z, +SECONDS from the capture's start, \
+         or end"
+            .to_string()
+    })
 }
 
 /// A state by its name, for one role or for either.

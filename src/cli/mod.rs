@@ -6,6 +6,7 @@
 mod args;
 mod explain;
 mod list;
+mod netstat;
 mod output;
 mod progress;
 mod read;
@@ -60,6 +61,7 @@ fn command(command: &Command) -> Result<Outcome> {
         Command::Report(args) => report::report(args),
         Command::List(args) => list::list(args),
         Command::Show(args) => show::show(args),
+        Command::Netstat(args) => netstat::netstat(args),
         Command::Explain(args) => explain::explain(args),
         Command::Demo(args) => report::demo(args),
     }

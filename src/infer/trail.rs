@@ -50,6 +50,11 @@ impl Transition {
     pub const fn is_open(&self) -> bool {
         matches!(self.basis, Basis::Inferred | Basis::Assumed) && self.confirmed.frame == 0
     }
+
+    /// What confirmed it, where it is inferred.
+    pub fn confirmation(&self) -> Option<Moment> {
+        (self.basis == Basis::Inferred && self.confirmed.frame > 0).then_some(self.confirmed)
+    }
 }
 
 /// A transition that a later segment showed never to have happened.

@@ -64,6 +64,25 @@ pub fn list(
     }
 }
 
+/// Writes things of one kind: their lines, or an object with the one member that holds them.
+pub fn items(
+    member: &str,
+    items: impl Iterator<Item = impl Serialize>,
+    shape: Shape,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if shape == Shape::Object {
+        write!(out, "{{\"{member}\":[")?;
+    }
+    for (at, it) in items.enumerate() {
+        item(out, shape, at, &it)?;
+    }
+    match shape {
+        Shape::Lines => Ok(()),
+        Shape::Object => out.write_all(b"]}\n"),
+    }
+}
+
 fn write_connections(
     analysis: &Analysis,
     connections: impl Iterator<Item = History>,

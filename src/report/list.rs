@@ -7,7 +7,7 @@ use crate::findings::Severity;
 use crate::history::{History, Role};
 use crate::infer::state::State;
 use crate::report::paint::Tone;
-use crate::report::paper::Paper;
+use crate::report::paper::{Paper, put_cell};
 use crate::report::text::{Since, fit, width};
 use crate::run::Analysis;
 
@@ -160,14 +160,9 @@ fn row(
     for (((column, widest), shown), (cell, tone)) in
         COLUMNS.iter().zip(widths).zip(shown).zip(cells)
     {
-        if !shown {
-            continue;
-        }
-        let blanks = " ".repeat(widest.saturating_sub(width(&cell)));
-        let cell = tone.paint(&cell);
-        match column.is_number {
-            true => write!(out, "{blanks}{cell} ")?,
-            false => write!(out, "{cell}{blanks} ")?,
+        if *shown {
+            put_cell(&cell, tone, *widest, column.is_number, out)?;
+            out.write_all(b" ")?;
         }
     }
     Ok(())

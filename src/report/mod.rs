@@ -4,8 +4,11 @@
 //! - For people, on a [`paper`] of some width: [`table`] is the report, from what [`survey`]
 //!   counts; [`list`] has a row for each connection; [`show`] is the page of one, with its
 //!   [`ladder`] from the segments on a [`reel`].
+//! - [`sockets`] is the socket table of the capture's hosts at a moment and [`census`] its counts
+//!   over time; [`netstat`] and [`plot`] show them to people.
 //! - [`explain`] says what names mean; [`states`] is what it teaches about each state.
 
+pub mod census;
 #[cfg(feature = "cli")]
 pub mod explain;
 pub mod json;
@@ -17,14 +20,19 @@ pub mod ladder;
 pub mod list;
 pub mod model;
 #[cfg(feature = "cli")]
+pub mod netstat;
+#[cfg(feature = "cli")]
 mod overview;
 #[cfg(feature = "cli")]
 pub mod paint;
 #[cfg(feature = "cli")]
 pub mod paper;
+#[cfg(feature = "cli")]
+pub mod plot;
 pub mod reel;
 #[cfg(feature = "cli")]
 pub mod show;
+pub mod sockets;
 pub mod states;
 pub mod survey;
 #[cfg(feature = "cli")]

@@ -209,9 +209,8 @@ struct Entry {
 
 impl Entry {
     fn new(history: &History, transition: &Transition) -> Self {
-        let Transition { end, from, to, event, basis, at, confirmed } = *transition;
-        let is_confirmed = basis == Basis::Inferred && confirmed.frame > 0;
-        let confirmed = is_confirmed.then_some(confirmed);
+        let Transition { end, from, to, event, basis, at, .. } = *transition;
+        let confirmed = transition.confirmation();
         Entry {
             endpoint: history.role(end),
             from,
