@@ -85,3 +85,7 @@ pub const SERVICES_MAX: usize = 1 << 18;
 
 /// Moments of one census: a year in minutes, with some 50 MB of counts.
 pub const CENSUS_MOMENTS_MAX: usize = 600_000;
+
+/// Bytes of a report in Markdown. GitHub takes 65,536 characters in a comment, and drops a whole
+/// step summary of more than 1 MiB.
+pub const MARKDOWN_BYTES_MAX: usize = 60_000;

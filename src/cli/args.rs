@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::check::CheckArgs;
 use crate::findings::{ThresholdError, Thresholds};
 use crate::history::Role;
 use crate::infer::Params;
@@ -27,10 +28,12 @@ const AFTER_HELP: &str = "\
   finwait show 7 server.pcap              one connection, segment by segment
   finwait netstat --at +60 server.pcap    the hosts' sockets a minute after its start
   tcpdump -w - tcp | finwait              from a pipe
+  finwait check server.pcap               for a job: fails if an error is found
   finwait explain CLOSE_WAIT              what a state or a finding means
   finwait demo                            see it work, without a capture
 
-Exit codes: 0 done; 2 an error (bad usage, unreadable or damaged capture, unwritable output).";
+Exit codes: 0 done; 1 `check` found something; 2 an error (bad usage, unreadable or damaged
+capture, unwritable output).";
 
 /// Which TCP state was each endpoint in, who closed first, and who never did.
 ///
@@ -58,6 +61,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Show the socket table that the hosts would have shown at a moment, or its counts over time
     Netstat(NetstatArgs),
+    /// Report, and fail if a finding is grave enough: for jobs that run by themselves
+    Check(CheckArgs),
     /// Explain a finding or a state; without a name, list all
     Explain(ExplainArgs),
     /// Report on a capture that is built in
@@ -144,7 +149,7 @@ pub enum When {
     Never,
 }
 
-/// What to print.
+/// What to print of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people
@@ -160,6 +165,23 @@ impl Format {
     pub fn colored(self, color: When) -> Option<When> {
         (self == Format::Table).then_some(color)
     }
+}
+
+/// What to print of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    Table,
+    /// JSON Lines: one object a line
+    Jsonl,
+    /// One JSON object
+    Json,
+    /// Markdown, short enough for a comment or a job's summary
+    Markdown,
+    /// JUnit XML
+    Junit,
+    /// GitHub workflow commands, which become annotations
+    Github,
 }
 
 /// `finwait report`.
@@ -179,7 +201,7 @@ pub struct ReportArgs {
 pub struct PrintArgs {
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub format: Format,
+    pub format: ReportFormat,
     /// Write to FILE, as a whole or not at all
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -384,7 +406,7 @@ fn state(text: &str) -> Result<(Option<Role>, State), String> {
 }
 
 /// A finding's name.
-fn finding(name: &str) -> Result<String, ThresholdError> {
+pub fn finding(name: &str) -> Result<String, ThresholdError> {
     // Switching a finding off checks its name, and knows the nearest.
     Thresholds::default().allow(name).map(|()| name.to_string())
 }

@@ -4,6 +4,7 @@
 //! the messages. Output that nobody reads any more (`| head`) is no error.
 
 mod args;
+mod check;
 mod explain;
 mod list;
 mod netstat;
@@ -21,14 +22,19 @@ use clap::Parser;
 
 use args::{Cli, Command};
 
+use crate::report::text::clean;
+
 /// How a command ended.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// The exit code: 0, or 2 for an error.
+    /// The exit code: 0, 1 for a check that found something, or 2 for an error.
     pub code: u8,
     /// What is to be said on standard error.
     pub messages: Vec<String>,
 }
+
+/// The exit code of a check that found something.
+const FOUND: u8 = 1;
 
 /// The exit code of an error.
 const ERROR: u8 = 2;
@@ -49,11 +55,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
             return Outcome { code: error.exit_code() as u8, messages: Vec::new() };
         }
     };
-    match command(&cli.command) {
+    let mut outcome = match command(&cli.command) {
         Ok(outcome) => outcome,
         Err(error) if is_closed_pipe(&error) => Outcome::default(),
         Err(error) => Outcome::error(format!("{error:#}")),
-    }
+    };
+    // A path may hold what a terminal or a job's runner obeys.
+    outcome.messages.iter_mut().for_each(|message| *message = clean(message).into_owned());
+    outcome
 }
 
 fn command(command: &Command) -> Result<Outcome> {
@@ -62,6 +71,7 @@ fn command(command: &Command) -> Result<Outcome> {
         Command::List(args) => list::list(args),
         Command::Show(args) => show::show(args),
         Command::Netstat(args) => netstat::netstat(args),
+        Command::Check(args) => check::check(args),
         Command::Explain(args) => explain::explain(args),
         Command::Demo(args) => report::demo(args),
     }

@@ -1,13 +1,18 @@
-//! `finwait report`, and `demo`, which is the same on a capture that is built in.
+//! `finwait report`, and `demo`, which is the same on a capture that is built in. `check` prints
+//! its report here too.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::args::{DemoArgs, Format, PrintArgs, ReadArgs, ReportArgs};
+use super::args::{DemoArgs, PrintArgs, ReadArgs, ReportArgs, ReportFormat, When};
 use super::{Outcome, output, read};
 use crate::capture::{Merge, Source};
+use crate::findings::Severity;
+use crate::report::ci::gate::{Gate, Judgement};
+use crate::report::ci::issues::issues;
+use crate::report::ci::{github, junit, markdown};
 use crate::report::json::{self, Shape};
 use crate::report::paper::Paper;
 use crate::report::table;
@@ -17,7 +22,7 @@ use crate::run::{self, Analysis};
 pub fn report(args: &ReportArgs) -> Result<Outcome> {
     let Some(inputs) = read::inputs(&args.files) else { return read::help(None) };
     let analysis = read::read(&inputs, &args.read, &mut ())?;
-    print(&analysis, &inputs, &args.print, &args.read, "")?;
+    print(&analysis, &inputs, &args.print, &args.read, &Job::report(&args.print, &analysis))?;
     Ok(read::outcome(&analysis, &args.read))
 }
 
@@ -35,20 +40,75 @@ pub fn demo(args: &DemoArgs) -> Result<Outcome> {
     }
     let source = Source::from_reader("demo.pcap", Box::new(DEMO))?;
     let analysis = run::analyse(Merge::new(vec![source]), &args.read.options()?, &mut ());
-    print(&analysis, &[], &args.print, &args.read, CODA)?;
+    let job = Job { coda: CODA, ..Job::report(&args.print, &analysis) };
+    print(&analysis, &[], &args.print, &args.read, &job)?;
     Ok(read::outcome(&analysis, &args.read))
 }
 
-/// Prints a report where it is wanted, one for people with a coda.
-fn print(
+/// What a report is for.
+pub struct Job {
+    /// What would fail a job.
+    pub gate: Gate,
+    /// What does.
+    pub judgement: Judgement,
+    is_check: bool,
+    coda: &'static str,
+}
+
+impl Job {
+    /// A report: what `check` would fail on by default is marked, where the format marks it.
+    fn report(print: &PrintArgs, analysis: &Analysis) -> Job {
+        let gate = Gate { fail_on: Severity::Error, max: Vec::new() };
+        let judgement = match print.format.is_grouped() {
+            true => gate.judge(issues(analysis), |_, _| 0),
+            false => Judgement::default(),
+        };
+        Job { gate, judgement, is_check: false, coda: "" }
+    }
+
+    /// A check.
+    pub fn check(gate: Gate, analysis: &Analysis) -> Job {
+        let judgement = gate.judge(issues(analysis), |_, _| 0);
+        Job { gate, judgement, is_check: true, coda: "" }
+    }
+
+    /// The check's word, where it says more than the exit code.
+    pub fn messages(&self) -> Vec<String> {
+        let fail_on = self.gate.fail_on;
+        let mild = self.judgement.mild.iter().map(|(name, count)| {
+            format!(
+                "warning: {count} {name} are more than --max allows, and too mild to fail the \
+                 check: see --fail-on {fail_on}"
+            )
+        });
+        let has_word = self.judgement.failing() + self.judgement.known() > 0;
+        let word = has_word.then(|| self.judgement.sentence(fail_on));
+        mild.chain(word).collect()
+    }
+}
+
+impl ReportFormat {
+    /// Whether it groups findings by service and side.
+    fn is_grouped(self) -> bool {
+        !matches!(self, ReportFormat::Table | ReportFormat::Jsonl | ReportFormat::Json)
+    }
+
+    /// Whether to colour what is printed so; none where there is nothing to colour.
+    fn colored(self, color: When) -> Option<When> {
+        (self == ReportFormat::Table).then_some(color)
+    }
+}
+
+/// Prints a report where it is wanted.
+pub fn print(
     analysis: &Analysis,
     inputs: &[PathBuf],
     print: &PrintArgs,
     read: &ReadArgs,
-    coda: &str,
+    job: &Job,
 ) -> Result<()> {
     let write =
-        |paper: Paper| move |out: &mut dyn Write| write(analysis, print.format, &paper, out, coda);
+        |paper: Paper| move |out: &mut dyn Write| write(analysis, print.format, &paper, job, out);
     match &print.output {
         Some(path) if path.as_os_str() != "-" => output::to_file(path, inputs, write(output::FILE)),
         _ => output::to_stdout(print.format.colored(read.color.color), write(output::paper())),
@@ -57,17 +117,24 @@ fn print(
 
 fn write(
     analysis: &Analysis,
-    format: Format,
+    format: ReportFormat,
     paper: &Paper,
+    job: &Job,
     out: &mut dyn Write,
-    coda: &str,
 ) -> io::Result<()> {
+    let Job { gate, judgement, .. } = job;
     match format {
-        Format::Table => {
+        ReportFormat::Table => {
             table::report(analysis, paper, out)?;
-            out.write_all(coda.as_bytes())
+            out.write_all(job.coda.as_bytes())
         }
-        Format::Jsonl => json::report(analysis, Shape::Lines, out),
-        Format::Json => json::report(analysis, Shape::Object, out),
+        ReportFormat::Jsonl => json::report(analysis, Shape::Lines, out),
+        ReportFormat::Json => json::report(analysis, Shape::Object, out),
+        ReportFormat::Markdown => {
+            let says = job.is_check.then(|| judgement.sentence(gate.fail_on));
+            markdown::write(analysis, judgement, says.as_deref(), out)
+        }
+        ReportFormat::Junit => junit::write(analysis, judgement, gate, out),
+        ReportFormat::Github => github::write(analysis, judgement, out),
     }
 }

@@ -6,9 +6,12 @@
 //!   [`ladder`] from the segments on a [`reel`].
 //! - [`sockets`] is the socket table of the capture's hosts at a moment and [`census`] its counts
 //!   over time; [`netstat`] and [`plot`] show them to people.
+//! - For jobs that run by themselves: [`ci`] has the formats of code hosts and test collectors.
 //! - [`explain`] says what names mean; [`states`] is what it teaches about each state.
 
 pub mod census;
+#[cfg(feature = "cli")]
+pub mod ci;
 #[cfg(feature = "cli")]
 pub mod explain;
 pub mod json;
@@ -18,6 +21,8 @@ mod label;
 pub mod ladder;
 #[cfg(feature = "cli")]
 pub mod list;
+#[cfg(feature = "cli")]
+mod markup;
 pub mod model;
 #[cfg(feature = "cli")]
 pub mod netstat;

@@ -19,28 +19,36 @@ fn labelled(label: &str, text: &str, paper: &Paper, out: &mut dyn Write) -> io::
     Ok(())
 }
 
-/// What was read, and what it cannot tell.
+/// Writes what was read, and what it cannot tell.
 pub fn input(
     analysis: &Analysis,
     survey: &Survey,
     paper: &Paper,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    input_facts(analysis, survey)
+        .iter()
+        .try_for_each(|(label, text)| labelled(label, text, paper, out))
+}
+
+/// What was read, and what it cannot tell, each with a label; one that goes on has none.
+pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, String)> {
     const FILES_MAX: usize = 4;
+    let mut facts = Vec::new();
     for file in analysis.files.iter().take(FILES_MAX) {
         let links: Vec<String> = file.link_types.iter().map(ToString::to_string).collect();
         let text = format!("{} ({}, {})", clean(&file.file), file.format, links.join(", "));
-        labelled("file", &text, paper, out)?;
+        facts.push(("file", text));
     }
     if let Some(more) = analysis.files.len().checked_sub(FILES_MAX).filter(|more| *more > 0) {
-        labelled("", &format!("and {more} more"), paper, out)?;
+        facts.push(("", format!("and {more} more")));
     }
     let totals = &analysis.totals;
     let mut packets = plural(totals.packets, "packet");
     if let (Some(first), Some(last)) = (totals.first_ts, totals.last_ts) {
         packets += &format!(" in {} from {}", last.since(first), date_time(first));
     }
-    labelled("packets", &packets, paper, out)?;
+    facts.push(("packets", packets));
     let skipped: Vec<String> =
         totals.skipped.iter().map(|(name, count)| format!("{name} {}", Grouped(count))).collect();
     let not_used = match skipped.is_empty() {
@@ -53,17 +61,15 @@ pub fn input(
         plural(totals.connections, "connection"),
         plural(survey.services.len() as u64, "service"),
     );
-    labelled("tcp", &tcp, paper, out)?;
-    limits(analysis, survey, paper, out)
+    facts.push(("tcp", tcp));
+    facts.push(("limits", limits(analysis, survey)));
+    facts.extend(analysis.cuts.iter().map(|cut| ("cut", clean(&cut.to_string()).into())));
+    facts.extend(analysis.errors.iter().map(|error| ("damaged", clean(&error.to_string()).into())));
+    facts
 }
 
 /// What the capture cannot tell.
-fn limits(
-    analysis: &Analysis,
-    survey: &Survey,
-    paper: &Paper,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+fn limits(analysis: &Analysis, survey: &Survey) -> String {
     let limits = &survey.limits;
     let counted = [
         (limits.mid_stream, "began before the capture"),
@@ -89,14 +95,7 @@ fn limits(
         "a socket that a kernel drops in silence, and close() against shutdown(), look alike"
             .into(),
     );
-    labelled("limits", &parts.join("; "), paper, out)?;
-    for cut in &analysis.cuts {
-        labelled("cut", &clean(&cut.to_string()), paper, out)?;
-    }
-    for error in &analysis.errors {
-        labelled("damaged", &clean(&error.to_string()), paper, out)?;
-    }
-    Ok(())
+    parts.join("; ")
 }
 
 /// How many endpoints are in which state at the end.

@@ -30,7 +30,8 @@ const WORST_MAX: usize = 5;
 pub fn report(analysis: &Analysis, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
     let survey = Survey::new(analysis);
     let worst = worst_findings(analysis);
-    verdict(analysis, &survey, &worst, paper, out)?;
+    let (verdict, tone) = verdict(analysis, &survey);
+    paper.sentence(&verdict, tone, out)?;
     heading("Input", out)?;
     input(analysis, &survey, paper, out)?;
     if analysis.totals.connections == 0 {
@@ -48,7 +49,7 @@ pub fn report(analysis: &Analysis, paper: &Paper, out: &mut dyn Write) -> io::Re
 
 /// The findings to speak of: each name once, the gravest first, those about a service before those
 /// about one connection.
-fn worst_findings(analysis: &Analysis) -> Vec<&Finding> {
+pub fn worst_findings(analysis: &Analysis) -> Vec<&Finding> {
     let mut worst: Vec<&Finding> = Vec::new();
     let single = analysis.findings.worst.values().filter_map(|findings| findings.first());
     for finding in analysis.findings.grouped.iter().chain(single) {
@@ -63,13 +64,9 @@ fn worst_findings(analysis: &Analysis) -> Vec<&Finding> {
     worst
 }
 
-fn verdict(
-    analysis: &Analysis,
-    survey: &Survey,
-    worst: &[&Finding],
-    paper: &Paper,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+/// The verdict in one sentence, and its tone.
+pub fn verdict(analysis: &Analysis, survey: &Survey) -> (String, Tone) {
+    let worst = worst_findings(analysis);
     let totals = &analysis.totals;
     let partly = if analysis.is_complete() { "" } else { "as far as the capture could be read, " };
     let grave: Vec<&&Finding> =
@@ -94,7 +91,7 @@ fn verdict(
             (format!("{partly}{}{more}.", first.message), tone)
         }
     };
-    paper.sentence(&capitalised(&clean(&sentence)), tone, out)
+    (capitalised(&clean(&sentence)), tone)
 }
 
 /// What the verdict does not tell: how often the same was found, and what else.
@@ -228,13 +225,11 @@ fn messages(worst: &[&Finding], paper: &Paper, out: &mut dyn Write) -> io::Resul
     Ok(())
 }
 
-/// The worst connections, if any is bad.
-fn connections(
-    analysis: &Analysis,
-    worst: &[&Finding],
-    paper: &Paper,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+/// The worst connections, each with the finding that it is there for.
+pub fn worst_connections<'a>(
+    analysis: &'a Analysis,
+    worst: &[&'a Finding],
+) -> Vec<(&'a Finding, History)> {
     let mut shown: Vec<(&Finding, History)> = Vec::new();
     let names = worst.iter().filter(|it| it.severity >= Severity::Warning).map(|it| it.name);
     let lists: Vec<&Vec<Finding>> =
@@ -249,6 +244,17 @@ fn connections(
         }
     }
     shown.truncate(WORST_MAX);
+    shown
+}
+
+/// Writes the worst connections, if any is bad.
+fn connections(
+    analysis: &Analysis,
+    worst: &[&Finding],
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let shown = worst_connections(analysis, worst);
     if shown.is_empty() {
         return Ok(());
     }

@@ -1,0 +1,114 @@
+//! Which findings fail a job: those at or above a severity, less what is tolerated.
+
+use std::collections::BTreeSet;
+
+use crate::findings::Severity;
+use crate::report::ci::issues::{Issue, Issues, Key, Place};
+use crate::report::text::plural;
+
+/// What a job fails on.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// The mildest severity that fails.
+    pub fail_on: Severity,
+    /// So many findings of a name are fine, and no more.
+    pub max: Vec<(&'static str, u64)>,
+}
+
+/// An issue with the gate's word on it.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// What was found.
+    pub issue: Issue,
+    /// How many of its findings fail the job.
+    pub failing: u64,
+    /// How many a baseline holds already.
+    pub known: u64,
+}
+
+impl Judged {
+    /// Whether it fails the job.
+    pub const fn fails(&self) -> bool {
+        self.failing > 0
+    }
+}
+
+/// The gate's word on a run.
+#[derive(Clone, Debug, Default)]
+pub struct Judgement {
+    /// All issues, those that fail the job first.
+    pub issues: Vec<Judged>,
+    /// Where something could have been found.
+    pub services: BTreeSet<Place>,
+    /// Names of which there are more than `max` allows, and which are too mild to fail the job.
+    pub mild: Vec<(&'static str, u64)>,
+}
+
+impl Gate {
+    /// Judges issues; `known` says how many of an issue's findings are known already.
+    pub fn judge(&self, found: Issues, mut known: impl FnMut(&Key, u64) -> u64) -> Judgement {
+        let issues = found.issues.into_iter();
+        let mut judged: Vec<Judged> = issues
+            .map(|issue| {
+                let grave = issue.counts.at_least(self.fail_on);
+                let known = known(&issue.key, grave).min(grave);
+                Judged { issue, failing: grave - known, known }
+            })
+            .collect();
+        let mut mild = Vec::new();
+        for (name, max) in &self.max {
+            let of_name = || judged.iter().filter(|it| it.issue.key.name == *name);
+            let failing: u64 = of_name().map(|it| it.failing).sum();
+            let all: u64 = of_name().map(|it| it.issue.count() - it.known).sum();
+            if failing <= *max {
+                let same = judged.iter_mut().filter(|it| it.issue.key.name == *name);
+                same.for_each(|it| it.failing = 0);
+                if all > *max {
+                    mild.push((*name, all));
+                }
+            }
+        }
+        judged.sort_by_key(|it| !it.fails());
+        Judgement { issues: judged, services: found.services, mild }
+    }
+}
+
+impl Judgement {
+    /// The issues that fail the job.
+    pub fn failures(&self) -> impl Iterator<Item = &Judged> {
+        self.issues.iter().filter(|it| it.fails())
+    }
+
+    /// How many findings fail the job.
+    pub fn failing(&self) -> u64 {
+        self.issues.iter().map(|it| it.failing).sum()
+    }
+
+    /// How many findings a baseline held already.
+    pub fn known(&self) -> u64 {
+        self.issues.iter().map(|it| it.known).sum()
+    }
+
+    /// The gate's word in a sentence, which names the first places.
+    pub fn sentence(&self, fail_on: Severity) -> String {
+        let known = match self.known() {
+            0 => String::new(),
+            known => format!("; the baseline holds {known} more"),
+        };
+        let new = if known.is_empty() { "" } else { "new " };
+        if self.failing() == 0 {
+            return format!("check passed: no {new}finding at or above {fail_on}{known}");
+        }
+        let mut places: Vec<String> =
+            self.failures().take(PLACES_MAX).map(|it| it.issue.key.to_string()).collect();
+        let more = self.failures().count().saturating_sub(PLACES_MAX);
+        if more > 0 {
+            places.push(format!("{more} more"));
+        }
+        let what = plural(self.failing(), &format!("{new}finding"));
+        format!("check failed: {what} at or above {fail_on} ({}){known}", places.join("; "))
+    }
+}
+
+/// Places that the gate's sentence names.
+const PLACES_MAX: usize = 3;

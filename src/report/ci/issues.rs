@@ -1,0 +1,176 @@
+//! Findings as people think of them: one name, at one service, on one side.
+
+use core::cmp::Reverse;
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeSet, HashMap};
+
+use crate::findings::{Counts, Finding, Severity};
+use crate::history::{History, Role};
+use crate::infer::RolesFrom;
+use crate::limits::SERVICES_MAX;
+use crate::run::Analysis;
+
+/// What findings are counted by. No ephemeral port and no time is in it, so that it means the same
+/// in the next capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The finding's name.
+    pub name: &'static str,
+    /// Where it is.
+    pub place: Place,
+    /// The side that it is about.
+    pub side: Option<Role>,
+}
+
+/// Where findings are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// In no place in particular.
+    Capture,
+    /// At a service: the server's address and port.
+    Service(SocketAddr),
+    /// At a server, and nothing shows which port is the service's.
+    Server(IpAddr),
+    /// At a client, whatever its ports.
+    Client(IpAddr),
+}
+
+/// Findings of one name at one service on one side.
+#[derive(Clone, Debug)]
+pub struct Issue {
+    /// What they are counted by.
+    pub key: Key,
+    /// How many, by severity.
+    pub counts: Counts,
+    /// The gravest and longest of them.
+    pub worst: Finding,
+}
+
+impl Issue {
+    /// The gravest severity.
+    pub const fn severity(&self) -> Severity {
+        self.worst.severity
+    }
+
+    /// How many there are.
+    pub const fn count(&self) -> u64 {
+        self.counts.at_least(Severity::Note)
+    }
+
+    /// The worst one's message, and how many are like it.
+    pub fn message(&self) -> String {
+        match self.count() {
+            1 => self.worst.message.clone(),
+            count => format!("{} ({count} such findings)", self.worst.message),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    /// `close-wait-leak: server 10.9.0.2:6800`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.at())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Capture => f.write_str("capture"),
+            Place::Service(service) => write!(f, "{service}"),
+            Place::Server(host) => write!(f, "{host}"),
+            Place::Client(host) => write!(f, "client {host}"),
+        }
+    }
+}
+
+impl Key {
+    /// Where it is and on which side, in words: `server 10.9.0.2:6800`, `clients of
+    /// 10.9.0.2:6800`, `client 10.9.0.1`, `the capture`.
+    pub fn at(&self) -> String {
+        let side = match self.side {
+            Some(Role::Server) => "server ",
+            Some(Role::Client) => "clients of ",
+            None => "",
+        };
+        match self.place {
+            Place::Capture => "the capture".to_string(),
+            Place::Client(_) => self.place.to_string(),
+            place => format!("{side}{place}"),
+        }
+    }
+}
+
+/// All findings of a run, grouped.
+#[derive(Clone, Debug, Default)]
+pub struct Issues {
+    /// The gravest first, then the most frequent.
+    pub issues: Vec<Issue>,
+    /// Where something could have been found.
+    pub services: BTreeSet<Place>,
+}
+
+/// Groups the findings of a run.
+pub fn issues(analysis: &Analysis) -> Issues {
+    let mut issues = HashMap::new();
+    let mut services = BTreeSet::new();
+    for finding in &analysis.findings.grouped {
+        let place = place_of(finding, analysis);
+        take(&mut issues, Key { name: finding.name, place, side: finding.role }, finding);
+    }
+    for history in analysis.archive.iter() {
+        let place = service(&history);
+        if services.len() < SERVICES_MAX {
+            services.insert(place);
+        }
+        for finding in analysis.findings_of(&history) {
+            take(&mut issues, Key { name: finding.name, place, side: finding.role }, &finding);
+        }
+    }
+    let mut issues: Vec<Issue> = issues.into_values().collect();
+    issues.sort_by_key(|issue| (Reverse((issue.severity(), issue.count())), issue.key));
+    Issues { issues, services }
+}
+
+/// Ports from here on may have been given out for one connection only (RFC 6335 and Linux's
+/// default range).
+const EPHEMERAL_PORT_MIN: u16 = 32_768;
+
+/// The service of a connection: a handshake shows which port that is, or the port's number.
+fn service(history: &History) -> Place {
+    let server = history.addr(Role::Server);
+    let is_shown = matches!(history.roles_from, RolesFrom::Syn | RolesFrom::SynAck);
+    match is_shown || server.port() < EPHEMERAL_PORT_MIN {
+        true => Place::Service(server),
+        false => Place::Server(server.ip()),
+    }
+}
+
+/// The place of a finding that is not one connection's own.
+fn place_of(finding: &Finding, analysis: &Analysis) -> Place {
+    let history = finding.connection.and_then(|id| analysis.archive.get(id));
+    match (finding.host, history, finding.role) {
+        (None, ..) => Place::Capture,
+        (Some(_), Some(history), _) => service(&history),
+        (Some(host), None, Some(Role::Client)) => Place::Client(host.ip()),
+        (Some(host), None, _) if host.port() == 0 => Place::Server(host.ip()),
+        (Some(host), None, _) => Place::Service(host),
+    }
+}
+
+/// Counts a finding. Beyond the bound of services, at none.
+fn take(issues: &mut HashMap<Key, Issue>, key: Key, finding: &Finding) {
+    let is_room = issues.len() < SERVICES_MAX || issues.contains_key(&key);
+    let key = if is_room { key } else { Key { place: Place::Capture, ..key } };
+    let issue = issues.entry(key).or_insert_with(|| Issue {
+        key,
+        counts: Counts::default(),
+        worst: finding.clone(),
+    });
+    issue.counts.add(finding.severity);
+    let rank = |finding: &Finding| (finding.severity, finding.duration);
+    if rank(finding) > rank(&issue.worst) {
+        issue.worst = finding.clone();
+    }
+}

@@ -1,0 +1,181 @@
+//! Markdown for a pull request's comment or a job's summary: the verdict, what was found and where,
+//! and the rest folded away. What comes from a capture or a path cannot be taken for markup.
+
+use std::io::{self, Write};
+
+use crate::findings::{Finding, Severity};
+use crate::history::{History, Role};
+use crate::limits::MARKDOWN_BYTES_MAX;
+use crate::report::ci::gate::{Judged, Judgement};
+use crate::report::overview::input_facts;
+use crate::report::survey::{Lasted, Survey};
+use crate::report::table::{verdict, worst_connections, worst_findings};
+use crate::report::text::{Grouped, clean, fit};
+use crate::run::Analysis;
+
+/// Rows of the table of findings.
+const ROWS_MAX: usize = 30;
+
+/// Messages that are written out.
+const MESSAGES_MAX: usize = 10;
+
+/// Letters of one text: a path can have thousands.
+const LETTERS_MAX: usize = 600;
+
+/// Writes the report. `says` is the gate's word, for a job.
+pub fn write(
+    analysis: &Analysis,
+    judgement: &Judgement,
+    says: Option<&str>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let survey = Survey::new(analysis);
+    let worst = worst_findings(analysis);
+    let (verdict, _) = verdict(analysis, &survey);
+    let sections = [
+        format!("### finwait: {}\n", text(&verdict)),
+        says.map_or(String::new(), |says| format!("\n**{}**\n", text(says))),
+        findings(judgement),
+        messages(judgement),
+        connections(&worst_connections(analysis, &worst)),
+        input(analysis, &survey),
+    ];
+    let mut page = String::new();
+    let mut is_cut = false;
+    for section in sections {
+        let is_room = page.len() + section.len() <= MARKDOWN_BYTES_MAX - CUT.len();
+        is_cut |= !is_room;
+        if is_room {
+            page += &section;
+        }
+    }
+    if is_cut {
+        page += CUT;
+    }
+    out.write_all(page.as_bytes())
+}
+
+/// What stands for sections without room.
+const CUT: &str = "\nThere was no room for all: see `finwait report`.\n";
+
+fn findings(judgement: &Judgement) -> String {
+    if judgement.issues.is_empty() {
+        return String::new();
+    }
+    let mut table = "\n| severity | finding | where | count | longest | example |\n\
+                     |---|---|---|---:|---:|---|\n"
+        .to_string();
+    for judged in judgement.issues.iter().take(ROWS_MAX) {
+        let issue = &judged.issue;
+        let icon = match (judged.fails(), issue.severity()) {
+            (true, _) => "❌ ",
+            (false, Severity::Note) => "",
+            (false, _) => "⚠️ ",
+        };
+        let known = match judged.known {
+            0 => String::new(),
+            known => format!(" ({} known)", Grouped(known)),
+        };
+        let example = issue.worst.connection.map_or(String::new(), |id| format!("id {id}"));
+        table += &format!(
+            "| {icon}{} | `{}` | {} | {}{known} | {} | {example} |\n",
+            issue.severity(),
+            issue.key.name,
+            text(&issue.key.at()),
+            Grouped(issue.count()),
+            text(&Lasted::of(&issue.worst).to_string()),
+        );
+    }
+    if let Some(more) = judgement.issues.len().checked_sub(ROWS_MAX).filter(|more| *more > 0) {
+        table += &format!("\nand {} more\n", Grouped(more as u64));
+    }
+    table
+}
+
+fn messages(judgement: &Judgement) -> String {
+    let is_grave = |judged: &&Judged| judged.fails() || judged.issue.severity() > Severity::Note;
+    let items: Vec<String> = judgement
+        .issues
+        .iter()
+        .filter(is_grave)
+        .take(MESSAGES_MAX)
+        .map(|judged| format!("- `{}`: {}\n", judged.issue.key.name, text(&judged.issue.message())))
+        .collect();
+    folded("What they say", &items.concat())
+}
+
+fn connections(worst: &[(&Finding, History)]) -> String {
+    let rows: Vec<String> = worst
+        .iter()
+        .map(|(finding, history)| {
+            let [client, server] = Role::BOTH
+                .map(|role| format!("{} {}", history.addr(role), history.last_state(role)));
+            format!(
+                "| {} | {} | {} | {} | `{}` |\n",
+                history.id,
+                text(&client),
+                text(&server),
+                text(&Lasted::of(finding).to_string()),
+                finding.name
+            )
+        })
+        .collect();
+    let head = "| id | client | server | for | finding |\n|---:|---|---|---:|---|\n";
+    let table = if rows.is_empty() { String::new() } else { head.to_string() + &rows.concat() };
+    folded("Connections to look at", &table)
+}
+
+fn input(analysis: &Analysis, survey: &Survey) -> String {
+    let facts: Vec<String> = input_facts(analysis, survey)
+        .iter()
+        .map(|(label, fact)| match *label {
+            "" => format!("- {}\n", text(fact)),
+            label => format!("- {label}: {}\n", text(fact)),
+        })
+        .collect();
+    let version = env!("CARGO_PKG_VERSION");
+    folded("Input", &format!("{}- finwait {version}\n", facts.concat()))
+}
+
+/// A section that opens when it is asked to.
+fn folded(title: &str, body: &str) -> String {
+    match body {
+        "" => String::new(),
+        _ => format!("\n<details><summary>{title}</summary>\n\n{body}\n</details>\n"),
+    }
+}
+
+/// Text that is no markup, of bounded length.
+fn text(text: &str) -> String {
+    const MARKUP: &str = "\\`*{}[]<|#~&@$";
+    let text = clean(text);
+    let text = fit(&text, LETTERS_MAX);
+    let mut escaped = String::with_capacity(text.len() + 8);
+    let mut before = ' ';
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        // Within a word, as in CLOSE_WAIT, it is no markup.
+        let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let is_inside = is_word(before) && letters.peek().is_some_and(|next| is_word(*next));
+        if MARKUP.contains(letter) || (letter == '_' && !is_inside) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+        before = letter;
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_no_markup() {
+        assert_eq!(text("a|b `c` <d> [e](f)"), "a\\|b \\`c\\` \\<d> \\[e\\](f)");
+        assert_eq!(text("_a_ b_c"), "\\_a\\_ b_c");
+        let plain = "10.9.0.2:6800 is in CLOSE_WAIT for >= 5 s";
+        assert_eq!(text(plain), plain);
+        assert!(text(&"x".repeat(5_000)).chars().count() <= LETTERS_MAX);
+    }
+}

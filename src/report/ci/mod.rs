@@ -1,0 +1,26 @@
+//! Reports for machines that run jobs: what a build server, a code host or a test collector shows.
+//!
+//! [`issues`] groups the findings as people think, by service and side; [`gate`] judges which of
+//! them fail a job; each format is a file. All of them are deterministic, all have a bound that
+//! the service which takes them sets, and none names an ephemeral port or a time where the service
+//! compares runs.
+
+pub mod gate;
+pub mod github;
+pub mod issues;
+pub mod junit;
+pub mod markdown;
+
+use crate::run::Analysis;
+
+/// What kept the capture from being judged in full: damage, or nothing to judge.
+pub fn obstacles(analysis: &Analysis) -> Vec<String> {
+    let mut obstacles: Vec<String> = analysis.errors.iter().map(ToString::to_string).collect();
+    if analysis.totals.segments == 0 {
+        obstacles.push(NO_SEGMENT.to_string());
+    }
+    obstacles
+}
+
+/// What is said of a capture that shows nothing: one taken in the wrong place must not pass.
+pub const NO_SEGMENT: &str = "there is no TCP segment in the capture: nothing was checked";

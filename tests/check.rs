@@ -1,0 +1,175 @@
+//! `finwait check` as a job sees it: what fails it, what is tolerated, and what each format says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A server that never closes, and other services in order.
+const LEAKING: &str = "testdata/kernel/demo/server.pcap";
+
+/// The same close, in order.
+const FIXED: &str = "testdata/kernel/four-segment-close/server.pcap";
+
+fn finwait(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+    command.args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Runs a check; returns its exit code and what it says on standard error.
+fn check(args: &[&str]) -> (Option<i32>, String) {
+    let output = finwait(&[&["check"], args].concat());
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn printed(args: &[&str]) -> String {
+    String::from_utf8(finwait(&[&["check"], args].concat()).stdout).unwrap()
+}
+
+/// A file below the tests' own folder.
+fn file(name: &str, bytes: &[u8]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// A pcap file with nothing in it.
+fn empty() -> Vec<u8> {
+    let mut bytes = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    bytes.extend(65_535_u32.to_le_bytes());
+    bytes.extend(101_u32.to_le_bytes());
+    bytes
+}
+
+/// With one UDP packet.
+fn without_tcp() -> Vec<u8> {
+    let mut bytes = empty();
+    for word in [1_700_000_000_u32, 0, 28, 28] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend([0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 10, 9, 0, 1, 10, 9, 0, 2]);
+    bytes.extend([0x30, 0x39, 0, 53, 0, 8, 0, 0]);
+    bytes
+}
+
+#[test]
+fn a_leak_fails_and_names_service_and_side() {
+    let (code, says) = check(&[LEAKING]);
+    assert_eq!(code, Some(1));
+    for part in ["check failed", "close-wait-leak", "server 10.9.0.2:6800"] {
+        assert!(says.contains(part), "{part}: {says}");
+    }
+    assert_eq!(check(&[FIXED]), (Some(0), String::new()));
+}
+
+#[test]
+fn the_report_is_printed_too() {
+    let report = String::from_utf8(finwait(&["report", LEAKING]).stdout).unwrap();
+    assert_eq!(printed(&[LEAKING]), report);
+    let lines = printed(&["--format", "jsonl", LEAKING]);
+    assert!(lines.lines().last().unwrap().contains("\"type\":\"summary\""));
+}
+
+#[test]
+fn what_fails_is_chosen() {
+    let code = |args: &[&str]| check(&[args, &[LEAKING]].concat()).0;
+    assert_eq!(code(&["--max", "close-wait-leak=1"]), Some(0));
+    assert_eq!(code(&["--max", "close-wait-leak=0"]), Some(1));
+    assert_eq!(code(&["--allow", "close-wait-leak"]), Some(0));
+    assert_eq!(code(&["--allow", "close-wait-leak", "--fail-on", "warning"]), Some(1));
+    let warnings = ["long-close-wait=9", "fin-wait-2-stuck=9", "abortive-close=1"];
+    let tolerated = warnings.map(|max| ["--max", max]).concat();
+    let others = ["--fail-on", "warning", "--allow", "close-wait-leak"];
+    assert_eq!(code(&[&others[..], &tolerated].concat()), Some(1));
+    let refused = ["--max", "connection-refused=1"];
+    assert_eq!(code(&[&others[..], &tolerated, &refused].concat()), Some(0));
+    assert_eq!(code(&["--allow", "close-wait-leak", "--fail-on", "note"]), Some(1));
+}
+
+#[test]
+fn a_bound_that_cannot_fail_the_check_is_said_to_be_none() {
+    let (code, says) = check(&["--max", "connection-refused=0", FIXED]);
+    assert_eq!((code, says.as_str()), (Some(0), ""));
+    let max = ["--max", "connection-refused=0", "--allow", "close-wait-leak", LEAKING];
+    let (code, says) = check(&max);
+    assert_eq!(code, Some(0));
+    assert!(says.contains("warning: 1 connection-refused") && says.contains("--fail-on"), "{says}");
+}
+
+#[test]
+fn bad_usage_is_2() {
+    for args in [
+        &["--fail-on", "fatal"][..],
+        &["--max", "close-wait-leak"],
+        &["--max", "close-wait-leak=many"],
+        &["--max", "close-wait-leak=-1"],
+        &["--format", "yaml"],
+    ] {
+        assert_eq!(check(&[args, &[LEAKING]].concat()).0, Some(2), "{args:?}");
+    }
+    let (_, says) = check(&["--max", "close-wait-leek=1", LEAKING]);
+    assert!(says.contains("did you mean `close-wait-leak`"), "{says}");
+}
+
+#[test]
+fn a_capture_that_shows_nothing_does_not_pass() {
+    for (name, bytes) in [("empty.pcap", empty()), ("udp.pcap", without_tcp())] {
+        let path = file(name, &bytes);
+        for format in ["table", "jsonl", "markdown", "junit", "github"] {
+            let (code, says) = check(&["--format", format, path.to_str().unwrap()]);
+            assert_eq!(code, Some(2), "{name} {format}");
+            assert!(says.contains("no TCP segment"), "{says}");
+        }
+        assert_eq!(finwait(&["report", path.to_str().unwrap()]).status.code(), Some(0));
+    }
+}
+
+#[test]
+fn damage_is_2_whatever_was_found() {
+    let mut bytes = fs::read(LEAKING).unwrap();
+    bytes.extend([0xff; 16]);
+    let damaged = file("damaged.pcap", &bytes);
+    let (code, says) = check(&[damaged.to_str().unwrap()]);
+    assert_eq!(code, Some(2));
+    assert!(says.contains("damaged.pcap") && says.contains("check failed"), "{says}");
+    let junit = printed(&["--format", "junit", damaged.to_str().unwrap()]);
+    assert!(junit.contains("<error type=\"reading\""), "{junit}");
+}
+
+#[test]
+fn annotations_are_few_and_one_line_each() {
+    let all = printed(&["--format", "github", "--fail-on", "warning", LEAKING]);
+    assert_eq!(all.lines().count(), 5, "{all}");
+    assert!(all.lines().all(|line| line.starts_with("::error title=")), "{all}");
+    let title = "title=close-wait-leak at server 10.9.0.2%3A6800::";
+    assert!(all.contains(title), "{all}");
+    let mild = printed(&["--format", "github", "--allow", "close-wait-leak", LEAKING]);
+    assert!(mild.lines().all(|line| line.starts_with("::warning ")), "{mild}");
+    let names: Vec<String> = fs::read_dir("testdata/kernel")
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("server.pcap").to_string_lossy().into_owned())
+        .filter(|path| Path::new(path).exists())
+        .collect();
+    let mut args = vec!["--format", "github"];
+    args.extend(names.iter().map(String::as_str));
+    let all = printed(&args);
+    for kind in ["::error ", "::warning "] {
+        assert!(all.lines().filter(|line| line.starts_with(kind)).count() <= 10, "{all}");
+    }
+    assert!(all.lines().any(|line| line.starts_with("::notice ") && line.contains("more finding")));
+}
+
+#[test]
+fn a_path_cannot_forge_a_command_or_a_tag() {
+    let name = "::error::%0A<script>|`x`\n::set-env name=a::b.pcap";
+    let path = file(name, &fs::read(LEAKING).unwrap());
+    let path = path.to_str().unwrap();
+    for format in ["github", "markdown", "junit"] {
+        let text = printed(&["--format", format, path]);
+        let is_tag = text.replace("\\<", "").contains("<script>");
+        assert!(!text.contains("\n::set-env") && !is_tag, "{text}");
+    }
+    let (code, says) = check(&[&path.replace("b.pcap", "c.pcap")]);
+    assert!(code == Some(2) && !says.contains("\n::set-env"), "{says}");
+}
