@@ -19,6 +19,7 @@ mod holes;
 mod lives;
 mod opening;
 mod ordinary;
+pub mod refusal;
 mod reset;
 mod silence;
 pub mod state;
@@ -241,6 +242,7 @@ impl Connection {
     ) -> bool {
         let from = self.end(end).state;
         let Some(row) = table::lookup(from, event) else {
+            debug_assert!(!table::is_impossible(from, event), "{event:?} in {from}");
             return false;
         };
         let at = match self.trail.last(end) {

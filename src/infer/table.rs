@@ -1,9 +1,11 @@
 //! The transition table: from, event, to, where the rule stands, and why.
 //!
 //! The rows are data. The engine steps over them, `explain` prints them, the tests walk them, and
-//! the compiler refuses two rows for one cell. A cell without a row changes nothing.
+//! the compiler refuses two rows for one cell. A cell without a row changes nothing, and
+//! [`REFUSALS`] says why: the compiler refuses a cell without either.
 
 use crate::infer::event::Event;
+use crate::infer::refusal::{Kind, REFUSALS, Refusal};
 use crate::infer::state::State;
 use crate::rfc::{Cite, rfc9293};
 
@@ -98,6 +100,7 @@ pub const ROWS: &[Row] = &[
     row(TimeWait,    RecvRst,      Closed,      Cite { rfc: 1337, section: "1" }, "TIME_WAIT assassinated"),
     row(Unknown,     RecvRst,      Closed,      ARRIVES,      "reset by the peer"),
     // A RST from a host without the socket: its state ended before, unseen.
+    row(Unknown,     SentRstWithoutSocket, Closed, IN_CLOSED, "it has no socket"),
     row(SynSent,     SentRstWithoutSocket, Closed, IN_CLOSED, "it had given up before the answer came"),
     row(SynRcvd,     SentRstWithoutSocket, Closed, IN_CLOSED, "it had forgotten the connection"),
     row(Established, SentRstWithoutSocket, Closed, HALF_OPEN, "it had forgotten the connection"),
@@ -149,6 +152,46 @@ const INDEX: [[u8; EVENTS]; STATES] = {
     index
 };
 
+/// The refusal of each cell that has no row. A cell with both, or with neither, stops the build.
+const REFUSED: [[u8; EVENTS]; STATES] = {
+    let mut index = [[NO_ROW; EVENTS]; STATES];
+    let mut at = 0;
+    while at < REFUSALS.len() {
+        let refusal = &REFUSALS[at];
+        assert!(!refusal.why.is_empty());
+        let mut cell = 0;
+        while cell < refusal.from.len() * refusal.on.len() {
+            let from = refusal.from[cell / refusal.on.len()] as usize;
+            let on = refusal.on[cell % refusal.on.len()] as usize;
+            assert!(INDEX[from][on] == NO_ROW, "a row and a refusal for one state and event");
+            assert!(index[from][on] == NO_ROW, "two refusals for one state and event");
+            index[from][on] = at as u8;
+            cell += 1;
+        }
+        at += 1;
+    }
+    assert!(REFUSALS.len() < NO_ROW as usize);
+    let mut cell = 0;
+    while cell < STATES * EVENTS {
+        let (from, on) = (cell / EVENTS, cell % EVENTS);
+        let filled = INDEX[from][on] != NO_ROW || index[from][on] != NO_ROW;
+        assert!(filled, "neither a row nor a refusal for a state and event");
+        cell += 1;
+    }
+    index
+};
+
+/// Why an event changes nothing in a state, if there is no rule for it.
+pub fn refusal(from: State, on: Event) -> Option<&'static Refusal> {
+    let at = REFUSED.get(from as usize)?.get(on as usize)?;
+    REFUSALS.get(usize::from(*at))
+}
+
+/// Whether the engine should never ask for the rule of an event in a state.
+pub fn is_impossible(from: State, on: Event) -> bool {
+    refusal(from, on).is_some_and(|refusal| refusal.kind == Kind::CannotHappen)
+}
+
 /// The rule for an event in a state, if the event changes it.
 pub fn lookup(from: State, on: Event) -> Option<&'static Row> {
     let row = INDEX.get(from as usize)?.get(on as usize)?;
@@ -192,9 +235,14 @@ mod tests {
         let mut lines = Vec::new();
         for state in State::ALL {
             for event in Event::ALL {
-                let cell = match lookup(state, event) {
-                    Some(row) => format!("{:<11}  {}: {}", row.to.name(), row.cite, row.why),
-                    None => "-".to_owned(),
+                let cell = match (lookup(state, event), refusal(state, event)) {
+                    (Some(row), None) => {
+                        format!("{:<11}  {}: {}", row.to.name(), row.cite, row.why)
+                    }
+                    (None, Some(refusal)) => {
+                        format!("-            {}: {}", refusal.kind.words(), refusal.why)
+                    }
+                    both => unreachable!("{state} {event:?}: {both:?}"),
                 };
                 lines.push(format!("{:<11} {event:<20?} {cell}", state.name()));
             }

@@ -439,6 +439,11 @@ const RARE: &[&str] = &[
      0.1 < F. 1:1(0) ack 1
      0.2 < R. 2:2(0) ack 1              ; CLOSED CLOSED",
     // Sockets that were gone.
+    "0.000 > R 0:0(0) win 0
+     0.079 > . 0:0(0) ack 4 win 0
+     0.211 > . 0:0(0) ack 0 win 0
+     0.211 < R 4:4(0) win 0
+     0.211 > . 0:0(0) ack 0 win 0       ; CLOSED CLOSED",
     "0.0 > S 0:0(0)
      0.1 < S. 0:0(0) ack 1
      0.2 > . 1:1(0) ack 1
