@@ -4,6 +4,7 @@
 mod corpus;
 mod files;
 mod kernel;
+mod observer;
 mod properties;
 mod recording;
 mod textbook;

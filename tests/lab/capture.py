@@ -9,6 +9,8 @@ from netns import die_with_parent
 # Enough for every packet of a device whose MTU is 1500.  In immediate mode the
 # kernel keeps room for whole snap lengths: a small one makes room for many.
 SNAPLEN = 2000
+# `tcp` alone does not look behind the destination options of IPv6.
+FILTER = "tcp or icmp or ip6[6] == 60"
 
 
 class Capture:
@@ -18,7 +20,7 @@ class Capture:
         self.path = path
         command = ["tcpdump", "-i", device, "-w", str(path), "-U", "--immediate-mode",
                    "-s", str(snaplen), "-B", "8192",
-                   "--time-stamp-precision=nano", "-Z", "root", "-n", "tcp or icmp"]
+                   "--time-stamp-precision=nano", "-Z", "root", "-n", FILTER]
         with namespace:
             self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True,
                                              preexec_fn=die_with_parent)

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 import scenarios  # noqa: F401  (registers them)
-from packet import parse
+from packet import parse, tcp_start
 from pcapfile import records
 from registry import SCENARIOS
 
@@ -119,8 +119,7 @@ def _sent(folder, endpoint):
         version6 = raw[0] >> 4 == 6
         source = raw[8:24] if version6 else raw[12:16]
         if packet and source == own:
-            at = 40 if version6 else (raw[0] & 15) * 4
-            ports = struct.unpack_from("!HH", raw, at)
+            ports = struct.unpack_from("!HH", raw, tcp_start(raw))
             sent.append((ns, packet, ports[endpoint == "server"]))
     return sent
 

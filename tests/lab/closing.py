@@ -89,6 +89,20 @@ def fin_with_data(lab):
     server.close()
 
 
+@scenario("The FIN acknowledges the last data, which nothing has acknowledged before", textbook=[11],
+          expect=CLIENT_FIRST, ipv6=True,
+          shows=[("middle", "tcp.flags.fin==1 && tcp.analysis.acks_frame", 1)])
+def fin_with_last_ack(lab):
+    client, server = lab.open()
+    lab.exchange(client, server)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+    server.sendall(b"the last word")
+    read_exactly(client, 13)
+    client.close()
+    lab.pause()
+    server.close()
+
+
 @scenario("Both FINs carry data and cross", textbook=[8, 12],
           path=Impairment(to_server=0.04, to_client=0.04),
           expect=[(CLIENT_OPEN + CROSSED, SERVER_OPEN + CROSSED)], mirror="symmetric")
@@ -330,6 +344,27 @@ def sequence_wrap_at_fin(lab):
           expect=CLIENT_FIRST, mirror="number")
 def sequence_wrap_at_syn(lab):
     exchange_and_close(lab, isn=2**32 - 1)
+
+
+@scenario("Sequence numbers wrap at the FIN of the end that closes second", textbook=[15],
+          expect=[(CLIENT_OPEN + PASSIVE, SERVER_OPEN + ACTIVE)], mirror="number")
+def sequence_wrap_at_last_fin(lab):
+    client, server = lab.open(isn=2**32 - 42)
+    lab.exchange(client, server)
+    close(lab, server, client)
+
+
+@scenario("Sequence numbers wrap in the data of a half-close", textbook=[7],
+          expect=[(CLIENT_OPEN + PASSIVE, SERVER_OPEN + ACTIVE)], mirror="number")
+def sequence_wrap_in_half_close(lab):
+    client, server = lab.open(isn=2**32 - 61)
+    lab.exchange(client, server)
+    server.shutdown(socket.SHUT_WR)
+    lab.pause()
+    client.sendall(b"x" * 40)
+    lab.pause()
+    client.close()
+    lab.pause()
 
 
 @scenario("A repeated FIN reaches TIME_WAIT, which acknowledges again; its ACK draws a RST "

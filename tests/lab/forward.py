@@ -47,9 +47,10 @@ class Forwarder:
 
     device = DEVICE
 
-    def __init__(self, tuns, impairment, pcap_path):
+    def __init__(self, tuns, impairment, observer, pcap_path):
         self._tuns = tuns
         self._impairment = impairment
+        self._observer = observer
         self._random = random.Random(impairment.seed)
         self._queue = []
         self._order = itertools.count()
@@ -141,7 +142,8 @@ class Forwarder:
         self._later(first, lambda: self._pass_middle(segment, second, lost))
 
     def _pass_middle(self, segment, second, lost):
-        self._pcap.write(segment.raw)
+        for kept in self._observer.see(segment):
+            self._pcap.write(kept.raw)
         if not lost and not self._cut[segment.sender == "server"]:
             self._later(second, lambda: self._deliver(segment))
 

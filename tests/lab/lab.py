@@ -12,6 +12,7 @@ from forward import Forwarder, open_tun
 from host import Host
 from impair import Impairment
 from netns import Namespace
+from observer import Observer
 from pcapfile import trim
 
 ADDRESSES = {4: ("10.9.0.1", "10.9.0.2"), 6: ("fd09::1", "fd09::2")}
@@ -49,7 +50,8 @@ class Lab:
     plays the other's part: sockets, options and senders change places.
     """
 
-    def __init__(self, out, impairment=None, sysctls=None, ip=4, bridge=None, mirrored=False):
+    def __init__(self, out, impairment=None, sysctls=None, ip=4, bridge=None, mirrored=False,
+                 observer=None):
         self.recording = Recording(start=clock.sample())
         self._out = out
         self._ip = ip
@@ -64,7 +66,8 @@ class Lab:
                                out / "middle.pcap", bridge)
         else:
             tuns = {host.name: open_tun(host.namespace, addresses[host.name]) for host in hosts}
-            self.path = Forwarder(tuns, impairment or Impairment(), out / "middle.pcap")
+            self.path = Forwarder(tuns, impairment or Impairment(),
+                                  observer or Observer("nothing is wrong"), out / "middle.pcap")
         snaplen = bridge.snaplen if bridge else SNAPLEN
         self._captures = [Capture(host.namespace, out / f"{host.name}.pcap", self.path.device,
                                   snaplen) for host in hosts]

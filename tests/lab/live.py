@@ -39,7 +39,7 @@ def obstacle():
     if missing:
         return f"no {missing[0]}"
     if not any(Path(mount, TRACEPOINT).exists() for mount in TRACEFS):
-        return "no tracefs"
+        return "no tracefs; mount -t tracefs nodev /sys/kernel/tracing"
     try:
         Namespace()
         os.close(os.open("/dev/net/tun", os.O_RDWR))

@@ -45,6 +45,13 @@ def impairment(path):
                       rules=[_rule(rule) for rule in path.rules])
 
 
+def observer(original):
+    """What is wrong with the capture, said of the other end."""
+    of = lambda match: match and _predicate(match)  # noqa: E731
+    return replace(original, what=words(original.what), keep=_predicate(original.keep),
+                   begins=of(original.begins), ends=of(original.ends))
+
+
 def _rule(rule):
     return replace(rule, what=words(rule.what), match=_predicate(rule.match),
                    after=rule.after and _predicate(rule.after))

@@ -20,6 +20,12 @@ def bridge_any_interface(lab):
     exchange_and_close(lab)
 
 
+@scenario("Cut at 64 bytes: of the TCP header all but the last options", textbook=[8],
+          bridge=BridgePath(snaplen=64), expect=CLIENT_FIRST)
+def bridge_short_snap_length(lab):
+    exchange_and_close(lab)
+
+
 @scenario("The server sends segments larger than any MTU; captured are their headers only",
           textbook=[9], bridge=BridgePath(snaplen=96),
           expect=[(CLIENT_OPEN + PASSIVE, SERVER_OPEN + ACTIVE)],

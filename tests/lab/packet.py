@@ -4,6 +4,9 @@ import struct
 from dataclasses import dataclass
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+ECE, CWR, AE = 0x40, 0x80, 0x100
+# IPv6 extension headers.
+HOP_BY_HOP, ROUTING, DESTINATION = 0, 43, 60
 
 
 @dataclass(frozen=True)
@@ -78,23 +81,32 @@ def answering_syn(packet):
 
 def parse(sender, raw):
     """The TCP segment in an IP packet, or None if it holds none."""
-    version = raw[0] >> 4
-    if version == 4 and raw[9] == 6:
-        start, end = (raw[0] & 15) * 4, struct.unpack_from("!H", raw, 2)[0]
-    elif version == 6 and raw[6] == 6:
-        start, end = 40, 40 + struct.unpack_from("!H", raw, 4)[0]
-    else:
+    start = tcp_start(raw)
+    if start is None:
         return None
+    version6 = raw[0] >> 4 == 6
+    [length] = struct.unpack_from("!H", raw, 4 if version6 else 2)
+    end = length + 40 if version6 else length
     seq, ack_number, offset, flags = struct.unpack_from("!IIBB", raw, start + 4)
     payload = end - start - (offset >> 4) * 4
     return Packet(sender, flags, seq, ack_number, payload, raw)
 
 
-def forge(raw, flags, seq_shift=0):
-    """A segment without payload and options, derived from a real one, checksums right.
+def tcp_start(raw):
+    """Where TCP begins in an IP packet; None if something else does."""
+    if raw[0] >> 4 == 4:
+        return (raw[0] & 15) * 4 if raw[9] == 6 else None
+    kind, start = raw[6], 40
+    while kind in (HOP_BY_HOP, ROUTING, DESTINATION):
+        kind, start = raw[start], start + (raw[start + 1] + 1) * 8
+    return start if kind == 6 else None
 
-    The same addresses, ports and acknowledgement number; other flags, and a
-    sequence number `seq_shift` further on.
+
+def forge(raw, flags, seq_shift=0, payload=b""):
+    """A segment without options, derived from a real one, checksums right.
+
+    The same addresses, ports and acknowledgement number; other flags and payload,
+    and a sequence number `seq_shift` further on.
     """
     version6 = raw[0] >> 4 == 6
     start = 40 if version6 else (raw[0] & 15) * 4
@@ -102,7 +114,7 @@ def forge(raw, flags, seq_shift=0):
     ports, seq, ack_number = struct.unpack_from("!4sII", raw, start)
     window = raw[start + 14:start + 16]
     tcp = bytearray(struct.pack("!4sIIBB2sHH", ports, (seq + seq_shift) % 2**32, ack_number,
-                                5 << 4, flags, window, 0, 0))
+                                5 << 4, flags, window, 0, 0) + payload)
     addresses = bytes(ip[8:40] if version6 else ip[12:20])
     pseudo = addresses + struct.pack("!HH", 6, len(tcp))
     struct.pack_into("!H", tcp, 16, checksum(pseudo + tcp))
@@ -116,7 +128,8 @@ def forge(raw, flags, seq_shift=0):
 
 
 def checksum(data):
-    """The Internet checksum of an even number of bytes."""
+    """The Internet checksum of some bytes."""
+    data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)

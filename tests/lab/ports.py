@@ -36,6 +36,21 @@ def time_wait_reuse_without_timestamps(lab):
     _server_first_then_again(lab)
 
 
+AFTER = [(CLIENT_OPEN + PASSIVE, SERVER_OPEN + ACTIVE + " CLOSED"), *STILL_OPEN]
+
+
+@scenario("The client's port again when the server's TIME_WAIT has ended", textbook=[16],
+          expect=AFTER, mirror="opening")
+def port_reuse_after_time_wait(lab):
+    _server_first_then_again(lab, 63)
+
+
+@scenario("The same without timestamps", textbook=[16], sysctls={"ipv4/tcp_timestamps": 0},
+          expect=AFTER, mirror="opening")
+def port_reuse_after_time_wait_without_timestamps(lab):
+    _server_first_then_again(lab, 63)
+
+
 def _older_number_again(lab):
     """As above, but the second SYN's number lies before the first life's end."""
     listener = lab.server.listen(7000)

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Print testdata/README.md from the recordings themselves: provenance.py DIR > README.md"""
+"""Print testdata/README.md from the recordings themselves: provenance.py TESTDATA > README.md"""
 
 import sys
 from pathlib import Path
 
 from check import read_truth
+from hard_cases import CASES
+from registry import SCENARIOS
 
 HEAD = """\
 # Test data
@@ -12,8 +14,10 @@ HEAD = """\
 - `windump-close.pcap`: the three lines of a close that windump printed, made into packets by
   `tests/it/windump.rs`, where the lines stand.
 - `kernel/demo/server.pcap` is also the capture that `finwait demo` carries.
+- `kernel/` and `observer/` are recorded on a real Linux kernel, as told below; in `observer/`
+  something is wrong with the capture in the middle, and only with it.
 
-## `kernel/`: recorded on a real Linux kernel
+## Recordings
 
 Made by `tests/lab/record.py` (as root, in network namespaces of its own; `--list` names the
 scenarios). Nobody's traffic is in them. Each folder is one scenario:
@@ -41,6 +45,15 @@ the server does what the client did, closes first or last, loses, resets, forget
 does what the server did. Scenarios that have no such twin say why in one word in `--list`: it is
 about the *opening*, both ends do the same (*symmetric*), the kernel gives a server no say in its
 first sequence *number*, or it is the built-in *example*. `NAME-ipv6` is the same over IPv6.
+
+## Hard cases
+
+What an observer of TCP finds hard, and where each case is shown: the recordings (also with parts
+exchanged, or over IPv6, where it says so) and the traces of `src/infer/tests.rs`. The table is
+`tests/lab/hard_cases.py`.
+
+{cases}
+## All recordings
 
 "Textbook" gives the lines of the textbook account of TCP that a recording shows:
 
@@ -73,21 +86,47 @@ a normal close in three segments
 the two diagrams, as `show` draws them""".splitlines()
 
 
-def main(folder):
+def main(root):
     names = "; ".join(f"{number} {name}" for number, name in enumerate(TEXTBOOK, 1))
-    print(HEAD.replace("{textbook}", names), end="")
-    for path in sorted(Path(folder).iterdir()):
-        meta, _, _ = read_truth(path)
-        changed = "; ".join(f"{name.removeprefix('ipv4/')}={value}"
-                            for name, value in meta["sysctls"].items()
-                            if name not in meta["base_sysctls"])
-        way = "; ".join(filter(None, [meta["impairment"].replace("none", ""), changed]))
-        lines = ", ".join(map(str, meta["textbook"])) or "-"
-        print(f"| `{path.name}` | {meta['title']} | {way or '-'} | {lines} "
-              f"| {meta['kernel']}, {meta['date']} |")
-    print("\nMade with `tests/lab/record.py --out testdata/kernel`, or one of them with "
-          "`tests/lab/record.py NAME --out testdata/kernel`.")
+    folders = [path for kind in ("kernel", "observer") for path in sorted((root / kind).iterdir())]
+    page = HEAD.replace("{cases}", _cases({path.name: path for path in folders}))
+    print(page.replace("{textbook}", names), end="")
+    for path in folders:
+        print(_recording(path))
+    print("\nMade with `tests/lab/record.py --out testdata/kernel` and `tests/lab/record.py "
+          "--observers\n--out testdata/observer`, or one of them with `tests/lab/record.py NAME "
+          "--out testdata/kernel`;\n`random-N` with `--random N --connections 30`.")
+
+
+def _cases(folders):
+    lines = ["| case | recordings | traces |\n|---|---|---|\n"]
+    for case, recordings, traces in CASES:
+        shown = ", ".join(_variants(name, folders) for name in recordings)
+        lines.append(f"| {case} | {shown} | {', '.join(f'`{trace}`' for trace in traces) or '-'} |\n")
+    return "".join(lines)
+
+
+def _variants(name, folders):
+    """A scenario and the variants of it that are recorded."""
+    assert name in folders, f"{name} is not recorded"
+    others = [other for other, scenario in SCENARIOS.items()
+              if other != name and scenario.run is SCENARIOS[name].run and other in folders]
+    kinds = ["parts exchanged"] if any(SCENARIOS[other].mirrored for other in others) else []
+    kinds += ["IPv6"] if SCENARIOS[name].ip == 6 or any(
+        SCENARIOS[other].ip == 6 for other in others) else []
+    return f"`{name}`" + (f" ({', '.join(kinds)})" if kinds else "")
+
+
+def _recording(path):
+    meta, _, _ = read_truth(path)
+    changed = "; ".join(f"{name.removeprefix('ipv4/')}={value}"
+                        for name, value in meta["sysctls"].items()
+                        if name not in meta["base_sysctls"])
+    way = "; ".join(filter(None, [meta["impairment"].replace("none", ""), changed]))
+    lines = ", ".join(map(str, meta["textbook"])) or "-"
+    return (f"| `{path.name}` | {meta['title']} | {way or '-'} | {lines} "
+            f"| {meta['kernel']}, {meta['date']} |")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(Path(sys.argv[1]))

@@ -4,6 +4,7 @@
     record.py --list                         name every scenario
     record.py --out DIR                      record all of them
     record.py SCENARIO... --out DIR          record these
+    record.py --observers --out DIR          those with something wrong with the middle capture
     record.py --random SEED --out DIR        N random connections (see chance.py)
     record.py --live --out DIR               a few, in seconds; nothing where that cannot be
 
@@ -44,7 +45,9 @@ def main():
     if options.list:
         _list()
         return 0
-    missing = live.obstacle() if options.live else None
+    missing = live.obstacle()
+    if missing and not options.live:
+        sys.exit(f"nothing can be recorded here: {missing}")
     if missing:
         print(f"no network namespaces here: nothing recorded ({missing})")
         return 0
@@ -72,9 +75,11 @@ def _list():
 
 def _options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("scenario", nargs="*", help="names from --list (default: all)")
+    parser.add_argument("scenario", nargs="*", help="names from --list (default: all with sound captures)")
     parser.add_argument("--out", type=Path, default=Path("recordings"))
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--observers", action="store_true",
+                        help="the scenarios whose capture in the middle is at fault, and no others")
     parser.add_argument("--random", type=int, metavar="SEED", action="append", default=[],
                         help="a crowd of random connections (may be repeated)")
     parser.add_argument("--connections", type=int, default=50, help="how many of them")
@@ -91,7 +96,9 @@ def _chosen(options):
     if unknown:
         sys.exit(f"no such scenario: {', '.join(unknown)} (see --list)")
     crowds = [random_scenario(seed, options.connections) for seed in options.random]
-    names = options.scenario or ([] if crowds else SCENARIOS)
+    whole = [] if crowds else [name for name, scenario in SCENARIOS.items()
+                               if bool(scenario.observer) == options.observers]
+    names = options.scenario or whole
     return [SCENARIOS[name] for name in names] + crowds
 
 
@@ -149,7 +156,7 @@ def _child(scenario, folder, write):
 def _run(scenario, folder):
     try:
         lab = Lab(folder, scenario.impairment, scenario.sysctls, scenario.ip, scenario.bridge,
-                  scenario.mirrored)
+                  scenario.mirrored, scenario.observer)
         kept = scenario.run(lab)  # noqa: F841  (keeps sockets open to the end)
         return lab.finish(scenario.settle)
     except Exception:

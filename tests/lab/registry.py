@@ -6,6 +6,7 @@ from typing import Callable
 import mirror as exchanged
 from bridge import BridgePath
 from impair import Impairment
+from observer import Observer
 
 SCENARIOS = {}
 
@@ -17,7 +18,8 @@ class Scenario:
     `expect` lists, for each connection in order, the states that client and
     server must have passed through: ("SYN_SENT ESTABLISHED …", "SYN_RCVD …").
     The last pair stands for all connections after it; no pairs at all promise nothing.
-    `bridge` replaces the impaired path by a real bridge.  `mirrored`: the two
+    `bridge` replaces the impaired path by a real bridge.  `observer` spoils the
+    capture in the middle.  `mirrored`: the two
     ends play each other's part (see `mirror`); `unmirrored` says why none does.
     """
 
@@ -34,23 +36,33 @@ class Scenario:
     bridge: BridgePath | None = None
     mirrored: bool = False
     unmirrored: str = ""
+    observer: Observer | None = None
+
+    def path(self):
+        """The way of the packets and what is wrong with the capture, in words."""
+        way = (self.bridge or self.impairment).describe()
+        if not self.observer:
+            return way
+        return self.observer.what if way == "none" else f"{way}; {self.observer.what}"
 
 
 def scenario(title, expect, textbook=(), path=None, sysctls=None, settle=0.3, shows=(),
-             bridge=None, mirror=True, mirrored_name="", mirrored_expect=None, ipv6=False):
+             bridge=None, mirror=True, mirrored_name="", mirrored_expect=None, ipv6=False,
+             observer=None, ip=4):
     """Register the function below under its own name, with hyphens.
 
     `shows` are (capture point, Wireshark display filter, least number of
     packets): what the capture must contain for the recording to be of use.
     Unless `mirror` is a word that says why not, the scenario exists with its
     parts exchanged too, as NAME-mirrored; where the exchange makes another
-    ending of it, `mirrored_expect` has that.  `ipv6` adds NAME-ipv6.
+    ending of it, `mirrored_expect` has that.  `ipv6` adds NAME-ipv6; `ip` is the
+    version of a scenario that exists over one only.
     """
 
     def register(function):
         plain = Scenario(function.__name__.replace("_", "-"), title, function, tuple(textbook),
-                         expect, path or Impairment(), sysctls or {}, 4, settle, list(shows),
-                         bridge, unmirrored="" if mirror is True else mirror)
+                         expect, path or Impairment(), sysctls or {}, ip, settle, list(shows),
+                         bridge, unmirrored="" if mirror is True else mirror, observer=observer)
         variants = [plain]
         if mirror is True:
             variants.append(_mirrored(plain, mirrored_name, mirrored_expect))
@@ -66,7 +78,8 @@ def _mirrored(plain, name, expect):
     return replace(plain, name=name or f"{plain.name}-mirrored", mirrored=True,
                    title=f"{exchanged.words(plain.title)} (parts exchanged)",
                    expect=exchanged.expectation(plain.expect) if expect is None else expect,
-                   impairment=exchanged.impairment(plain.impairment))
+                   impairment=exchanged.impairment(plain.impairment),
+                   observer=plain.observer and exchanged.observer(plain.observer))
 
 
 def _over_ipv6(plain):

@@ -3,6 +3,8 @@
 import breaking  # noqa: F401
 import closing  # noqa: F401
 import living  # noqa: F401
+import observing  # noqa: F401
 import offload  # noqa: F401
 import opening  # noqa: F401
 import ports  # noqa: F401
+import strange  # noqa: F401

@@ -54,7 +54,7 @@ def _meta(scenario, recording, connections):
         "connections": len(connections),
         "sysctls": recording.sysctls,
         "base_sysctls": BASE_SYSCTLS,
-        "impairment": (scenario.bridge or scenario.impairment).describe(),
+        "impairment": scenario.path(),
         "packets": recording.packets,
     }
 
