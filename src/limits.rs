@@ -21,6 +21,21 @@ pub const CAPTURED_BYTES_MAX: u32 = 256 << 10;
 /// files, all open at once, and reading in pieces of this size costs hardly more.
 pub const MERGE_BUFFER_BYTES: usize = 64 << 10;
 
+/// Packets with one and the same time that are compared between files which overlap: about 3 MB.
+/// Clocks that tick in microseconds leave a handful.
+pub const REPEATS_MAX: usize = 1 << 16;
+
+/// Bytes of history that a compressed stream may refer to. It is what `zstd` itself allows unless
+/// told otherwise; `xz -9` takes half.
+pub const UNPACK_WINDOW_BYTES_MAX: usize = 128 << 20;
+
+/// Bytes that are unpacked at a time: enough to make handing them over cheap, and little enough
+/// for the cache.
+pub const UNPACKED_PIECE_BYTES: usize = 256 << 10;
+
+/// Pieces that unpacking is ahead of reading.
+pub const UNPACKED_PIECES: usize = 4;
+
 /// Different link types that are remembered of one file, for its description only.
 pub const LINK_TYPES_MAX: usize = 64;
 

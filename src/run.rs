@@ -56,7 +56,7 @@ impl Watcher for () {}
 /// Everything that is known about a capture.
 #[derive(Debug)]
 pub struct Analysis {
-    /// The files, in the order in which they were named.
+    /// The files, by the time of their first packet.
     pub files: Vec<FileInfo>,
     /// What was read, in numbers.
     pub totals: Totals,
@@ -72,6 +72,12 @@ pub struct Analysis {
     pub cuts: Vec<Cut>,
     /// Files that are damaged, or could not be read to the end.
     pub errors: Vec<capture::Error>,
+    /// Files in a directory that was named which are no captures, and why.
+    pub left_out: Vec<String>,
+    /// Packets that stand in several files and were taken once.
+    pub repeated: u64,
+    /// Packets that were not looked for in other files.
+    repeats_beyond: u64,
 }
 
 impl Analysis {
@@ -121,6 +127,7 @@ impl Analysis {
         let all = [
             ("connections_max", self.totals.beyond_connections_max),
             ("names_max", names),
+            ("repeats_max", self.repeats_beyond),
             ("services_max", self.findings.groups_beyond),
             ("transitions_max", self.transitions_dropped),
         ];
@@ -187,6 +194,9 @@ pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) 
         transitions_dropped: keeper.transitions_dropped,
         cuts: merge.sources().iter().filter_map(cut).collect(),
         errors,
+        left_out: merge.left_out().iter().map(ToString::to_string).collect(),
+        repeated: merge.repeated(),
+        repeats_beyond: merge.repeats_beyond(),
     }
 }
 

@@ -7,6 +7,8 @@
 use std::io;
 use std::sync::Arc;
 
+use super::Compression;
+
 /// Why a capture, or the rest of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -39,6 +41,12 @@ pub enum Error {
         /// The file as the user named it.
         file: Arc<str>,
     },
+    /// A directory without a capture.
+    #[error("{file}: no file in this directory is a capture")]
+    NoCapture {
+        /// The directory as the user named it.
+        file: Arc<str>,
+    },
     /// The file ends inside its first header, which says how to read the rest.
     #[error(
         "{file}: ends after {length} bytes, inside the {format} file header, so there is no \
@@ -51,6 +59,16 @@ pub enum Error {
         format: &'static str,
         /// Bytes in the file.
         length: u64,
+    },
+    /// The file is compressed and ends before a capture begins in it.
+    #[error(
+        "{file}: its {compression} stream ends before the first packet: the file was cut short"
+    )]
+    StreamCut {
+        /// The file as the user named it.
+        file: Arc<str>,
+        /// How it is compressed.
+        compression: Compression,
     },
     /// The file has a format that is known, and not read.
     #[error("{file}: is {format}, which finwait does not read: {way_out}")]
@@ -75,8 +93,9 @@ pub enum Error {
     },
     /// From here on the bytes cannot be a capture; the packets before are good.
     #[error(
-        "{file}: damaged at byte {offset}, frame {frame}: {what}; the {} before it {} read, the \
+        "{file}: damaged at byte {offset}{}, frame {frame}: {what}; the {} before it {} read, the \
          rest is lost (a capture copied in text mode, or overwritten in part, looks like this)",
+        if *unpacked { " (unpacked)" } else { "" },
         packets(frame.saturating_sub(1)), if *frame == 2 { "was" } else { "were" }
     )]
     Damaged {
@@ -84,6 +103,8 @@ pub enum Error {
         file: Arc<str>,
         /// Where the bad record or block begins.
         offset: u64,
+        /// Whether that counts unpacked bytes, the file being compressed.
+        unpacked: bool,
         /// The number of the frame that would have been there.
         frame: u64,
         /// What cannot be.
@@ -107,6 +128,7 @@ mod tests {
         let error = Error::Damaged {
             file: "a.pcap".into(),
             offset: 2040,
+            unpacked: false,
             frame: 22,
             what: "a packet of 4294967295 bytes".into(),
         };

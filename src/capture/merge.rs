@@ -1,51 +1,108 @@
 //! Several files as one capture, in time order.
 //!
-//! The earliest packet among the files' next ones comes first, and of packets with equal times
-//! that of the file named first. A file whose own times run backwards keeps its own order, as with
-//! mergecap. Only one packet of each file is looked at, in the file's read buffer. With one file
-//! the merging costs nothing.
+//! The earliest packet among the files' next ones comes first, and of packets with equal times that
+//! of the file that begins first. So the order in which files are named does not matter. A file
+//! whose own times run backwards keeps its own order, as with mergecap. A packet that stands in
+//! two files is handed out once.
+//!
+//! Of each file only its next packet is known, in the file's read buffer. A file whose first packet
+//! is not due yet is closed until then: a ring of thousands of files takes the memory and the file
+//! descriptors of those that overlap. With one file the merging costs nothing.
 
 use core::cmp::Reverse;
+use core::mem::replace;
 use std::collections::BinaryHeap;
 use std::path::Path;
+use std::sync::Arc;
 
+use super::repeats::Repeats;
+use super::set::{by_name, members};
 use super::{Error, Packet, Record, Source};
 use crate::limits::{MERGE_BUFFER_BYTES, READ_BUFFER_BYTES};
 use crate::time::Timestamp;
 
 /// One or several captures, read as one.
 pub struct Merge {
+    /// By the time of their first packet, then by name.
     sources: Vec<Source>,
-    /// The sources that have a packet ready: its time and the source's index, earliest first.
+    /// The sources that have a packet to come, but for the current one: its time and the source's
+    /// index, earliest first.
     ready: BinaryHeap<Reverse<(Timestamp, usize)>>,
-    /// The sources whose next packet is wanted: at first all, later the one handed out last.
-    due: Vec<usize>,
-    /// The ready packet of each source.
+    /// The source whose packet was handed out last.
+    current: Option<usize>,
+    /// The next packet of each source; none of one that rests.
     records: Vec<Option<Record>>,
     /// Frames so far.
     frames: u64,
+    repeats: Repeats,
+    /// What is wrong with files before their first packet, the last one first.
+    failures: Vec<Error>,
+    left_out: Vec<Error>,
 }
 
 impl Merge {
-    /// Opens all files; `-` is standard input. No file at all is an empty capture.
+    /// Opens all files; `-` is standard input, and a directory the captures in it. No file at all
+    /// is an empty capture.
+    ///
+    /// A file that is named and not there is an error. One of several that is no capture is told
+    /// of by [`Merge::next_packet`], as damage is.
     pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Merge, Error> {
-        let capacity = match paths.len() {
+        let members = members(paths)?;
+        let capacity = match members.len() {
             0 | 1 => READ_BUFFER_BYTES,
             _ => MERGE_BUFFER_BYTES,
         };
-        let open = |path: &P| Source::open_with_buffer(path.as_ref(), capacity);
-        let sources: Result<Vec<_>, _> = paths.iter().map(open).collect();
-        Ok(Merge::new(sources?))
+        let (mut begun, mut failures, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+        for member in &members {
+            match Source::open_with_buffer(&member.path, capacity) {
+                Ok(source) if members.len() == 1 => return Ok(Merge::new(vec![source])),
+                Ok(source) => begun.push(Begun::new(source, &mut failures)),
+                Err(error) if !member.named => left_out.push(error),
+                Err(error @ Error::Open { .. }) => return Err(error),
+                Err(error) => failures.push(error),
+            }
+        }
+        if begun.is_empty() && !paths.is_empty() {
+            let file = paths.first().map(|path| path.as_ref().to_string_lossy().into());
+            let nothing = || Error::NoCapture { file: file.unwrap_or_default() };
+            return Err(failures.into_iter().next().unwrap_or_else(nothing));
+        }
+        Ok(Merge { left_out, ..Merge::of(begun, failures) })
     }
 
     /// Reads these captures as one.
     pub fn new(sources: Vec<Source>) -> Merge {
+        let mut failures = Vec::new();
+        let begun = match sources.len() {
+            1 => sources
+                .into_iter()
+                .map(|source| Begun { source, record: None, first: None })
+                .collect(),
+            _ => sources.into_iter().map(|source| Begun::new(source, &mut failures)).collect(),
+        };
+        Merge::of(begun, failures)
+    }
+
+    fn of(mut begun: Vec<Begun>, mut failures: Vec<Error>) -> Merge {
+        let order = |a: &Begun, b: &Begun| {
+            // Files without a packet come last.
+            let first = |it: &Begun| (it.first.is_none(), it.first);
+            let file = |it: &Begun| Arc::clone(&it.source.info().file);
+            first(a).cmp(&first(b)).then_with(|| by_name(&file(a), &file(b)))
+        };
+        begun.sort_by(order);
+        failures.reverse();
+        let firsts = begun.iter().enumerate();
+        let ready = firsts.filter_map(|(index, it)| Some(Reverse((it.first?, index)))).collect();
         Merge {
-            ready: BinaryHeap::with_capacity(sources.len()),
-            due: (0..sources.len()).rev().collect(),
-            records: vec![None; sources.len()],
+            ready,
+            current: None,
+            records: begun.iter().map(|it| it.record).collect(),
+            sources: begun.into_iter().map(|it| it.source).collect(),
             frames: 0,
-            sources,
+            repeats: Repeats::default(),
+            failures,
+            left_out: Vec::new(),
         }
     }
 
@@ -55,7 +112,7 @@ impl Merge {
     #[inline]
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, Error> {
         match self.sources.len() {
-            1 => match self.sources.first_mut() {
+            1 if self.failures.is_empty() => match self.sources.first_mut() {
                 Some(only) => only.next_packet(),
                 None => Ok(None),
             },
@@ -63,9 +120,24 @@ impl Merge {
         }
     }
 
-    /// The captures, in the order in which they were named.
+    /// The captures, by the time of their first packet.
     pub fn sources(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// Why files in a directory that was named are not read.
+    pub fn left_out(&self) -> &[Error] {
+        &self.left_out
+    }
+
+    /// Packets that were left out because another file had them already.
+    pub fn repeated(&self) -> u64 {
+        self.repeats.found
+    }
+
+    /// Packets that were not looked for in other files, because too many have the same time.
+    pub fn repeats_beyond(&self) -> u64 {
+        self.repeats.beyond
     }
 
     /// Bytes of all inputs that have been read, for showing progress.
@@ -79,27 +151,86 @@ impl Merge {
     }
 
     fn next_of_many(&mut self) -> Result<Option<Packet<'_>>, Error> {
-        while let Some(index) = self.due.pop() {
-            let (Some(source), Some(ready)) =
-                (self.sources.get_mut(index), self.records.get_mut(index))
+        if let Some(error) = self.failures.pop() {
+            return Err(error);
+        }
+        while let Some(index) = self.next_source()? {
+            self.current = Some(index);
+            let (Some(source), Some(Some(record))) =
+                (self.sources.get(index), self.records.get(index))
             else {
                 continue;
             };
-            *ready = source.advance()?;
-            if let Some(record) = ready {
-                self.ready.push(Reverse((record.ts, index)));
+            let next = self.ready.peek().map(|Reverse((ts, _))| *ts);
+            if self.repeats.is_repeat(index, &source.packet(record, 0), next) {
+                continue;
             }
+            self.frames = self.frames.saturating_add(record.frames);
+            break;
         }
-        let Some(Reverse((_, index))) = self.ready.pop() else {
-            return Ok(None);
-        };
-        let (Some(source), Some(Some(record))) = (self.sources.get(index), self.records.get(index))
+        let source = self.current.and_then(|index| self.sources.get(index));
+        let record = self.current.and_then(|index| self.records.get(index)?.as_ref());
+        Ok(source.zip(record).map(|(source, record)| source.packet(record, self.frames)))
+    }
+
+    /// The source whose packet comes next; its record is there.
+    fn next_source(&mut self) -> Result<Option<usize>, Error> {
+        let mut index = None;
+        if let Some(current) = self.current.take()
+            && let Some(record) = self.advance(current, Source::advance)?
+        {
+            // Mostly the same source goes on.
+            let mut earliest = Reverse((record.ts, current));
+            if let Some(mut first) = self.ready.peek_mut()
+                && *first > earliest
+            {
+                earliest = replace(&mut *first, earliest);
+            }
+            index = Some(earliest.0.1);
+        }
+        let index = index.or_else(|| Some(self.ready.pop()?.0.1));
+        if let Some(index) = index
+            && self.records.get(index).is_some_and(Option::is_none)
+        {
+            self.advance(index, Source::wake)?;
+        }
+        Ok(index)
+    }
+
+    /// Finds a source's next packet in this way.
+    fn advance(
+        &mut self,
+        index: usize,
+        how: fn(&mut Source) -> Result<Option<Record>, Error>,
+    ) -> Result<Option<Record>, Error> {
+        let (Some(source), Some(place)) =
+            (self.sources.get_mut(index), self.records.get_mut(index))
         else {
             return Ok(None);
         };
-        self.due.push(index);
-        self.frames = self.frames.saturating_add(record.frames);
-        Ok(Some(source.packet(record, self.frames)))
+        *place = None;
+        *place = how(source)?;
+        Ok(*place)
+    }
+}
+
+/// A source whose first packet is known.
+struct Begun {
+    source: Source,
+    /// The packet; none if the source rests until it is due.
+    record: Option<Record>,
+    first: Option<Timestamp>,
+}
+
+impl Begun {
+    fn new(mut source: Source, failures: &mut Vec<Error>) -> Begun {
+        let record = source.advance().unwrap_or_else(|error| {
+            failures.push(error);
+            None
+        });
+        let first = record.map(|record| record.ts);
+        let rests = record.is_some() && source.rest();
+        Begun { source, record: record.filter(|_| !rests), first }
     }
 }
 
@@ -132,13 +263,13 @@ mod tests {
     }
 
     #[test]
-    fn packets_come_in_time_order_and_ties_in_the_order_of_the_files() {
+    fn packets_come_in_time_order_whatever_the_resolution() {
         let (found, _) = drain(vec![
             file(NANOS, &[3, 5, 5], b'a'),
-            file(MICROS, &[1, 5], b'b'),
+            file(MICROS, &[1, 6], b'b'),
             file(MICROS, &[], b'c'),
         ]);
-        let expected = [(1, 1, 'b'), (2, 3, 'a'), (3, 5, 'a'), (4, 5, 'a'), (5, 5, 'b')];
+        let expected = [(1, 1, 'b'), (2, 3, 'a'), (3, 5, 'a'), (4, 5, 'a'), (5, 6, 'b')];
         assert_eq!(found, expected);
     }
 
@@ -162,6 +293,31 @@ mod tests {
         let (found, errors) = drain(vec![open(&bad.bytes).unwrap(), file(MICROS, &[1, 9], b'b')]);
         assert_eq!(found, [(1, 1, 'x'), (2, 1, 'b'), (3, 9, 'b')]);
         assert_eq!(errors.len(), 1);
+    }
+
+    #[test]
+    fn a_packet_of_two_files_comes_once_and_what_one_file_repeats_stays() {
+        let (found, _) = drain(vec![
+            file(MICROS, &[1, 2, 3, 3, 4], b'x'),
+            file(MICROS, &[3, 3, 4, 5], b'x'),
+            file(MICROS, &[4, 5, 5], b'x'),
+            file(MICROS, &[2, 5], b'y'),
+        ]);
+        let found: Vec<_> = found.iter().map(|(_, seconds, mark)| (*seconds, *mark)).collect();
+        let expected = [(1, 'x'), (2, 'x'), (2, 'y'), (3, 'x'), (3, 'x'), (4, 'x'), (5, 'y')];
+        let expected = [&expected[..], &[(5, 'x'), (5, 'x')]].concat();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn equal_times_go_to_the_file_that_begins_first() {
+        let (found, _) = drain(vec![
+            file(MICROS, &[5, 6], b'c'),
+            file(MICROS, &[5, 5], b'b'),
+            file(MICROS, &[1, 5], b'a'),
+        ]);
+        let order: String = found.iter().map(|(_, _, mark)| *mark).collect();
+        assert_eq!(order, "aacbbc");
     }
 
     #[test]

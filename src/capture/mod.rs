@@ -15,18 +15,24 @@ mod error;
 mod link;
 mod merge;
 mod order;
+mod packed;
 mod pcap;
 mod pcapng;
 mod pcapng_meta;
+mod repeats;
+mod set;
 mod sniff;
 mod source;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "compression")]
+mod unpack;
 mod window;
 
 pub use error::Error;
 pub use link::LinkType;
 pub use merge::Merge;
+pub use packed::Compression;
 pub use source::{Cut, Ending, FileInfo, Format, Source};
 
 use crate::time::Timestamp;

@@ -25,20 +25,7 @@ pub(super) const PCAPNG_MAGIC: [u8; 4] = SHB_MAGIC.to_le_bytes();
 const EDITCAP: &str = "convert it with: editcap -F pcapng {file} out.pcapng";
 
 /// First bytes of formats that are not read: prefix, name, way out.
-const OTHERS: [(&[u8], &str, &str); 22] = [
-    (&[0x1f, 0x8b], "gzip-compressed", "decompress it first: gzip -dc {file} | finwait -"),
-    (
-        &[0x28, 0xb5, 0x2f, 0xfd],
-        "zstd-compressed",
-        "decompress it first: zstd -dc {file} | finwait -",
-    ),
-    (&[0xfd, b'7', b'z', b'X'], "xz-compressed", "decompress it first: xz -dc {file} | finwait -"),
-    (
-        &[0x04, 0x22, 0x4d, 0x18],
-        "lz4-compressed",
-        "decompress it first: lz4 -dc {file} | finwait -",
-    ),
-    (b"BZh", "bzip2-compressed", "decompress it first: bzip2 -dc {file} | finwait -"),
+const OTHERS: [(&[u8], &str, &str); 17] = [
     (&[0x1f, 0x9d], "compress-compressed", "decompress it first: gzip -dc {file} | finwait -"),
     (&[b'P', b'K', 3, 4], "a zip archive", "unpack it first: unzip -p {file} | finwait -"),
     (&[b'7', b'z', 0xbc, 0xaf], "a 7-Zip archive", "unpack it first: 7z x -so {file} | finwait -"),
@@ -103,8 +90,8 @@ mod tests {
             let message = refusal(&bytes);
             assert!(message.contains(name), "{message}");
         }
-        let zstd = refusal(b"\x28\xb5\x2f\xfd....");
-        assert!(zstd.ends_with("decompress it first: zstd -dc test | finwait -"), "{zstd}");
+        let zip = refusal(b"PK\x03\x04....");
+        assert!(zip.ends_with("unpack it first: unzip -p test | finwait -"), "{zip}");
         assert!(refusal(b"snoop\0\0\0").contains("editcap -F pcapng test out.pcapng"));
     }
 

@@ -9,12 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::packed::{self, Broken};
 use super::sniff::{Sniffed, sniff};
 use super::window::Window;
-use super::{Error, Fault, LinkType, Packet, Record, Step, pcap, pcapng};
+use super::{Compression, Error, Fault, LinkType, Packet, Record, Step, pcap, pcapng};
 use crate::limits::{LINK_TYPES_MAX, READ_BUFFER_BYTES};
 
 /// A capture that is being read.
@@ -25,6 +27,10 @@ pub struct Source {
     frames: u64,
     info: FileInfo,
     ending: Option<Ending>,
+    /// Bytes of the compressed input that have been unpacked, where it is compressed.
+    unpacked: Option<Arc<AtomicU64>>,
+    /// Where to open it again, if it can be, and with how large a buffer.
+    origin: Option<(PathBuf, usize)>,
 }
 
 /// The reader of the capture's format.
@@ -58,6 +64,8 @@ pub struct FileInfo {
     pub file: Arc<str>,
     /// Its format.
     pub format: Format,
+    /// How it is compressed.
+    pub compression: Option<Compression>,
     /// The link types that it names, each once, in the order of their first appearance.
     pub link_types: Vec<LinkType>,
     /// The largest snap length, 0 where none is set.
@@ -75,10 +83,16 @@ pub struct FileInfo {
 }
 
 impl FileInfo {
-    fn new(file: Arc<str>, format: Format, size: Option<u64>) -> Self {
+    fn new(
+        file: Arc<str>,
+        format: Format,
+        compression: Option<Compression>,
+        size: Option<u64>,
+    ) -> Self {
         FileInfo {
             file,
             format,
+            compression,
             link_types: Vec::new(),
             snaplen: 0,
             interfaces: BTreeSet::new(),
@@ -116,18 +130,28 @@ pub struct Cut {
     pub offset: u64,
     /// The number of the frame that it was to be, in this file.
     pub frame: u64,
-    /// The file's length in bytes.
+    /// The file's length in bytes; of a compressed one, how many could be unpacked.
     pub length: u64,
+    /// The compression of the stream, if it is that which ends early.
+    pub compression: Option<Compression>,
 }
 
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: ends at byte {}, inside what begins at byte {} as frame {}: the capture was cut \
-             short, and everything before that frame was read",
-            self.file, self.length, self.offset, self.frame
-        )
+        let Cut { file, offset, frame, length, compression } = self;
+        match compression {
+            None => write!(
+                f,
+                "{file}: ends at byte {length}, inside what begins at byte {offset} as frame \
+                 {frame}: the capture was cut short, and everything before that frame was read"
+            ),
+            Some(compression) => write!(
+                f,
+                "{file}: its {compression} stream ends too early, after {length} bytes unpacked, \
+                 where frame {frame} begins at byte {offset}: the file was cut short, and \
+                 everything before that frame was read"
+            ),
+        }
     }
 }
 
@@ -151,7 +175,9 @@ impl Source {
             File::open(path).map_err(|cause| Error::Open { file: Arc::clone(&file), cause })?;
         let metadata = reader.metadata().ok().filter(|metadata| metadata.is_file());
         let size = metadata.map(|metadata| metadata.len());
-        Source::new(file, Box::new(reader), size, capacity)
+        let mut source = Source::new(file, Box::new(reader), size, capacity)?;
+        source.origin = size.map(|_| (path.to_path_buf(), capacity));
+        Ok(source)
     }
 
     pub(super) fn new(
@@ -161,18 +187,24 @@ impl Source {
         capacity: usize,
     ) -> Result<Source, Error> {
         let mut window = Window::new(reader, capacity);
-        let cannot_read =
-            |cause| Error::Read { file: Arc::clone(&file), offset: 0, frame: 0, cause };
+        let cannot_read = |cause| packed::opening_failed(&file, None, cause);
+        let compression = packed::detect(&mut window).map_err(cannot_read)?;
+        let mut unpacked = None;
+        if let Some(compression) = compression {
+            let (inner, consumed) = packed::unpack(&file, compression, window, capacity)?;
+            (window, unpacked) = (inner, Some(consumed));
+        }
+        let cannot_read = |cause| packed::opening_failed(&file, compression, cause);
         window.fill(4).map_err(cannot_read)?;
         let (reader, info) = match sniff(window.bytes()) {
             _ if window.bytes().is_empty() => return Err(Error::Empty { file }),
             Sniffed::Pcap => {
                 window.fill(pcap::HEADER_BYTES).map_err(cannot_read)?;
-                let mut info = FileInfo::new(file, Format::Pcap, size);
+                let mut info = FileInfo::new(file, Format::Pcap, compression, size);
                 (open_pcap(&mut window, &mut info)?, info)
             }
             Sniffed::Pcapng => {
-                let info = FileInfo::new(file, Format::Pcapng, size);
+                let info = FileInfo::new(file, Format::Pcapng, compression, size);
                 (Reader::Pcapng(pcapng::Reader::new()), info)
             }
             Sniffed::Unsupported(format, way_out) => {
@@ -185,7 +217,7 @@ impl Source {
                 return Err(Error::Unknown { file, magic });
             }
         };
-        Ok(Source { window, reader, frames: 0, info, ending: None })
+        Ok(Source { window, reader, frames: 0, info, ending: None, unpacked, origin: None })
     }
 
     /// The next packet; none at the end, whatever the [`Ending`], and after an error.
@@ -207,9 +239,28 @@ impl Source {
         self.ending.as_ref()
     }
 
-    /// Bytes of the input up to and with the current packet.
+    /// Bytes of the input up to and with the current packet; of a compressed one, those unpacked.
     pub fn position(&self) -> u64 {
-        self.window.offset()
+        match &self.unpacked {
+            Some(unpacked) => unpacked.load(Ordering::Relaxed),
+            None => self.window.offset(),
+        }
+    }
+
+    /// Closes the file, until it is woken; false if it could not be opened again.
+    pub(super) fn rest(&mut self) -> bool {
+        if self.origin.is_some() {
+            self.window.close();
+        }
+        self.origin.is_some()
+    }
+
+    /// Opens the file again and finds its first packet.
+    pub(super) fn wake(&mut self) -> Result<Option<Record>, Error> {
+        if let Some((path, capacity)) = self.origin.take() {
+            *self = Source::open_with_buffer(&path, capacity)?;
+        }
+        self.advance()
     }
 
     /// Finds the next packet.
@@ -229,6 +280,7 @@ impl Source {
             }
             Ok(Step::End) => {
                 self.ending = Some(Ending::Complete);
+                self.window.close();
                 Ok(None)
             }
             Ok(Step::Cut) => self.stop(None),
@@ -245,22 +297,38 @@ impl Source {
     /// Ends before the end: with what is wrong, or, without a fault, because the input ended.
     #[cold]
     fn stop(&mut self, fault: Option<Fault>) -> Result<Option<Record>, Error> {
-        let file = Arc::clone(&self.info.file);
+        let FileInfo { file, compression, .. } = &self.info;
+        let (file, compression) = (Arc::clone(file), *compression);
         let (offset, frame) = (self.window.offset(), self.frames + 1);
         let length = offset.saturating_add(self.window.bytes().len() as u64);
         self.ending = Some(Ending::Failed);
-        match fault {
+        self.window.close();
+        let what = match fault {
+            Some(Fault::Damage(what)) => what,
+            Some(Fault::Io(cause)) => match packed::broken(compression, &cause) {
+                Some(Broken::Cut(compression)) if offset == 0 => {
+                    return Err(Error::StreamCut { file, compression });
+                }
+                Some(Broken::Cut(_)) => {
+                    return Ok(self.cut(Cut { file, offset, frame, length, compression }));
+                }
+                Some(Broken::Corrupt(what)) => what,
+                None => {
+                    return Err(Error::Read { file, offset: length, frame: self.frames, cause });
+                }
+            },
             // The first block of pcapng is its file header.
-            None if offset == 0 => Err(Error::HeaderCut { file, format: "pcapng", length }),
-            None => {
-                self.ending = Some(Ending::Cut(Cut { file, offset, frame, length }));
-                Ok(None)
+            None if offset == 0 => {
+                return Err(Error::HeaderCut { file, format: "pcapng", length });
             }
-            Some(Fault::Damage(what)) => Err(Error::Damaged { file, offset, frame, what }),
-            Some(Fault::Io(cause)) => {
-                Err(Error::Read { file, offset: length, frame: self.frames, cause })
-            }
-        }
+            None => return Ok(self.cut(Cut { file, offset, frame, length, compression: None })),
+        };
+        Err(Error::Damaged { file, offset, unpacked: compression.is_some(), frame, what })
+    }
+
+    fn cut(&mut self, cut: Cut) -> Option<Record> {
+        self.ending = Some(Ending::Cut(cut));
+        None
     }
 }
 
@@ -270,9 +338,11 @@ fn open_pcap(window: &mut Window, info: &mut FileInfo) -> Result<Reader, Error> 
     let Some(header) = window.bytes().first_chunk() else {
         return Err(Error::HeaderCut { file, format: "pcap", length: window.bytes().len() as u64 });
     };
+    let unpacked = info.compression.is_some();
     let reader = pcap::Reader::new(header).map_err(|what| Error::Damaged {
         file,
         offset: 0,
+        unpacked,
         frame: 1,
         what,
     })?;

@@ -26,6 +26,14 @@ impl Window {
         Window { reader, buffer: vec![0; capacity], start: 0, end: 0, base: 0 }
     }
 
+    /// Lets go of the input and of the buffer, but not of the place in it.
+    pub(super) fn close(&mut self) {
+        self.base = self.offset();
+        (self.start, self.end) = (0, 0);
+        self.buffer = Vec::new();
+        self.reader = Box::new(io::empty());
+    }
+
     /// The bytes that were read and not yet consumed.
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {

@@ -187,7 +187,7 @@ pub enum ReportFormat {
 /// `finwait report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Captures, pcap or pcapng; several are read as one, in time order
+    /// Captures, pcap or pcapng, also compressed; several, or a directory, are read as one
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
@@ -210,7 +210,7 @@ pub struct PrintArgs {
 /// `finwait list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Captures, pcap or pcapng; several are read as one, in time order
+    /// Captures, pcap or pcapng, also compressed; several, or a directory, are read as one
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// What to print
@@ -275,7 +275,7 @@ pub struct ShowArgs {
 /// `finwait netstat`.
 #[derive(Debug, Args)]
 pub struct NetstatArgs {
-    /// Captures, pcap or pcapng; several are read as one, in time order
+    /// Captures, pcap or pcapng, also compressed; several, or a directory, are read as one
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// When: RFC 3339 as in 2026-11-20T11:01:29Z, +SECONDS from the capture's start, or end

@@ -53,6 +53,7 @@ fn is_like_a_command(file: &str, cause: &io::Error) -> bool {
 /// What a run over these captures ends with: damage is an error, a cut capture only if asked for.
 pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
     let mut outcome = Outcome::default();
+    outcome.messages.extend(analysis.left_out.iter().map(|why| format!("warning: {why}")));
     for cut in &analysis.cuts {
         let kind = if args.strict { "" } else { "warning: " };
         outcome.messages.push(format!("{kind}{cut}"));

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use crate::capture::Compression;
 use crate::findings::{Counts, Finding, Value};
 use crate::history::{Close, ClosedFirst, History, Role, Side};
 use crate::infer::state::{Basis, State};
@@ -34,6 +35,8 @@ pub struct CaptureLine<'a> {
 struct FileEntry<'a> {
     path: &'a str,
     format: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compression: Option<&'static str>,
     link_types: Vec<String>,
 }
 
@@ -43,6 +46,7 @@ impl<'a> CaptureLine<'a> {
         let files = analysis.files.iter().map(|file| FileEntry {
             path: &file.file,
             format: file.format.to_string(),
+            compression: file.compression.map(Compression::name),
             link_types: file.link_types.iter().map(ToString::to_string).collect(),
         });
         CaptureLine {
@@ -286,6 +290,9 @@ impl<'a> FindingLine<'a> {
 #[serde(tag = "type", rename = "summary")]
 pub struct SummaryLine {
     packets: u64,
+    /// Packets that stand in several files and were taken once.
+    #[serde(skip_serializing_if = "is_zero")]
+    packets_repeated: u64,
     tcp_segments: u64,
     connections: u64,
     first_ts: Option<Timestamp>,
@@ -303,6 +310,7 @@ impl SummaryLine {
         let totals = &analysis.totals;
         SummaryLine {
             packets: totals.packets,
+            packets_repeated: analysis.repeated,
             tcp_segments: totals.segments,
             connections: totals.connections,
             first_ts: totals.first_ts,
@@ -314,4 +322,8 @@ impl SummaryLine {
             complete: analysis.is_complete(),
         }
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

@@ -1,6 +1,7 @@
 //! The report's first part: what was read, what it cannot tell, and where all endpoints stand.
 
 use std::io::{self, Write};
+use std::iter;
 
 use crate::infer::state::State;
 use crate::report::paint::Tone;
@@ -36,8 +37,11 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
     const FILES_MAX: usize = 4;
     let mut facts = Vec::new();
     for file in analysis.files.iter().take(FILES_MAX) {
-        let links: Vec<String> = file.link_types.iter().map(ToString::to_string).collect();
-        let text = format!("{} ({}, {})", clean(&file.file), file.format, links.join(", "));
+        let compression = file.compression.map(|it| it.to_string());
+        let links = file.link_types.iter().map(ToString::to_string);
+        let kind = iter::once(file.format.to_string()).chain(compression).chain(links);
+        let kind: Vec<String> = kind.collect();
+        let text = format!("{} ({})", clean(&file.file), kind.join(", "));
         facts.push(("file", text));
     }
     if let Some(more) = analysis.files.len().checked_sub(FILES_MAX).filter(|more| *more > 0) {
@@ -47,6 +51,9 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
     let mut packets = plural(totals.packets, "packet");
     if let (Some(first), Some(last)) = (totals.first_ts, totals.last_ts) {
         packets += &format!(" in {} from {}", last.since(first), date_time(first));
+    }
+    if analysis.repeated > 0 {
+        packets += &format!("; {} in several files, taken once", Grouped(analysis.repeated));
     }
     facts.push(("packets", packets));
     let skipped: Vec<String> =

@@ -1,5 +1,7 @@
-//! One capture in several files is one capture: cut in two, in any order, the answer is the same.
+//! One capture in several files is one capture: cut in two or in twenty, compressed, in any order,
+//! overlapping, the answer is the same.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use finwait::capture::Merge;
@@ -7,6 +9,10 @@ use finwait::history::History;
 use finwait::infer::Params;
 use finwait::limits::CONNECTIONS_MAX;
 use finwait::pipeline::{Pipeline, Sink};
+use finwait::report::json::{self, Shape};
+use finwait::report::paper::Paper;
+use finwait::report::table;
+use finwait::run::{Analysis, Options, read};
 
 #[derive(Default)]
 struct Keep(Vec<History>);
@@ -60,4 +66,100 @@ fn a_capture_cut_in_two_is_one_capture() {
         }
     }
     std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+/// A folder that goes away with its value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let name = format!("finwait-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, bytes).expect("written");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A capture in so many files, each as long as the others and overlapping with the next by so many
+/// packets.
+fn rotated(capture: &[u8], count: usize, overlap: usize) -> Vec<Vec<u8>> {
+    let places = records(capture);
+    let packets = places.len() - 1;
+    let piece = |at: usize| {
+        let begin = places[packets * at / count];
+        let end = places[(packets * (at + 1) / count + overlap).min(packets)];
+        [&capture[..24], &capture[begin..end]].concat()
+    };
+    (0..count).map(piece).collect()
+}
+
+/// What is said of a capture, in text and in JSON, but for the names of the files.
+fn said(analysis: &Analysis) -> String {
+    let (mut text, mut lines) = (Vec::new(), Vec::new());
+    let paper = Paper { columns: 100, is_terminal: false };
+    table::report(analysis, &paper, &mut text).expect("written");
+    json::report(analysis, Shape::Lines, &mut lines).expect("written");
+    let text = String::from_utf8(text).expect("text");
+    let lines = String::from_utf8(lines).expect("text");
+    let is_about_files = |line: &&str| line.contains(" (pcap, ") || line.contains(" finwait ");
+    let text = text.lines().filter(|line| !is_about_files(line) && !line.contains(" more"));
+    text.chain(lines.lines().skip(1)).map(|line| format!("{line}\n")).collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(bytes).expect("written");
+    packer.finish().expect("written")
+}
+
+#[test]
+fn a_shuffled_ring_of_compressed_files_is_the_one_capture() {
+    let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kernel/demo/server.pcap");
+    let capture = std::fs::read(&whole).expect("a capture");
+    let analyse = |paths: &[PathBuf]| read(paths, &Options::default(), &mut ()).expect("captures");
+    let expected = said(&analyse(&[whole]));
+    let folder = Folder::new("ring");
+    let pieces = rotated(&capture, 20, 0);
+    let mut paths: Vec<PathBuf> = pieces
+        .iter()
+        .enumerate()
+        .map(|(at, piece)| folder.write(&format!("ring.pcap{at}"), &gzip(piece)))
+        .collect();
+    for step in [7, 13, 19] {
+        paths = (0..20).map(|at| paths[at * step % 20].clone()).collect();
+        assert_eq!(said(&analyse(&paths)), expected);
+    }
+    let notes = folder.write("notes.txt", b"what we saw\n");
+    let analysis = analyse(std::slice::from_ref(&folder.0));
+    assert_eq!(said(&analysis), expected, "the folder");
+    assert_eq!(analysis.left_out.len(), 1);
+    assert!(analysis.left_out[0].starts_with(&*notes.to_string_lossy()));
+}
+
+#[test]
+fn packets_of_two_overlapping_files_are_taken_once() {
+    let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kernel/demo/server.pcap");
+    let capture = std::fs::read(&whole).expect("a capture");
+    let folder = Folder::new("overlap");
+    let pieces = rotated(&capture, 5, 9);
+    let paths: Vec<PathBuf> = pieces
+        .iter()
+        .enumerate()
+        .map(|(at, piece)| folder.write(&format!("{at}.pcap"), piece))
+        .collect();
+    let analysis = read(&paths, &Options::default(), &mut ()).expect("captures");
+    assert_eq!(analysis.repeated, 4 * 9);
+    assert_eq!(histories(&paths), histories(&[whole]));
 }
