@@ -28,8 +28,8 @@ fn printed(args: &[&str]) -> String {
 /// A file below the tests' own folder.
 fn file(name: &str, bytes: &[u8]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check");
-    fs::create_dir_all(&folder).unwrap();
     let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, bytes).unwrap();
     path
 }
@@ -110,6 +110,95 @@ fn bad_usage_is_2() {
     }
     let (_, says) = check(&["--max", "close-wait-leek=1", LEAKING]);
     assert!(says.contains("did you mean `close-wait-leak`"), "{says}");
+}
+
+#[test]
+fn with_a_baseline_only_what_is_new_fails() {
+    let other = "testdata/kernel/accept-queue-overflow/server.pcap";
+    let path = file("known.toml", b"").with_file_name("written.toml");
+    let known = path.to_str().unwrap();
+    let (code, says) = check(&["--write-baseline", known, LEAKING]);
+    assert_eq!(code, Some(0), "{says}");
+    let text = fs::read_to_string(&path).unwrap();
+    for part in ["close-wait-leak", "\"10.9.0.2:6800\"", "count = 1", "side = \"server\""] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("10.9.0.1"), "no client's port is in it: {text}");
+    let (code, says) = check(&["--baseline", known, LEAKING]);
+    assert_eq!(code, Some(0));
+    assert!(says.contains("check passed") && says.contains("the baseline holds 1"), "{says}");
+    // Another finding, and what is known is not there.
+    let (code, says) = check(&["--baseline", known, other]);
+    assert_eq!(code, Some(1));
+    assert!(says.contains("1 new finding") && says.contains("stale"), "{says}");
+    // Both: only the new one is named.
+    let (code, says) = check(&["--baseline", known, LEAKING, other]);
+    assert_eq!(code, Some(1));
+    assert!(!says.contains("stale") && !says.contains("server 10.9.0.2:6800"), "{says}");
+    let junit = printed(&["--baseline", known, "--format", "junit", LEAKING, other]);
+    assert_eq!(junit.matches("<failure").count(), 1, "{junit}");
+    assert_eq!(junit.matches("<skipped").count(), 1, "{junit}");
+    // What is written twice is the same.
+    check(&["--write-baseline", known, LEAKING]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn a_baseline_keeps_its_reasons_and_is_never_made_of_damage() {
+    let text = "[[known]]\nfinding = \"close-wait-leak\"\nservice = \"*:6800\"\n\
+                side = \"server\"\ncount = 1\nreason = \"known to the vendor\"\n";
+    let known = file("reasons.toml", text.as_bytes());
+    let known = known.to_str().unwrap();
+    let (code, _) = check(&["--baseline", known, "--write-baseline", known, LEAKING]);
+    assert_eq!(code, Some(0));
+    let before = fs::read_to_string(known).unwrap();
+    assert!(before.contains("known to the vendor") && before.contains("\"*:6800\""), "{before}");
+    let nothing = file("nothing.pcap", &empty());
+    let (code, says) = check(&["--write-baseline", known, nothing.to_str().unwrap()]);
+    assert_eq!(code, Some(2));
+    assert!(says.contains("not written"), "{says}");
+    assert_eq!(fs::read_to_string(known).unwrap(), before);
+    assert_eq!(check(&["--baseline", "no-such-file.toml", LEAKING]).0, Some(2));
+    let wrong = file("wrong.toml", b"[[known]]\nfinding = \"close-wait-leek\"\ncount = 1\n");
+    let (code, says) = check(&["--baseline", wrong.to_str().unwrap(), LEAKING]);
+    assert_eq!(code, Some(2));
+    assert!(says.contains("did you mean `close-wait-leak`"), "{says}");
+}
+
+#[test]
+fn settings_are_found_from_the_working_directory_upward() {
+    let text = "allow = [\"close-wait-leak\"]\n[check]\nfail-on = \"warning\"\n\
+                max = { fin-wait-2-stuck = 9, long-close-wait = 9, connection-refused = 1 }\n";
+    let settings = file("project/finwait.toml", text.as_bytes());
+    let below = file("project/deep/below/x", b"");
+    let capture = fs::canonicalize(LEAKING).unwrap();
+    let run = |folder: &Path, args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+        command.arg("check").args(args).arg(&capture).current_dir(folder);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let below = below.parent().unwrap();
+    let (code, says) = run(below, &[]);
+    assert_eq!(code, Some(1));
+    assert!(says.contains("(abortive-close: clients of 10.9.0.2:8080)"), "{says}");
+    // The command line overrules.
+    assert_eq!(run(below, &["--fail-on", "error"]).0, Some(0));
+    assert_eq!(run(below, &["--max", "abortive-close=1"]).0, Some(0));
+    let (code, says) = run(below, &["--max", "long-close-wait=8"]);
+    assert!(code == Some(1) && says.contains("long-close-wait"), "{says}");
+    // So does a file that is named.
+    let other = file("other.toml", b"");
+    let (_, says) = run(below, &["--config", other.to_str().unwrap()]);
+    assert!(says.contains("close-wait-leak"), "{says}");
+    let named = settings.to_str().unwrap();
+    assert_eq!(check(&["--config", named, "--fail-on", "error", LEAKING]).0, Some(0));
+    let wrong = file("wrong-settings.toml", b"close_wait = 5\n");
+    let (code, says) = check(&["--config", wrong.to_str().unwrap(), LEAKING]);
+    assert_eq!(code, Some(2));
+    let parts = ["wrong-settings.toml", "did you mean `close-wait`?"];
+    assert!(parts.iter().all(|part| says.contains(part)), "{says}");
+    assert_eq!(check(&["--config", "no-such-file.toml", LEAKING]).0, Some(2));
 }
 
 #[test]

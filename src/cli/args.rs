@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::check::CheckArgs;
-use crate::findings::{ThresholdError, Thresholds};
+use super::config::Config;
+use crate::findings::ThresholdError;
+use crate::findings::thresholds::find;
 use crate::history::Role;
-use crate::infer::Params;
 use crate::infer::state::State;
-use crate::limits::CONNECTIONS_MAX;
 use crate::report::list::Filter;
 use crate::run::Options;
 use crate::time::{Span, Timestamp};
@@ -69,13 +69,34 @@ pub enum Command {
     Demo(DemoArgs),
 }
 
+impl Command {
+    /// How to read captures, for the commands that do.
+    pub fn read_args(&mut self) -> Option<&mut ReadArgs> {
+        match self {
+            Command::Report(args) => Some(&mut args.read),
+            Command::List(args) => Some(&mut args.read),
+            Command::Show(args) => Some(&mut args.read),
+            Command::Netstat(args) => Some(&mut args.read),
+            Command::Check(args) => Some(&mut args.read),
+            Command::Demo(args) => Some(&mut args.read),
+            Command::Explain(_) => None,
+        }
+    }
+}
+
 /// Options of every command that reads a capture.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reading")]
 pub struct ReadArgs {
-    /// Maximum segment lifetime; TIME_WAIT lasts twice that
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
-    pub msl: Span,
+    /// Settings [default: the finwait.toml of this folder or the nearest one above it]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What stands in that file.
+    #[arg(skip)]
+    pub settings: Config,
+    /// Maximum segment lifetime; TIME_WAIT lasts twice that [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub msl: Option<Span>,
     /// From how long on a CLOSE_WAIT is too long
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub close_wait: Option<Span>,
@@ -85,10 +106,9 @@ pub struct ReadArgs {
     /// Leave out a finding; may be repeated
     #[arg(long, value_name = "NAME")]
     pub allow: Vec<String>,
-    /// Follow at most N address and port pairs
-    #[arg(long, value_name = "N", default_value_t = CONNECTIONS_MAX as u64,
-          value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_connections: u64,
+    /// Follow at most N address and port pairs [default: 2097152]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_connections: Option<u64>,
     /// Treat a capture that ends inside a packet as an error
     #[arg(long)]
     pub strict: bool,
@@ -105,23 +125,30 @@ pub struct ReadArgs {
 }
 
 impl ReadArgs {
-    /// The library's options for these.
+    /// The library's options for these and for the settings of a file, which they overrule.
     pub fn options(&self) -> Result<Options, ThresholdError> {
-        let mut thresholds = Thresholds::default();
+        let mut options = self.settings.options.clone();
+        if let Some(msl) = self.msl {
+            options.params.msl = msl;
+        }
         if let Some(hold) = self.close_wait {
-            thresholds.set_close_wait(hold);
+            options.thresholds.set_close_wait(hold);
         }
         for setting in &self.set {
-            thresholds.set(setting)?;
+            options.thresholds.set(setting)?;
         }
         for name in &self.allow {
-            thresholds.allow(name)?;
+            options.thresholds.allow(name)?;
         }
-        Ok(Options {
-            params: Params { msl: self.msl },
-            connections_max: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
-            thresholds,
-        })
+        if let Some(max) = self.max_connections {
+            options.connections_max = usize::try_from(max).unwrap_or(usize::MAX);
+        }
+        Ok(options)
+    }
+
+    /// Whether a capture that ends inside a packet is an error.
+    pub fn is_strict(&self) -> bool {
+        self.strict || self.settings.strict
     }
 }
 
@@ -367,7 +394,7 @@ pub fn with_default_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsS
 }
 
 /// A duration in seconds, with a fraction if wanted.
-fn seconds(text: &str) -> Result<Span, String> {
+pub fn seconds(text: &str) -> Result<Span, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(Span::from_secs_f64(seconds)),
         _ => Err("not a number of seconds, such as 60 or 0.5".to_string()),
@@ -406,7 +433,6 @@ fn state(text: &str) -> Result<(Option<Role>, State), String> {
 }
 
 /// A finding's name.
-pub fn finding(name: &str) -> Result<String, ThresholdError> {
-    // Switching a finding off checks its name, and knows the nearest.
-    Thresholds::default().allow(name).map(|()| name.to_string())
+fn finding(name: &str) -> Result<String, ThresholdError> {
+    find(name).map(|rule| rule.name.to_string())
 }

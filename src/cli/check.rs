@@ -1,16 +1,21 @@
 //! `finwait check`: a report, and an exit code that fails a job.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
-use super::args::{PrintArgs, ReadArgs, finding};
+use super::args::{PrintArgs, ReadArgs};
+use super::config::CheckSettings;
 use super::report::{Job, print};
-use super::{ERROR, FOUND, Outcome, read};
-use crate::findings::{self, Severity};
+use super::{ERROR, FOUND, Outcome, output, read};
+use crate::findings::Severity;
+use crate::findings::thresholds::find;
 use crate::report::ci::NO_SEGMENT;
+use crate::report::ci::baseline::Baseline;
 use crate::report::ci::gate::Gate;
+use crate::report::ci::issues::{Issues, issues};
 
 /// `finwait check`.
 #[derive(Debug, Args)]
@@ -23,50 +28,101 @@ pub struct CheckArgs {
     #[command(flatten)]
     print: PrintArgs,
     #[command(flatten)]
-    read: ReadArgs,
+    pub read: ReadArgs,
 }
 
 /// What fails a check.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Gate")]
 struct GateArgs {
-    /// Fail on findings of this severity or a graver one: note, warning or error
-    #[arg(long, value_name = "SEVERITY", default_value = "error", value_parser = severity)]
-    fail_on: Severity,
+    /// Fail on findings of this severity or a graver one: note, warning or error [default: error]
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    fail_on: Option<Severity>,
     /// Up to N findings of a name are fine; may be repeated
     #[arg(long, value_name = "NAME=N", value_parser = at_most)]
     max: Vec<(&'static str, u64)>,
+    /// Findings that FILE holds do not fail, unless there are more of them
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write what fails now to FILE, as a baseline for later
+    #[arg(long, value_name = "FILE")]
+    write_baseline: Option<PathBuf>,
+}
+
+impl GateArgs {
+    /// What fails, with what a file says of it.
+    fn gate(&self, settings: &CheckSettings) -> Gate {
+        let mut max = settings.max.clone();
+        max.retain(|(name, _)| self.max.iter().all(|(known, _)| known != name));
+        max.extend(&self.max);
+        Gate {
+            fail_on: self.fail_on.or(settings.fail_on).unwrap_or(Severity::Error),
+            max,
+            has_baseline: false,
+        }
+    }
 }
 
 /// Checks captures.
 pub fn check(args: &CheckArgs) -> Result<Outcome> {
     let Some(inputs) = read::inputs(&args.files) else { return read::help(Some("check")) };
-    let gate = Gate { fail_on: args.gate.fail_on, max: args.gate.max.clone() };
+    let settings = &args.read.settings.check;
+    let known = args.gate.baseline.as_ref().or(settings.baseline.as_ref());
+    let mut baseline = known.map_or_else(|| Ok(Baseline::default()), |path| load(path))?;
+    let has_baseline = known.or(args.gate.write_baseline.as_ref()).is_some();
+    let gate = Gate { has_baseline, ..args.gate.gate(settings) };
     let analysis = read::read(&inputs, &args.read, &mut ())?;
-    let job = Job::check(gate, &analysis);
-    print(&analysis, &inputs, &args.print, &args.read, &job)?;
+    let found = issues(&analysis);
     let mut outcome = read::outcome(&analysis, &args.read);
     if analysis.totals.segments == 0 {
         outcome.messages.push(NO_SEGMENT.to_string());
         outcome.code = ERROR;
     }
+    if let Some(path) = &args.gate.write_baseline {
+        match outcome.code {
+            0 => baseline = write_baseline(path, &inputs, &found, &gate, &baseline)?,
+            _ => outcome.messages.push(format!("{}: not written", path.display())),
+        }
+    }
+    let job = Job::check(gate, found, &mut baseline);
+    print(&analysis, &inputs, &args.print, &args.read, &job)?;
     outcome.messages.extend(job.messages());
+    outcome.messages.extend(baseline.stale());
     if job.judgement.failing() > 0 && outcome.code == 0 {
         outcome.code = FOUND;
     }
     Ok(outcome)
 }
 
+fn load(path: &Path) -> Result<Baseline> {
+    let text = fs::read_to_string(path).with_context(|| {
+        format!("{}: cannot read it (--write-baseline makes one)", path.display())
+    })?;
+    Baseline::parse(&text).with_context(|| format!("{}: is no baseline", path.display()))
+}
+
+/// Writes what fails now as a baseline.
+fn write_baseline(
+    path: &Path,
+    inputs: &[PathBuf],
+    found: &Issues,
+    gate: &Gate,
+    before: &Baseline,
+) -> Result<Baseline> {
+    let baseline = Baseline::new(&found.issues, gate.fail_on, before);
+    output::to_file(path, inputs, |out| out.write_all(baseline.to_string().as_bytes()))?;
+    Ok(baseline)
+}
+
 /// A severity by its name.
-fn severity(name: &str) -> Result<Severity, String> {
+pub fn severity(name: &str) -> Result<Severity, String> {
     Severity::from_name(name).ok_or_else(|| "the severities are note, warning and error".into())
 }
 
 /// A finding's name, and how many of it are fine.
-fn at_most(text: &str) -> Result<(&'static str, u64), String> {
+pub fn at_most(text: &str) -> Result<(&'static str, u64), String> {
     let form = || "not NAME=N, as in connection-refused=5".to_string();
     let (name, count) = text.split_once('=').ok_or_else(form)?;
-    finding(name).map_err(|error| error.to_string())?;
-    let rule = findings::rule(name).ok_or_else(form)?;
+    let rule = find(name).map_err(|error| error.to_string())?;
     Ok((rule.name, count.parse().map_err(|_| form())?))
 }

@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod config;
 mod explain;
 mod list;
 mod netstat;
@@ -21,6 +22,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use args::{Cli, Command};
+use config::Config;
 
 use crate::report::text::clean;
 
@@ -47,7 +49,7 @@ impl Outcome {
 
 /// Runs the command line.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
-    let cli = match Cli::try_parse_from(args::with_default_command(args)) {
+    let mut cli = match Cli::try_parse_from(args::with_default_command(args)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to standard output, which may be closed.
@@ -55,7 +57,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
             return Outcome { code: error.exit_code() as u8, messages: Vec::new() };
         }
     };
-    let mut outcome = match command(&cli.command) {
+    let mut outcome = match settle(&mut cli).and_then(|()| command(&cli.command)) {
         Ok(outcome) => outcome,
         Err(error) if is_closed_pipe(&error) => Outcome::default(),
         Err(error) => Outcome::error(format!("{error:#}")),
@@ -63,6 +65,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
     // A path may hold what a terminal or a job's runner obeys.
     outcome.messages.iter_mut().for_each(|message| *message = clean(message).into_owned());
     outcome
+}
+
+/// Reads the settings of a file, for a command that reads captures.
+fn settle(cli: &mut Cli) -> Result<()> {
+    if let Some(read) = cli.command.read_args() {
+        read.settings = Config::load(read.config.as_deref())?;
+    }
+    Ok(())
 }
 
 fn command(command: &Command) -> Result<Outcome> {

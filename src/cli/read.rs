@@ -55,11 +55,11 @@ pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.messages.extend(analysis.left_out.iter().map(|why| format!("warning: {why}")));
     for cut in &analysis.cuts {
-        let kind = if args.strict { "" } else { "warning: " };
+        let kind = if args.is_strict() { "" } else { "warning: " };
         outcome.messages.push(format!("{kind}{cut}"));
     }
     outcome.messages.extend(analysis.errors.iter().map(ToString::to_string));
-    if !analysis.errors.is_empty() || (args.strict && !analysis.cuts.is_empty()) {
+    if !analysis.errors.is_empty() || (args.is_strict() && !analysis.cuts.is_empty()) {
         outcome.code = ERROR;
     }
     outcome

@@ -10,8 +10,9 @@ use super::args::{DemoArgs, PrintArgs, ReadArgs, ReportArgs, ReportFormat, When}
 use super::{Outcome, output, read};
 use crate::capture::{Merge, Source};
 use crate::findings::Severity;
+use crate::report::ci::baseline::Baseline;
 use crate::report::ci::gate::{Gate, Judgement};
-use crate::report::ci::issues::issues;
+use crate::report::ci::issues::{Issues, issues};
 use crate::report::ci::{github, junit, markdown};
 use crate::report::json::{self, Shape};
 use crate::report::paper::Paper;
@@ -58,7 +59,7 @@ pub struct Job {
 impl Job {
     /// A report: what `check` would fail on by default is marked, where the format marks it.
     fn report(print: &PrintArgs, analysis: &Analysis) -> Job {
-        let gate = Gate { fail_on: Severity::Error, max: Vec::new() };
+        let gate = Gate { fail_on: Severity::Error, max: Vec::new(), has_baseline: false };
         let judgement = match print.format.is_grouped() {
             true => gate.judge(issues(analysis), |_, _| 0),
             false => Judgement::default(),
@@ -67,8 +68,8 @@ impl Job {
     }
 
     /// A check.
-    pub fn check(gate: Gate, analysis: &Analysis) -> Job {
-        let judgement = gate.judge(issues(analysis), |_, _| 0);
+    pub fn check(gate: Gate, found: Issues, baseline: &mut Baseline) -> Job {
+        let judgement = gate.judge(found, |key, count| baseline.take(key, count));
         Job { gate, judgement, is_check: true, coda: "" }
     }
 
@@ -82,7 +83,7 @@ impl Job {
             )
         });
         let has_word = self.judgement.failing() + self.judgement.known() > 0;
-        let word = has_word.then(|| self.judgement.sentence(fail_on));
+        let word = has_word.then(|| self.judgement.sentence(&self.gate));
         mild.chain(word).collect()
     }
 }
@@ -131,7 +132,7 @@ fn write(
         ReportFormat::Jsonl => json::report(analysis, Shape::Lines, out),
         ReportFormat::Json => json::report(analysis, Shape::Object, out),
         ReportFormat::Markdown => {
-            let says = job.is_check.then(|| judgement.sentence(gate.fail_on));
+            let says = job.is_check.then(|| judgement.sentence(gate));
             markdown::write(analysis, judgement, says.as_deref(), out)
         }
         ReportFormat::Junit => junit::write(analysis, judgement, gate, out),

@@ -121,12 +121,16 @@ impl Thresholds {
 }
 
 /// The rule of that name, or an error that names the nearest.
-fn find(name: &str) -> Result<&'static Rule, ThresholdError> {
-    let nearest = || ALL.iter().map(|rule| rule.name).min_by_key(|known| distance(known, name));
+pub fn find(name: &str) -> Result<&'static Rule, ThresholdError> {
     rule(name).ok_or_else(|| ThresholdError::Name {
         name: name.to_owned(),
-        nearest: nearest().unwrap_or_default(),
+        nearest: nearest(name, ALL.iter().map(|rule| rule.name)).unwrap_or_default(),
     })
+}
+
+/// Which of the known names comes nearest to one that is not known.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known.into_iter().min_by_key(|known| distance(known, name))
 }
 
 /// How many letters must be typed otherwise (Levenshtein's distance).

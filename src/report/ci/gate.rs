@@ -13,6 +13,8 @@ pub struct Gate {
     pub fail_on: Severity,
     /// So many findings of a name are fine, and no more.
     pub max: Vec<(&'static str, u64)>,
+    /// A baseline tells what is new.
+    pub has_baseline: bool,
 }
 
 /// An issue with the gate's word on it.
@@ -51,15 +53,15 @@ impl Gate {
         let mut judged: Vec<Judged> = issues
             .map(|issue| {
                 let grave = issue.counts.at_least(self.fail_on);
-                let known = known(&issue.key, grave).min(grave);
-                Judged { issue, failing: grave - known, known }
+                let known = known(&issue.key, issue.count());
+                Judged { issue, failing: grave.saturating_sub(known), known }
             })
             .collect();
         let mut mild = Vec::new();
         for (name, max) in &self.max {
             let of_name = || judged.iter().filter(|it| it.issue.key.name == *name);
             let failing: u64 = of_name().map(|it| it.failing).sum();
-            let all: u64 = of_name().map(|it| it.issue.count() - it.known).sum();
+            let all: u64 = of_name().map(|it| it.issue.count().saturating_sub(it.known)).sum();
             if failing <= *max {
                 let same = judged.iter_mut().filter(|it| it.issue.key.name == *name);
                 same.for_each(|it| it.failing = 0);
@@ -90,12 +92,13 @@ impl Judgement {
     }
 
     /// The gate's word in a sentence, which names the first places.
-    pub fn sentence(&self, fail_on: Severity) -> String {
+    pub fn sentence(&self, gate: &Gate) -> String {
+        let fail_on = gate.fail_on;
         let known = match self.known() {
             0 => String::new(),
             known => format!("; the baseline holds {known} more"),
         };
-        let new = if known.is_empty() { "" } else { "new " };
+        let new = if gate.has_baseline { "new " } else { "" };
         if self.failing() == 0 {
             return format!("check passed: no {new}finding at or above {fail_on}{known}");
         }

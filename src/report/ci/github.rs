@@ -45,7 +45,7 @@ enum Level {
 impl Level {
     /// What fails is an error; what is known or tolerated is at most a warning.
     fn of(judged: &Judged) -> Option<Level> {
-        let new = judged.issue.count() - judged.known;
+        let new = judged.issue.count().saturating_sub(judged.known);
         match judged.issue.severity() {
             _ if judged.fails() => Some(Level::Error),
             Severity::Error | Severity::Warning if new > 0 => Some(Level::Warning),

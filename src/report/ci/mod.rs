@@ -1,10 +1,11 @@
 //! Reports for machines that run jobs: what a build server, a code host or a test collector shows.
 //!
 //! [`issues`] groups the findings as people think, by service and side; [`gate`] judges which of
-//! them fail a job; each format is a file. All of them are deterministic, all have a bound that
-//! the service which takes them sets, and none names an ephemeral port or a time where the service
-//! compares runs.
+//! them fail a job, and [`baseline`] which are known; each format is a file. All of them are
+//! deterministic, all have a bound that the service which takes them sets, and none names an
+//! ephemeral port or a time where the service compares runs.
 
+pub mod baseline;
 pub mod gate;
 pub mod github;
 pub mod issues;
