@@ -36,11 +36,13 @@ pub mod flow;
 pub mod history;
 pub mod infer;
 pub mod limits;
+pub mod owner;
 pub mod pipeline;
 pub mod report;
 pub mod rfc;
 pub mod run;
 pub mod seq;
+pub mod sockets;
 #[cfg(test)]
 pub mod testkit;
 pub mod time;

@@ -104,3 +104,21 @@ pub const CENSUS_MOMENTS_MAX: usize = 600_000;
 /// Bytes of a report in Markdown. GitHub takes 65,536 characters in a comment, and drops a whole
 /// step summary of more than 1 MiB.
 pub const MARKDOWN_BYTES_MAX: usize = 60_000;
+
+/// Bytes of one file that is said to be a host's socket table. A line takes some 150, so this is
+/// room for more sockets than a host can have to one peer.
+pub const SNAPSHOT_BYTES_MAX: u64 = 256 << 20;
+
+/// Bytes of one line of it. ss names every process that holds a socket in one line, in some 30
+/// bytes each.
+pub const SNAPSHOT_LINE_BYTES_MAX: usize = 64 << 10;
+
+/// Sockets of one such table: about 300 bytes each.
+pub const SNAPSHOT_ROWS_MAX: usize = 1 << 20;
+
+/// Holders that are kept of one socket. A server that forks a worker for each core shares its
+/// sockets among as many.
+pub const SNAPSHOT_HOLDERS_MAX: usize = 256;
+
+/// Lines of one such table that could not be read and are named; all are counted.
+pub const SNAPSHOT_UNREAD_NAMED_MAX: usize = 3;

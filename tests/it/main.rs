@@ -7,6 +7,7 @@ mod kernel;
 mod observer;
 mod properties;
 mod recording;
+mod sockets;
 mod textbook;
 mod tidy;
 mod windump;

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 import clock
+import snapshots
 from bridge import Bridge
 from capture import SNAPLEN, Capture
 from forward import Forwarder, open_tun
@@ -164,6 +165,10 @@ class Lab:
         read_exactly(server, size)
         server.sendall(b"a" * size)
         read_exactly(client, size)
+
+    def snapshot(self, host):
+        """Keep what the host's own tools say of its sockets now."""
+        snapshots.take(host, self._out / "sockets")
 
     def background(self, action):
         """Run an application beside the scenario."""

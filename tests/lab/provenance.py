@@ -16,6 +16,17 @@ HEAD = """\
 - `kernel/demo/server.pcap` is also the capture that `finwait demo` carries.
 - `kernel/` and `observer/` are recorded on a real Linux kernel, as told below; in `observer/`
   something is wrong with the capture in the middle, and only with it.
+- `sockets/holders`, `sockets/holders-ipv6`: recordings like those below (`record.py holders
+  holders-ipv6 --out testdata/sockets`) with, in `sockets/`, what each host's own tools said of its
+  sockets near the end, word for word (`tests/lab/snapshots.py` has the commands), and in `*.when.txt`
+  when the first began and the last ended. Programs of the server: `leaky` never closes its three
+  connections on 6800; `forking` shares its one on 6801 with a child; nobody accepts the one on
+  6802; `late` does not read the 107 bytes on 6803; of those on 8080 `busy` keeps one, closes one
+  first, and one its host forgot without a word.
+- `sockets/made/`: written by us after the documented columns of systems that the lab does not have
+  (macOS, FreeBSD, OpenBSD, Windows; `utf16` as PowerShell redirects it), with the sockets of
+  `holders`. `oracle-lsof-i.txt` is our rendering of the classic listing of an Oracle process that
+  holds port 6800, as lsof printed it on a RHEL 3, with names for addresses.
 
 ## Recordings
 
@@ -44,7 +55,7 @@ every state at the end. `tests/lab/check.py` checks recordings against the RFC a
 the server does what the client did, closes first or last, loses, resets, forgets, and the client
 does what the server did. Scenarios that have no such twin say why in one word in `--list`: it is
 about the *opening*, both ends do the same (*symmetric*), the kernel gives a server no say in its
-first sequence *number*, or it is the built-in *example*. `NAME-ipv6` is the same over IPv6.
+first sequence *number*, it is the built-in *example*, or there to take a *snapshot*. `NAME-ipv6` is the same over IPv6.
 
 ## Hard cases
 

@@ -2,6 +2,7 @@
 
 import breaking  # noqa: F401
 import closing  # noqa: F401
+import holding  # noqa: F401
 import living  # noqa: F401
 import observing  # noqa: F401
 import offload  # noqa: F401
