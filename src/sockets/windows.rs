@@ -1,4 +1,4 @@
-//! The tables of netstat on Windows: `netstat -ano`, and with `-b` the program in a line of its own.
+//! The tables of netstat on Windows: `netstat -ano`, and with `-b` the program in its own line.
 
 use super::line::{Line, Reading};
 use super::place::Place;
