@@ -6,6 +6,7 @@
 //! folder and list, and run every trace.
 //!
 //! - [`finding`]: what a finding says. [`rule`](mod@rule): what every finding file declares.
+//! - [`timeouts`]: what a length of time is consistent with.
 //! - [`thresholds`]: the numbers a user may change. [`collector`]: findings over a whole capture.
 
 pub mod capture;
@@ -18,6 +19,7 @@ pub mod ports;
 pub mod rule;
 mod service;
 pub mod thresholds;
+pub mod timeouts;
 mod waits;
 
 pub use collector::{CaptureFacts, Collector, Counts, Summary};
@@ -47,10 +49,13 @@ pub const ALL: &[&Rule] = &[
     &closing::last_ack_stuck::LAST_ACK_STUCK,
     &closing::lost_last_ack::LOST_LAST_ACK,
     &closing::abortive_close::ABORTIVE_CLOSE,
+    &closing::unread_data_reset::UNREAD_DATA_RESET,
     &closing::reset_after_fin::RESET_AFTER_FIN,
+    &closing::keepalive_race::KEEPALIVE_RACE,
     &closing::orphan_reset::ORPHAN_RESET,
     &closing::data_after_fin::DATA_AFTER_FIN,
     &closing::half_close_data::HALF_CLOSE_DATA,
+    &closing::health_check::HEALTH_CHECK,
     &closing::simultaneous_close::SIMULTANEOUS_CLOSE,
     &closing::fin_ack_skips_fin_wait_2::FIN_ACK_SKIPS_FIN_WAIT_2,
     &ports::time_wait_reuse::TIME_WAIT_REUSE,

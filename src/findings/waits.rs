@@ -3,7 +3,7 @@
 
 use crate::history::{History, Role, Stay};
 use crate::infer::event::Event;
-use crate::infer::fact::FactKind;
+use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
 use crate::time::Span;
@@ -101,4 +101,9 @@ pub(super) fn close_wait(history: &History, role: Role) -> Option<Wait> {
 pub(super) fn had_socket(history: &History, role: Role) -> bool {
     let tally = &history.side(role).tally;
     tally.segments > u64::from(tally.resets)
+}
+
+/// How long both ends had been silent when a role closed, if for a second at least.
+pub(super) fn idle_before_close(history: &History, role: Role) -> Option<Span> {
+    history.fact(FactKind::ClosedAfterIdle, role).map(Fact::span)
 }

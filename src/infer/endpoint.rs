@@ -167,6 +167,8 @@ pub struct Endpoint {
     pub sack_permitted: bool,
     /// Its maximum segment size, if its SYN announced one.
     pub mss: Option<u16>,
+    /// TTL of its first segment; 0 if it sent none.
+    pub ttl: u8,
     /// Its newest segment.
     pub last: Moment,
     /// Its newest TSval.

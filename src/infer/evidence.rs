@@ -33,7 +33,11 @@ impl Connection {
             self.on_progress(from, ack, at);
         } else if self.end(peer).nxt == Some(ack) && !waits_for_ack(self.end(peer).state) {
             // The answer to a keepalive, or to a repeat that was not needed.
+            let repeated = self.end(peer).repeats.count > 0;
             self.end_mut(peer).repeats = Repeats::default();
+            if repeated && self.facts.get(FactKind::Keepalive, peer).is_some() {
+                self.note(FactKind::KeepaliveAnswered, from, at);
+            }
         }
         self.prove_opening(from, ack, segment, at);
         if self.fin_covered(peer, ack) {

@@ -5,6 +5,7 @@
 
 use crate::decode::tuple::End;
 use crate::infer::trail::Moment;
+use crate::time::Span;
 
 /// What happened. The endpoint of a fact is the one that sent the segment, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,11 +44,29 @@ pub enum FactKind {
     TimeWaitRestarted,
     /// Its SYN carried data.
     FastOpen,
+    /// It spoke after both ends had been silent for long: from the last segment before to its own.
+    /// The longest such silence that it ended.
+    LongestIdle,
+    /// The same of the newest that it ended.
+    NewestIdle,
+    /// It closed, by its first FIN or RST, after both ends had been silent: from the last segment
+    /// before to its own.
+    ClosedAfterIdle,
+    /// It sent new data that does not acknowledge the peer's FIN, which had passed already.
+    DataCrossedFin,
+    /// It sent a RST when the newest data was the peer's.
+    ResetOverData,
+    /// A RST bears another TTL than what it sent before.
+    StrangeTtl,
+    /// It repeated its SYN+ACK although data of the peer had passed.
+    SynAckRepeatedAfterData,
+    /// It answered a keepalive.
+    KeepaliveAnswered,
 }
 
 impl FactKind {
     /// Every kind, in the order above.
-    pub const ALL: [FactKind; 17] = [
+    pub const ALL: [FactKind; 25] = [
         FactKind::Refused,
         FactKind::ChallengedSyn,
         FactKind::StaleSyn,
@@ -65,6 +84,14 @@ impl FactKind {
         FactKind::Assassinated,
         FactKind::TimeWaitRestarted,
         FactKind::FastOpen,
+        FactKind::LongestIdle,
+        FactKind::NewestIdle,
+        FactKind::ClosedAfterIdle,
+        FactKind::DataCrossedFin,
+        FactKind::ResetOverData,
+        FactKind::StrangeTtl,
+        FactKind::SynAckRepeatedAfterData,
+        FactKind::KeepaliveAnswered,
     ];
 }
 
@@ -83,6 +110,13 @@ pub struct Fact {
     pub count: u32,
 }
 
+impl Fact {
+    /// From its first moment to its last.
+    pub fn span(&self) -> Span {
+        self.last.ts.since(self.first.ts)
+    }
+}
+
 /// The facts of one connection, in the order of their first moments.
 #[derive(Clone, Debug, Default)]
 pub struct Facts(Vec<Fact>);
@@ -97,6 +131,12 @@ impl Facts {
             }
             None => self.0.push(Fact { kind, end, first: at, last: at, count: 1 }),
         }
+    }
+
+    /// Puts a fact that spans a length of time in place of the one that is there.
+    pub fn put(&mut self, kind: FactKind, end: End, first: Moment, last: Moment) {
+        self.0.retain(|fact| fact.kind != kind || fact.end != end);
+        self.0.push(Fact { kind, end, first, last, count: 1 });
     }
 
     /// The fact of that kind about that endpoint.

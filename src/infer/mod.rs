@@ -73,6 +73,11 @@ impl RolesFrom {
         [RolesFrom::Syn, RolesFrom::SynAck, RolesFrom::Port, RolesFrom::FirstPacket];
 }
 
+/// The shortest silence before a close that is noted: the shortest idle timeout in use is longer.
+const SILENCE_MIN: Span = Span::from_secs(1);
+/// The shortest silence that is noted wherever it is.
+const IDLE_MIN: Span = Span::from_secs(10);
+
 /// Doubts after which only proof counts: the other end has shown that it does not hear.
 const DOUBTS_MAX: u8 = 2;
 
@@ -115,7 +120,11 @@ impl Connection {
         let at = if self.frames == 0 { self.first } else { at };
         self.on_silence(at.ts, params);
         self.frames += 1;
-        self.last = at;
+        let before = core::mem::replace(&mut self.last, at);
+        let silence = at.ts.since(before.ts);
+        if silence >= SILENCE_MIN {
+            self.note_silence(from, segment, before, at);
+        }
         self.revive(from, at);
         if segment.has(Flags::RST) {
             self.on_reset(from, segment, at);
@@ -132,6 +141,23 @@ impl Connection {
             segment,
         );
         self.tally(from, segment, at);
+    }
+
+    /// Both ends were silent from `before` to `at`, for a second at least.
+    fn note_silence(&mut self, from: End, segment: &Segment, before: Moment, at: Moment) {
+        let closes = segment.has(Flags::FIN) || segment.has(Flags::RST);
+        if closes && self.end(from).fin.is_none() {
+            self.facts.put(FactKind::ClosedAfterIdle, from, before, at);
+        }
+        let silence = at.ts.since(before.ts);
+        if silence < IDLE_MIN {
+            return;
+        }
+        self.facts.put(FactKind::NewestIdle, from, before, at);
+        let longest = self.facts.get(FactKind::LongestIdle, from);
+        if longest.is_none_or(|known| known.span() < silence) {
+            self.facts.put(FactKind::LongestIdle, from, before, at);
+        }
     }
 
     /// An end that was taken to have given up goes on: it had not.

@@ -151,6 +151,7 @@ impl Connection {
             endpoint.repeat(at.ts);
             return;
         }
+        endpoint.ttl = segment.ttl;
         endpoint.isn = Some(segment.seq);
         endpoint.nxt = Some(segment.seq_end());
         endpoint.after_syn = Some(segment.seq_end());
@@ -197,6 +198,10 @@ impl Connection {
             return;
         }
         self.note(FactKind::SynAckRepeatedAfterAck, server, at);
+        let client = self.end(server.peer());
+        if client.nxt.zip(client.after_syn).is_some_and(|(nxt, after)| nxt.after(after)) {
+            self.note(FactKind::SynAckRepeatedAfterData, server, at);
+        }
         while self.withdraw(server, &AFTER, at).is_some() {}
         let endpoint = self.end_mut(server);
         endpoint.handshake_doubts = endpoint.handshake_doubts.saturating_add(1);

@@ -100,6 +100,7 @@ impl Connection {
         let endpoint = self.end_mut(from);
         endpoint.nxt = Some(segment.seq);
         endpoint.first_seq = Some(segment.seq);
+        endpoint.ttl = segment.ttl;
         endpoint.edge = at.ts;
         self.end_mut(from.peer()).expected = Some(segment.seq);
         if known {
@@ -205,6 +206,13 @@ impl Connection {
             endpoint.tally.bytes += u64::from(bytes);
             if segment.payload > 0 {
                 self.settle(from);
+            }
+        }
+        let peer = self.end(from.peer());
+        if bytes > 0 && peer.fin.is_some() && !peer.fin_unseen {
+            let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
+            if !covers {
+                self.note(FactKind::DataCrossedFin, from, at);
             }
         }
         if bytes > 0 && self.end(from).state == State::CloseWait {

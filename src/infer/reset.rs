@@ -26,6 +26,7 @@ impl Connection {
     /// A segment with RST.
     pub(super) fn on_reset(&mut self, from: End, segment: &Segment, at: Moment) {
         let to = from.peer();
+        self.note_reset(from, segment, at);
         let verdict = self.judge(to, segment);
         let credible = verdict != Verdict::Ignored || self.is_own_number(from, segment);
         // An answer to an earlier life's segment, which came while a SYN waits for its own.
@@ -62,6 +63,21 @@ impl Connection {
                 self.note(FactKind::IgnoredRst, from, at);
             }
             Verdict::Ignored => {}
+        }
+    }
+
+    /// What a RST shows beside its meaning: whether data of the peer came last, and whether it
+    /// came as far as what its sender sent before.
+    fn note_reset(&mut self, from: End, segment: &Segment, at: Moment) {
+        /// Routes change, and shift it by a hop or two.
+        const TTL_SHIFT_MAX: u8 = 2;
+        let (own, peer) = (self.end(from), self.end(from.peer()));
+        if peer.edge > own.edge && peer.tally.bytes > 0 && peer.fin.is_none() {
+            self.note(FactKind::ResetOverData, from, at);
+        }
+        let ttl = self.end(from).ttl;
+        if ttl > 0 && segment.ttl > 0 && ttl.abs_diff(segment.ttl) > TTL_SHIFT_MAX {
+            self.note(FactKind::StrangeTtl, from, at);
         }
     }
 

@@ -12,7 +12,7 @@
 //! `>` comes from the client, `<` from the server; a number before it names another client. Then
 //! tcpdump's flags, sequence numbers from each side's first one, `ack` (which is the flag as
 //! well), `win`, `id` (IPv4
-//! identification) and options: `mss N`, `wscale N`, `ts VAL:ECR`, `sack FROM:TO`, `sackOK`, `fo`.
+//! identification), `ttl` and options: `mss N`, `wscale N`, `ts VAL:ECR`, `sack FROM:TO`, `sackOK`, `fo`.
 //! `end` lets time pass to the end of the capture; `cut` is a packet cut inside its TCP header.
 //! Behind `;` stand the client's and the server's state after that line, `-` for any. A line
 //! `! NAME` names a finding that the trace must raise.
@@ -159,6 +159,7 @@ fn segment<'a>(
                 }
                 "win" => segment.window = value as u16,
                 "id" => segment.ip_id = value as u16,
+                "ttl" => segment.ttl = value as u8,
                 other => panic!("what is {other}?"),
             }
         }

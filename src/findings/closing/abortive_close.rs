@@ -1,5 +1,6 @@
 //! RST instead of FIN.
 
+use crate::findings::closing::unread_data_reset::reset_over_data;
 use crate::findings::rule::{finding, opened};
 use crate::findings::waits::{had_socket, who};
 use crate::findings::{Context, Finding};
@@ -21,7 +22,7 @@ finding! {
     ///
     /// A RST that its sender's own socket made passed, with no FIN of that end before it, on a
     /// connection that had carried data and had nothing unanswered for long. After the peer's
-    /// FIN it is close-wait-reset.
+    /// FIN it is close-wait-reset, over data of the peer unread-data-reset.
     ///
     /// ## When it is wrong
     ///
@@ -45,8 +46,8 @@ finding! {
         scope: PerConnection(check),
         raises: opened!(
             "0.1 > P. 1:101(100) ack 1
-             0.2 < .  1:1(0) ack 101
-             0.3 < R. 1:1(0) ack 101"
+             0.2 < P. 1:101(100) ack 101
+             0.3 < R. 101:101(0) ack 101"
         ),
         // A health check: connect, nothing said, reset.
         near_miss: opened!("0.1 > R. 1:1(0) ack 1"),
@@ -65,6 +66,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             || dead
             || bytes == 0
             || !had_socket(history, role)
+            || reset_over_data(history, role).is_some()
             || history.fin_of(role).is_some()
         {
             continue;

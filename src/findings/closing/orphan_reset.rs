@@ -1,5 +1,6 @@
 //! A late FIN or late data answered with RST: the socket had gone meanwhile.
 
+use crate::findings::closing::keepalive_race::raced;
 use crate::findings::closing::reset_after_fin::late_reset;
 use crate::findings::rule::{finding, opened};
 use crate::findings::waits::who;
@@ -63,7 +64,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let peer = role.peer();
         let quiet = history.side(peer).tally.after_peer_fin == 0;
         let answers_fin = history.fin_of(peer).is_some() && quiet;
-        if waited < context.span("orphan_s") && !answers_fin {
+        let is_race = role == Role::Server && raced(history).is_some();
+        if is_race || (waited < context.span("orphan_s") && !answers_fin) {
             continue;
         }
         let message = format!(

@@ -1,5 +1,6 @@
 //! FIN, then RST to the data that still came.
 
+use crate::findings::closing::keepalive_race::raced;
 use crate::findings::rule::{finding, opened};
 use crate::findings::waits::{number, who};
 use crate::findings::{Context, Finding};
@@ -17,8 +18,8 @@ finding! {
     /// After `close()` nobody is left to read. The FIN says only that no more will be sent, so
     /// the peer may go on sending; the first data that arrives then is answered with RST and is
     /// lost. To the peer it looks like a connection that broke, although the other program
-    /// simply closed. On HTTP it is the race between a server's idle timeout and the next
-    /// request.
+    /// simply closed. Where a server closed an idle connection and met the next request, it is
+    /// keepalive-race.
     ///
     /// ## How it is inferred
     ///
@@ -34,8 +35,7 @@ finding! {
     /// ## What to do
     ///
     /// If answers get lost: let the program `shutdown(SHUT_WR)`, read until the peer's FIN, and
-    /// `close()` then. Between proxies and servers, let the client's idle timeout be the shorter
-    /// one.
+    /// `close()` then.
     ///
     /// ## References
     ///
@@ -79,7 +79,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let peer = role.peer();
         let bytes = history.side(peer).tally.after_peer_fin;
         let answers_fin = history.fin_of(peer).is_some() && bytes == 0;
-        if waited >= context.span("orphan_s") || answers_fin {
+        let is_race = role == Role::Server && raced(history).is_some();
+        if waited >= context.span("orphan_s") || answers_fin || is_race {
             continue;
         }
         let lost = match bytes {

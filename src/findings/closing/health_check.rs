@@ -1,0 +1,85 @@
+//! A connection that was opened, said nothing and was closed at once.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::who;
+use crate::findings::{Context, Finding};
+use crate::history::{ClosedFirst, Handshake, History, Role};
+use crate::infer::event::Event;
+
+finding! {
+    /// A client connected, sent nothing and closed at once: a health check.
+    ///
+    /// ## What it means
+    ///
+    /// Load balancers and monitors ask whether somebody listens on a port, and no more. It is
+    /// no fault of anybody. It is named so that nobody takes these connections for lost
+    /// requests, nor their RST for an abort.
+    ///
+    /// ## How it is inferred
+    ///
+    /// The server accepted (its SYN+ACK passed), no payload passed in either direction, and the
+    /// client ended it, by FIN or by RST, and both sides were closed within `check_s`.
+    ///
+    /// ## When it is wrong
+    ///
+    /// A port scan that finds an open port looks the same; see port-scan. So does a client that
+    /// opens a connection in advance and changes its mind.
+    ///
+    /// ## What to do
+    ///
+    /// Nothing. To keep them out of a capture, leave out the checker's address.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 sections 3.5 and 3.6
+    pub HEALTH_CHECK = {
+        name: "health-check",
+        severity: Note,
+        since: "0.1.0",
+        thresholds: { check_s: 1.0 "seconds" "Time from the first segment to the last." },
+        scope: PerConnection(check),
+        raises: opened!(
+            "0.02 > F. 1:1(0) ack 1
+             0.03 < F. 1:1(0) ack 2
+             0.04 > .  2:2(0) ack 2"
+        ),
+        // The server refuses it at once.
+        near_miss: opened!(
+            "0.02 < F. 1:1(0) ack 1
+             0.03 > F. 1:1(0) ack 2
+             0.04 < .  2:2(0) ack 2"
+        ),
+    }
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    let Some(how) = closed_by_client(history) else { return };
+    let bytes: u64 = history.sides.iter().map(|side| side.tally.bytes).sum();
+    let length = history.duration();
+    if bytes > 0 || history.is_open() || length > context.span("check_s") {
+        return;
+    }
+    let message = format!(
+        "{} connected to {}, said nothing and closed by {how}, all in {length}: a health check",
+        who(history, Role::Client),
+        who(history, Role::Server),
+    );
+    let finding = context.about(history, Role::Client, history.first, message).lasting(length);
+    out.push(finding.with("closed_by", how));
+}
+
+/// How the client ended what the server had accepted.
+fn closed_by_client(history: &History) -> Option<&'static str> {
+    const RESETS: [Event; 2] = [Event::SentRst, Event::SentRstWithoutSocket];
+    let accepted = history.side(Role::Server).acked_syn;
+    let opened = matches!(history.handshake(), Handshake::Complete | Handshake::HalfOpen);
+    if !accepted || !opened {
+        return None;
+    }
+    if history.closed_first() == Some(ClosedFirst::Client) && history.fin_of(Role::Client).is_some()
+    {
+        return Some("FIN");
+    }
+    let is_silent = history.fin_of(Role::Server).is_none();
+    (is_silent && history.by_event(Role::Client, &RESETS).is_some()).then_some("RST")
+}

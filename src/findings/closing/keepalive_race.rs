@@ -1,0 +1,112 @@
+//! A request that met a server which had just closed the idle connection.
+
+use crate::findings::closing::reset_after_fin::late_reset;
+use crate::findings::rule::{finding, opened};
+use crate::findings::timeouts::{Ends, consistent};
+use crate::findings::waits::{idle_before_close, who};
+use crate::findings::{Context, Finding};
+use crate::history::{History, Role};
+use crate::infer::fact::FactKind;
+use crate::time::Span;
+
+finding! {
+    /// A client's request met a server that had closed the idle connection: it was reset.
+    ///
+    /// ## What it means
+    ///
+    /// Connections are kept open for the next request, and the server closes those that are idle
+    /// for too long. If the client sends its next request at that moment, it crosses the
+    /// server's FIN on the way, and the server, whose socket is closed, answers with RST. A
+    /// pool that does not look at a connection before it uses it does the same long after the
+    /// FIN came. The request is lost, although nobody did anything illegal: behind a proxy it
+    /// shows as a 502, now and then.
+    ///
+    /// ## How it is inferred
+    ///
+    /// The server closed first, on a connection that it had answered on before. Then new data of
+    /// the client came, and a RST of the server. Either the data does not acknowledge the FIN
+    /// (they crossed), or the connection was idle for a second or more before the FIN (the client
+    /// used a connection that was closed).
+    ///
+    /// ## When it is wrong
+    ///
+    /// The client's last bytes may be a farewell (TLS close_notify), which nobody misses.
+    ///
+    /// ## What to do
+    ///
+    /// Let the client's idle timeout be shorter than the server's, by more than a round trip;
+    /// the time that the message names is the server's. Let the pool test connections before it
+    /// reuses them, and let the client repeat requests that are safe to repeat.
+    ///
+    /// ## References
+    ///
+    /// RFC 9112 sections 9.3.1 and 9.6; RFC 9110 section 9.2.2; RFC 9293 section 3.6.1
+    pub KEEPALIVE_RACE = {
+        name: "keepalive-race",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: {},
+        scope: PerConnection(check),
+        raises: opened!(
+            "0.020 > P. 1:101(100) ack 1
+             0.030 < P. 1:901(900) ack 101
+             0.040 > .  101:101(0) ack 901
+             5.030 < F. 901:901(0) ack 101
+             5.035 > P. 101:201(100) ack 901
+             5.045 < R  901:901(0)"
+        ),
+        // The server had the request, and answers it.
+        near_miss: opened!(
+            "0.020 > P. 1:101(100) ack 1
+             0.030 < P. 1:901(900) ack 101
+             0.040 > .  101:101(0) ack 901
+             5.020 > P. 101:201(100) ack 901
+             5.030 < P. 901:1801(900) ack 201
+             5.031 < F. 1801:1801(0) ack 201
+             5.040 > F. 201:201(0) ack 1802
+             5.050 < .  1802:1802(0) ack 202"
+        ),
+    }
+}
+
+/// Whether a server's FIN and a client's next request missed each other: after how much silence
+/// the server closed, and whether the two crossed.
+pub(super) fn raced(history: &History) -> Option<(Span, bool)> {
+    /// The shortest silence before a FIN that looks like an idle timeout.
+    const IDLE_MIN: Span = Span::from_secs(1);
+    let fin = history.fin_of(Role::Server)?;
+    late_reset(history, Role::Server)?;
+    let crossed = history
+        .fact(FactKind::DataCrossedFin, Role::Client)
+        .is_some_and(|fact| fact.first.frame > fin.at.frame);
+    let used = history.side(Role::Client).tally.after_peer_fin > 0;
+    let answered = history.side(Role::Server).tally.bytes > 0;
+    let idle = idle_before_close(history, Role::Server).unwrap_or_default();
+    let is_race = answered && (crossed || (used && idle >= IDLE_MIN));
+    is_race.then_some((idle, crossed))
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    let Some((idle, crossed)) = raced(history) else { return };
+    let Some((reset, waited)) = late_reset(history, Role::Server) else { return };
+    let how = match crossed {
+        true => "crossed the FIN",
+        false => "came after the FIN",
+    };
+    let after = match idle {
+        Span::ZERO => String::new(),
+        idle => format!(" after {idle} idle{}", consistent(idle, Ends::Idle)),
+    };
+    let message = format!(
+        "{} closed its connection to {}{after}, a request {how} and was answered with RST: it is \
+         lost; let the client's idle timeout be the shorter one",
+        who(history, Role::Server),
+        who(history, Role::Client),
+    );
+    let finding = context.about(history, Role::Server, reset.at, message).lasting(waited);
+    let finding = match history.fin_of(Role::Server) {
+        Some(fin) => finding.frame(fin.at),
+        None => finding,
+    };
+    out.push(finding.with("idle_s", idle).with("crossed", if crossed { "yes" } else { "no" }));
+}

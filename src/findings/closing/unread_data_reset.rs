@@ -1,0 +1,86 @@
+//! RST in place of an answer: the program closed, or died, with received data unread.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::{had_socket, who};
+use crate::findings::{Context, Finding};
+use crate::history::{History, Role};
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::State;
+use crate::infer::trail::Transition;
+
+finding! {
+    /// An end closed with RST while data of its peer was unanswered, and likely unread.
+    ///
+    /// ## What it means
+    ///
+    /// A kernel that closes a socket in which received data still waits sends RST instead of
+    /// FIN, so that the peer learns that its data was not read. The peer's next call fails with
+    /// `ECONNRESET`, even if an answer was on its way. Programs that die do it, and programs
+    /// that refuse a request without reading it to its end.
+    ///
+    /// ## How it is inferred
+    ///
+    /// A RST that its sender's own socket made passed, with no FIN before it, and the newest
+    /// data on the connection was the peer's. Of a client that had spoken itself it is not said:
+    /// whoever has its answer may abort.
+    ///
+    /// ## When it is wrong
+    ///
+    /// The data may have been read, and the RST be meant (`SO_LINGER` with a time of zero): the
+    /// segments are the same. A firewall may send the RST in the name of either end.
+    ///
+    /// ## What to do
+    ///
+    /// If many come at one moment, a process died: look for a crash or an out-of-memory kill at
+    /// that time. Otherwise let the program read what is left before it closes, or
+    /// `shutdown(SHUT_WR)` and read until the peer's FIN.
+    ///
+    /// ## References
+    ///
+    /// RFC 1122 section 4.2.2.13; RFC 2525 section 2.17; RFC 9293 section 3.6.1
+    pub UNREAD_DATA_RESET = {
+        name: "unread-data-reset",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: {},
+        scope: PerConnection(check),
+        raises: opened!(
+            "0.1 > P. 1:101(100) ack 1
+             0.2 < .  1:1(0) ack 101
+             0.3 < R. 1:1(0) ack 101"
+        ),
+        // The answer came before.
+        near_miss: opened!(
+            "0.1 > P. 1:101(100) ack 1
+             0.2 < P. 1:101(100) ack 101
+             0.3 < R. 101:101(0) ack 101"
+        ),
+    }
+}
+
+/// The RST by which a role closed over data of its peer.
+pub(super) fn reset_over_data(history: &History, role: Role) -> Option<&Transition> {
+    let reset = history.by_event(role, &[Event::SentRst])?;
+    let over = history.fact(FactKind::ResetOverData, role)?;
+    let spoke = history.side(role).tally.bytes > 0;
+    let is_first = over.first.frame == reset.at.frame && reset.from == State::Established;
+    let is_likely = role == Role::Server || !spoke;
+    let unread = is_first && is_likely && had_socket(history, role);
+    (unread && history.fin_of(role).is_none()).then_some(reset)
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    for role in Role::BOTH {
+        let Some(reset) = reset_over_data(history, role) else { continue };
+        let message = format!(
+            "{} sent RST to {}, whose last data it had not answered: its program closed, or died, \
+             with data unread",
+            who(history, role),
+            history.addr(role.peer()),
+        );
+        let bytes = history.side(role.peer()).tally.bytes;
+        let finding = context.about(history, role, reset.at, message);
+        out.push(finding.with("bytes_received", bytes));
+    }
+}
