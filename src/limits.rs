@@ -122,3 +122,14 @@ pub const SNAPSHOT_HOLDERS_MAX: usize = 256;
 
 /// Lines of one such table that could not be read and are named; all are counted.
 pub const SNAPSHOT_UNREAD_NAMED_MAX: usize = 3;
+
+/// Buckets of time in which a finding counts when something began and ended: enough to see a
+/// trend; they widen with the capture.
+pub const TIME_BUCKETS_MAX: u64 = 128;
+
+/// Hosts that are told apart among the peers of one side of a service.
+pub const PEERS_MAX: usize = 64;
+
+/// Sides of services whose sockets are counted over time: about 5 KB each. Beyond them the first in
+/// order are kept.
+pub const CROWDS_MAX: usize = 1 << 12;

@@ -12,7 +12,7 @@ use crate::history::{History, Predecessor};
 use crate::infer::state::State;
 use crate::infer::trail::Moment;
 use crate::infer::{Admission, Answer, Connection, Held, Params};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Takes what comes out at the end.
 pub trait Sink {
@@ -42,6 +42,8 @@ pub struct Totals {
     pub last_ts: Option<Timestamp>,
     /// Packets whose clock ran backwards against the one before.
     pub backwards: u64,
+    /// By how much it ran backwards at most, against the newest packet before.
+    pub backwards_most: Span,
     /// Packets that were not used, by reason.
     pub skipped: SkipCounts,
     /// Segments whose four-tuple found no room.
@@ -107,7 +109,10 @@ impl<S: Sink> Pipeline<S> {
         totals.packets += 1;
         totals.first_ts.get_or_insert(ts);
         match totals.last_ts {
-            Some(last) if last > ts => totals.backwards += 1,
+            Some(last) if last > ts => {
+                totals.backwards += 1;
+                totals.backwards_most = totals.backwards_most.max(last.since(ts));
+            }
             _ => totals.last_ts = Some(ts),
         }
         match decode::decode(link, data, orig_len, ts, frame) {

@@ -214,6 +214,7 @@ fn facts(totals: &Totals, files: &[FileInfo]) -> CaptureFacts {
         cut_headers: skipped(Skip::CutHeader),
         dropped: dropped(files),
         backwards: totals.backwards,
+        backwards_most: totals.backwards_most,
         first_ts: totals.first_ts,
         last_ts: totals.last_ts,
     }

@@ -120,6 +120,8 @@ pub struct Segment {
     pub ip_id: u16,
     /// TTL or hop limit.
     pub ttl: u8,
+    /// Its checksum does not fit. Looked at in SYNs only: they show how a host's segments are.
+    pub wrong_checksum: bool,
     /// The options that matter here.
     pub options: Options,
 }

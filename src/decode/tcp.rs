@@ -2,9 +2,11 @@
 //!
 //! A snap length of 64 or 68 bytes ends inside the options of most segments. The 20 bytes before
 //! them say nearly everything, so such a segment counts, with its options marked incomplete.
-//! Checksums are not looked at: the sender's own capture has them before the card fills them in.
+//! Checksums refuse nothing: the sender's own capture has them before the card fills them in. That
+//! a SYN's does not fit is noted.
 
 use etherparse::TcpHeaderSlice;
+use etherparse::checksum::Sum16BitWords;
 use etherparse::err::tcp::HeaderSliceError;
 
 use crate::limits::PAYLOAD_BYTES_MAX;
@@ -83,9 +85,25 @@ impl<'a> Header<'a> {
             flags: Flags::from_bits(flags),
             ip_id: ip.id,
             ttl: ip.ttl,
+            wrong_checksum: flags & Flags::SYN.bits() != 0 && is_wrong(ip),
             options,
         }
     }
+}
+
+/// Whether the checksum of a segment that is there to its end does not fit.
+#[cold]
+fn is_wrong(ip: &IpPacket<'_>) -> bool {
+    /// TCP's protocol number, in the pseudo-header (RFC 9293 section 3.1).
+    const PROTOCOL: [u8; 2] = [0, 6];
+    let Some(whole) = ip.payload.data.get(..ip.payload.len as usize) else { return false };
+    let sum = Sum16BitWords::new()
+        .add_16bytes(ip.source.to_be_bytes())
+        .add_16bytes(ip.destination.to_be_bytes())
+        .add_2bytes(PROTOCOL)
+        .add_4bytes(ip.payload.len.to_be_bytes())
+        .add_slice(whole);
+    sum.ones_complement() != 0
 }
 
 #[cfg(test)]
@@ -121,6 +139,7 @@ mod tests {
             flags: Flags::PSH | Flags::ACK,
             ip_id: 77,
             ttl: 5,
+            wrong_checksum: false,
             options: Options { timestamps: Some((7, 9)), ..Options::default() },
         };
         assert_eq!(read_segment(&tcp(&TIMESTAMPS, 10), 42), Ok(expected));

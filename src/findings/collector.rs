@@ -13,7 +13,7 @@ use crate::findings::thresholds::Thresholds;
 use crate::findings::{ALL, check};
 use crate::history::History;
 use crate::limits::FINDINGS_KEPT_PER_NAME;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// What is known of the capture as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct CaptureFacts {
     pub dropped: u64,
     /// Packets whose clock ran backwards.
     pub backwards: u64,
+    /// By how much, at most, against the newest packet.
+    pub backwards_most: Span,
     /// The first packet's time.
     pub first_ts: Option<Timestamp>,
     /// The last packet's time.

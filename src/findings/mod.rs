@@ -20,6 +20,7 @@ pub mod rule;
 mod service;
 pub mod thresholds;
 pub mod timeouts;
+mod trend;
 mod waits;
 
 pub use collector::{CaptureFacts, Collector, Counts, Summary};
@@ -35,10 +36,21 @@ pub const ALL: &[&Rule] = &[
     &opening::syn_unanswered::SYN_UNANSWERED,
     &opening::half_open_handshake::HALF_OPEN_HANDSHAKE,
     &opening::accept_queue_overflow::ACCEPT_QUEUE_OVERFLOW,
+    &opening::deferred_accept::DEFERRED_ACCEPT,
+    &opening::syn_flood::SYN_FLOOD,
+    &opening::port_scan::PORT_SCAN,
     &opening::simultaneous_open::SIMULTANEOUS_OPEN,
+    &opening::split_handshake::SPLIT_HANDSHAKE,
+    &opening::fast_open::FAST_OPEN,
     &opening::stale_syn::STALE_SYN,
     &opening::syn_challenged::SYN_CHALLENGED,
+    &opening::options_mismatch::OPTIONS_MISMATCH,
     &living::dead_peer::DEAD_PEER,
+    &living::silent_drop::SILENT_DROP,
+    &living::peer_rebooted::PEER_REBOOTED,
+    &living::retransmission_storm::RETRANSMISSION_STORM,
+    &living::keepalive::KEEPALIVE,
+    &living::idle_connection::IDLE_CONNECTION,
     &living::zero_window_stall::ZERO_WINDOW_STALL,
     &living::ignored_reset::IGNORED_RESET,
     &closing::close_wait_leak::CLOSE_WAIT_LEAK,
@@ -59,12 +71,18 @@ pub const ALL: &[&Rule] = &[
     &closing::simultaneous_close::SIMULTANEOUS_CLOSE,
     &closing::fin_ack_skips_fin_wait_2::FIN_ACK_SKIPS_FIN_WAIT_2,
     &ports::time_wait_reuse::TIME_WAIT_REUSE,
+    &ports::time_wait_refused::TIME_WAIT_REFUSED,
     &ports::time_wait_assassination::TIME_WAIT_ASSASSINATION,
+    &ports::port_exhaustion::PORT_EXHAUSTION,
+    &ports::time_wait_census::TIME_WAIT_CENSUS,
     &capture::capture_gap::CAPTURE_GAP,
+    &capture::capture_drops::CAPTURE_DROPS,
     &capture::one_way_capture::ONE_WAY_CAPTURE,
     &capture::mid_stream_start::MID_STREAM_START,
     &capture::duplicate_packets::DUPLICATE_PACKETS,
     &capture::cut_headers::CUT_HEADERS,
+    &capture::clock_step::CLOCK_STEP,
+    &capture::checksum_offload::CHECKSUM_OFFLOAD,
 ];
 
 /// The finding of that name.

@@ -96,6 +96,11 @@ impl<'a> Context<'a> {
         Context { rule, thresholds }
     }
 
+    /// The same thresholds, seen from another rule: where one finding gives way to another.
+    pub fn of(&self, rule: &'static Rule) -> Context<'a> {
+        Context { rule, ..*self }
+    }
+
     /// A threshold of the rule; 0 for a name that it does not have.
     pub fn value(&self, threshold: &str) -> f64 {
         self.thresholds.value(self.rule, threshold).unwrap_or_default()

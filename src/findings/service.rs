@@ -61,7 +61,8 @@ impl<T> Default for Parties<T> {
 }
 
 impl<T> Parties<T> {
-    fn with_max(max: usize) -> Self {
+    /// For at most that many.
+    pub fn with_max(max: usize) -> Self {
         Parties { counts: HashMap::new(), max, beyond: 0 }
     }
 

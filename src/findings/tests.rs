@@ -11,14 +11,27 @@ use crate::time::Span;
 
 /// The severities that are promised.
 const PROMISED: &[(Severity, &[&str])] = &[
-    (Severity::Error, &["accept-queue-overflow", "dead-peer", "close-wait-leak", "data-after-fin"]),
+    (
+        Severity::Error,
+        &[
+            "accept-queue-overflow",
+            "syn-flood",
+            "dead-peer",
+            "silent-drop",
+            "peer-rebooted",
+            "close-wait-leak",
+            "data-after-fin",
+        ],
+    ),
     (
         Severity::Warning,
         &[
             "connection-refused",
             "syn-unanswered",
             "half-open-handshake",
+            "port-scan",
             "zero-window-stall",
+            "retransmission-storm",
             "ignored-reset",
             "long-close-wait",
             "fin-wait-2-stuck",
@@ -29,8 +42,12 @@ const PROMISED: &[(Severity, &[&str])] = &[
             "unread-data-reset",
             "reset-after-fin",
             "keepalive-race",
+            "time-wait-refused",
             "time-wait-assassination",
+            "port-exhaustion",
             "capture-gap",
+            "capture-drops",
+            "clock-step",
             "one-way-capture",
             "cut-headers",
         ],
@@ -38,9 +55,15 @@ const PROMISED: &[(Severity, &[&str])] = &[
     (
         Severity::Note,
         &[
+            "deferred-accept",
             "simultaneous-open",
+            "split-handshake",
+            "fast-open",
+            "options-mismatch",
             "stale-syn",
             "syn-challenged",
+            "keepalive",
+            "idle-connection",
             "fin-ack-skips-fin-wait-2",
             "simultaneous-close",
             "half-close-data",
@@ -48,8 +71,10 @@ const PROMISED: &[(Severity, &[&str])] = &[
             "lost-last-ack",
             "orphan-reset",
             "time-wait-reuse",
+            "time-wait-census",
             "mid-stream-start",
             "duplicate-packets",
+            "checksum-offload",
         ],
     ),
 ];
@@ -176,12 +201,13 @@ const STUCK: &str = "
     0.04 < .  1:1(0) ack 2";
 
 #[test]
-fn an_idle_open_connection_is_no_finding() {
+fn an_idle_open_connection_is_named_and_blamed_for_nothing() {
     check(opened!(
         "0.030 > P. 1:101(100) ack 1
          0.040 < P. 1:901(900) ack 101
          0.050 > .  101:101(0) ack 901
-         7200. end"
+         7200. end
+         ! idle-connection"
     ));
 }
 
@@ -256,7 +282,13 @@ fn a_leak_names_the_service_and_counts() {
     assert_eq!(leak.value("total"), Some(&Value::Integer(10)));
     assert_eq!(leak.value("closed"), Some(&Value::Integer(0)));
     assert!(leak.message.contains("the oldest for >= 100 s"), "{}", leak.message);
-    assert!(leak.message.contains("10.9.0.2:6800 did not call close()"), "{}", leak.message);
+    let said = "server 10.9.0.2:6800 never closed 10 of the 10 connections that its clients \
+                (10.9.0.1) had closed first";
+    assert!(leak.message.starts_with(said), "{}", leak.message);
+    assert_eq!(leak.value("trend"), Some(&Value::Text("growing".into())));
+    // Ten in the 40 seconds after which one can still be stuck for a minute.
+    assert_eq!(leak.value("per_minute").map(Value::to_string).as_deref(), Some("15.0"));
+    assert!(leak.message.contains("1024 descriptors are used up in"), "{}", leak.message);
     assert_eq!(leak.frames.len(), crate::limits::FINDING_FRAMES_MAX);
 }
 
@@ -272,6 +304,30 @@ fn a_client_leaks_on_its_own_side() {
     let leak = found.iter().find(|it| it.name == "close-wait-leak").unwrap();
     assert_eq!(leak.role, Some(Role::Client));
     assert!(leak.message.starts_with("client 10.9.0.1 of 10.9.0.2:6800"), "{}", leak.message);
+    assert!(leak.message.contains("that the server had closed first"), "{}", leak.message);
+}
+
+#[test]
+fn a_leak_that_came_at_once_is_a_burst() {
+    let found = findings(&many(4, STUCK, 400));
+    let leak = found.iter().find(|it| it.name == "close-wait-leak").unwrap();
+    assert_eq!(leak.value("trend"), Some(&Value::Text("burst".into())));
+    assert_eq!(leak.value("limit_in_s"), None);
+}
+
+#[test]
+fn a_pool_that_holds_idled_out_connections_learns_the_servers_timeout() {
+    let one = "
+        0.00 > S  0:0(0)
+        0.01 < S. 0:0(0) ack 1
+        0.02 > P. 1:101(100) ack 1
+        0.03 < P. 1:901(900) ack 101
+        0.04 > .  101:101(0) ack 901
+        75.04 < F. 901:901(0) ack 101
+        75.05 > .  101:101(0) ack 902";
+    let found = findings(&many(3, one, 200));
+    let leak = found.iter().find(|it| it.name == "close-wait-leak").unwrap();
+    assert!(leak.message.contains("nginx's keepalive_timeout (75 s)"), "{}", leak.message);
 }
 
 #[test]
@@ -331,6 +387,49 @@ fn a_syn_that_was_given_up_stays_unanswered() {
     let names: Vec<_> = found.iter().map(|finding| finding.name).collect();
     assert_eq!(names, ["syn-unanswered"]);
     assert_eq!(found[0].duration, Some(Span::from_secs(50)));
+}
+
+/// Closed by the client in three segments.
+const CLOSED: &str = "
+    0.00 > S  0:0(0)
+    0.01 < S. 0:0(0) ack 1
+    0.02 > .  1:1(0) ack 1
+    0.03 > P. 1:101(100) ack 1
+    0.04 < P. 1:101(100) ack 101
+    0.05 > F. 101:101(0) ack 101
+    0.06 < F. 101:101(0) ack 102
+    0.07 > .  102:102(0) ack 102";
+
+#[test]
+fn a_crowd_of_time_waits_is_counted_and_nobody_is_blamed() {
+    let found = findings(&many(100, CLOSED, 200));
+    let census = found.iter().find(|it| it.name == "time-wait-census").unwrap();
+    assert_eq!(census.severity, Severity::Note);
+    assert_eq!((census.role, census.host.unwrap().port()), (Some(Role::Client), 0));
+    // One a second, each for a minute.
+    let Some(Value::Integer(peak)) = census.value("peak") else { panic!("{census:?}") };
+    assert!((60..=64).contains(peak), "{peak}");
+    assert_eq!(census.value("total"), Some(&Value::Integer(100)));
+    assert!(!names(&findings(&many(10, CLOSED, 200))).contains("time-wait-census"));
+}
+
+#[test]
+fn ports_that_run_out_are_told_before() {
+    let text = many(50, CLOSED, 60);
+    let found = |settings: &[&str]| {
+        let mut thresholds = Thresholds::default();
+        settings.iter().for_each(|setting| thresholds.set(setting).unwrap());
+        let summary = summary(&text, thresholds);
+        summary.grouped.into_iter().find(|it| it.name == "port-exhaustion")
+    };
+    assert_eq!(found(&[]), None);
+    let full = found(&["port-exhaustion.ports=60"]).unwrap();
+    assert_eq!(full.value("in_use"), Some(&Value::Integer(50)));
+    assert_eq!(full.value("left_s"), None);
+    let soon = ["port-exhaustion.ports=70", "port-exhaustion.connections_min=20"];
+    let soon = found(&soon).unwrap();
+    let Some(Value::Seconds(left)) = soon.value("left_s") else { panic!("{soon:?}") };
+    assert!((15.0..25.0).contains(&left.as_secs_f64()), "{}", soon.message);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// A stay in one state, as far as the application kept silent in it.
 #[derive(Clone, Copy, Debug)]
@@ -106,4 +106,10 @@ pub(super) fn had_socket(history: &History, role: Role) -> bool {
 /// How long both ends had been silent when a role closed, if for a second at least.
 pub(super) fn idle_before_close(history: &History, role: Role) -> Option<Span> {
     history.fact(FactKind::ClosedAfterIdle, role).map(Fact::span)
+}
+
+/// When a role's end was over, if it is.
+pub(super) fn ended(history: &History, role: Role) -> Option<Timestamp> {
+    let last = history.transitions_of(role).next_back()?;
+    (last.to == State::Closed).then_some(last.at.ts)
 }

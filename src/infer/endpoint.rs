@@ -169,6 +169,8 @@ pub struct Endpoint {
     pub mss: Option<u16>,
     /// TTL of its first segment; 0 if it sent none.
     pub ttl: u8,
+    /// The window in its SYN, which is never scaled.
+    pub syn_window: u16,
     /// Its newest segment.
     pub last: Moment,
     /// Its newest TSval.

@@ -56,17 +56,21 @@ pub enum FactKind {
     DataCrossedFin,
     /// It sent a RST when the newest data was the peer's.
     ResetOverData,
+    /// It sent a RST when its window was smaller than at the start: received data took the room.
+    ResetWithUnread,
     /// A RST bears another TTL than what it sent before.
     StrangeTtl,
     /// It repeated its SYN+ACK although data of the peer had passed.
     SynAckRepeatedAfterData,
     /// It answered a keepalive.
     KeepaliveAnswered,
+    /// The checksum of its SYN does not fit.
+    WrongChecksum,
 }
 
 impl FactKind {
     /// Every kind, in the order above.
-    pub const ALL: [FactKind; 25] = [
+    pub const ALL: [FactKind; 27] = [
         FactKind::Refused,
         FactKind::ChallengedSyn,
         FactKind::StaleSyn,
@@ -89,9 +93,11 @@ impl FactKind {
         FactKind::ClosedAfterIdle,
         FactKind::DataCrossedFin,
         FactKind::ResetOverData,
+        FactKind::ResetWithUnread,
         FactKind::StrangeTtl,
         FactKind::SynAckRepeatedAfterData,
         FactKind::KeepaliveAnswered,
+        FactKind::WrongChecksum,
     ];
 }
 

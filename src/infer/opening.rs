@@ -152,6 +152,7 @@ impl Connection {
             return;
         }
         endpoint.ttl = segment.ttl;
+        endpoint.syn_window = segment.window;
         endpoint.isn = Some(segment.seq);
         endpoint.nxt = Some(segment.seq_end());
         endpoint.after_syn = Some(segment.seq_end());
@@ -163,6 +164,9 @@ impl Connection {
         endpoint.timestamps = segment.options.timestamps.is_some();
         endpoint.may_have_closed = false;
         endpoint.tally.bytes += u64::from(segment.payload);
+        if segment.wrong_checksum {
+            self.note(FactKind::WrongChecksum, from, at);
+        }
         let peer = from.peer();
         if with_ack && self.end(peer).opening.first.frame > 0 {
             let since = self.end(peer).opening.last.ts;

@@ -66,14 +66,24 @@ impl Connection {
         }
     }
 
-    /// What a RST shows beside its meaning: whether data of the peer came last, and whether it
-    /// came as far as what its sender sent before.
+    /// What a RST shows beside its meaning: whether data of the peer came last, or waits unread in
+    /// its sender's buffer, and whether it came as far as what its sender sent before.
     fn note_reset(&mut self, from: End, segment: &Segment, at: Moment) {
         /// Routes change, and shift it by a hop or two.
         const TTL_SHIFT_MAX: u8 = 2;
+        /// The least unread data that shows in the window.
+        const UNREAD_MIN: u32 = 4096;
         let (own, peer) = (self.end(from), self.end(from.peer()));
-        if peer.edge > own.edge && peer.tally.bytes > 0 && peer.fin.is_none() {
+        let spoke_last = peer.edge > own.edge && peer.fin.is_none();
+        // Once read, data gives its room in the window back; small amounts are lost in rounding.
+        let room = own.window_bytes(self.scales()).saturating_add(UNREAD_MIN);
+        let took_room = room < u32::from(own.syn_window) && own.has_sent();
+        let heard = peer.tally.bytes > 0;
+        if heard && spoke_last {
             self.note(FactKind::ResetOverData, from, at);
+        }
+        if heard && took_room {
+            self.note(FactKind::ResetWithUnread, from, at);
         }
         let ttl = self.end(from).ttl;
         if ttl > 0 && segment.ttl > 0 && ttl.abs_diff(segment.ttl) > TTL_SHIFT_MAX {

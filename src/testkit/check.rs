@@ -99,8 +99,11 @@ pub fn findings(text: &str) -> Vec<Finding> {
 }
 
 /// What a collector makes of a trace.
-pub fn summary(text: &str, thresholds: Thresholds) -> Summary {
+pub fn summary(text: &str, mut thresholds: Thresholds) -> Summary {
     let trace = Trace::parse(text);
+    for setting in &trace.settings {
+        thresholds.set(setting).expect("a threshold");
+    }
     let (histories, totals) = run_all(&trace, trace.segments.len(), trace.end);
     let mut skipped = totals.skipped.iter();
     let duplicates = skipped.find(|(reason, _)| *reason == Skip::Duplicate.name());
@@ -115,10 +118,11 @@ pub fn summary(text: &str, thresholds: Thresholds) -> Summary {
         connections: totals.connections,
         duplicates,
         cut_headers: trace.cut,
-        backwards: totals.backwards,
+        dropped: trace.dropped,
+        backwards: trace.backwards().count() as u64,
+        backwards_most: trace.backwards().max().unwrap_or_default(),
         first_ts: trace.segments.first().map(|first| first.segment.ts),
         last_ts: Some(trace.end),
-        ..CaptureFacts::default()
     })
 }
 

@@ -11,11 +11,14 @@
 //!
 //! `>` comes from the client, `<` from the server; a number before it names another client. Then
 //! tcpdump's flags, sequence numbers from each side's first one, `ack` (which is the flag as
-//! well), `win`, `id` (IPv4
-//! identification), `ttl` and options: `mss N`, `wscale N`, `ts VAL:ECR`, `sack FROM:TO`, `sackOK`, `fo`.
+//! well), `win`, `id` (IPv4 identification), `ttl`, `sum 0` for a wrong checksum, `dport` at the
+//! line's end for another port of the server, and options: `mss N`, `wscale N`, `ts VAL:ECR`,
+//! `sack FROM:TO`, `sackOK`, `fo`.
 //! `end` lets time pass to the end of the capture; `cut` is a packet cut inside its TCP header.
 //! Behind `;` stand the client's and the server's state after that line, `-` for any. A line
-//! `! NAME` names a finding that the trace must raise.
+//! `! NAME` names a finding that the trace must raise; `set NAME.THRESHOLD=VALUE` changes a
+//! threshold; `dropped COUNT` is what the capturing system says it dropped; `clients COUNT EVERY`
+//! lets so many clients do what the trace says, each so many seconds later.
 
 use crate::decode::Decoded;
 use crate::decode::segment::{Flags, Options, Segment};
@@ -59,8 +62,14 @@ pub struct Trace {
     pub expected: Vec<Expected>,
     /// Packets cut inside their TCP header.
     pub cut: u64,
+    /// Packets that the capturing system dropped.
+    pub dropped: u64,
     /// Findings that it must raise.
     pub findings: Vec<String>,
+    /// Thresholds that it changes.
+    pub settings: Vec<String>,
+    /// How many clients do what it says, and how long after each other.
+    clients: Option<(u16, Span)>,
 }
 
 impl Trace {
@@ -70,13 +79,42 @@ impl Trace {
         for (at, line) in text.lines().enumerate() {
             let line_number = at + 1;
             let line = line.split('#').next().unwrap_or_default().trim();
-            if let Some(name) = line.strip_prefix('!') {
+            if let Some(count) = line.strip_prefix("dropped ") {
+                trace.dropped = count.parse().expect("a count");
+            } else if let Some(name) = line.strip_prefix('!') {
                 trace.findings.push(name.trim().to_owned());
+            } else if let Some(setting) = line.strip_prefix("set ") {
+                trace.settings.push(setting.to_owned());
+            } else if let Some(crowd) = line.strip_prefix("clients ") {
+                let (count, every) = crowd.split_once(' ').expect("COUNT EVERY");
+                trace.clients = Some((count.parse().expect("a count"), seconds(every, line)));
             } else if !line.is_empty() {
                 trace.line(line, line_number);
             }
         }
+        trace.multiply();
         trace
+    }
+
+    /// Lets more clients do the same.
+    fn multiply(&mut self) {
+        let Some((count, every)) = self.clients else { return };
+        let one = core::mem::take(&mut self.segments);
+        for client in 0..count {
+            let later = every.times(u64::from(client));
+            self.segments.extend(one.iter().map(|it| {
+                let ports = (CLIENT_PORT + client, SERVER_PORT);
+                let from_client = it.tuple.endpoint(it.sender).port() != SERVER_PORT;
+                let segment = Segment { ts: it.segment.ts.after(later), ..it.segment };
+                decoded(segment, from_client, ports)
+            }));
+        }
+        self.segments.sort_by_key(|it| it.segment.ts);
+        for (at, it) in self.segments.iter_mut().enumerate() {
+            it.segment.frame = at as u64 + 1;
+            it.segment.ip_id = at as u16;
+        }
+        self.end = self.segments.last().map_or(self.end, |it| self.end.max(it.segment.ts));
     }
 
     fn line(&mut self, line: &str, number: usize) {
@@ -97,7 +135,10 @@ impl Trace {
             self.cut += 1;
         } else if direction != "end" {
             let segment = segment(words, direction.ends_with('>'), now, self.next_frame());
-            self.segments.push(decoded(segment, direction.ends_with('>'), client));
+            let port = event.split_once(" dport ").map(|(_, port)| port.trim());
+            let port = port.map(|port| port.parse().expect("a port"));
+            let ports = (CLIENT_PORT + client, port.unwrap_or(SERVER_PORT));
+            self.segments.push(decoded(segment, direction.ends_with('>'), ports));
         }
         let states: Vec<_> = states.split_whitespace().map(state).collect();
         if let [client_state, server_state] = states[..] {
@@ -113,14 +154,24 @@ impl Trace {
         }
     }
 
+    /// How far the clock ran backwards, at each segment where it did.
+    pub fn backwards(&self) -> impl Iterator<Item = Span> + '_ {
+        let mut newest = Timestamp::default();
+        self.segments.iter().filter_map(move |it| {
+            let step = newest.since(it.segment.ts);
+            newest = newest.max(it.segment.ts);
+            (step > Span::ZERO).then_some(step)
+        })
+    }
+
     fn next_frame(&self) -> u64 {
         self.segments.len() as u64 + 1
     }
 }
 
-fn decoded(segment: Segment, from_client: bool, client: u16) -> Decoded {
-    let client = (widen_v4([10, 9, 0, 1]), CLIENT_PORT + client);
-    let server = (widen_v4([10, 9, 0, 2]), SERVER_PORT);
+fn decoded(segment: Segment, from_client: bool, ports: (u16, u16)) -> Decoded {
+    let client = (widen_v4([10, 9, 0, 1]), ports.0);
+    let server = (widen_v4([10, 9, 0, 2]), ports.1);
     let (tuple, sender) = match from_client {
         true => FourTuple::new(4, client, server),
         false => FourTuple::new(4, server, client),
@@ -160,6 +211,8 @@ fn segment<'a>(
                 "win" => segment.window = value as u16,
                 "id" => segment.ip_id = value as u16,
                 "ttl" => segment.ttl = value as u8,
+                "dport" => {}
+                "sum" => segment.wrong_checksum = value == 0,
                 other => panic!("what is {other}?"),
             }
         }

@@ -146,6 +146,7 @@ fn run_until(steps: &[Step], exchanged: bool, silence: Span) -> Vec<History> {
             flags: Flags::from_bits(step.flags),
             ip_id,
             ttl: 64,
+            wrong_checksum: false,
             options: Options { timestamps, ..Options::default() },
         };
         pipeline.decoded(&Decoded { tuple, sender, segment });

@@ -8,4 +8,5 @@ import observing  # noqa: F401
 import offload  # noqa: F401
 import opening  # noqa: F401
 import ports  # noqa: F401
+import services  # noqa: F401
 import strange  # noqa: F401

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
-use crate::findings::waits::{Wait, close_wait, lasting};
+use crate::findings::timeouts::{Ends, consistent};
+use crate::findings::trend::{Ages, Hosts};
+use crate::findings::waits::{Wait, close_wait, idle_before_close, lasting};
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
 use crate::history::{History, Role};
 use crate::infer::event::Event;
@@ -31,8 +33,11 @@ finding! {
     /// for clients by their host and the service that they use. `stuck` are those whose
     /// CLOSE_WAIT lasted `hold_s` in silence and was not ended by the program itself; `closed`
     /// those on which this side did send its FIN or RST; `total` all. From `stuck_min` on it is
-    /// a leak: one alone is a long-close-wait. `per_minute` is `stuck` over the time since the
-    /// first of them.
+    /// a leak: one alone is a long-close-wait. `per_minute` is `stuck` over the time from the
+    /// first of them to `hold_s` before the capture's end: later ones cannot be stuck yet. `trend`
+    /// is `burst` if they came together and none since, `ended` if all were ended, by the peer or
+    /// by a new connection, else `growing`; then `limit_in_s` is the time until `fd_limit` of
+    /// them are open, at that rate.
     ///
     /// ## When it is wrong
     ///
@@ -57,6 +62,7 @@ finding! {
         thresholds: {
             hold_s: 60.0 "seconds" "Silence in CLOSE_WAIT from which on a connection is stuck.",
             stuck_min: 3.0 "connections" "Stuck connections of one service that make a leak.",
+            fd_limit: 1024.0 "descriptors" "Descriptors that the program may have open.",
         },
         scope: Grouped(new),
         raises: "0.000 > S  0:0(0)
@@ -89,14 +95,22 @@ finding! {
 struct Passive {
     total: u64,
     closed: u64,
+    /// The peer closed first.
+    left: u64,
     stuck: u64,
     confirmed: u64,
     assumed: u64,
-    /// Some were stuck when the record ended.
-    ongoing: bool,
-    /// When the first got stuck.
-    first: Option<Timestamp>,
+    /// Still stuck when the record ended.
+    ongoing: u64,
+    /// This side never sent a byte on them.
+    mute: u64,
+    /// Those that the peer closed after a silence, and its bounds.
+    idle: Option<(u64, Span, Span)>,
+    /// When the first and the last got stuck.
+    entered: Option<(Timestamp, Timestamp)>,
     longest: Span,
+    ages: Ages,
+    peers: Hosts,
     /// The longest waits, with connection and frame.
     worst: BTreeSet<(Reverse<Span>, u64, u64)>,
 }
@@ -114,11 +128,12 @@ impl Grouping for Leaks {
             let party = self.0.entry(Party::of(history, role));
             party.total += 1;
             party.closed += u64::from(has_closed(history, role));
+            party.left += u64::from(history.closed_first() == Some(role.peer().into()));
             let stuck = close_wait(history, role)
                 .filter(|wait| wait.length >= context.span("hold_s"))
                 .filter(|wait| !wait.was_closed() && wait.ended_by != Some(Event::GaveUp));
             if let Some(wait) = stuck {
-                party.add(history.id, &wait);
+                party.add(history, role, &wait);
             }
         }
     }
@@ -137,34 +152,41 @@ impl Grouping for Leaks {
 }
 
 impl Passive {
-    fn add(&mut self, id: u64, wait: &Wait) {
+    fn add(&mut self, history: &History, role: Role, wait: &Wait) {
         let entered = wait.stay.entered;
+        let at = entered.at.ts;
         self.stuck += 1;
         self.confirmed += u64::from(!entered.is_open());
         self.assumed += u64::from(entered.basis == Basis::Assumed);
-        self.ongoing |= wait.ended_by.is_none();
-        self.first = Some(self.first.map_or(entered.at.ts, |first| first.min(entered.at.ts)));
+        self.ongoing += u64::from(wait.ended_by.is_none());
+        self.mute += u64::from(history.side(role).tally.bytes == 0);
+        if let Some(idle) = idle_before_close(history, role.peer()) {
+            let (count, least, most) = self.idle.unwrap_or((0, idle, idle));
+            self.idle = Some((count + 1, least.min(idle), most.max(idle)));
+        }
+        let (first, last) = self.entered.unwrap_or((at, at));
+        self.entered = Some((first.min(at), last.max(at)));
         self.longest = self.longest.max(wait.stay.dwell);
-        self.worst.insert((Reverse(wait.stay.dwell), id, entered.at.frame));
+        self.ages.add(wait.stay.dwell);
+        self.peers.add(history.addr(role.peer()).ip());
+        self.worst.insert((Reverse(wait.stay.dwell), history.id, entered.at.frame));
         if self.worst.len() > FINDING_FRAMES_MAX {
             self.worst.pop_last();
         }
     }
 
     fn finding(&self, party: &Party, capture: &CaptureFacts, context: &Context) -> Finding {
-        let first = self.first.unwrap_or_default();
-        let minutes = capture.last_ts.unwrap_or(first).since(first).as_secs_f64() / 60.0;
-        let program = match party.role {
-            Role::Server => format!("the server program at {}", party.service),
-            Role::Client => format!("the program on {}", party.host),
-        };
+        let trend = self.trend(capture, context);
         let mut message = format!(
-            "{} holds {} of {} connections in CLOSE_WAIT, the oldest for {}: the peers closed, \
-             and {program} did not call close()",
+            "{} never closed {} of the {} connections that {} had closed first: they are in \
+             CLOSE_WAIT, the oldest for {}, {}; {}",
             party.words(),
             self.stuck,
-            self.total,
-            lasting(self.longest, self.ongoing),
+            self.left.max(self.stuck),
+            self.peer_words(party),
+            lasting(self.longest, self.ongoing > 0),
+            trend.words,
+            self.hint(party),
         );
         if self.assumed > 0 {
             message += &format!(
@@ -173,19 +195,99 @@ impl Passive {
                 self.assumed
             );
         }
+        let first = self.entered.map_or(Timestamp::default(), |(first, _)| first);
         let mut finding = context.of_capture(Moment::silent(first), message).lasting(self.longest);
         finding.role = Some(party.role);
         finding.host = Some(party.addr());
         finding.frames = self.worst.iter().map(|(_, _, frame)| *frame).collect();
-        finding
+        let finding = finding
             .with("stuck", self.stuck)
             .with("closed", self.closed)
             .with("total", self.total)
             .with("confirmed", self.confirmed)
             .with("oldest_s", self.longest)
-            .with("per_minute", Value::Number(self.stuck as f64 / minutes.max(1.0 / 60.0)))
-            .with("service", party.service.to_string().as_str())
+            .with("per_minute", Value::Number(trend.per_minute))
+            .with("trend", trend.name)
+            .with("ages", self.ages.words().as_str())
+            .with("peers", self.peers.count())
+            .with("service", party.service.to_string().as_str());
+        match trend.left {
+            Some(left) => finding.with("limit_in_s", left),
+            None => finding,
+        }
     }
+
+    /// Who closed first.
+    fn peer_words(&self, party: &Party) -> String {
+        match party.role {
+            Role::Server => format!("its clients ({})", self.peers.words()),
+            Role::Client => "the server".to_owned(),
+        }
+    }
+
+    /// What to look at in the program that is to blame.
+    fn hint(&self, party: &Party) -> String {
+        if party.role == Role::Server && self.mute == self.stuck {
+            return "it never sent a byte on any of them: see whether its program still calls \
+                    accept() and reads"
+                .to_owned();
+        }
+        let idle = self.idle.filter(|(count, least, most)| {
+            *count == self.stuck && most.as_nanos() <= least.as_nanos() / 10 * 11
+        });
+        match (party.role, idle) {
+            (Role::Client, Some((_, least, _))) => format!(
+                "the server closes after {least} idle{}: look for a pool in the client program \
+                 that keeps connections longer, or does not test them",
+                consistent(least, Ends::Idle)
+            ),
+            (Role::Client, None) => "look in the client program for an answer whose body is not \
+                                     read to its end or not closed, or a pool that does not test \
+                                     its idle connections"
+                .to_owned(),
+            (Role::Server, _) => format!(
+                "look in the program at {} for the path on which a read of 0 bytes or an error \
+                 does not lead to close()",
+                party.service
+            ),
+        }
+    }
+
+    fn trend(&self, capture: &CaptureFacts, context: &Context) -> Trend {
+        let (first, last) = self.entered.unwrap_or_default();
+        let end = capture.last_ts.unwrap_or(last);
+        let spread = last.since(first);
+        // Whoever came later than that cannot be stuck yet.
+        let judged = end.since(first).as_secs_f64() - context.value("hold_s");
+        let window = judged.max(spread.as_secs_f64()).max(1.0);
+        let per_minute = self.stuck as f64 * 60.0 / window;
+        if self.ongoing == 0 {
+            let words = "all of which have ended since".to_owned();
+            return Trend { name: "ended", words, per_minute, left: None };
+        }
+        // Ten times as long as they took to come, and at least a minute, without another.
+        let quiet = window - spread.as_secs_f64();
+        if quiet >= 60.0 && quiet > 10.0 * spread.as_secs_f64() {
+            let words = format!("all since one moment ({spread}), none after");
+            return Trend { name: "burst", words, per_minute, left: None };
+        }
+        let limit = context.value("fd_limit");
+        let free = (limit - self.ongoing as f64).max(0.0);
+        let left = Span::from_secs_f64(free * 60.0 / per_minute);
+        let words = format!(
+            "growing by {per_minute:.1} per minute ({limit} descriptors are used up in {left})"
+        );
+        Trend { name: "growing", words, per_minute, left: Some(left) }
+    }
+}
+
+/// How the number of stuck connections moves.
+struct Trend {
+    name: &'static str,
+    words: String,
+    per_minute: f64,
+    /// Until the descriptors are used up, if the number grows.
+    left: Option<Span>,
 }
 
 /// Whether the side closed by itself, first or second.

@@ -1,5 +1,6 @@
 //! Data after the peer's FIN: the half-close in use.
 
+use crate::findings::closing::reset_after_fin::late_reset;
 use crate::findings::rule::{finding, opened};
 use crate::findings::waits::{number, who};
 use crate::findings::{Context, Finding};
@@ -60,8 +61,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some(fact) = history.fact(FactKind::HalfCloseData, role) else { continue };
         let bytes = history.side(role).tally.after_peer_fin;
-        // What was taken for the peer's FIN turned out to be none.
-        if bytes == 0 {
+        // What was taken for the peer's FIN turned out to be none, or nobody was there to read.
+        if bytes == 0 || late_reset(history, role.peer()).is_some() {
             continue;
         }
         let length = fact.last.ts.since(fact.first.ts);

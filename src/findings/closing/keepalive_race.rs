@@ -98,8 +98,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         idle => format!(" after {idle} idle{}", consistent(idle, Ends::Idle)),
     };
     let message = format!(
-        "{} closed its connection to {}{after}, a request {how} and was answered with RST: it is \
-         lost; let the client's idle timeout be the shorter one",
+        "{} closed its connection to {}{after}; a request {how}, was answered with RST and is \
+         lost: let the client's idle timeout be the shorter one",
         who(history, Role::Server),
         who(history, Role::Client),
     );

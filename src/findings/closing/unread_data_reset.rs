@@ -23,7 +23,8 @@ finding! {
     ///
     /// A RST that its sender's own socket made passed, with no FIN before it, and the newest
     /// data on the connection was the peer's. Of a client that had spoken itself it is not said:
-    /// whoever has its answer may abort.
+    /// whoever has its answer may abort. Or the RST's sender had a window that was smaller by
+    /// 4 KiB or more than in its SYN: received data filled the room.
     ///
     /// ## When it is wrong
     ///
@@ -62,19 +63,21 @@ finding! {
 /// The RST by which a role closed over data of its peer.
 pub(super) fn reset_over_data(history: &History, role: Role) -> Option<&Transition> {
     let reset = history.by_event(role, &[Event::SentRst])?;
-    let over = history.fact(FactKind::ResetOverData, role)?;
+    let noted =
+        |kind| history.fact(kind, role).is_some_and(|fact| fact.first.frame == reset.at.frame);
     let spoke = history.side(role).tally.bytes > 0;
-    let is_first = over.first.frame == reset.at.frame && reset.from == State::Established;
-    let is_likely = role == Role::Server || !spoke;
-    let unread = is_first && is_likely && had_socket(history, role);
-    (unread && history.fin_of(role).is_none()).then_some(reset)
+    let is_likely = noted(FactKind::ResetOverData) && (role == Role::Server || !spoke);
+    let is_certain = noted(FactKind::ResetWithUnread);
+    let is_open = reset.from == State::Established && had_socket(history, role);
+    let unread = is_open && history.fin_of(role).is_none() && (is_likely || is_certain);
+    unread.then_some(reset)
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some(reset) = reset_over_data(history, role) else { continue };
         let message = format!(
-            "{} sent RST to {}, whose last data it had not answered: its program closed, or died, \
+            "{} sent RST to {} without an answer to its last data: its program closed, or died, \
              with data unread",
             who(history, role),
             history.addr(role.peer()),

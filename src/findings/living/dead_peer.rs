@@ -1,6 +1,8 @@
 //! Data or keepalives that nobody answers any more.
 
+use crate::findings::living::silent_drop::{SILENT_DROP, lost};
 use crate::findings::rule::{finding, opened};
+use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::waits::{lasting, number, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
@@ -25,7 +27,8 @@ finding! {
     ///
     /// One end repeated data or a keepalive at least `repeats_min` times, for at least `wait_s`,
     /// and no answer passed until the record ended or the sender gave up. The peer had been
-    /// heard before.
+    /// heard before. Data that follows a long idle time, or that both ends repeat in vain, is
+    /// silent-drop.
     ///
     /// ## When it is wrong
     ///
@@ -36,8 +39,7 @@ finding! {
     ///
     /// See whether the peer's host is up and which of the two directions is broken; capture
     /// there too. Let programs that wait on a connection set keepalives or `TCP_USER_TIMEOUT`,
-    /// to find out in seconds. If it follows an idle time of minutes, a NAT or load balancer in
-    /// between has forgotten the connection.
+    /// to find out in seconds.
     ///
     /// ## References
     ///
@@ -76,43 +78,72 @@ finding! {
     }
 }
 
+/// Repeats of one end that nobody answers any more.
+pub(super) struct Unanswered {
+    /// When what is repeated was first sent.
+    pub began: Timestamp,
+    /// From then to the record's end, or until the sender gave up.
+    pub length: Span,
+    /// It had not given up.
+    pub is_ongoing: bool,
+    /// How many.
+    pub repeats: u64,
+    /// Keepalives, not data.
+    pub is_probe: bool,
+}
+
+/// Whether an open end repeats data or keepalives in vain, so often at least.
+pub(super) fn unanswered(history: &History, role: Role, repeats_min: u64) -> Option<Unanswered> {
+    let side = history.side(role);
+    let repeats = u64::from(side.unanswered_at_end);
+    let heard = history.side(role.peer()).tally.segments > 0;
+    // Unanswered FINs are another finding; whoever has closed does not wait for data.
+    let was_open = history.transitions_of(role).rev().find_map(|it| match it.event {
+        Event::GaveUp | Event::SentRst | Event::Superseded => None,
+        _ => Some(it.to),
+    });
+    let open = matches!(was_open, Some(State::Established | State::CloseWait));
+    if repeats < repeats_min || !heard || !open {
+        return None;
+    }
+    let over = history.transitions_of(role).rev().find(|it| it.to == State::Closed);
+    let end = over.map_or(history.until, |over| over.at.ts);
+    let reset = history.by_event(role, &[Event::SentRst]);
+    let began = before(history.last.ts, side.tally.unanswered_for);
+    let probing = history
+        .fact(FactKind::Keepalive, role)
+        .filter(|probe| probe.last.ts >= began && u64::from(probe.count) >= repeats);
+    if probing.is_some_and(|probe| is_answered(history, probe, reset)) {
+        return None;
+    }
+    let began = probing.map_or(began, |it| before(it.last.ts, side.tally.unanswered_for));
+    let (length, is_ongoing, is_probe) = (end.since(began), over.is_none(), probing.is_some());
+    Some(Unanswered { began, length, is_ongoing, repeats, is_probe })
+}
+
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    let path = context.of(&SILENT_DROP);
     for role in Role::BOTH {
-        let side = history.side(role);
-        let repeats = u64::from(side.unanswered_at_end);
-        let heard = history.side(role.peer()).tally.segments > 0;
-        // Unanswered FINs are another finding; whoever has closed does not wait for data.
-        let was_open = history.transitions_of(role).rev().find_map(|it| match it.event {
-            Event::GaveUp | Event::SentRst | Event::Superseded => None,
-            _ => Some(it.to),
-        });
-        let open = matches!(was_open, Some(State::Established | State::CloseWait));
-        if repeats < context.count("repeats_min") || !heard || !open {
+        let Some(run) = unanswered(history, role, context.count("repeats_min")) else { continue };
+        if run.length < context.span("wait_s") || lost(history, role, &path).is_some() {
             continue;
         }
-        let over = history.transitions_of(role).rev().find(|it| it.to == State::Closed);
-        let end = over.map_or(history.until, |over| over.at.ts);
-        let reset = history.by_event(role, &[Event::SentRst]);
-        let began = before(history.last.ts, side.tally.unanswered_for);
-        let probing = history
-            .fact(FactKind::Keepalive, role)
-            .filter(|probe| probe.last.ts >= began && u64::from(probe.count) >= repeats);
-        let began = probing.map_or(began, |it| before(it.last.ts, side.tally.unanswered_for));
-        let length = end.since(began);
-        let answered = probing.is_some_and(|probe| is_answered(history, probe, reset));
-        if length < context.span("wait_s") || answered {
-            continue;
-        }
-        let what = if probing.is_some() { "keepalive" } else { "data" };
+        let what = if run.is_probe { "keepalive" } else { "data" };
+        let gave_up = match run.is_ongoing {
+            true => String::new(),
+            false => consistent(run.length, Ends::Repeats),
+        };
         let message = format!(
-            "{} repeated {what} {} in {} and {} answered nothing: its host or the path is gone",
+            "{} repeated {what} {} in {}{gave_up} and {} answered nothing: its host or the path is \
+             gone",
             who(history, role),
-            number(repeats, "time"),
-            lasting(length, over.is_none()),
+            number(run.repeats, "time"),
+            lasting(run.length, run.is_ongoing),
             who(history, role.peer()),
         );
-        let finding = context.about(history, role, Moment::silent(began), message).lasting(length);
-        out.push(finding.frame(history.last).with("repeats", repeats).with("unanswered", what));
+        let at = Moment::silent(run.began);
+        let finding = context.about(history, role, at, message).lasting(run.length);
+        out.push(finding.frame(history.last).with("repeats", run.repeats).with("unanswered", what));
     }
 }
 

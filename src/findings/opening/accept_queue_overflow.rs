@@ -1,13 +1,13 @@
 //! A listener whose accept queue is full: it repeats SYN+ACKs that were acknowledged.
 
+use crate::findings::opening::deferred_accept::deferral;
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
+use crate::findings::trend::Firsts;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{History, Role};
 use crate::infer::fact::FactKind;
-use crate::infer::trail::Moment;
-use crate::limits::FINDING_FRAMES_MAX;
 
 finding! {
     /// A server ignores the end of handshakes: its accept queue is full.
@@ -22,14 +22,13 @@ finding! {
     /// ## How it is inferred
     ///
     /// The server repeated its SYN+ACK although an ACK of it had passed: at least `repeats_min`
-    /// times on one connection, or on `connections_min` connections of one service. A single
-    /// repeat on a single connection is a lost ACK.
+    /// times on one connection, or after data of the client on `connections_min` connections of
+    /// one service. A single repeat to a client that has sent nothing is a lost ACK, or see
+    /// deferred-accept.
     ///
     /// ## When it is wrong
     ///
-    /// On a path that loses ACKs behind the observer, the same is seen. A listener with
-    /// `TCP_DEFER_ACCEPT` keeps the connection in SYN_RCVD until data comes, on purpose, but
-    /// Linux repeats the SYN+ACK for it once at most.
+    /// On a path that loses ACKs behind the observer, the same is seen.
     ///
     /// ## What to do
     ///
@@ -74,8 +73,7 @@ struct Listener {
     connections: u64,
     repeats: u64,
     most: u64,
-    /// First repeats, with connection.
-    first: Vec<(Moment, u64)>,
+    first: Firsts,
 }
 
 #[derive(Default)]
@@ -90,13 +88,15 @@ impl Grouping for Overflows {
         let Some(fact) = history.fact(FactKind::SynAckRepeatedAfterAck, Role::Server) else {
             return;
         };
+        // A client that says nothing and one repeat: TCP_DEFER_ACCEPT, or an ACK that was lost.
+        if deferral(history).is_some() {
+            return;
+        }
         let listener = self.0.entry(Party::of(history, Role::Server));
         listener.connections += 1;
         listener.repeats += u64::from(fact.count);
         listener.most = listener.most.max(u64::from(fact.count));
-        listener.first.push((fact.first, history.id));
-        listener.first.sort_by_key(|(at, id)| (at.ts, *id));
-        listener.first.truncate(FINDING_FRAMES_MAX);
+        listener.first.add(fact.first, history.id);
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
@@ -116,20 +116,17 @@ impl Grouping for Overflows {
 
 impl Listener {
     fn finding(&self, party: &Party, context: &Context) -> Finding {
+        let where_ = match self.connections {
+            1 => number(self.most, "time"),
+            count => format!("on {count} connections, up to {} on one", number(self.most, "time")),
+        };
         let message = format!(
-            "{} repeated its SYN+ACK after the ACK on {}, up to {} on one: its accept queue is \
-             full, the program does not call accept() in time",
+            "{} repeated its SYN+ACK after the ACK {where_}: its accept queue is \
+             full; look why the program does not call accept() in time, at busy threads or used-up \
+             descriptors",
             party.words(),
-            number(self.connections, "connection"),
-            number(self.most, "time"),
         );
-        let first = self.first.first().copied();
-        let (at, id) = first.unwrap_or_default();
-        let mut finding = context.of_capture(at, message);
-        finding.connection = Some(id).filter(|_| self.connections == 1);
-        finding.role = Some(party.role);
-        finding.host = Some(party.addr());
-        finding.frames = self.first.iter().map(|(at, _)| at.frame).collect();
+        let finding = self.first.finding(self.connections, party, context, message);
         finding.with("connections", self.connections).with("repeats", self.repeats)
     }
 }

@@ -1,5 +1,6 @@
 //! Both ends opened at once.
 
+use crate::findings::opening::split_handshake::is_split;
 use crate::findings::rule::finding;
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
@@ -51,7 +52,7 @@ finding! {
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
-    if history.handshake() == Handshake::Simultaneous {
+    if history.handshake() == Handshake::Simultaneous && !is_split(history) {
         let message = format!(
             "{} and {} opened at once: both sent a SYN before they had the other's",
             who(history, Role::Client),

@@ -1,5 +1,6 @@
 //! A SYN on a live connection, answered with a challenge ACK.
 
+use crate::findings::ports::time_wait_refused::refusal;
 use crate::findings::rule::{finding, opened};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
@@ -59,6 +60,9 @@ finding! {
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some(fact) = history.fact(FactKind::ChallengedSyn, role) else { continue };
+        if refusal(history, role).is_some() {
+            continue;
+        }
         let message = format!(
             "{} answered a SYN of {} with a challenge ACK: to it, their connection was still open",
             who(history, role),

@@ -3,7 +3,7 @@
 use crate::findings::rule::{finding, opened};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{Handshake, History, Role};
 use crate::infer::state::State;
 
 finding! {
@@ -62,6 +62,9 @@ finding! {
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let Some(before) = history.predecessor else { return };
+    if history.handshake() == Handshake::Unanswered {
+        return;
+    }
     let mut states = Role::BOTH.into_iter().zip(before.states);
     let Some((role, _)) = states.find(|(_, state)| *state == State::TimeWait) else { return };
     let message = format!(

@@ -1,0 +1,100 @@
+//! Segments that were captured before the network card had finished them.
+
+use core::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+
+use crate::findings::rule::finding;
+use crate::findings::trend::Firsts;
+use crate::findings::{CaptureFacts, Context, Finding, Grouping};
+use crate::history::{History, Role};
+use crate::infer::fact::FactKind;
+use crate::limits::PEERS_MAX;
+
+finding! {
+    /// A host's segments have no valid checksum yet: the capture ran on that host.
+    ///
+    /// ## What it means
+    ///
+    /// Kernels leave the checksum to the network card, and cut large segments there as well. A
+    /// capture on the sending host sees the segments before that: with wrong checksums, and
+    /// sometimes larger than any packet can be. It is no fault, and says where the capture ran:
+    /// what this host sent was seen before the network, and may have been lost on it.
+    ///
+    /// ## How it is inferred
+    ///
+    /// The checksums of the SYNs and SYN+ACKs that a host sent do not fit, each of them.
+    /// Others are not computed.
+    ///
+    /// ## When it is wrong
+    ///
+    /// A program that edits captures, to mask addresses for example, and does not mend the
+    /// checksums leaves the same; then those of both ends are wrong.
+    ///
+    /// ## What to do
+    ///
+    /// Nothing. For Wireshark, switch checksum validation off. If the checksums are wrong on the
+    /// wire too, which a capture at the peer shows, the card or its driver is broken.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 section 3.1; ethtool(8), tx-checksumming
+    pub CHECKSUM_OFFLOAD = {
+        name: "checksum-offload",
+        severity: Note,
+        since: "0.1.0",
+        thresholds: {},
+        scope: Grouped(new),
+        raises: "0.00 > S  0:0(0) sum 0
+                 0.01 < S. 0:0(0) ack 1
+                 0.02 > .  1:1(0) ack 1",
+        // One broken packet among good ones.
+        near_miss: "clients 3 1
+                    0.00 > S  0:0(0)
+                    0.01 < S. 0:0(0) ack 1
+                    0.02 > .  1:1(0) ack 1",
+    }
+}
+
+/// What is counted of one host's connections.
+#[derive(Debug, Default)]
+struct Sums {
+    connections: u64,
+    wrong: u64,
+    first: Firsts,
+}
+
+/// Hosts in order; beyond the bound, the first in order are kept.
+#[derive(Default)]
+struct Hosts(BTreeMap<IpAddr, Sums>);
+
+fn new() -> Box<dyn Grouping> {
+    Box::new(Hosts::default())
+}
+
+impl Grouping for Hosts {
+    fn take(&mut self, history: &History, _context: &Context) {
+        for role in Role::BOTH.into_iter().filter(|role| history.side(*role).tally.syns > 0) {
+            let sums = self.0.entry(history.addr(role).ip()).or_default();
+            sums.connections += 1;
+            if let Some(fact) = history.fact(FactKind::WrongChecksum, role) {
+                sums.wrong += 1;
+                sums.first.add(fact.first, history.id);
+            }
+            if self.0.len() > PEERS_MAX {
+                self.0.pop_last();
+            }
+        }
+    }
+
+    fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
+        for (host, sums) in self.0.iter().filter(|(_, sums)| sums.wrong == sums.connections) {
+            let message = format!(
+                "the SYNs of {host} have no valid checksum: they were captured on that host, \
+                 before its network card filled them in",
+            );
+            let mut finding = sums.first.of_capture(context, message);
+            finding.host = Some(SocketAddr::new(*host, 0));
+            out.push(finding.with("connections", sums.connections));
+        }
+    }
+}

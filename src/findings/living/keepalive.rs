@@ -1,0 +1,87 @@
+//! Keepalives on the wire: who sends them, how often, and whether they are answered.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::{number, who};
+use crate::findings::{Context, Finding};
+use crate::history::{History, Role};
+use crate::infer::fact::FactKind;
+use crate::time::Span;
+
+finding! {
+    /// One end sent keepalives on an idle connection.
+    ///
+    /// ## What it means
+    ///
+    /// A keepalive is a segment without new data that asks whether the other end is still there.
+    /// It also keeps NATs and load balancers on the way from forgetting the connection. Which
+    /// side sends them, how often, and whether they are answered is what one wants to know when
+    /// connections die of idleness.
+    ///
+    /// ## How it is inferred
+    ///
+    /// A segment with no byte or one, one number before the sender's next, that the peer had
+    /// acknowledged already. The interval is the time from the first to the last over their
+    /// number; data in between makes it longer than it is set.
+    ///
+    /// ## When it is wrong
+    ///
+    /// Probes of a closed window look the same, and are told by the closed window.
+    ///
+    /// ## What to do
+    ///
+    /// Nothing, if it was meant. If the interval is longer than the timeout of a device on the
+    /// way, make it shorter (`TCP_KEEPIDLE`, `TCP_KEEPINTVL`); see silent-drop. Unanswered
+    /// ones are dead-peer.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 section 3.8.4; RFC 1122 section 4.2.3.6
+    pub KEEPALIVE = {
+        name: "keepalive",
+        severity: Note,
+        since: "0.1.0",
+        thresholds: {},
+        scope: PerConnection(check),
+        raises: opened!(
+            "10.00 > . 0:0(0) ack 1
+             10.01 < . 1:1(0) ack 1
+             20.00 > . 0:0(0) ack 1
+             20.01 < . 1:1(0) ack 1"
+        ),
+        // A probe of a closed window.
+        near_miss: opened!(
+            "1.0  > P. 1:1001(1000) ack 1
+             1.1  < .  1:1(0) ack 1001 win 0
+             1.5  > .  1000:1000(0) ack 1
+             1.6  < .  1:1(0) ack 1001 win 500"
+        ),
+    }
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    for role in Role::BOTH {
+        let Some(probe) = history.fact(FactKind::Keepalive, role) else { continue };
+        let sent = u64::from(probe.count);
+        let answers = history.fact(FactKind::KeepaliveAnswered, role.peer());
+        let answered = answers.map_or(0, |fact| u64::from(fact.count)).min(sent);
+        let interval = Span::from_nanos(probe.span().as_nanos() / sent.saturating_sub(1).max(1));
+        let every = match sent {
+            1 => String::new(),
+            _ => format!(", one in {interval}"),
+        };
+        let message = format!(
+            "{} sent {} to {}{every}; {answered} answered",
+            who(history, role),
+            number(sent, "keepalive"),
+            history.addr(role.peer()),
+        );
+        let finding = context.about(history, role, probe.first, message).lasting(probe.span());
+        out.push(
+            finding
+                .frame(probe.last)
+                .with("sent", sent)
+                .with("answered", answered)
+                .with("interval_s", interval),
+        );
+    }
+}

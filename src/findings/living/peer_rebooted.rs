@@ -1,0 +1,95 @@
+//! One end has lost its memory: the other still believes in the connection.
+
+use crate::findings::living::silent_drop::{SILENT_DROP, disowned};
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::{had_socket, who};
+use crate::findings::{Context, Finding};
+use crate::history::{Handshake, History, Role};
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::State;
+
+finding! {
+    /// One end had forgotten an open connection: its host restarted, or its socket is gone.
+    ///
+    /// ## What it means
+    ///
+    /// RFC 9293 calls this a half-open connection. The host crashed and came back, or the
+    /// process and its sockets moved away, and nothing told the peer, which is still
+    /// ESTABLISHED. Whatever it sends is answered with RST. Or the restarted end opens a new
+    /// connection from the same port: its SYN is answered with a challenge ACK, it resets that,
+    /// and its next SYN succeeds.
+    ///
+    /// ## How it is inferred
+    ///
+    /// An end that was ESTABLISHED and had sent neither FIN nor RST answered a segment with the
+    /// RST of a host that has no such socket. After a long silence it is silent-drop: a device
+    /// on the path may have sent that RST.
+    ///
+    /// ## When it is wrong
+    ///
+    /// A RST that ended the connection before may have been lost before it reached the observer.
+    /// A firewall may send such RSTs in a host's name; the message says if the TTL differs.
+    ///
+    /// ## What to do
+    ///
+    /// Look at the host for a restart, a crash or a failover at that time (`uptime`, the logs).
+    /// Let programs that only wait set keepalives: otherwise they wait for ever.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 sections 3.5.1 and 3.5.2
+    pub PEER_REBOOTED = {
+        name: "peer-rebooted",
+        severity: Error,
+        since: "0.1.0",
+        thresholds: {},
+        scope: PerConnection(check),
+        raises: opened!(
+            "0.1 > P. 1:101(100) ack 1
+             0.2 < P. 1:101(100) ack 101
+             0.3 > .  101:101(0) ack 101
+             5.0 > P. 101:201(100) ack 101
+             5.1 < R  101:101(0)"
+        ),
+        // It closed, and said so.
+        near_miss: opened!(
+            "0.1 > P. 1:101(100) ack 1
+             0.2 < P. 1:101(100) ack 101
+             0.3 > .  101:101(0) ack 101
+             4.0 < R. 101:101(0) ack 101
+             5.0 > P. 101:201(100) ack 101
+             5.1 < R  101:101(0)"
+        ),
+    }
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    for role in Role::BOTH {
+        let Some(reset) = history.by_event(role, &[Event::SentRstWithoutSocket]) else { continue };
+        let peer = role.peer();
+        let lived = reset.from == State::Established && had_socket(history, role);
+        let opened = !matches!(history.handshake(), Handshake::HalfOpen | Handshake::FastOpen);
+        let is_path = disowned(history, peer, &context.of(&SILENT_DROP)).is_some();
+        if !lived || !opened || is_path || history.fin_of(role).is_some() {
+            continue;
+        }
+        let challenged = history.fact(FactKind::ChallengedSyn, peer).is_some();
+        let how = match challenged {
+            true => "asked for a new connection from the same port",
+            false => "answered with the RST of a host that knows no such connection",
+        };
+        let strange = match history.fact(FactKind::StrangeTtl, role) {
+            Some(_) => " (its TTL differs: a device on the path may have sent it)",
+            None => "",
+        };
+        let message = format!(
+            "{} had forgotten its open connection to {} and {how}{strange}: its host restarted, or \
+             its socket went without a word",
+            who(history, role),
+            who(history, peer),
+        );
+        let finding = context.about(history, role, reset.at, message);
+        out.push(finding.with("new_syn", if challenged { "yes" } else { "no" }));
+    }
+}

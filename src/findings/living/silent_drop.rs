@@ -1,0 +1,180 @@
+//! A path that has forgotten an idle connection.
+
+use crate::findings::living::dead_peer::{Unanswered, unanswered};
+use crate::findings::rule::{finding, opened};
+use crate::findings::timeouts::{Ends, consistent};
+use crate::findings::waits::{lasting, number, who};
+use crate::findings::{Context, Finding};
+use crate::history::{History, Role};
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::State;
+use crate::infer::trail::{Moment, Transition};
+use crate::time::Span;
+
+finding! {
+    /// After an idle time an open connection leads nowhere: something on the path forgot it.
+    ///
+    /// ## What it means
+    ///
+    /// NATs, firewalls and load balancers keep a record of each connection, and drop it after
+    /// some minutes without a packet. Most say nothing. The next data then goes into the void
+    /// and is repeated for minutes, or a device answers it with RST in the peer's name. Both
+    /// programs are innocent, and neither sees it coming.
+    ///
+    /// ## How it is inferred
+    ///
+    /// Either one end repeated new data at least `repeats_min` times without an answer, after
+    /// both had been silent for `idle_s` and the peer was not heard since. Or both ends repeated
+    /// data and neither had an answer, whatever the idle time: both live, and the path between
+    /// them does not. Or data after such an idle time was answered with the RST of a host that
+    /// has no such socket.
+    ///
+    /// ## When it is wrong
+    ///
+    /// The peer's host may have died, or restarted, during the idle time: one end alone cannot
+    /// tell that from a forgetful path. Unanswered keepalives are dead-peer.
+    ///
+    /// ## What to do
+    ///
+    /// Compare the idle time with the timeouts of the devices in between (the message names
+    /// known ones). Send keepalives more often than that: `SO_KEEPALIVE` with `TCP_KEEPIDLE`, or
+    /// pings of the protocol; or close idle connections before the path forgets them.
+    ///
+    /// ## References
+    ///
+    /// RFC 5382 section 5 (REQ-5); RFC 9293 section 3.8.4
+    pub SILENT_DROP = {
+        name: "silent-drop",
+        severity: Error,
+        since: "0.1.0",
+        thresholds: {
+            idle_s: 60.0 "seconds" "Silence of both ends before the data.",
+            repeats_min: 3.0 "repeats" "Repeats in a row without an answer.",
+        },
+        scope: PerConnection(check),
+        raises: opened!(
+            "0.1   > P. 1:101(100) ack 1
+             0.2   < P. 1:101(100) ack 101
+             0.3   > .  101:101(0) ack 101
+             350.3 > P. 101:201(100) ack 101
+             350.5 > P. 101:201(100) ack 101
+             350.9 > P. 101:201(100) ack 101
+             351.7 > P. 101:201(100) ack 101
+             353.3 > P. 101:201(100) ack 101
+             360.0 end"
+        ),
+        // The peer is there, after all.
+        near_miss: opened!(
+            "0.1   > P. 1:101(100) ack 1
+             0.2   < P. 1:101(100) ack 101
+             0.3   > .  101:101(0) ack 101
+             350.3 > P. 101:201(100) ack 101
+             350.5 > P. 101:201(100) ack 101
+             350.9 > P. 101:201(100) ack 101
+             351.7 > P. 101:201(100) ack 101
+             351.8 < .  101:101(0) ack 201
+             360.0 end"
+        ),
+    }
+}
+
+/// How a role's data is lost on a path that forgot the connection.
+pub(super) struct Lost {
+    run: Unanswered,
+    /// The silence before it, if that was long.
+    idle: Option<Span>,
+    /// The peer's data is lost as well.
+    both: bool,
+}
+
+/// Whether the unanswered data of a role is a path's fault rather than its peer's.
+pub(super) fn lost(history: &History, role: Role, context: &Context) -> Option<Lost> {
+    let (idle_min, repeats) = (context.span("idle_s"), context.count("repeats_min").max(1));
+    let run = unanswered(history, role, repeats).filter(|run| !run.is_probe)?;
+    let other = unanswered(history, role.peer(), repeats).filter(|run| !run.is_probe);
+    let idle = history.fact(FactKind::NewestIdle, role).filter(|idle| {
+        idle.span() >= idle_min && history.side(role.peer()).last.ts <= idle.first.ts
+    });
+    let (idle, both) = (idle.map(|idle| idle.span()), other.is_some());
+    (both || idle.is_some()).then_some(Lost { run, idle, both })
+}
+
+/// The RST by which a peer that was silent for so long disowned the connection.
+pub(super) fn disowned<'a>(
+    history: &'a History,
+    role: Role,
+    context: &Context,
+) -> Option<(&'a Transition, Span)> {
+    let idle_min = context.span("idle_s");
+    let reset = history.by_event(role.peer(), &[Event::SentRstWithoutSocket])?;
+    let idle = history.fact(FactKind::NewestIdle, role)?;
+    let answers = idle.last.ts <= reset.at.ts && idle.span() >= idle_min;
+    (reset.from == State::Established && answers).then(|| (reset, idle.span()))
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    for role in Role::BOTH {
+        if let Some(lost) = lost(history, role, context) {
+            out.push(void(history, role, &lost, context));
+            if lost.both {
+                return;
+            }
+        } else if let Some((reset, idle)) = disowned(history, role, context) {
+            out.push(rejected(history, role, reset, idle, context));
+        }
+    }
+}
+
+fn after(idle: Option<Span>) -> String {
+    idle.map_or(String::new(), |idle| {
+        format!(" after {idle} idle{}", consistent(idle, Ends::Memory))
+    })
+}
+
+fn void(history: &History, role: Role, lost: &Lost, context: &Context) -> Finding {
+    let both = match lost.both {
+        true => ", and so did its peer: both are there, the path between them is not",
+        false => ": something on the path forgot the connection, or the peer's host is gone",
+    };
+    let run = &lost.run;
+    let message = format!(
+        "{} repeated data to {}{} {} in {} without an answer{both}; look for a NAT, firewall or \
+         load balancer in between, and send keepalives more often than it forgets",
+        who(history, role),
+        who(history, role.peer()),
+        after(lost.idle),
+        number(run.repeats, "time"),
+        lasting(run.length, run.is_ongoing),
+    );
+    let at = Moment::silent(run.began);
+    let finding = context.about(history, role, at, message).lasting(run.length);
+    finding
+        .frame(history.last)
+        .with("idle_s", lost.idle.unwrap_or_default())
+        .with("repeats", run.repeats)
+        .with("unheard", if lost.both { "both" } else { role.name() })
+}
+
+fn rejected(
+    history: &History,
+    role: Role,
+    reset: &Transition,
+    idle: Span,
+    context: &Context,
+) -> Finding {
+    let strange = history.fact(FactKind::StrangeTtl, role.peer()).is_some();
+    let whose = match strange {
+        true => "its TTL differs, so a device on the path sent it",
+        false => "the path, or the peer, forgot the connection",
+    };
+    let message = format!(
+        "{} spoke to {}{} and got the RST of a host that knows no such connection: {whose}; send \
+         keepalives more often than that",
+        who(history, role),
+        who(history, role.peer()),
+        after(Some(idle)),
+    );
+    let finding = context.about(history, role, reset.at, message).lasting(idle);
+    finding.with("idle_s", idle).with("other_ttl", if strange { "yes" } else { "no" })
+}

@@ -1,0 +1,145 @@
+//! SYN and SYN+ACK that do not agree on what the connection can do.
+
+use crate::findings::rule::finding;
+use crate::findings::service::{Parties, Party};
+use crate::findings::trend::Firsts;
+use crate::findings::waits::number;
+use crate::findings::{CaptureFacts, Context, Finding, Grouping};
+use crate::history::{History, Role, Side};
+
+finding! {
+    /// A server's SYN+ACK lacks options that the clients offered, or has some that they did not.
+    ///
+    /// ## What it means
+    ///
+    /// Window scale, SACK and timestamps are used only if both SYNs have them. Without window
+    /// scale no more than 64 KiB are on their way at a time, which is slow on long paths;
+    /// without SACK, losses cost more repeats; without timestamps, a port can be used again only
+    /// after TIME_WAIT. An option in the SYN+ACK that the SYN did not have is not allowed: a
+    /// device on the way took it out of the SYN.
+    ///
+    /// ## How it is inferred
+    ///
+    /// The options of SYN and SYN+ACK of the same connection, by service.
+    ///
+    /// ## When it is wrong
+    ///
+    /// The observer may stand between the client and the device that changes the options, and
+    /// sees what the server never saw.
+    ///
+    /// ## What to do
+    ///
+    /// See `net.ipv4.tcp_window_scaling`, `tcp_sack` and `tcp_timestamps` on the server. If they
+    /// are on, capture at the server too and compare the SYNs: firewalls and load balancers that
+    /// take options out are known. SYN cookies drop what they cannot keep while a flood lasts.
+    ///
+    /// ## References
+    ///
+    /// RFC 7323 sections 2.2 and 3.2; RFC 2018 section 2; RFC 4987 section 3.6
+    pub OPTIONS_MISMATCH = {
+        name: "options-mismatch",
+        severity: Note,
+        since: "0.1.0",
+        thresholds: {},
+        scope: Grouped(new),
+        raises: "0.00 > S  0:0(0) <mss 1460,sackOK,wscale 7>
+                 0.01 < S. 0:0(0) ack 1 <mss 1460>
+                 0.02 > .  1:1(0) ack 1",
+        // Neither has timestamps.
+        near_miss: "0.00 > S  0:0(0) <mss 1460,sackOK,wscale 7>
+                    0.01 < S. 0:0(0) ack 1 <mss 1200,sackOK,wscale 2>
+                    0.02 > .  1:1(0) ack 1",
+    }
+}
+
+/// The options that both ends must have.
+const NAMES: [&str; 3] = ["window scale", "SACK", "timestamps"];
+
+/// What is counted for one service.
+#[derive(Debug, Default)]
+struct Answers {
+    total: u64,
+    differing: u64,
+    /// For each option: offered and not answered, answered and not offered.
+    lacking: [u64; 3],
+    added: [u64; 3],
+    first: Firsts,
+}
+
+#[derive(Default)]
+struct Mismatches(Parties<Answers>);
+
+fn new() -> Box<dyn Grouping> {
+    Box::new(Mismatches::default())
+}
+
+fn options(side: &Side) -> [bool; 3] {
+    [side.window_scale.is_some(), side.sack_permitted, side.timestamps]
+}
+
+impl Grouping for Mismatches {
+    fn take(&mut self, history: &History, _context: &Context) {
+        let [client, server] = Role::BOTH.map(|role| history.side(role));
+        if client.tally.syns == 0 || server.tally.syns == 0 {
+            return;
+        }
+        let answers = self.0.entry(Party::of(history, Role::Server));
+        answers.total += 1;
+        let (offered, answered) = (options(client), options(server));
+        if offered == answered {
+            return;
+        }
+        answers.differing += 1;
+        answers.first.add(history.first, history.id);
+        for (at, (offered, answered)) in offered.into_iter().zip(answered).enumerate() {
+            if let (Some(lacking), Some(added)) =
+                (answers.lacking.get_mut(at), answers.added.get_mut(at))
+            {
+                *lacking += u64::from(offered && !answered);
+                *added += u64::from(answered && !offered);
+            }
+        }
+    }
+
+    fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
+        for (party, answers) in self.0.drain() {
+            if answers.differing > 0 {
+                out.push(answers.finding(&party, context));
+            }
+        }
+    }
+
+    fn beyond(&self) -> u64 {
+        self.0.beyond()
+    }
+}
+
+impl Answers {
+    fn finding(&self, party: &Party, context: &Context) -> Finding {
+        let told = |counts: &[u64; 3]| {
+            let some = NAMES.iter().zip(counts).filter(|(_, count)| **count > 0);
+            some.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        };
+        let (lacking, added) = (told(&self.lacking), told(&self.added));
+        let mut parts = Vec::new();
+        if !lacking.is_empty() {
+            parts.push(format!("without {lacking}, which the SYN offered"));
+        }
+        if !added.is_empty() {
+            parts.push(format!("with {added}, which the SYN did not have"));
+        }
+        let message = format!(
+            "{} answered {} of {} {}",
+            party.words(),
+            self.differing,
+            number(self.total, "SYN"),
+            parts.join(", and "),
+        );
+        let finding = self.first.finding(self.differing, party, context, message);
+        finding
+            .with("connections", self.differing)
+            .with("total", self.total)
+            .with("lacking", lacking.as_str())
+            .with("added", added.as_str())
+    }
+}

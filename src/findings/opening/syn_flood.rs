@@ -1,0 +1,160 @@
+//! Many handshakes that nobody completes: a SYN flood, or its shape.
+
+use crate::findings::rule::finding;
+use crate::findings::service::{Parties, Party};
+use crate::findings::trend::{Firsts, Hosts};
+use crate::findings::waits::number;
+use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
+use crate::history::{Handshake, History, Role};
+use crate::infer::event::Event;
+use crate::time::Timestamp;
+
+finding! {
+    /// A service gets SYNs by the dozen of which no connection comes: a SYN flood.
+    ///
+    /// ## What it means
+    ///
+    /// Each SYN takes a place in the listener's queue until its handshake is complete. Whoever
+    /// sends SYNs from forged addresses and never answers fills the queue, and real clients are
+    /// turned away. With SYN cookies the server keeps no such places and survives it.
+    ///
+    /// ## How it is inferred
+    ///
+    /// At least `half_open_min` connections to one service stayed without the third segment of
+    /// their handshake, they are at least `share_min` percent of all attempts, and came at
+    /// `per_second_min` or more. SYNs that the server did not answer count if it answered others
+    /// or if they came from as many hosts. No repeat of any SYN+ACK is consistent with SYN
+    /// cookies, and said.
+    ///
+    /// ## When it is wrong
+    ///
+    /// A path on which the SYN+ACKs, or the ACKs behind the observer, are lost makes every
+    /// client look like an attacker: then the SYNs come from the service's usual clients. A scan
+    /// with SYNs sends a RST for each open port, and does not count.
+    ///
+    /// ## What to do
+    ///
+    /// Switch on `net.ipv4.tcp_syncookies`; `nstat -az TcpExtSyncookiesSent` shows them at work.
+    /// Look at the addresses: one host can be blocked, forged ones only filtered upstream. If
+    /// they are your own clients, find where the SYN+ACK is lost.
+    ///
+    /// ## References
+    ///
+    /// RFC 4987; RFC 9293 section 3.10.7.4
+    pub SYN_FLOOD = {
+        name: "syn-flood",
+        severity: Error,
+        since: "0.1.0",
+        thresholds: {
+            half_open_min: 20.0 "connections" "Handshakes of one service that nobody completed.",
+            share_min: 50.0 "percent" "Their share of all attempts on that service.",
+            per_second_min: 1.0 "connections per second" "How fast they came.",
+        },
+        scope: Grouped(new),
+        raises: "clients 30 0.05
+                 0.01 > S  0:0(0)
+                 0.02 < S. 0:0(0) ack 1
+                 1.02 < S. 0:0(0) ack 1
+                 9.00 end",
+        // One client that cannot be reached.
+        near_miss: "0.0 > S  0:0(0)
+                    0.1 < S. 0:0(0) ack 1
+                    1.1 < S. 0:0(0) ack 1
+                    3.1 < S. 0:0(0) ack 1
+                    9.0 end",
+    }
+}
+
+/// What is counted for one service.
+#[derive(Debug, Default)]
+struct Target {
+    attempts: u64,
+    half_open: u64,
+    unanswered: u64,
+    repeated: u64,
+    span: Option<(Timestamp, Timestamp)>,
+    hosts: Hosts,
+    first: Firsts,
+}
+
+#[derive(Default)]
+struct Floods(Parties<Target>);
+
+fn new() -> Box<dyn Grouping> {
+    Box::new(Floods::default())
+}
+
+impl Grouping for Floods {
+    fn take(&mut self, history: &History, _context: &Context) {
+        let handshake = history.handshake();
+        if handshake == Handshake::NotCaptured {
+            return;
+        }
+        let target = self.0.entry(Party::of(history, Role::Server));
+        target.attempts += 1;
+        let reset = history.by_event(Role::Client, &[Event::SentRst, Event::SentRstWithoutSocket]);
+        match handshake {
+            Handshake::HalfOpen if reset.is_none() => {
+                target.half_open += 1;
+                target.repeated += u64::from(history.side(Role::Server).tally.syns > 1);
+            }
+            Handshake::Unanswered => target.unanswered += 1,
+            _ => return,
+        }
+        let at = history.first.ts;
+        let (first, last) = target.span.unwrap_or((at, at));
+        target.span = Some((first.min(at), last.max(at)));
+        target.hosts.add(history.addr(Role::Client).ip());
+        target.first.add(history.first, history.id);
+    }
+
+    fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
+        for (party, target) in self.0.drain() {
+            let least = context.count("half_open_min").max(1);
+            let count = target.half_open + target.unanswered;
+            let heard = target.half_open > 0 || target.hosts.count() >= least;
+            let share = count as f64 * 100.0 >= context.value("share_min") * target.attempts as f64;
+            let per_second = target.per_second();
+            let is_fast = per_second >= context.value("per_second_min");
+            if count >= least && heard && share && is_fast {
+                out.push(target.finding(&party, per_second, context));
+            }
+        }
+    }
+
+    fn beyond(&self) -> u64 {
+        self.0.beyond()
+    }
+}
+
+impl Target {
+    fn per_second(&self) -> f64 {
+        let (first, last) = self.span.unwrap_or_default();
+        (self.half_open + self.unanswered) as f64 / last.since(first).as_secs_f64().max(1.0)
+    }
+
+    fn finding(&self, party: &Party, per_second: f64, context: &Context) -> Finding {
+        let count = self.half_open + self.unanswered;
+        let cookies = match (self.half_open, self.repeated) {
+            (1.., 0) => "; no SYN+ACK was repeated, which is consistent with SYN cookies",
+            _ => "",
+        };
+        let message = format!(
+            "{} got {per_second:.0} SYNs per second from {} of which no connection came, {count} \
+             of {}: a SYN flood, or a path that loses its answers{cookies}",
+            party.words(),
+            self.hosts.words(),
+            number(self.attempts, "attempt"),
+        );
+        let finding = self.first.finding(count, party, context, message);
+        let (first, last) = self.span.unwrap_or_default();
+        finding
+            .lasting(last.since(first))
+            .with("half_open", self.half_open)
+            .with("unanswered", self.unanswered)
+            .with("attempts", self.attempts)
+            .with("hosts", self.hosts.count())
+            .with("repeated", self.repeated)
+            .with("per_second", Value::Number(per_second))
+    }
+}

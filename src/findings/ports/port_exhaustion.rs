@@ -1,0 +1,153 @@
+//! A client that runs out of ports for one service.
+
+use crate::findings::rule::finding;
+use crate::findings::service::{Parties, Party};
+use crate::findings::trend::{Crowd, Firsts};
+use crate::findings::waits::ended;
+use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
+use crate::history::{Handshake, History, Role};
+use crate::infer::state::State;
+use crate::limits::CROWDS_MAX;
+use crate::time::{Span, Timestamp};
+
+finding! {
+    /// A client uses up its ports towards one service: new connections are about to fail.
+    ///
+    /// ## What it means
+    ///
+    /// Every connection from one address to one address and port needs a client port of its own,
+    /// and Linux hands out 28232 of them (32768 to 60999). A connection that the client closed
+    /// first keeps its port for the 60 seconds of TIME_WAIT. So about 470 short connections per
+    /// second use up all of them, and `connect()` fails with `EADDRNOTAVAIL`.
+    ///
+    /// ## How it is inferred
+    ///
+    /// For each client address and service: how many ports were in use at once at most, those in
+    /// TIME_WAIT counted, and how many new connections came per second. It is reported when that
+    /// is `used_percent` of `ports`, or when as many would be in TIME_WAIT at that rate; then
+    /// the message says in how much time.
+    ///
+    /// ## When it is wrong
+    ///
+    /// The client's port range may be set otherwise (`net.ipv4.ip_local_port_range`), and
+    /// `net.ipv4.tcp_tw_reuse` lets Linux use ports in TIME_WAIT again after a second. A NAT
+    /// between client and observer has ports of its own.
+    ///
+    /// ## What to do
+    ///
+    /// Keep connections open and use them again. If that cannot be, widen the range, let the
+    /// server close first, or use more client addresses or server ports.
+    ///
+    /// ## References
+    ///
+    /// RFC 6056 section 3; RFC 9293 section 3.6.1
+    pub PORT_EXHAUSTION = {
+        name: "port-exhaustion",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: {
+            ports: 28232.0 "ports" "Ports that one client address has for one service.",
+            used_percent: 80.0 "percent" "Share of them in use from which on it is reported.",
+            time_wait_s: 60.0 "seconds" "Time for which TIME_WAIT keeps a port.",
+            connections_min: 500.0 "connections" "Connections before a rate is extrapolated.",
+        },
+        scope: Grouped(new),
+        raises: "set port-exhaustion.ports=50
+                 clients 45 0.5
+                 0.00 > S  0:0(0)
+                 0.01 < S. 0:0(0) ack 1
+                 0.02 > .  1:1(0) ack 1
+                 0.03 > F. 1:1(0) ack 1
+                 0.04 < F. 1:1(0) ack 2
+                 0.05 > .  2:2(0) ack 2",
+        // The server closes first, and has the TIME_WAITs.
+        near_miss: "set port-exhaustion.ports=50
+                    clients 45 0.5
+                    0.00 > S  0:0(0)
+                    0.01 < S. 0:0(0) ack 1
+                    0.02 > .  1:1(0) ack 1
+                    0.03 < F. 1:1(0) ack 1
+                    0.04 > F. 1:1(0) ack 2
+                    0.05 < .  2:2(0) ack 2",
+    }
+}
+
+/// What is counted of one client at one service.
+#[derive(Debug, Default)]
+struct Ports {
+    connections: u64,
+    /// Those whose client waits in TIME_WAIT.
+    waiting: u64,
+    crowd: Crowd,
+    span: Option<(Timestamp, Timestamp)>,
+    first: Firsts,
+}
+
+struct Clients(Parties<Ports>);
+
+fn new() -> Box<dyn Grouping> {
+    Box::new(Clients(Parties::with_max(CROWDS_MAX)))
+}
+
+impl Grouping for Clients {
+    fn take(&mut self, history: &History, _context: &Context) {
+        if history.handshake() == Handshake::NotCaptured {
+            return;
+        }
+        let ports = self.0.entry(Party::of(history, Role::Client));
+        ports.connections += 1;
+        ports.waiting += u64::from(history.stay_in(Role::Client, State::TimeWait).is_some());
+        let at = history.first.ts;
+        ports.crowd.add(at, ended(history, Role::Client));
+        let (first, last) = ports.span.unwrap_or((at, at));
+        ports.span = Some((first.min(at), last.max(at)));
+        ports.first.add(history.first, history.id);
+    }
+
+    fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
+        for (party, ports) in self.0.drain() {
+            out.extend(ports.finding(&party, context));
+        }
+    }
+
+    fn beyond(&self) -> u64 {
+        self.0.beyond()
+    }
+}
+
+impl Ports {
+    fn finding(&self, party: &Party, context: &Context) -> Option<Finding> {
+        let all = context.value("ports").max(1.0);
+        let enough = all * context.value("used_percent") / 100.0;
+        let (peak, _) = self.crowd.peak();
+        let (first, last) = self.span?;
+        let seconds = last.since(first).as_secs_f64().max(1.0);
+        let per_second = self.waiting as f64 / seconds;
+        let steady = per_second * context.value("time_wait_s");
+        let is_known = self.connections >= context.count("connections_min") && steady >= enough;
+        if (peak as f64) < enough && !is_known {
+            return None;
+        }
+        let grows = is_known && per_second > 0.0;
+        let left = grows.then(|| Span::from_secs_f64((all - peak as f64).max(0.0) / per_second));
+        let when = left.map_or(String::new(), |left| {
+            format!(", and {per_second:.0} per second enter TIME_WAIT: none is left in {left}")
+        });
+        let message = format!(
+            "{} had {peak} of {all} ports in use at once{when}; keep connections open and use them \
+             again",
+            party.words(),
+        );
+        let finding = self.first.finding(self.connections, party, context, message);
+        let finding = finding
+            .lasting(last.since(first))
+            .with("in_use", peak)
+            .with("ports", all as u64)
+            .with("connections", self.connections)
+            .with("per_second", Value::Number(self.connections as f64 / seconds));
+        Some(match left {
+            Some(left) => finding.with("left_s", left),
+            None => finding,
+        })
+    }
+}

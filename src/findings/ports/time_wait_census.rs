@@ -1,0 +1,119 @@
+//! How many sockets wait in TIME_WAIT, and where.
+
+use crate::findings::rule::finding;
+use crate::findings::service::{Parties, Party};
+use crate::findings::trend::{Crowd, Firsts, Hosts};
+use crate::findings::waits::number;
+use crate::findings::{CaptureFacts, Context, Finding, Grouping};
+use crate::history::{History, Role};
+use crate::infer::state::State;
+use crate::limits::CROWDS_MAX;
+use crate::time::Span;
+
+finding! {
+    /// One side of a service had many sockets in TIME_WAIT at once: normal for who closes first.
+    ///
+    /// ## What it means
+    ///
+    /// Whoever closes first keeps the four-tuple for two segment lifetimes, so that late segments
+    /// of the old connection cannot disturb a new one, and the last ACK can be repeated.
+    /// TIME_WAIT belongs to no process, holds no descriptor and ends by itself. Many of them are
+    /// the trace of many short connections, and no leak.
+    ///
+    /// ## How it is inferred
+    ///
+    /// For each service and side, the most TIME_WAITs at once; at least `crowd_min`.
+    ///
+    /// ## When it is wrong
+    ///
+    /// Linux keeps at most `net.ipv4.tcp_max_tw_buckets` and drops the others at once, in
+    /// silence.
+    ///
+    /// ## What to do
+    ///
+    /// Nothing. On a client with thousands per service, see port-exhaustion.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 sections 3.3.2 and 3.6.1; RFC 1337
+    pub TIME_WAIT_CENSUS = {
+        name: "time-wait-census",
+        severity: Note,
+        since: "0.1.0",
+        thresholds: { crowd_min: 20.0 "sockets" "TIME_WAITs at once that are named." },
+        scope: Grouped(new),
+        raises: "clients 30 0.5
+                 0.00 > S  0:0(0)
+                 0.01 < S. 0:0(0) ack 1
+                 0.02 > .  1:1(0) ack 1
+                 0.03 > F. 1:1(0) ack 1
+                 0.04 < F. 1:1(0) ack 2
+                 0.05 > .  2:2(0) ack 2",
+        // As many, but one is over before the next begins.
+        near_miss: "clients 30 70
+                    0.00 > S  0:0(0)
+                    0.01 < S. 0:0(0) ack 1
+                    0.02 > .  1:1(0) ack 1
+                    0.03 > F. 1:1(0) ack 1
+                    0.04 < F. 1:1(0) ack 2
+                    0.05 > .  2:2(0) ack 2",
+    }
+}
+
+/// What is counted of one side of a service.
+#[derive(Debug, Default)]
+struct Waiting {
+    total: u64,
+    crowd: Crowd,
+    longest: Span,
+    peers: Hosts,
+    first: Firsts,
+}
+
+struct Census(Parties<Waiting>);
+
+fn new() -> Box<dyn Grouping> {
+    Box::new(Census(Parties::with_max(CROWDS_MAX)))
+}
+
+impl Grouping for Census {
+    fn take(&mut self, history: &History, _context: &Context) {
+        for role in Role::BOTH {
+            let Some(stay) = history.stay_in(role, State::TimeWait) else { continue };
+            let waiting = self.0.entry(Party::of(history, role));
+            waiting.total += 1;
+            waiting.crowd.add(stay.entered.at.ts, stay.left);
+            waiting.longest = waiting.longest.max(stay.dwell);
+            waiting.peers.add(history.addr(role.peer()).ip());
+            waiting.first.add(stay.entered.at, history.id);
+        }
+    }
+
+    fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
+        for (party, waiting) in self.0.drain() {
+            let (peak, at) = waiting.crowd.peak();
+            if peak < context.count("crowd_min").max(1) {
+                continue;
+            }
+            let message = format!(
+                "{} closed {} first and had {peak} of them in TIME_WAIT at once: normal, and they \
+                 end by themselves",
+                party.words(),
+                number(waiting.total, "connection"),
+            );
+            let finding = waiting.first.finding(waiting.total, &party, context, message);
+            out.push(
+                finding
+                    .lasting(waiting.longest)
+                    .with("peak", peak)
+                    .with("peak_ts", at.to_string().as_str())
+                    .with("total", waiting.total)
+                    .with("peers", waiting.peers.count()),
+            );
+        }
+    }
+
+    fn beyond(&self) -> u64 {
+        self.0.beyond()
+    }
+}

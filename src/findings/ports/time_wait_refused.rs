@@ -1,0 +1,98 @@
+//! A SYN that a TIME_WAIT turned away.
+
+use crate::findings::rule::{finding, opened};
+use crate::findings::waits::{number, who};
+use crate::findings::{Context, Finding};
+use crate::history::{Handshake, History, Role};
+use crate::infer::fact::{Fact, FactKind};
+use crate::infer::state::State;
+
+finding! {
+    /// A new connection failed because its ports were still in TIME_WAIT.
+    ///
+    /// ## What it means
+    ///
+    /// A SYN came for a four-tuple on which the other end was still in TIME_WAIT, and was not
+    /// taken for a new connection: its sequence number was not ahead of the old one's, nor its
+    /// timestamp newer. The end in TIME_WAIT answers with an ACK, or not at all, and the client
+    /// tries again until TIME_WAIT is over.
+    ///
+    /// ## How it is inferred
+    ///
+    /// An end in TIME_WAIT answered a SYN with an ACK; or nothing answered the SYN of a
+    /// connection whose four-tuple was in TIME_WAIT on the other end.
+    ///
+    /// ## When it is wrong
+    ///
+    /// A stale copy of an old SYN is answered in the same way, and nobody waits for it.
+    ///
+    /// ## What to do
+    ///
+    /// Let the client choose another port: do not bind one by hand, and see port-exhaustion. If
+    /// several hosts share an address (NAT), their clocks differ and so do their timestamps: let
+    /// the NAT choose new ports. Better still, keep connections open and use them again.
+    ///
+    /// ## References
+    ///
+    /// RFC 9293 section 3.6.1; RFC 6191; RFC 7323 appendix B
+    pub TIME_WAIT_REFUSED = {
+        name: "time-wait-refused",
+        severity: Warning,
+        since: "0.1.0",
+        thresholds: {},
+        scope: PerConnection(check),
+        raises: opened!(
+            "0.10 < F. 1:1(0) ack 1
+             0.11 > F. 1:1(0) ack 2
+             0.12 < .  2:2(0) ack 2
+             2.00 > S  -90000:-90000(0)
+             2.01 < .  2:2(0) ack 2
+             3.00 > S  -90000:-90000(0)
+             3.01 < .  2:2(0) ack 2"
+        ),
+        // The SYN is ahead of the old connection and accepted.
+        near_miss: opened!(
+            "0.10 < F. 1:1(0) ack 1
+             0.11 > F. 1:1(0) ack 2
+             0.12 < .  2:2(0) ack 2
+             2.00 > S  90000:90000(0)
+             2.01 < S. 70000:70000(0) ack 90001
+             2.02 > .  90001:90001(0) ack 70001"
+        ),
+    }
+}
+
+/// The challenge ACKs that a role sent to SYNs from its TIME_WAIT.
+pub(in crate::findings) fn refusal(history: &History, role: Role) -> Option<&Fact> {
+    let challenged = history.fact(FactKind::ChallengedSyn, role)?;
+    let state = history.state_at(role, challenged.first.ts);
+    (state == State::TimeWait).then_some(challenged)
+}
+
+fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    for role in Role::BOTH {
+        let Some(fact) = refusal(history, role) else { continue };
+        let message = format!(
+            "{} was in TIME_WAIT and answered {} of {} on the same ports with an ACK: no new \
+             connection comes of it before TIME_WAIT is over; let the client use another port",
+            who(history, role),
+            number(u64::from(fact.count), "SYN"),
+            history.addr(role.peer()),
+        );
+        let finding = context.about(history, role, fact.first, message).frame(fact.last);
+        out.push(finding.with("syns", u64::from(fact.count)));
+    }
+    let Some(before) = history.predecessor else { return };
+    let [_, server] = before.states;
+    if server == State::TimeWait && history.handshake() == Handshake::Unanswered {
+        let message = format!(
+            "{} got no answer to its SYN from {}, which was still in TIME_WAIT from connection {} \
+             on the same ports",
+            who(history, Role::Client),
+            who(history, Role::Server),
+            before.id,
+        );
+        let finding = context.about(history, Role::Server, history.first, message);
+        out.push(finding.with("syns", u64::from(history.side(Role::Client).tally.syns)));
+    }
+}

@@ -1,0 +1,228 @@
+//! What is counted of many connections beside their number: when they came, how old they are, how
+//! many at once, from how many hosts. All bounded, and none depends on the order of the
+//! connections.
+
+use core::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::findings::service::Party;
+use crate::findings::{Context, Finding};
+use crate::infer::trail::Moment;
+use crate::limits::{FINDING_FRAMES_MAX, PEERS_MAX, TIME_BUCKETS_MAX};
+use crate::time::{Span, Timestamp};
+
+/// The width of the first buckets: 2^30 nanoseconds, about a second.
+const SHIFT_MIN: u32 = 30;
+
+/// Beginnings and ends over time, in buckets that double their width as the time grows: their
+/// width depends on the first and the last moment only.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    shift: u32,
+    /// For each bucket, how many began in it and how many ended.
+    buckets: BTreeMap<i64, (u64, u64)>,
+}
+
+impl Default for Crowd {
+    fn default() -> Self {
+        Crowd { shift: SHIFT_MIN, buckets: BTreeMap::new() }
+    }
+}
+
+impl Crowd {
+    /// One more, from `begin` on, to `end` if it has one.
+    pub fn add(&mut self, begin: Timestamp, end: Option<Timestamp>) {
+        self.at(begin).0 += 1;
+        if let Some(end) = end {
+            self.at(end).1 += 1;
+        }
+    }
+
+    /// The most that were there at the end of a bucket, and when.
+    pub fn peak(&self) -> (u64, Timestamp) {
+        let mut now = 0_u64;
+        let mut peak = (0, Timestamp::default());
+        for (bucket, (began, ended)) in &self.buckets {
+            // Within a bucket nobody knows who came first: those that end in it were there.
+            let most = now + began;
+            now = most.saturating_sub(*ended);
+            let seen = if self.shift == SHIFT_MIN { most } else { now };
+            if seen > peak.0 {
+                peak = (seen, Timestamp::from_nanos(bucket << self.shift));
+            }
+        }
+        peak
+    }
+
+    fn at(&mut self, ts: Timestamp) -> &mut (u64, u64) {
+        loop {
+            let bucket = ts.as_nanos() >> self.shift;
+            let first = self.buckets.first_key_value().map_or(bucket, |(key, _)| bucket.min(*key));
+            let last = self.buckets.last_key_value().map_or(bucket, |(key, _)| bucket.max(*key));
+            if last.abs_diff(first) < TIME_BUCKETS_MAX {
+                return self.buckets.entry(bucket).or_default();
+            }
+            self.widen();
+        }
+    }
+
+    fn widen(&mut self) {
+        self.shift += 1;
+        for (bucket, (began, ended)) in core::mem::take(&mut self.buckets) {
+            let sum = self.buckets.entry(bucket >> 1).or_default();
+            *sum = (sum.0 + began, sum.1 + ended);
+        }
+    }
+}
+
+/// Lengths of time, counted by their magnitude: each class is twice the one before.
+#[derive(Debug, Default)]
+pub(super) struct Ages(BTreeMap<u32, u64>);
+
+impl Ages {
+    /// One more.
+    pub fn add(&mut self, age: Span) {
+        let seconds = age.as_nanos() / 1_000_000_000;
+        *self.0.entry(u64::BITS - seconds.leading_zeros()).or_default() += 1;
+    }
+
+    /// `3 of 64 to 128 s, 34 of 128 to 256 s`.
+    pub fn words(&self) -> String {
+        let classes = self.0.iter().map(|(class, count)| match class {
+            0 => format!("{count} below 1 s"),
+            _ => {
+                let least = 1_u64 << (class - 1);
+                format!("{count} of {least} to {} s", least.saturating_mul(2))
+            }
+        });
+        classes.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Different hosts, as far as there is room for them: the first in order.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    known: BTreeSet<IpAddr>,
+    more: bool,
+}
+
+impl Hosts {
+    /// One more.
+    pub fn add(&mut self, host: IpAddr) {
+        self.known.insert(host);
+        if self.known.len() > PEERS_MAX {
+            self.known.pop_last();
+            self.more = true;
+        }
+    }
+
+    /// How many, at least.
+    pub fn count(&self) -> u64 {
+        self.known.len() as u64
+    }
+
+    /// `10.9.0.1`, or `3 hosts`, or `64 hosts or more`.
+    pub fn words(&self) -> String {
+        match (self.known.first(), self.known.len(), self.more) {
+            (Some(only), 1, false) => only.to_string(),
+            (_, count, false) => format!("{count} hosts"),
+            (_, count, true) => format!("{count} hosts or more"),
+        }
+    }
+}
+
+/// The connections that came first, to look at.
+#[derive(Debug, Default)]
+pub(super) struct Firsts(Vec<(Moment, u64)>);
+
+impl Firsts {
+    /// One more, by its first segment and its number.
+    pub fn add(&mut self, first: Moment, id: u64) {
+        let full = self.0.len() == FINDING_FRAMES_MAX;
+        if full && self.0.last().is_some_and(|(at, last)| (at.ts, *last) < (first.ts, id)) {
+            return;
+        }
+        let place = self.0.partition_point(|(at, known)| (at.ts, *known) < (first.ts, id));
+        self.0.insert(place, (first, id));
+        self.0.truncate(FINDING_FRAMES_MAX);
+    }
+
+    /// Those of both.
+    pub fn join(&mut self, other: &Firsts) {
+        other.0.iter().for_each(|(first, id)| self.add(*first, *id));
+    }
+
+    /// A finding about no connection in particular.
+    pub fn of_capture(&self, context: &Context, message: String) -> Finding {
+        let (at, _) = self.0.first().copied().unwrap_or_default();
+        let frames = self.0.iter().map(|(at, _)| at.frame).collect();
+        Finding { frames, ..context.of_capture(at, message) }
+    }
+
+    /// A finding about one side of a service that so many connections raised.
+    pub fn finding(
+        &self,
+        connections: u64,
+        party: &Party,
+        context: &Context,
+        message: String,
+    ) -> Finding {
+        let (_, id) = self.0.first().copied().unwrap_or_default();
+        Finding {
+            connection: Some(id).filter(|_| connections == 1),
+            role: Some(party.role),
+            host: Some(party.addr()),
+            ..self.of_capture(context, message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(at: i64) -> Timestamp {
+        Timestamp::from_nanos(at * 1_000_000_000)
+    }
+
+    #[test]
+    fn the_peak_of_a_crowd_counts_those_that_are_there_at_once() {
+        let mut crowd = Crowd::default();
+        for at in 0..10 {
+            crowd.add(second(at * 10), Some(second(at * 10 + 25)));
+        }
+        assert_eq!(crowd.peak().0, 3);
+        crowd.add(second(100), None);
+        crowd.add(second(100_000), None);
+        assert_eq!(crowd.buckets.values().map(|(began, _)| began).sum::<u64>(), 12);
+    }
+
+    #[test]
+    fn a_crowd_does_not_depend_on_the_order() {
+        let spans = [(5, Some(9)), (1, None), (90_000, Some(90_001)), (40, Some(41)), (41, None)];
+        let fill = |order: &mut dyn Iterator<Item = &(i64, Option<i64>)>| {
+            let mut crowd = Crowd::default();
+            order.for_each(|(begin, end)| crowd.add(second(*begin), end.map(second)));
+            (crowd.shift, crowd.buckets)
+        };
+        assert_eq!(fill(&mut spans.iter()), fill(&mut spans.iter().rev()));
+    }
+
+    #[test]
+    fn ages_are_told_by_magnitude() {
+        let mut ages = Ages::default();
+        [Span::ZERO, Span::from_secs(70), Span::from_secs(100), Span::from_secs(200)]
+            .into_iter()
+            .for_each(|age| ages.add(age));
+        assert_eq!(ages.words(), "1 below 1 s, 2 of 64 to 128 s, 1 of 128 to 256 s");
+    }
+
+    #[test]
+    fn hosts_beyond_the_bound_are_said_to_be_more() {
+        let mut hosts = Hosts::default();
+        hosts.add(IpAddr::from([10, 0, 0, 1]));
+        assert_eq!(hosts.words(), "10.0.0.1");
+        (0..=255).for_each(|last| hosts.add(IpAddr::from([10, 0, 0, last])));
+        assert_eq!(hosts.words(), "64 hosts or more");
+    }
+}
