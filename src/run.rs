@@ -3,6 +3,9 @@
 //! A capture that is damaged or cut short does not stop the run: what stood before is analysed, and
 //! [`Analysis::errors`] and [`Analysis::cuts`] say what is missing.
 
+mod masking;
+mod names;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -16,6 +19,9 @@ use crate::history::archive::Archive;
 use crate::infer::Params;
 use crate::limits::CONNECTIONS_MAX;
 use crate::pipeline::{Pipeline, Sink, Totals};
+
+pub use masking::Mask;
+pub use names::{Names, NamesError};
 
 /// How to read.
 #[derive(Clone, Debug)]
@@ -78,6 +84,10 @@ pub struct Analysis {
     pub repeated: u64,
     /// Packets that were not looked for in other files.
     repeats_beyond: u64,
+    /// What hosts are called, where people read.
+    pub names: Names,
+    /// What stands for which address, if they are replaced.
+    pub mask: Option<Mask>,
 }
 
 impl Analysis {
@@ -88,7 +98,34 @@ impl Analysis {
 
     /// The findings about one of its connections.
     pub fn findings_of(&self, history: &History) -> Vec<Finding> {
-        findings::check(history, &self.thresholds)
+        let mut found = findings::check(history, &self.thresholds);
+        found.iter_mut().for_each(|finding| self.name(finding));
+        found
+    }
+
+    /// The same with names for hosts.
+    pub fn named(mut self, names: Names) -> Analysis {
+        let mask = &mut self.mask;
+        self.names = match mask {
+            Some(mask) => names.masked(|addr| mask.addr(addr)),
+            None => names,
+        };
+        let mut findings = core::mem::take(&mut self.findings);
+        let worst = findings.worst.values_mut().flatten();
+        findings.grouped.iter_mut().chain(worst).for_each(|finding| self.name(finding));
+        self.findings = findings;
+        self
+    }
+
+    fn name(&self, finding: &mut Finding) {
+        if !self.names.is_empty() {
+            finding.message = self.names.text(&finding.message).into_owned();
+        }
+    }
+
+    /// The address that a host has in reports.
+    pub fn shown(&self, host: core::net::IpAddr) -> core::net::IpAddr {
+        self.mask.as_ref().map_or(host, |mask| mask.known(host))
     }
 
     /// The findings about one of its connections, and those about a service or the capture that
@@ -194,6 +231,8 @@ pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) 
         transitions_dropped: keeper.transitions_dropped,
         cuts: merge.sources().iter().filter_map(cut).collect(),
         errors,
+        names: Names::default(),
+        mask: None,
         left_out: merge.left_out().iter().map(ToString::to_string).collect(),
         repeated: merge.repeated(),
         repeats_beyond: merge.repeats_beyond(),

@@ -119,6 +119,23 @@ fn packets(count: u64) -> String {
     }
 }
 
+impl Error {
+    /// The file that it names.
+    pub fn file_mut(&mut self) -> &mut Arc<str> {
+        match self {
+            Error::Open { file, .. }
+            | Error::Read { file, .. }
+            | Error::Empty { file, .. }
+            | Error::NoCapture { file, .. }
+            | Error::HeaderCut { file, .. }
+            | Error::StreamCut { file, .. }
+            | Error::Unsupported { file, .. }
+            | Error::Unknown { file, .. }
+            | Error::Damaged { file, .. } => file,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

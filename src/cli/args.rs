@@ -106,6 +106,12 @@ pub struct ReadArgs {
     /// Leave out a finding; may be repeated
     #[arg(long, value_name = "NAME")]
     pub allow: Vec<String>,
+    /// Names of hosts, in the form of /etc/hosts
+    #[arg(long, value_name = "FILE")]
+    pub names: Option<PathBuf>,
+    /// Replace addresses and names in all output, so that it can be published; ports stay
+    #[arg(long)]
+    pub mask: bool,
     /// Follow at most N address and port pairs [default: 2097152]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_connections: Option<u64>,
@@ -207,8 +213,12 @@ pub enum ReportFormat {
     Markdown,
     /// JUnit XML
     Junit,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
     /// GitHub workflow commands, which become annotations
     Github,
+    /// GitLab's code quality report
+    Gitlab,
 }
 
 /// `finwait report`.
@@ -232,6 +242,9 @@ pub struct PrintArgs {
     /// Write to FILE, as a whole or not at all
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Show findings at FILE, in sarif and gitlab, instead of at the capture
+    #[arg(long, value_name = "FILE")]
+    pub anchor: Option<String>,
 }
 
 /// `finwait list`.

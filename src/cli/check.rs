@@ -45,7 +45,7 @@ struct GateArgs {
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Write what fails now to FILE, as a baseline for later
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "mask")]
     write_baseline: Option<PathBuf>,
 }
 
@@ -71,7 +71,7 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
     let mut baseline = known.map_or_else(|| Ok(Baseline::default()), |path| load(path))?;
     let has_baseline = known.or(args.gate.write_baseline.as_ref()).is_some();
     let gate = Gate { has_baseline, ..args.gate.gate(settings) };
-    let analysis = read::read(&inputs, &args.read, &mut ())?;
+    let mut analysis = read::read(&inputs, &args.read, &mut ())?;
     let found = issues(&analysis);
     let mut outcome = read::outcome(&analysis, &args.read);
     if analysis.totals.segments == 0 {
@@ -84,10 +84,14 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
             _ => outcome.messages.push(format!("{}: not written", path.display())),
         }
     }
-    let job = Job::check(gate, found, &mut baseline);
+    let job = Job::check(gate, &analysis, found, &mut baseline);
     print(&analysis, &inputs, &args.print, &args.read, &job)?;
-    outcome.messages.extend(job.messages());
-    outcome.messages.extend(baseline.stale());
+    let says = job.messages();
+    outcome.messages.extend(says.iter().map(|says| analysis.names.text(says).into_owned()));
+    outcome.messages.extend(baseline.stale().map(|stale| match &mut analysis.mask {
+        Some(mask) => mask.text(&stale).into_owned(),
+        None => stale,
+    }));
     if job.judgement.failing() > 0 && outcome.code == 0 {
         outcome.code = FOUND;
     }

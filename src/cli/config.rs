@@ -23,6 +23,8 @@ const NAME: &str = "finwait.toml";
 pub struct Config {
     /// How to read, and what counts as a finding.
     pub options: Options,
+    /// Names of hosts.
+    pub names: Option<PathBuf>,
     /// A capture that ends inside a packet is an error.
     pub strict: bool,
     /// What fails a check.
@@ -67,8 +69,16 @@ impl Config {
     }
 
     fn take(&mut self, key: &str, value: &Value, path: &Path) -> Result<()> {
-        const KEYS: [&str; 7] =
-            ["allow", "check", "close-wait", "max-connections", "msl", "strict", "thresholds"];
+        const KEYS: [&str; 8] = [
+            "allow",
+            "check",
+            "close-wait",
+            "max-connections",
+            "msl",
+            "names",
+            "strict",
+            "thresholds",
+        ];
         let thresholds = &mut self.options.thresholds;
         match key {
             "allow" => {
@@ -83,6 +93,7 @@ impl Config {
                 self.options.connections_max = usize::try_from(max).unwrap_or(usize::MAX);
             }
             "msl" => self.options.params.msl = seconds(value)?,
+            "names" => self.names = Some(beside(path, string(value)?)),
             "strict" => self.strict = value.as_bool().context("is neither true nor false")?,
             "thresholds" => {
                 for (name, values) in table(value)? {
@@ -97,16 +108,18 @@ impl Config {
     }
 }
 
-/// The settings of `check`. A path in a file counts from where the file is.
+/// A path in a file of settings counts from where that is.
+fn beside(settings: &Path, path: &str) -> PathBuf {
+    settings.parent().unwrap_or(Path::new("")).join(path)
+}
+
+/// The settings of `check`.
 fn check(settings: &Table, path: &Path) -> Result<CheckSettings> {
     const KEYS: [&str; 3] = ["baseline", "fail-on", "max"];
     let mut check = CheckSettings::default();
     for (key, value) in settings {
         match key.as_str() {
-            "baseline" => {
-                let folder = path.parent().unwrap_or(Path::new(""));
-                check.baseline = Some(folder.join(string(value)?));
-            }
+            "baseline" => check.baseline = Some(beside(path, string(value)?)),
             "fail-on" => {
                 check.fail_on = Some(severity(string(value)?).map_err(anyhow::Error::msg)?)
             }
@@ -167,13 +180,14 @@ mod tests {
     #[test]
     fn every_setting_is_taken() {
         let config = parse(
-            "msl = 15\nclose-wait = 5.5\nstrict = true\nmax-connections = 9\n\
+            "msl = 15\nnames = \"hosts\"\nclose-wait = 5.5\nstrict = true\nmax-connections = 9\n\
              allow = [\"long-close-wait\"]\n\
              [thresholds.close-wait-leak]\nstuck_min = 7\n\
              [check]\nfail-on = \"warning\"\nbaseline = \"known.toml\"\n\
              max = { connection-refused = 2 }\n",
         );
-        let Config { options, strict, check } = config.unwrap();
+        let Config { options, names, strict, check } = config.unwrap();
+        assert_eq!(names, Some(PathBuf::from("folder/hosts")));
         assert_eq!(options.params.msl, Span::from_secs(15));
         assert_eq!(options.connections_max, 9);
         assert!(strict && !options.thresholds.is_on("long-close-wait"));

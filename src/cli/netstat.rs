@@ -1,5 +1,7 @@
 //! `finwait netstat`: the socket table of the capture's hosts at a moment, or its counts over time.
 
+use std::net::IpAddr;
+
 use anyhow::{Result, bail};
 
 use super::args::{At, Format, NetstatArgs};
@@ -32,7 +34,7 @@ pub fn netstat(args: &NetstatArgs) -> Result<Outcome> {
 
 fn table(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
     let at = moment(analysis, args.at)?;
-    let table = SocketTable::new(analysis, at, &args.host);
+    let table = SocketTable::new(analysis, at, &hosts_of(analysis, args));
     output::to_stdout(args.format.colored(args.read.color.color), |out| match args.format {
         Format::Jsonl => table.as_json(Shape::Lines, out),
         Format::Json => table.as_json(Shape::Object, out),
@@ -58,12 +60,17 @@ fn counts(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
             ),
         },
     };
-    let census = Census::new(analysis, moments, &args.host);
+    let census = Census::new(analysis, moments, &hosts_of(analysis, args));
     output::to_stdout(args.format.colored(args.read.color.color), |out| match args.format {
         Format::Jsonl => census.as_json(Shape::Lines, out),
         Format::Json => census.as_json(Shape::Object, out),
-        Format::Table => plot::census(&census, &args.host, &output::paper(), out),
+        Format::Table => plot::census(&census, &hosts_of(analysis, args), &output::paper(), out),
     })
+}
+
+/// The hosts that are meant, by the addresses that they have in reports.
+fn hosts_of(analysis: &Analysis, args: &NetstatArgs) -> Vec<IpAddr> {
+    args.host.iter().map(|host| analysis.shown(*host)).collect()
 }
 
 /// The moment that is meant. Outside the capture nothing is known.
@@ -89,9 +96,9 @@ fn nothing(analysis: &Analysis, args: &NetstatArgs) -> Option<String> {
     if analysis.totals.connections == 0 {
         return Some("there is no TCP connection in the capture".to_string());
     }
-    let is_its = |history: &History| {
-        Role::BOTH.iter().any(|role| args.host.contains(&history.addr(*role).ip()))
-    };
+    let hosts = hosts_of(analysis, args);
+    let is_its =
+        |history: &History| Role::BOTH.iter().any(|role| hosts.contains(&history.addr(*role).ip()));
     let is_there = args.host.is_empty() || analysis.archive.iter().any(|it| is_its(&it));
     (!is_there).then(|| "no connection of the capture has an end with that address".to_string())
 }

@@ -1,9 +1,10 @@
 //! Reading captures for a command: which files, with progress, and what went wrong on the way.
 
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use clap::CommandFactory;
 
 use super::args::{Cli, ReadArgs};
@@ -12,7 +13,7 @@ use super::{ERROR, Outcome};
 use crate::capture;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
-use crate::run::{self, Analysis, Watcher};
+use crate::run::{self, Analysis, Names, Watcher};
 
 /// The captures to read: those named, or else standard input; none if that is a terminal.
 pub fn inputs(files: &[PathBuf]) -> Option<Vec<PathBuf>> {
@@ -37,12 +38,25 @@ pub fn help(command: Option<&str>) -> Result<Outcome> {
 pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> Result<Analysis> {
     let mut watched = Watched { watcher, progress: Progress::new(args.progress) };
     let options = args.options()?;
-    run::read(files, &options, &mut watched).map_err(|error| match &error {
+    let analysis = run::read(files, &options, &mut watched).map_err(|error| match &error {
         capture::Error::Open { file, cause } if is_like_a_command(file, cause) => {
             anyhow!("{error}; nor is it a command (`finwait help` lists them)")
         }
         _ => error.into(),
-    })
+    })?;
+    fit_to_show(analysis, args)
+}
+
+/// What was read with the names that are wanted, and without those that are not.
+pub fn fit_to_show(analysis: Analysis, args: &ReadArgs) -> Result<Analysis> {
+    let analysis = if args.mask { analysis.masked() } else { analysis };
+    let Some(path) = args.names.as_ref().or(args.settings.names.as_ref()) else {
+        return Ok(analysis);
+    };
+    let text =
+        fs::read_to_string(path).with_context(|| format!("{}: cannot read it", path.display()))?;
+    let names = Names::parse(&text).with_context(|| path.display().to_string())?;
+    Ok(analysis.named(names))
 }
 
 /// Whether a name that is no file may have been meant as a command.

@@ -12,8 +12,8 @@ use crate::capture::{Merge, Source};
 use crate::findings::Severity;
 use crate::report::ci::baseline::Baseline;
 use crate::report::ci::gate::{Gate, Judgement};
-use crate::report::ci::issues::{Issues, issues};
-use crate::report::ci::{github, junit, markdown};
+use crate::report::ci::issues::{Issues, Key, issues};
+use crate::report::ci::{github, gitlab, junit, markdown, sarif};
 use crate::report::json::{self, Shape};
 use crate::report::paper::Paper;
 use crate::report::table;
@@ -41,6 +41,7 @@ pub fn demo(args: &DemoArgs) -> Result<Outcome> {
     }
     let source = Source::from_reader("demo.pcap", Box::new(DEMO))?;
     let analysis = run::analyse(Merge::new(vec![source]), &args.read.options()?, &mut ());
+    let analysis = read::fit_to_show(analysis, &args.read)?;
     let job = Job { coda: CODA, ..Job::report(&args.print, &analysis) };
     print(&analysis, &[], &args.print, &args.read, &job)?;
     Ok(read::outcome(&analysis, &args.read))
@@ -68,8 +69,13 @@ impl Job {
     }
 
     /// A check.
-    pub fn check(gate: Gate, found: Issues, baseline: &mut Baseline) -> Job {
-        let judgement = gate.judge(found, |key, count| baseline.take(key, count));
+    pub fn check(gate: Gate, analysis: &Analysis, found: Issues, baseline: &mut Baseline) -> Job {
+        let judgement = gate.judge(found, |key, count| {
+            let place = key
+                .place
+                .with_host(|host| analysis.mask.as_ref().map_or(host, |mask| mask.real(host)));
+            baseline.take(&Key { place, ..*key }, count)
+        });
         Job { gate, judgement, is_check: true, coda: "" }
     }
 
@@ -108,8 +114,7 @@ pub fn print(
     read: &ReadArgs,
     job: &Job,
 ) -> Result<()> {
-    let write =
-        |paper: Paper| move |out: &mut dyn Write| write(analysis, print.format, &paper, job, out);
+    let write = |paper: Paper| move |out: &mut dyn Write| write(analysis, print, &paper, job, out);
     match &print.output {
         Some(path) if path.as_os_str() != "-" => output::to_file(path, inputs, write(output::FILE)),
         _ => output::to_stdout(print.format.colored(read.color.color), write(output::paper())),
@@ -118,13 +123,14 @@ pub fn print(
 
 fn write(
     analysis: &Analysis,
-    format: ReportFormat,
+    print: &PrintArgs,
     paper: &Paper,
     job: &Job,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let Job { gate, judgement, .. } = job;
-    match format {
+    let anchor = print.anchor.as_deref();
+    match print.format {
         ReportFormat::Table => {
             table::report(analysis, paper, out)?;
             out.write_all(job.coda.as_bytes())
@@ -136,6 +142,8 @@ fn write(
             markdown::write(analysis, judgement, says.as_deref(), out)
         }
         ReportFormat::Junit => junit::write(analysis, judgement, gate, out),
+        ReportFormat::Sarif => sarif::write(analysis, judgement, anchor, out),
+        ReportFormat::Gitlab => gitlab::write(analysis, judgement, anchor, out),
         ReportFormat::Github => github::write(analysis, judgement, out),
     }
 }

@@ -78,6 +78,16 @@ impl FourTuple {
         FourTuple { addrs, ports: [port(32), port(34)], version: bytes[36] }
     }
 
+    /// The tuple with other addresses of the same version. Its ends stay what they are, whichever
+    /// of them is now the lower.
+    pub fn with_addrs(&self, mut other: impl FnMut(IpAddr) -> IpAddr) -> FourTuple {
+        let addrs = End::BOTH.map(|end| match other(self.endpoint(end).ip()) {
+            IpAddr::V4(addr) => widen_v4(addr.octets()),
+            IpAddr::V6(addr) => addr.octets(),
+        });
+        FourTuple { addrs, ..*self }
+    }
+
     /// Address and port of one end.
     pub fn endpoint(&self, end: End) -> SocketAddr {
         let bytes = self.addrs[end.index()];

@@ -36,7 +36,7 @@ impl Filter {
         any(&self.states, |(role, state)| {
             let mut roles = Role::BOTH.into_iter().filter(|it| role.is_none_or(|role| role == *it));
             roles.any(|role| history.last_state(role) == *state)
-        }) && any(&self.hosts, |host| ends.iter().any(|end| end.ip() == *host))
+        }) && any(&self.hosts, |host| ends.iter().any(|end| end.ip() == analysis.shown(*host)))
             && any(&self.ports, |port| ends.iter().any(|end| end.port() == *port))
             && (!self.open || history.is_open())
             && any(&self.findings, |name| analysis.concerns(name, history))
@@ -114,8 +114,8 @@ fn cells(analysis: &Analysis, history: &History) -> [String; COLUMNS.len()] {
     [
         history.id.to_string(),
         history.stream.to_string(),
-        history.addr(Role::Client).to_string(),
-        history.addr(Role::Server).to_string(),
+        analysis.names.socket(history.addr(Role::Client)),
+        analysis.names.socket(history.addr(Role::Server)),
         Since(history.first.ts.since(start)).to_string(),
         history.duration().to_string(),
         history.handshake().name().to_string(),

@@ -15,6 +15,7 @@ use crate::report::paper::{Paper, heading, plain_table, put_table};
 use crate::report::reel::Reel;
 use crate::report::states::lesson;
 use crate::report::text::{Bytes, Since, date_time, plural, width, wrap};
+use crate::run::Names;
 use crate::time::Span;
 
 /// Writes the page of one connection.
@@ -22,12 +23,13 @@ pub fn page(
     history: &History,
     reel: &Reel,
     findings: &[Finding],
+    names: &Names,
     paper: &Paper,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let columns = paper.columns;
     let width = usize::from(columns);
-    head(history, paper, out)?;
+    head(history, names, paper, out)?;
     let frames: Vec<u64> = findings.iter().flat_map(|finding| finding.frames.clone()).collect();
     let steps = reel.folded(history, &frames);
     writeln!(out)?;
@@ -43,7 +45,7 @@ pub fn page(
     elsewhere(history, out)
 }
 
-fn head(history: &History, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
+fn head(history: &History, names: &Names, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
     let (id, stream) = (history.id, history.stream);
     let title = format!("Connection {id} (tcp.stream {stream}): {}", verdict(history));
     paper.sentence(&title, Tone::Strong, out)?;
@@ -61,8 +63,8 @@ fn head(history: &History, paper: &Paper, out: &mut dyn Write) -> io::Result<()>
             Role::Client => format!(" (by {})", history.roles_from.name()),
             Role::Server => String::new(),
         };
-        let line =
-            format!("{} {}{known}: sent {}", role.name(), history.addr(role), parts.join(", "));
+        let addr = names.socket(history.addr(role));
+        let line = format!("{} {}{known}: sent {}", role.name(), addr, parts.join(", "));
         for (at, line) in wrap(&line, width.saturating_sub(2)).iter().enumerate() {
             writeln!(out, "{}{line}", if at == 0 { "" } else { "  " })?;
         }

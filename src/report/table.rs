@@ -12,7 +12,7 @@ use crate::report::paint::Tone;
 use crate::report::paper::{Paper, heading, keep_whole, plain_table, put_table};
 use crate::report::survey::{Group, Lasted, Survey};
 use crate::report::text::{Grouped, clean, plural, wrap};
-use crate::run::Analysis;
+use crate::run::{Analysis, Names};
 
 /// Rows of findings.
 const FINDINGS_MAX: usize = 12;
@@ -40,7 +40,7 @@ pub fn report(analysis: &Analysis, paper: &Paper, out: &mut dyn Write) -> io::Re
     heading("States at the end", out)?;
     states(&survey, paper, out)?;
     heading("Findings", out)?;
-    findings(&survey, paper, out)?;
+    findings(&survey, &analysis.names, paper, out)?;
     messages(&worst, paper, out)?;
     connections(analysis, &worst, paper, out)?;
     heading("Go on with", out)?;
@@ -148,7 +148,7 @@ fn in_order(analysis: &Analysis, survey: &Survey) -> String {
     parts.join(", ")
 }
 
-fn findings(survey: &Survey, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
+fn findings(survey: &Survey, names: &Names, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
     if survey.groups.is_empty() {
         return writeln!(out, " none");
     }
@@ -158,22 +158,22 @@ fn findings(survey: &Survey, paper: &Paper, out: &mut dyn Write) -> io::Result<(
     let mut rows = 0;
     let mut beyond = 0;
     let last = survey.groups.iter().map(|group| group.name).collect::<BTreeSet<_>>().len();
-    let mut names: Vec<&str> = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
     for group in &survey.groups {
-        if names.contains(&group.name) {
+        if seen.contains(&group.name) {
             continue;
         }
-        names.push(group.name);
+        seen.push(group.name);
         let same: Vec<&Group> = survey.groups.iter().filter(|it| it.name == group.name).collect();
         // The line that counts one more takes as much room as that one.
-        let is_only_one_left = beyond == 0 && names.len() == last;
+        let is_only_one_left = beyond == 0 && seen.len() == last;
         if rows >= FINDINGS_MAX && !is_only_one_left {
             beyond += 1;
             continue;
         }
         let shown = if same.len() > PLACES_MAX { PLACES_MAX - 1 } else { PLACES_MAX };
         for group in same.iter().take(shown) {
-            let place = group.place.map_or("the capture".to_string(), place);
+            let place = group.place.map_or("the capture".to_string(), |it| place(names, it));
             finding_row(&mut table, group, place);
             rows += 1;
         }
@@ -194,8 +194,8 @@ fn findings(survey: &Survey, paper: &Paper, out: &mut dyn Write) -> io::Result<(
 }
 
 /// An address and port; a client meant for all its ports has none.
-fn place(socket: std::net::SocketAddr) -> String {
-    if socket.port() == 0 { socket.ip().to_string() } else { socket.to_string() }
+fn place(names: &Names, socket: std::net::SocketAddr) -> String {
+    if socket.port() == 0 { names.host(socket.ip()) } else { names.socket(socket) }
 }
 
 fn finding_row(table: &mut comfy_table::Table, group: &Group, place: String) {
@@ -268,7 +268,7 @@ fn connections(
     table.set_header(head.iter().map(|name| Tone::Faint.cell(name)));
     for (finding, history) in &shown {
         let [client, server] = Role::BOTH.map(|role| history.last_state(role));
-        let addrs = Role::BOTH.map(|role| history.addr(role).to_string());
+        let addrs = Role::BOTH.map(|role| analysis.names.socket(history.addr(role)));
         let role = finding.role.unwrap_or(Role::Server);
         let middle = match is_wide {
             true => {

@@ -33,6 +33,11 @@ impl Judged {
     pub const fn fails(&self) -> bool {
         self.failing > 0
     }
+
+    /// Whether a baseline holds all of it.
+    pub const fn is_known(&self) -> bool {
+        self.known >= self.issue.count()
+    }
 }
 
 /// The gate's word on a run.

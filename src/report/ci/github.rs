@@ -18,7 +18,8 @@ pub fn write(analysis: &Analysis, judgement: &Judgement, out: &mut dyn Write) ->
     for level in [Level::Error, Level::Warning] {
         let of_level = || judgement.issues.iter().filter(|it| Level::of(it) == Some(level));
         for judged in of_level().take(ANNOTATIONS_MAX) {
-            let title = format!("{} at {}", judged.issue.key.name, judged.issue.key.at());
+            let place = judged.issue.key.at();
+            let title = format!("{} at {}", judged.issue.key.name, analysis.names.text(&place));
             command(level.command(), Some(&title), &judged.issue.message(), out)?;
         }
         beyond += of_level().count().saturating_sub(ANNOTATIONS_MAX);

@@ -74,6 +74,18 @@ impl fmt::Display for Key {
     }
 }
 
+impl Place {
+    /// The same place at another host.
+    pub fn with_host(self, other: impl Fn(IpAddr) -> IpAddr) -> Place {
+        match self {
+            Place::Capture => Place::Capture,
+            Place::Service(it) => Place::Service(SocketAddr::new(other(it.ip()), it.port())),
+            Place::Server(host) => Place::Server(other(host)),
+            Place::Client(host) => Place::Client(other(host)),
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -11,7 +11,7 @@ use crate::report::overview::input_facts;
 use crate::report::survey::{Lasted, Survey};
 use crate::report::table::{verdict, worst_connections, worst_findings};
 use crate::report::text::{Grouped, clean, fit};
-use crate::run::Analysis;
+use crate::run::{Analysis, Names};
 
 /// Rows of the table of findings.
 const ROWS_MAX: usize = 30;
@@ -35,9 +35,9 @@ pub fn write(
     let sections = [
         format!("### finwait: {}\n", text(&verdict)),
         says.map_or(String::new(), |says| format!("\n**{}**\n", text(says))),
-        findings(judgement),
+        findings(judgement, &analysis.names),
         messages(judgement),
-        connections(&worst_connections(analysis, &worst)),
+        connections(&worst_connections(analysis, &worst), &analysis.names),
         input(analysis, &survey),
     ];
     let mut page = String::new();
@@ -58,7 +58,7 @@ pub fn write(
 /// What stands for sections without room.
 const CUT: &str = "\nThere was no room for all: see `finwait report`.\n";
 
-fn findings(judgement: &Judgement) -> String {
+fn findings(judgement: &Judgement, names: &Names) -> String {
     if judgement.issues.is_empty() {
         return String::new();
     }
@@ -81,7 +81,7 @@ fn findings(judgement: &Judgement) -> String {
             "| {icon}{} | `{}` | {} | {}{known} | {} | {example} |\n",
             issue.severity(),
             issue.key.name,
-            text(&issue.key.at()),
+            text(&names.text(&issue.key.at())),
             Grouped(issue.count()),
             text(&Lasted::of(&issue.worst).to_string()),
         );
@@ -104,12 +104,13 @@ fn messages(judgement: &Judgement) -> String {
     folded("What they say", &items.concat())
 }
 
-fn connections(worst: &[(&Finding, History)]) -> String {
+fn connections(worst: &[(&Finding, History)], names: &Names) -> String {
     let rows: Vec<String> = worst
         .iter()
         .map(|(finding, history)| {
-            let [client, server] = Role::BOTH
-                .map(|role| format!("{} {}", history.addr(role), history.last_state(role)));
+            let [client, server] = Role::BOTH.map(|role| {
+                format!("{} {}", names.socket(history.addr(role)), history.last_state(role))
+            });
             format!(
                 "| {} | {} | {} | {} | `{}` |\n",
                 history.id,

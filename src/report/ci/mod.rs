@@ -8,9 +8,12 @@
 pub mod baseline;
 pub mod gate;
 pub mod github;
+pub mod gitlab;
 pub mod issues;
 pub mod junit;
 pub mod markdown;
+mod place;
+pub mod sarif;
 
 use crate::run::Analysis;
 

@@ -1,0 +1,154 @@
+//! The same capture between other hosts, so that a report on it can be published.
+//!
+//! Addresses are replaced in the histories, before anything is judged or printed, and what was
+//! found is found anew: no text can hold an address that nobody thought of. Ports stay.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use super::names::replace;
+use super::{Analysis, facts};
+use crate::findings::Collector;
+use crate::history::Role;
+use crate::history::archive::Archive;
+
+/// What stands for which address.
+#[derive(Clone, Debug, Default)]
+pub struct Mask {
+    stand_ins: HashMap<IpAddr, IpAddr>,
+    real: HashMap<IpAddr, IpAddr>,
+    /// Addresses of the capture, which stand for none.
+    taken: HashSet<IpAddr>,
+    next_v4: u32,
+    next_v6: u128,
+}
+
+/// Addresses for documentation (RFC 5737).
+const DOCUMENTATION_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(192, 0, 2, 0), Ipv4Addr::new(198, 51, 100, 0), Ipv4Addr::new(203, 0, 113, 0)];
+
+/// Addresses that no host has (RFC 1112), for when those are used up.
+const RESERVED_V4: u32 = 240 << 24;
+
+/// Addresses for documentation (RFC 3849).
+const DOCUMENTATION_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0);
+
+impl Mask {
+    /// What stands for an address, from now on if nothing did before.
+    pub fn addr(&mut self, addr: IpAddr) -> IpAddr {
+        if let Some(known) = self.stand_ins.get(&addr) {
+            return *known;
+        }
+        let other = loop {
+            let next = if addr.is_ipv4() { self.next_v4() } else { self.next_v6() };
+            if !self.taken.contains(&next) {
+                break next;
+            }
+        };
+        self.stand_ins.insert(addr, other);
+        self.real.insert(other, addr);
+        other
+    }
+
+    /// The address that another stands for; itself if it stands for none.
+    pub fn real(&self, addr: IpAddr) -> IpAddr {
+        self.real.get(&addr).copied().unwrap_or(addr)
+    }
+
+    /// What stands for an address of the capture; for others, themselves.
+    pub fn known(&self, addr: IpAddr) -> IpAddr {
+        self.stand_ins.get(&addr).copied().unwrap_or(addr)
+    }
+
+    /// The text with every address replaced.
+    pub fn text<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
+        replace(text, |addr| Some(self.addr(addr).to_string())).into()
+    }
+
+    fn next_v4(&mut self) -> IpAddr {
+        const HOSTS: u32 = 254;
+        let at = self.next_v4;
+        self.next_v4 += 1;
+        let folder = DOCUMENTATION_V4.get((at / HOSTS) as usize);
+        let bits = match folder {
+            Some(folder) => folder.to_bits() + at % HOSTS + 1,
+            None => RESERVED_V4 + (at - HOSTS * DOCUMENTATION_V4.len() as u32) + 1,
+        };
+        Ipv4Addr::from_bits(bits).into()
+    }
+
+    fn next_v6(&mut self) -> IpAddr {
+        self.next_v6 += 1;
+        Ipv6Addr::from_bits(DOCUMENTATION_V6.to_bits() + self.next_v6).into()
+    }
+}
+
+impl Analysis {
+    /// The same with other addresses, in the order of their first appearance, and without names
+    /// of files, hosts and interfaces.
+    pub fn masked(mut self) -> Analysis {
+        let mut mask = Mask::default();
+        for history in self.archive.iter() {
+            mask.taken.extend(Role::BOTH.map(|role| history.addr(role).ip()));
+        }
+        let mut archive = Archive::default();
+        let mut collector = Collector::new(self.thresholds.clone());
+        for mut history in self.archive.iter() {
+            for role in Role::BOTH {
+                mask.addr(history.addr(role).ip());
+            }
+            history.tuple = history.tuple.with_addrs(|addr| mask.known(addr));
+            collector.on_history(&history);
+            archive.push(&history);
+        }
+        self.archive = archive;
+        self.findings = collector.finish(&facts(&self.totals, &self.files));
+        self.mask = Some(mask);
+        self.mask_files();
+        self
+    }
+
+    fn mask_files(&mut self) {
+        let mut labels = HashMap::new();
+        for (at, file) in (1..).zip(&mut self.files) {
+            let label = format!("capture-{at}.{}", file.format).into();
+            labels.insert(core::mem::replace(&mut file.file, label), file.file.clone());
+            file.interfaces.clear();
+            file.names.clear();
+        }
+        for why in &mut self.left_out {
+            *why = "a file is left out, for it is no capture".to_string();
+        }
+        let cuts = self.cuts.iter_mut().map(|cut| &mut cut.file);
+        for file in cuts.chain(self.errors.iter_mut().map(|error| error.file_mut())) {
+            *file = labels.get(file).cloned().unwrap_or_else(|| "capture".into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_has_its_own_and_none_of_the_capture_stands_in() {
+        let mut mask = Mask::default();
+        mask.taken.insert("192.0.2.2".parse().unwrap());
+        let mut seen = HashSet::new();
+        for at in 0..2_000_u32 {
+            let addr = IpAddr::from(Ipv4Addr::from_bits(10 << 24 | at));
+            let other = mask.addr(addr);
+            assert!(seen.insert(other) && !mask.taken.contains(&other), "{other}");
+            assert_eq!((mask.addr(addr), mask.real(other)), (other, addr));
+        }
+        for (at, other) in [(0, "192.0.2.1"), (1, "192.0.2.3"), (252, "192.0.2.254")] {
+            let addr = IpAddr::from(Ipv4Addr::from_bits(10 << 24 | at));
+            assert_eq!(mask.known(addr).to_string(), other);
+        }
+        assert!(seen.contains(&"203.0.113.254".parse().unwrap()));
+        assert!(seen.contains(&"240.0.0.1".parse().unwrap()));
+        assert_eq!(mask.addr("fe80::1".parse().unwrap()).to_string(), "2001:db8::1");
+        assert_eq!(mask.text("10.0.0.0:80 to fe80::1."), "192.0.2.1:80 to 2001:db8::1.");
+    }
+}

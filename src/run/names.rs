@@ -1,0 +1,166 @@
+//! Names of hosts, as a hosts(5) file gives them, and their place in texts.
+
+use core::net::{IpAddr, SocketAddr};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::limits::NAME_BYTES_MAX;
+
+/// What hosts are called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    by_addr: HashMap<IpAddr, String>,
+}
+
+/// Why a line of a hosts file could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NamesError {
+    /// It does not begin with an address.
+    #[error("line {line}: `{word}` is no address")]
+    Address {
+        /// The line's number, from 1.
+        line: usize,
+        /// What it begins with.
+        word: String,
+    },
+    /// It has no name, or what follows is none.
+    #[error("line {line}: `{word}` is no name of a host")]
+    Name {
+        /// The line's number, from 1.
+        line: usize,
+        /// What follows the address.
+        word: String,
+    },
+}
+
+impl Names {
+    /// Reads a file in the form of hosts(5): on each line an address and its names, of which the
+    /// first counts, as does the first line of an address; `#` begins a comment.
+    pub fn parse(text: &str) -> Result<Names, NamesError> {
+        let mut names = Names::default();
+        for (line, text) in (1..).zip(text.lines()) {
+            let text = text.split('#').next().unwrap_or_default();
+            let mut words = text.split_whitespace();
+            let Some(word) = words.next() else { continue };
+            // An address may have a zone, which a capture does not show.
+            let addr = word.split('%').next().unwrap_or_default().parse();
+            let addr = addr.map_err(|_| NamesError::Address { line, word: word.to_owned() })?;
+            let name = words.next().unwrap_or_default();
+            if !is_name(name) {
+                return Err(NamesError::Name { line, word: name.to_owned() });
+            }
+            names.by_addr.entry(addr).or_insert_with(|| name.to_owned());
+        }
+        Ok(names)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_addr.is_empty()
+    }
+
+    /// The name of a host, or its address.
+    pub fn host(&self, addr: IpAddr) -> String {
+        self.by_addr.get(&addr).cloned().unwrap_or_else(|| addr.to_string())
+    }
+
+    /// `name:port`, or address and port.
+    pub fn socket(&self, addr: SocketAddr) -> String {
+        match self.by_addr.get(&addr.ip()) {
+            Some(name) => format!("{name}:{}", addr.port()),
+            None => addr.to_string(),
+        }
+    }
+
+    /// The text with names in place of addresses, ports kept.
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.is_empty() {
+            true => text.into(),
+            false => replace(text, |addr| self.by_addr.get(&addr).cloned()).into(),
+        }
+    }
+
+    /// Every host by another address, and by a name that only counts.
+    pub(super) fn masked(&self, mut stand_in: impl FnMut(IpAddr) -> IpAddr) -> Names {
+        let mut addrs: Vec<IpAddr> = self.by_addr.keys().copied().collect();
+        addrs.sort_unstable();
+        let mut addrs: Vec<IpAddr> = addrs.into_iter().map(&mut stand_in).collect();
+        addrs.sort_unstable();
+        let names = (1..).zip(addrs).map(|(at, addr)| (addr, format!("host-{at}")));
+        Names { by_addr: names.collect() }
+    }
+}
+
+fn is_name(word: &str) -> bool {
+    let is_letter = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '.' | '_');
+    (1..=NAME_BYTES_MAX).contains(&word.len()) && word.chars().all(is_letter)
+}
+
+/// Replaces addresses in a text, where `by` knows something else for them.
+pub(super) fn replace(text: &str, mut by: impl FnMut(IpAddr) -> Option<String>) -> String {
+    let is_part =
+        |letter: char| letter.is_ascii_hexdigit() || matches!(letter, '.' | ':' | '[' | ']');
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(begins) = rest.find(is_part) {
+        let (before, from) = rest.split_at(begins);
+        replaced += before;
+        let ends = from.find(|letter| !is_part(letter)).unwrap_or(from.len());
+        let (word, after) = from.split_at(ends);
+        // What ends a sentence or a clause is no part of an address.
+        let addr = word.trim_end_matches(['.', ':']);
+        let is_whole = !before.ends_with(|letter: char| letter.is_alphanumeric());
+        let other = is_whole.then(|| other(addr, &mut by)).flatten();
+        replaced += other.as_deref().unwrap_or(addr);
+        replaced += word.get(addr.len()..).unwrap_or_default();
+        rest = after;
+    }
+    replaced + rest
+}
+
+/// What stands for an address, alone or with a port.
+fn other(word: &str, by: &mut impl FnMut(IpAddr) -> Option<String>) -> Option<String> {
+    if let Ok(addr) = word.parse::<IpAddr>() {
+        return by(addr);
+    }
+    let socket: SocketAddr = word.parse().ok()?;
+    let other = by(socket.ip())?;
+    Some(match other.parse::<IpAddr>() {
+        Ok(addr) => SocketAddr::new(addr, socket.port()).to_string(),
+        Err(_) => format!("{other}:{}", socket.port()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hosts_file_is_read() {
+        let text = "# hosts\n127.0.0.1 localhost\n10.9.0.2\tdb.example db # the leaking one\n\n\
+                    10.9.0.2 later\nfe80::1%lo0 here\n::1 localhost ip6\n";
+        let names = Names::parse(text).unwrap();
+        assert_eq!(names.host("10.9.0.2".parse().unwrap()), "db.example");
+        assert_eq!(names.host("fe80::1".parse().unwrap()), "here");
+        assert_eq!(names.host("10.9.0.3".parse().unwrap()), "10.9.0.3");
+        assert_eq!(names.socket("10.9.0.2:6800".parse().unwrap()), "db.example:6800");
+        assert_eq!(names.socket("[::1]:80".parse().unwrap()), "localhost:80");
+        let refused = |text: &str| Names::parse(text).unwrap_err().to_string();
+        assert_eq!(refused("\nlocalhost 127.0.0.1"), "line 2: `localhost` is no address");
+        assert_eq!(refused("127.0.0.1"), "line 1: `` is no name of a host");
+        assert!(refused("127.0.0.1 a\u{1b}[31mb").contains("is no name"));
+    }
+
+    #[test]
+    fn addresses_in_a_text_become_names() {
+        let names = Names::parse("10.9.0.2 db\n2001:db8::1 web").unwrap();
+        let text = "10.9.0.2:6800, [2001:db8::1]:80 and 2001:db8::1: from 10.9.0.1 to 10.9.0.2.";
+        let named = "db:6800, web:80 and web: from 10.9.0.1 to db.";
+        assert_eq!(names.text(text), named);
+        for text in ["110.9.0.2", "x10.9.0.2", "10.9.0.22:80", "11:01:29 added é", "", "10.9.0.2/8"]
+        {
+            let same = text == "10.9.0.2/8";
+            assert_eq!(names.text(text) == text, !same, "{text}");
+        }
+    }
+}
