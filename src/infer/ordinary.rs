@@ -11,9 +11,10 @@ use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
 
 impl Connection {
-    /// A segment with neither SYN nor RST.
+    /// A segment with neither SYN nor RST. Without ACK it is dropped wherever it arrives (RFC 9293
+    /// sections 3.10.7.2 to 3.10.7.4): scanners send such, and no TCP in any state does.
     pub(super) fn on_ordinary(&mut self, from: End, segment: &Segment, at: Moment) {
-        if self.is_of_another_life(from, segment) {
+        if segment.acked().is_none() || self.is_of_another_life(from, segment) {
             return;
         }
         self.meet_stale_syn(from, segment, at);

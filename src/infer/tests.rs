@@ -679,3 +679,13 @@ fn an_end_that_goes_on_had_not_given_up() {
     assert_eq!(history.last_state(Role::Client), State::Established);
     assert!(history.refuted.iter().any(|refuted| refuted.state == State::Closed));
 }
+
+#[test]
+fn a_scan_with_fin_and_no_ack_closes_nothing() {
+    let history = history(
+        "0.000 > F 0:0(0)       ; UNKNOWN UNKNOWN
+         0.001 < R. 0:0(0) ack 1 ; CLOSED CLOSED",
+    );
+    assert_eq!(history.close(), None, "it was never open");
+    assert!(history.by_event(Role::Client, &[Event::SentFin]).is_none());
+}

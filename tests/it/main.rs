@@ -5,6 +5,7 @@ mod corpus;
 mod files;
 mod kernel;
 mod observer;
+mod peers;
 mod properties;
 mod recording;
 mod sockets;
