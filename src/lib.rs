@@ -27,6 +27,7 @@
 //! [`findings`] alone judges; every bound is in [`limits`]. The command line needs the feature
 //! `cli`, which is on by default.
 
+pub mod addr;
 pub mod capture;
 #[cfg(feature = "cli")]
 pub mod cli;

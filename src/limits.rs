@@ -42,7 +42,14 @@ pub const LINK_TYPES_MAX: usize = 64;
 /// Interfaces of one pcapng section. Real captures name a few; Linux allows 2^16 network devices.
 pub const INTERFACES_MAX: usize = 1 << 16;
 
-/// Names taken from name resolution blocks, over all files.
+/// Bytes of one line of a text. tcpdump's longest, with many options and a long request behind
+/// them, have a few thousand; what is behind is passed over.
+pub const TEXT_LINE_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a text in which the first packet's line is looked for: a long mail comes before it.
+pub const TEXT_PREAMBLE_BYTES_MAX: u64 = 1 << 20;
+
+/// Names taken from name resolution blocks, over all files, and names in a text.
 pub const NAMES_MAX: usize = 1 << 16;
 
 /// Bytes of one name, of a host or an interface. A domain name has at most 255 (RFC 1035).

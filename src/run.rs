@@ -9,6 +9,8 @@ mod names;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::addr::Addr;
+use crate::capture::text::Clock;
 use crate::capture::{self, Cut, Ending, FileInfo, Merge};
 use crate::decode::segment::Segment;
 use crate::decode::skip::Skip;
@@ -124,7 +126,7 @@ impl Analysis {
     }
 
     /// The address that a host has in reports.
-    pub fn shown(&self, host: core::net::IpAddr) -> core::net::IpAddr {
+    pub fn shown(&self, host: Addr) -> Addr {
         self.mask.as_ref().map_or(host, |mask| mask.known(host))
     }
 
@@ -158,11 +160,21 @@ impl Analysis {
         dropped(&self.files)
     }
 
+    /// What the times of the capture mean: of several files the one that says least.
+    pub fn clock(&self) -> Clock {
+        let texts = self.files.iter().filter_map(|file| file.text.as_ref());
+        texts.map(|text| text.clock).max().unwrap_or_default()
+    }
+
     /// How often each limit of [`crate::limits`] was hit, by its name; only those that were.
     pub fn limits_hit(&self) -> BTreeMap<&'static str, u64> {
-        let names = self.files.iter().map(|file| file.names_left_out).fold(0, u64::saturating_add);
+        let texts = || self.files.iter().filter_map(|file| file.text.as_ref());
+        let names = self.files.iter().map(|file| file.names_left_out);
+        let names =
+            names.chain(texts().map(|text| text.names_left_out)).fold(0, u64::saturating_add);
+        let beyond = texts().map(|text| text.beyond).fold(0, u64::saturating_add);
         let all = [
-            ("connections_max", self.totals.beyond_connections_max),
+            ("connections_max", self.totals.beyond_connections_max.saturating_add(beyond)),
             ("names_max", names),
             ("repeats_max", self.repeats_beyond),
             ("services_max", self.findings.groups_beyond),
@@ -241,16 +253,12 @@ pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) 
 
 /// What findings about the capture as a whole judge.
 fn facts(totals: &Totals, files: &[FileInfo]) -> CaptureFacts {
-    let skipped = |reason: Skip| {
-        let mut all = totals.skipped.iter();
-        all.find(|(name, _)| *name == reason.name()).map_or(0, |(_, count)| count)
-    };
     CaptureFacts {
         packets: totals.packets,
         segments: totals.segments,
         connections: totals.connections,
-        duplicates: skipped(Skip::Duplicate),
-        cut_headers: skipped(Skip::CutHeader),
+        duplicates: totals.skipped.get(Skip::Duplicate),
+        cut_headers: totals.skipped.get(Skip::CutHeader),
         dropped: dropped(files),
         backwards: totals.backwards,
         backwards_most: totals.backwards_most,

@@ -80,6 +80,20 @@ pub enum Error {
         /// What to do about it.
         way_out: String,
     },
+    /// It is text, and not of tcpdump.
+    #[error(
+        "{file}: is text, and none of its first {lines} lines is a packet as tcpdump or windump \
+         prints it (line 1 is {first:?}): write packets instead of lines (tcpdump -w out.pcap); \
+         text2pcap turns hex dumps into a capture"
+    )]
+    NoPacketLine {
+        /// The file as the user named it.
+        file: Arc<str>,
+        /// Lines in which a packet was looked for.
+        lines: u64,
+        /// How the first one begins that is not empty.
+        first: String,
+    },
     /// The first bytes are those of no capture format known here.
     #[error(
         "{file}: is not a pcap or pcapng capture (it begins with {magic}): if Wireshark opens it, \
@@ -130,6 +144,7 @@ impl Error {
             | Error::HeaderCut { file, .. }
             | Error::StreamCut { file, .. }
             | Error::Unsupported { file, .. }
+            | Error::NoPacketLine { file, .. }
             | Error::Unknown { file, .. }
             | Error::Damaged { file, .. } => file,
         }

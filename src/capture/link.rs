@@ -30,6 +30,9 @@ impl LinkType {
     /// Linux "cooked" capture, version 2.
     pub const LINUX_SLL2: LinkType = LinkType(276);
 
+    /// A [`super::text::Printed`] packet. No such type is assigned.
+    pub const PRINTED: LinkType = LinkType(0xffff);
+
     /// The type in a pcap file header, whose upper half holds other things.
     pub(super) const fn from_network(network: u32) -> LinkType {
         LinkType((network & 0xffff) as u16)

@@ -7,6 +7,8 @@
 //! needs; a bound on every length before a byte is believed, so that it only sees what is complete;
 //! and the clocks, the link types and the few old forms that it does not know.
 //!
+//! A [`text`] that tcpdump printed is read as well; its packets are what the lines tell.
+//!
 //! A file that ends inside a packet is an [`Ending::Cut`]; bytes that cannot be a capture are an
 //! [`Error::Damaged`]. Either way every packet before that place has been handed out.
 
@@ -25,6 +27,7 @@ mod sniff;
 mod source;
 #[cfg(test)]
 mod testing;
+pub mod text;
 #[cfg(feature = "compression")]
 mod unpack;
 mod window;

@@ -13,6 +13,8 @@ pub(super) enum Sniffed {
     Pcap,
     /// pcapng.
     Pcapng,
+    /// Text, which may be tcpdump's.
+    Text,
     /// Known, not read: its name and the way out, where `{file}` stands for the file.
     Unsupported(&'static str, &'static str),
     /// None that is known.
@@ -25,7 +27,9 @@ pub(super) const PCAPNG_MAGIC: [u8; 4] = SHB_MAGIC.to_le_bytes();
 const EDITCAP: &str = "convert it with: editcap -F pcapng {file} out.pcapng";
 
 /// First bytes of formats that are not read: prefix, name, way out.
-const OTHERS: [(&[u8], &str, &str); 17] = [
+const OTHERS: [(&[u8], &str, &str); 19] = [
+    (&[0xff, 0xfe], "text in UTF-16, as PowerShell writes it", UTF_16),
+    (&[0xfe, 0xff], "text in UTF-16", UTF_16),
     (&[0x1f, 0x9d], "compress-compressed", "decompress it first: gzip -dc {file} | finwait -"),
     (&[b'P', b'K', 3, 4], "a zip archive", "unpack it first: unzip -p {file} | finwait -"),
     (&[b'7', b'z', 0xbc, 0xaf], "a 7-Zip archive", "unpack it first: 7z x -so {file} | finwait -"),
@@ -45,8 +49,7 @@ const OTHERS: [(&[u8], &str, &str); 17] = [
     (&[0x4d, 0x3c, 0x2b, 0xa1], "a Navtel pcap variant", EDITCAP),
 ];
 
-const TEXT_WAY_OUT: &str = "write packets instead of lines (tcpdump -w out.pcap); text2pcap turns \
-                            hex dumps into a capture";
+const UTF_16: &str = "convert it first: iconv -f UTF-16 -t UTF-8 {file} | finwait -";
 
 /// Tells the format by the first bytes; four are enough.
 pub(super) fn sniff(start: &[u8]) -> Sniffed {
@@ -62,12 +65,20 @@ pub(super) fn sniff(start: &[u8]) -> Sniffed {
     if let Some((_, name, way_out)) = others.find(|(prefix, ..)| start.starts_with(prefix)) {
         return Sniffed::Unsupported(name, way_out);
     }
-    let is_text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
-    let start = start.get(..4).unwrap_or(start);
-    if start.iter().all(is_text) {
-        return Sniffed::Unsupported("text, not a capture", TEXT_WAY_OUT);
-    }
-    Sniffed::Unknown
+    if is_text(start.get(..4).unwrap_or(start)) { Sniffed::Text } else { Sniffed::Unknown }
+}
+
+/// Whether these bytes begin a text. A letter may be cut.
+fn is_text(start: &[u8]) -> bool {
+    let text = match str::from_utf8(start) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            let whole = start.get(..error.valid_up_to()).unwrap_or_default();
+            str::from_utf8(whole).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    !start.is_empty() && text.chars().all(|it| !it.is_control() || matches!(it, '\t' | '\n' | '\r'))
 }
 
 #[cfg(test)]
@@ -97,7 +108,10 @@ mod tests {
 
     #[test]
     fn text_and_unknown_bytes_are_told_apart() {
-        assert!(refusal(b"12:01:02.5 IP a > b: Flags [S]").contains("tcpdump -w"));
+        let text = refusal("Grüße\nan alle".as_bytes());
+        assert!(text.contains("none of its first 2 lines is a packet"), "{text}");
+        assert!(text.contains("(line 1 is \"Grüße\")") && text.contains("tcpdump -w"), "{text}");
+        assert!(refusal(b"\xff\xfe1\0").contains("iconv"));
         assert!(refusal(b"\x00\x01\x02\x03\x04").contains("begins with 00010203"));
         assert!(refusal(b"\xff").contains("begins with ff)"));
     }

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::packed::{self, Broken};
 use super::sniff::{Sniffed, sniff};
+use super::text::{self, TextInfo};
 use super::window::Window;
 use super::{Compression, Error, Fault, LinkType, Packet, Record, Step, pcap, pcapng};
 use crate::limits::{LINK_TYPES_MAX, READ_BUFFER_BYTES};
@@ -37,6 +38,7 @@ pub struct Source {
 enum Reader {
     Pcap(pcap::Reader),
     Pcapng(pcapng::Reader),
+    Text(Box<text::Reader>),
 }
 
 /// A capture file format.
@@ -46,6 +48,8 @@ pub enum Format {
     Pcap,
     /// pcapng.
     Pcapng,
+    /// What tcpdump printed.
+    Text,
 }
 
 impl fmt::Display for Format {
@@ -53,6 +57,7 @@ impl fmt::Display for Format {
         f.pad(match self {
             Format::Pcap => "pcap",
             Format::Pcapng => "pcapng",
+            Format::Text => "tcpdump-text",
         })
     }
 }
@@ -80,6 +85,8 @@ pub struct FileInfo {
     pub names_left_out: u64,
     /// Its length in bytes, where that is known.
     pub size: Option<u64>,
+    /// What is known of it if it is a text.
+    pub text: Option<TextInfo>,
 }
 
 impl FileInfo {
@@ -100,6 +107,7 @@ impl FileInfo {
             names: BTreeMap::new(),
             names_left_out: 0,
             size,
+            text: None,
         }
     }
 
@@ -207,6 +215,10 @@ impl Source {
                 let info = FileInfo::new(file, Format::Pcapng, compression, size);
                 (Reader::Pcapng(pcapng::Reader::new()), info)
             }
+            Sniffed::Text => {
+                let mut info = FileInfo::new(file, Format::Text, compression, size);
+                (open_text(&mut window, &mut info)?, info)
+            }
             Sniffed::Unsupported(format, way_out) => {
                 let way_out = way_out.replace("{file}", &file);
                 return Err(Error::Unsupported { file, format, way_out });
@@ -224,7 +236,7 @@ impl Source {
     #[inline]
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, Error> {
         match self.advance()? {
-            Some(record) => Ok(Some(record.packet(self.frames, &self.window))),
+            Some(record) => Ok(Some(self.packet(&record, self.frames))),
             None => Ok(None),
         }
     }
@@ -272,6 +284,7 @@ impl Source {
         let step = match &mut self.reader {
             Reader::Pcap(reader) => reader.advance(&mut self.window),
             Reader::Pcapng(reader) => reader.advance(&mut self.window, &mut self.info),
+            Reader::Text(reader) => reader.advance(&mut self.window, &mut self.info),
         };
         match step {
             Ok(Step::Packet(record)) => {
@@ -291,7 +304,10 @@ impl Source {
     /// The packet of the record found last.
     #[inline]
     pub(super) fn packet(&self, record: &Record, frame: u64) -> Packet<'_> {
-        record.packet(frame, &self.window)
+        match &self.reader {
+            Reader::Pcap(_) | Reader::Pcapng(_) => record.packet(frame, &self.window),
+            Reader::Text(reader) => reader.packet(record, frame),
+        }
     }
 
     /// Ends before the end: with what is wrong, or, without a fault, because the input ended.
@@ -318,7 +334,7 @@ impl Source {
                 }
             },
             // The first block of pcapng is its file header.
-            None if offset == 0 => {
+            None if offset == 0 && self.info.format == Format::Pcapng => {
                 return Err(Error::HeaderCut { file, format: "pcapng", length });
             }
             None => return Ok(self.cut(Cut { file, offset, frame, length, compression: None })),
@@ -329,6 +345,17 @@ impl Source {
     fn cut(&mut self, cut: Cut) -> Option<Record> {
         self.ending = Some(Ending::Cut(cut));
         None
+    }
+}
+
+/// The reader of a text, past what stands before the first packet.
+fn open_text(window: &mut Window, info: &mut FileInfo) -> Result<Reader, Error> {
+    let file = Arc::clone(&info.file);
+    let mut reader = Box::new(text::Reader::new());
+    match reader.find_first(window, info) {
+        Ok(None) => Ok(Reader::Text(reader)),
+        Ok(Some((lines, first))) => Err(Error::NoPacketLine { file, lines, first }),
+        Err(cause) => Err(Error::Read { file, offset: window.offset(), frame: 0, cause }),
     }
 }
 

@@ -1,13 +1,13 @@
 //! The command line: commands, options, and what their help says.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::check::CheckArgs;
 use super::config::Config;
+use crate::addr::Addr;
 use crate::findings::ThresholdError;
 use crate::findings::thresholds::find;
 use crate::history::Role;
@@ -271,7 +271,7 @@ pub struct FilterArgs {
     pub state: Vec<(Option<Role>, State)>,
     /// One end has this address
     #[arg(long, value_name = "ADDR")]
-    pub host: Vec<IpAddr>,
+    pub host: Vec<Addr>,
     /// One end has this port
     #[arg(long, value_name = "N")]
     pub port: Vec<u16>,
@@ -330,7 +330,7 @@ pub struct NetstatArgs {
     pub at: At,
     /// Only this host's sockets, itself on the local side; may be repeated
     #[arg(long, value_name = "ADDR")]
-    pub host: Vec<IpAddr>,
+    pub host: Vec<Addr>,
     /// How many sockets were in which state, over the capture's time
     #[arg(long)]
     pub counts: bool,

@@ -1,11 +1,10 @@
 //! `finwait netstat`: the socket table of the capture's hosts at a moment, or its counts over time.
 
-use std::net::IpAddr;
-
 use anyhow::{Result, bail};
 
 use super::args::{At, Format, NetstatArgs};
 use super::{Outcome, output, read};
+use crate::addr::Addr;
 use crate::history::{History, Role};
 use crate::limits::CENSUS_MOMENTS_MAX;
 use crate::report::census::{Census, moments, moments_every};
@@ -40,7 +39,7 @@ fn table(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
         Format::Json => table.as_json(Shape::Object, out),
         Format::Table if args.ss => netstat::table(&table, Style::Ss, out),
         Format::Table => {
-            netstat::title(at, out)?;
+            netstat::title(at, analysis.clock(), out)?;
             netstat::table(&table, Style::Netstat, out)
         }
     })
@@ -69,7 +68,7 @@ fn counts(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
 }
 
 /// The hosts that are meant, by the addresses that they have in reports.
-fn hosts_of(analysis: &Analysis, args: &NetstatArgs) -> Vec<IpAddr> {
+fn hosts_of(analysis: &Analysis, args: &NetstatArgs) -> Vec<Addr> {
     args.host.iter().map(|host| analysis.shown(*host)).collect()
 }
 

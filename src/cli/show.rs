@@ -54,7 +54,7 @@ fn pages(
         }
         if let Some(reel) = reels.by_id.get(&history.id) {
             let findings = analysis.findings_naming(history);
-            show::page(history, reel, &findings, &analysis.names, &output::paper(), out)?;
+            show::page(history, reel, &findings, analysis, &output::paper(), out)?;
         }
     }
     Ok(())

@@ -8,6 +8,7 @@
 mod ip;
 mod link;
 mod options;
+mod printed;
 mod rest;
 pub mod segment;
 pub mod skip;
@@ -17,6 +18,7 @@ pub mod tuple;
 #[cfg(test)]
 mod packets;
 
+use crate::capture::LinkType;
 use crate::time::Timestamp;
 
 use rest::Rest;
@@ -47,7 +49,10 @@ pub fn decode(
     ts: Timestamp,
     frame: u64,
 ) -> Result<Decoded, Skip> {
-    let packet = link::ip_packet(link, Rest::new(data, orig_len))?;
+    let packet = match link::ip_packet(link, Rest::new(data, orig_len)) {
+        Err(_) if link == LinkType::PRINTED.0 => return printed::read(data, ts, frame),
+        packet => packet?,
+    };
     let ip = ip::read(packet)?;
     let mut copy = [0; tcp::FIXED_LEN];
     let tcp = tcp::Header::find(ip.payload, &mut copy)?;

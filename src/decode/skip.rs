@@ -24,11 +24,15 @@ pub enum Skip {
     TooManyHeaders,
     /// The same packet had been captured before.
     Duplicate,
+    /// A text's line of `tcpdump -q`, which prints neither flags nor sequence numbers.
+    QuietLine,
+    /// A packet's line in a text that cannot be understood.
+    UnreadableLine,
 }
 
 impl Skip {
     /// Every reason, in the order of the counts.
-    pub const ALL: [Skip; 8] = [
+    pub const ALL: [Skip; 10] = [
         Skip::NotIp,
         Skip::NotTcp,
         Skip::Fragment,
@@ -37,6 +41,8 @@ impl Skip {
         Skip::UnsupportedLinkType,
         Skip::TooManyHeaders,
         Skip::Duplicate,
+        Skip::QuietLine,
+        Skip::UnreadableLine,
     ];
 
     /// The reason's name in reports.
@@ -50,6 +56,8 @@ impl Skip {
             Skip::UnsupportedLinkType => "unsupported-link-type",
             Skip::TooManyHeaders => "too-many-headers",
             Skip::Duplicate => "duplicate",
+            Skip::QuietLine => "quiet-line",
+            Skip::UnreadableLine => "unreadable-line",
         }
     }
 }
@@ -64,6 +72,11 @@ impl SkipCounts {
         if let Some(count) = self.0.get_mut(reason as usize) {
             *count = count.saturating_add(1);
         }
+    }
+
+    /// How many packets were skipped for that reason.
+    pub fn get(&self, reason: Skip) -> u64 {
+        self.0.get(reason as usize).copied().unwrap_or_default()
     }
 
     /// The reasons that occurred, with their counts, in the order of [`Skip::ALL`].

@@ -1,7 +1,10 @@
 //! The four-tuple: two addresses with their ports, the same whichever way a segment goes.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::addr::{Addr, HostPort};
+use crate::capture::text::NAMED;
 
 /// One of the two ends of a connection, by the canonical order of its four-tuple. `A` has the
 /// lower address and port; which of them is the client is another question.
@@ -42,7 +45,8 @@ pub struct FourTuple {
 impl FourTuple {
     /// The four-tuple of a segment, and the end that sent it.
     ///
-    /// IPv4 addresses stand in the last four bytes; `version` (4 or 6) keeps them apart from IPv6.
+    /// IPv4 addresses stand in the last four bytes; `version` (4 or 6, or [`NAMED`]) keeps them
+    /// apart from IPv6.
     #[inline]
     pub fn new(version: u8, src: ([u8; 16], u16), dst: ([u8; 16], u16)) -> (FourTuple, End) {
         // As numbers: arrays compare by a call, and are copied through memory.
@@ -80,8 +84,9 @@ impl FourTuple {
 
     /// The tuple with other addresses of the same version. Its ends stay what they are, whichever
     /// of them is now the lower.
-    pub fn with_addrs(&self, mut other: impl FnMut(IpAddr) -> IpAddr) -> FourTuple {
-        let addrs = End::BOTH.map(|end| match other(self.endpoint(end).ip()) {
+    pub fn with_addrs(&self, mut other: impl FnMut(Addr) -> Addr) -> FourTuple {
+        let addrs = End::BOTH.map(|end| match other(self.endpoint(end).ip()).ip() {
+            IpAddr::V4(addr) if self.version == NAMED => addr.to_ipv6_mapped().octets(),
             IpAddr::V4(addr) => widen_v4(addr.octets()),
             IpAddr::V6(addr) => addr.octets(),
         });
@@ -89,13 +94,14 @@ impl FourTuple {
     }
 
     /// Address and port of one end.
-    pub fn endpoint(&self, end: End) -> SocketAddr {
+    pub fn endpoint(&self, end: End) -> HostPort {
         let bytes = self.addrs[end.index()];
         let addr = match self.version {
             4 => IpAddr::V4(Ipv4Addr::new(bytes[12], bytes[13], bytes[14], bytes[15])),
+            NAMED => IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical(),
             _ => IpAddr::V6(Ipv6Addr::from(bytes)),
         };
-        SocketAddr::new(addr, self.ports[end.index()])
+        HostPort::new(addr.into(), self.ports[end.index()])
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a finding says: who, what, since when, how it is known.
 
 use core::fmt;
-use core::net::SocketAddr;
 
 use serde::{Serialize, Serializer};
 
+use crate::addr::HostPort;
 use crate::history::Role;
 use crate::infer::trail::Moment;
 use crate::limits::FINDING_FRAMES_MAX;
@@ -114,7 +114,7 @@ pub struct Finding {
     /// The endpoint that it is about.
     pub role: Option<Role>,
     /// That endpoint's address. A client that is meant for all its ports has port 0.
-    pub host: Option<SocketAddr>,
+    pub host: Option<HostPort>,
     /// When it began.
     pub ts: Timestamp,
     /// How long it lasted, as far as the capture shows.

@@ -3,9 +3,9 @@
 //! A leak belongs to a program, and a program is known on the wire by the service that it offers
 //! or uses, not by the port that it happened to be given.
 
-use core::net::{IpAddr, SocketAddr};
 use std::collections::HashMap;
 
+use crate::addr::{Addr, HostPort};
 use crate::history::{History, Role};
 use crate::limits::SERVICES_MAX;
 
@@ -13,9 +13,9 @@ use crate::limits::SERVICES_MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Party {
     /// The host.
-    pub host: IpAddr,
+    pub host: Addr,
     /// The service that it offers or uses.
-    pub service: SocketAddr,
+    pub service: HostPort,
     /// Which of the two.
     pub role: Role,
 }
@@ -27,10 +27,10 @@ impl Party {
     }
 
     /// The address for a finding: a client's ports differ, so it has none.
-    pub fn addr(&self) -> SocketAddr {
+    pub fn addr(&self) -> HostPort {
         match self.role {
             Role::Server => self.service,
-            Role::Client => SocketAddr::new(self.host, 0),
+            Role::Client => HostPort::new(self.host, 0),
         }
     }
 
@@ -110,8 +110,8 @@ mod tests {
     #[test]
     fn beyond_the_bound_the_first_in_order_keep_whole_counts() {
         let party = |port| Party {
-            host: IpAddr::from([10, 0, 0, 1]),
-            service: SocketAddr::from(([10, 0, 0, 2], port)),
+            host: Addr::from([10, 0, 0, 1]),
+            service: HostPort::from(([10, 0, 0, 2], port)),
             role: Role::Server,
         };
         let mut parties = Parties::<u64>::with_max(4);

@@ -2,9 +2,9 @@
 //! many at once, from how many hosts. All bounded, and none depends on the order of the
 //! connections.
 
-use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::addr::Addr;
 use crate::findings::service::Party;
 use crate::findings::{Context, Finding};
 use crate::infer::trail::Moment;
@@ -102,13 +102,13 @@ impl Ages {
 /// Different hosts, as far as there is room for them: the first in order.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    known: BTreeSet<IpAddr>,
+    known: BTreeSet<Addr>,
     more: bool,
 }
 
 impl Hosts {
     /// One more.
-    pub fn add(&mut self, host: IpAddr) {
+    pub fn add(&mut self, host: Addr) {
         self.known.insert(host);
         if self.known.len() > PEERS_MAX {
             self.known.pop_last();
@@ -220,9 +220,9 @@ mod tests {
     #[test]
     fn hosts_beyond_the_bound_are_said_to_be_more() {
         let mut hosts = Hosts::default();
-        hosts.add(IpAddr::from([10, 0, 0, 1]));
+        hosts.add(Addr::from([10, 0, 0, 1]));
         assert_eq!(hosts.words(), "10.0.0.1");
-        (0..=255).for_each(|last| hosts.add(IpAddr::from([10, 0, 0, last])));
+        (0..=255).for_each(|last| hosts.add(Addr::from([10, 0, 0, last])));
         assert_eq!(hosts.words(), "64 hosts or more");
     }
 }

@@ -8,10 +8,9 @@ pub mod archive;
 mod classify;
 mod pack;
 
-use core::net::SocketAddr;
-
 use serde::Serialize;
 
+use crate::addr::HostPort;
 use crate::decode::tuple::{End, FourTuple};
 use crate::infer::endpoint::{Endpoint, Tally};
 use crate::infer::event::Event;
@@ -199,7 +198,7 @@ impl History {
     }
 
     /// Address and port of a role.
-    pub fn addr(&self, role: Role) -> SocketAddr {
+    pub fn addr(&self, role: Role) -> HostPort {
         self.tuple.endpoint(self.end(role))
     }
 

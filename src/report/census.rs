@@ -1,11 +1,12 @@
 //! How many sockets were in which state, at moments spread over the capture.
 
-use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::addr::Addr;
+use crate::capture::text::Clock;
 use crate::infer::state::State;
 use crate::report::json::{self, Shape};
 use crate::report::sockets::{stays, wanted};
@@ -19,6 +20,8 @@ pub struct Census {
     pub moments: Vec<Timestamp>,
     /// Of each state that any socket was in, in the order of a connection's life.
     pub states: BTreeMap<State, Count>,
+    /// What the capture's times mean.
+    pub clock: Clock,
 }
 
 /// The sockets that were in one state.
@@ -60,7 +63,7 @@ pub fn moments_every(
 
 impl Census {
     /// Counts the sockets of these hosts, or of all if none is named, at these moments.
-    pub fn new(analysis: &Analysis, moments: Vec<Timestamp>, hosts: &[IpAddr]) -> Census {
+    pub fn new(analysis: &Analysis, moments: Vec<Timestamp>, hosts: &[Addr]) -> Census {
         // What each state gained and lost since the moment before; summed up at the end.
         let mut changes: BTreeMap<State, (Vec<i64>, u64)> = BTreeMap::new();
         let index = |ts: Timestamp| moments.partition_point(|moment| *moment < ts);
@@ -89,7 +92,7 @@ impl Census {
             });
             (state, Count { at: sums.collect(), entered })
         });
-        Census { states: states.collect(), moments }
+        Census { states: states.collect(), moments, clock: analysis.clock() }
     }
 
     /// Writes it for programs: a line for each moment, or one object.

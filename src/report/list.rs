@@ -17,7 +17,7 @@ pub struct Filter {
     /// A state at the end, of that role or of either.
     pub states: Vec<(Option<Role>, State)>,
     /// An address of either end.
-    pub hosts: Vec<core::net::IpAddr>,
+    pub hosts: Vec<crate::addr::Addr>,
     /// A port of either end.
     pub ports: Vec<u16>,
     /// A finding's name.

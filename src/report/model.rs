@@ -4,12 +4,13 @@
 //! borrow from what they show and live for one line only, so that a report over half a million
 //! connections needs the memory of one.
 
-use core::net::SocketAddr;
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use crate::addr::{Addr, HostPort};
 use crate::capture::Compression;
+use crate::capture::text::Services;
 use crate::findings::{Counts, Finding, Value};
 use crate::history::{Close, ClosedFirst, History, Role, Side};
 use crate::infer::state::{Basis, State};
@@ -38,6 +39,15 @@ struct FileEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     compression: Option<&'static str>,
     link_types: Vec<String>,
+    /// What the times of a text mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<&'static str>,
+    /// Services that a text has by name, with the ports that stand for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    services: Option<&'a Services>,
+    /// Connections of a text whose sequence numbers count from a start before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unseen_starts: Option<u64>,
 }
 
 impl<'a> CaptureLine<'a> {
@@ -48,6 +58,9 @@ impl<'a> CaptureLine<'a> {
             format: file.format.to_string(),
             compression: file.compression.map(Compression::name),
             link_types: file.link_types.iter().map(ToString::to_string).collect(),
+            clock: file.text.as_ref().map(|text| text.clock.name()),
+            services: file.text.as_ref().map(|text| &text.services),
+            unseen_starts: file.text.as_ref().map(|text| text.unseen_starts),
         });
         CaptureLine {
             schema: SCHEMA,
@@ -59,15 +72,19 @@ impl<'a> CaptureLine<'a> {
 }
 
 /// An address and a port.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Host {
-    addr: core::net::IpAddr,
+    addr: Addr,
     port: u16,
+    /// The port as a text printed it, where it has no number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
 }
 
-impl From<SocketAddr> for Host {
-    fn from(socket: SocketAddr) -> Self {
-        Host { addr: socket.ip(), port: socket.port() }
+impl From<HostPort> for Host {
+    fn from(socket: HostPort) -> Self {
+        let service = socket.ip().service();
+        Host { addr: socket.ip(), port: socket.port(), service }
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::io::{self, Write};
 
+use crate::capture::text::Clock;
 use crate::infer::state::State;
 use crate::report::paint::Tone;
 use crate::report::paper::put_cell;
 use crate::report::sockets::{Socket, SocketTable};
-use crate::report::text::{date_time, width};
+use crate::report::text::{moment, width};
 use crate::time::Timestamp;
 
 /// Whose columns and words.
@@ -76,8 +77,9 @@ pub fn table(table: &SocketTable, style: Style, out: &mut dyn Write) -> io::Resu
 }
 
 /// What netstat writes first, with the moment that the table is of.
-pub fn title(at: Timestamp, out: &mut dyn Write) -> io::Result<()> {
-    let title = format!("Active Internet connections (w/o servers) at {}", date_time(at));
+pub fn title(at: Timestamp, clock: Clock, out: &mut dyn Write) -> io::Result<()> {
+    let at = moment(at, clock);
+    let title = format!("Active Internet connections (w/o servers) at {at}");
     writeln!(out, "{}", Tone::Strong.paint(&title))
 }
 
@@ -95,7 +97,7 @@ fn cells(socket: &Socket, at: Timestamp, style: Style) -> Vec<(String, Tone)> {
     ];
     let shape: Vec<(String, Tone)> = match style {
         Style::Netstat => {
-            let proto = if socket.local.is_ipv4() { "tcp" } else { "tcp6" };
+            let proto = if socket.local.ip().is_ipv6() { "tcp6" } else { "tcp" };
             let state = (socket.state.to_string(), tone);
             [plain(proto)].into_iter().chain(queues).chain([local, remote, state]).collect()
         }

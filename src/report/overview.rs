@@ -1,14 +1,17 @@
 //! The report's first part: what was read, what it cannot tell, and where all endpoints stand.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::iter;
 
+use crate::capture::text::Clock;
+use crate::decode::skip::Skip;
 use crate::infer::state::State;
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, plain_table, put_table};
 use crate::report::states::lesson;
 use crate::report::survey::Survey;
-use crate::report::text::{Grouped, clean, date_time, plural, wrap};
+use crate::report::text::{Grouped, clean, moment, plural, wrap};
 use crate::run::Analysis;
 
 /// Writes `label   text`, the text wrapped beside the label.
@@ -47,10 +50,15 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
     if let Some(more) = analysis.files.len().checked_sub(FILES_MAX).filter(|more| *more > 0) {
         facts.push(("", format!("and {more} more")));
     }
+    facts.extend(services(analysis).map(|services| ("ports", services)));
     let totals = &analysis.totals;
+    let clock = analysis.clock();
     let mut packets = plural(totals.packets, "packet");
     if let (Some(first), Some(last)) = (totals.first_ts, totals.last_ts) {
-        packets += &format!(" in {} from {}", last.since(first), date_time(first));
+        packets += &match clock {
+            Clock::None => format!(", {}", moment(first, clock)),
+            _ => format!(" in {} from {}", last.since(first), moment(first, clock)),
+        };
     }
     if analysis.repeated > 0 {
         packets += &format!("; {} in several files, taken once", Grouped(analysis.repeated));
@@ -75,6 +83,14 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
     facts
 }
 
+/// The ports that stand for services which a text has by name.
+fn services(analysis: &Analysis) -> Option<String> {
+    let texts = analysis.files.iter().filter_map(|file| file.text.as_ref());
+    let all: BTreeMap<_, _> = texts.flat_map(|text| &text.services).collect();
+    let all: Vec<String> = all.iter().map(|(name, port)| format!("{name} is {port}")).collect();
+    if all.is_empty() { None } else { Some(all.join(", ")) }
+}
+
 /// What the capture cannot tell.
 fn limits(analysis: &Analysis, survey: &Survey) -> String {
     let limits = &survey.limits;
@@ -89,6 +105,23 @@ fn limits(analysis: &Analysis, survey: &Survey) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{} {what}", Grouped(*count)))
         .collect();
+    let texts = || analysis.files.iter().filter_map(|file| file.text.as_ref());
+    let of_text = [
+        (
+            texts().map(|text| text.unseen_starts).sum::<u64>(),
+            "with sequence numbers that count from a start before the text",
+        ),
+        (
+            texts().map(|text| text.guessed_numbers).sum(),
+            "data segments whose sequence number was not printed",
+        ),
+        (
+            analysis.totals.skipped.get(Skip::QuietLine),
+            "lines of tcpdump -q, which tell neither flags nor sequence numbers: print without -q",
+        ),
+    ];
+    let of_text = of_text.iter().filter(|(count, _)| *count > 0);
+    parts.extend(of_text.map(|(count, what)| format!("{} {what}", Grouped(*count))));
     if analysis.capture_dropped() > 0 {
         parts.push(format!(
             "{} dropped while capturing",

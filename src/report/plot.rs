@@ -1,14 +1,14 @@
 //! A census for people: of each state a small plot over the capture's time, and its numbers.
 
-use core::net::IpAddr;
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table};
 
+use crate::addr::Addr;
 use crate::report::census::{Census, Count};
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, heading, plain_table, put_table};
-use crate::report::text::{Grouped, date_time};
+use crate::report::text::{Grouped, moment};
 use crate::time::Timestamp;
 
 /// Columns that the numbers beside a plot take.
@@ -23,7 +23,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// Writes the census.
 pub fn census(
     census: &Census,
-    hosts: &[IpAddr],
+    hosts: &[Addr],
     paper: &Paper,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -36,7 +36,7 @@ pub fn census(
         "Sockets of {of} by state, at {} moments in {} from {}",
         census.moments.len(),
         last.since(*first),
-        date_time(*first)
+        moment(*first, census.clock)
     );
     paper.sentence(&title, Tone::Strong, out)?;
     writeln!(out)?;

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use crate::capture::text::Clock;
 use crate::decode::tuple::End;
 use crate::findings::Finding;
 use crate::history::{History, Role};
@@ -14,8 +15,8 @@ use crate::report::paint::Tone;
 use crate::report::paper::{Paper, heading, plain_table, put_table};
 use crate::report::reel::Reel;
 use crate::report::states::lesson;
-use crate::report::text::{Bytes, Since, date_time, plural, width, wrap};
-use crate::run::Names;
+use crate::report::text::{Bytes, Since, moment, plural, width, wrap};
+use crate::run::Analysis;
 use crate::time::Span;
 
 /// Writes the page of one connection.
@@ -23,13 +24,13 @@ pub fn page(
     history: &History,
     reel: &Reel,
     findings: &[Finding],
-    names: &Names,
+    analysis: &Analysis,
     paper: &Paper,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let columns = paper.columns;
     let width = usize::from(columns);
-    head(history, names, paper, out)?;
+    head(history, analysis, paper, out)?;
     let frames: Vec<u64> = findings.iter().flat_map(|finding| finding.frames.clone()).collect();
     let steps = reel.folded(history, &frames);
     writeln!(out)?;
@@ -45,7 +46,12 @@ pub fn page(
     elsewhere(history, out)
 }
 
-fn head(history: &History, names: &Names, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
+fn head(
+    history: &History,
+    analysis: &Analysis,
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let (id, stream) = (history.id, history.stream);
     let title = format!("Connection {id} (tcp.stream {stream}): {}", verdict(history));
     paper.sentence(&title, Tone::Strong, out)?;
@@ -63,15 +69,26 @@ fn head(history: &History, names: &Names, paper: &Paper, out: &mut dyn Write) ->
             Role::Client => format!(" (by {})", history.roles_from.name()),
             Role::Server => String::new(),
         };
-        let addr = names.socket(history.addr(role));
+        let addr = analysis.names.socket(history.addr(role));
         let line = format!("{} {}{known}: sent {}", role.name(), addr, parts.join(", "));
         for (at, line) in wrap(&line, width.saturating_sub(2)).iter().enumerate() {
             writeln!(out, "{}{line}", if at == 0 { "" } else { "  " })?;
         }
     }
     let frames = format!("frames {} to {}", history.first.frame, history.last.frame);
-    let started = date_time(history.first.ts);
-    writeln!(out, "began {started}, lasted {}, {frames}", history.duration())
+    let clock = analysis.clock();
+    let began = match clock {
+        Clock::None => format!("{}, {frames}", moment(history.first.ts, clock)),
+        _ => format!(
+            "began {}, lasted {}, {frames}",
+            moment(history.first.ts, clock),
+            history.duration()
+        ),
+    };
+    for line in wrap(&began, width) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
 }
 
 /// How it opened, how it closed, and where the ends stand.
@@ -220,6 +237,6 @@ fn found(findings: &[Finding], width: usize, out: &mut dyn Write) -> io::Result<
 fn elsewhere(history: &History, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "Wireshark  tcp.stream == {}", history.stream)?;
     let [a, b] = End::BOTH.map(|end| history.tuple.endpoint(end));
-    let host = |end: core::net::SocketAddr| format!("host {} and port {}", end.ip(), end.port());
+    let host = |end: crate::addr::HostPort| format!("host {} and port {}", end.ip(), end.port());
     writeln!(out, "tcpdump    tcp and {} and {}", host(a), host(b))
 }

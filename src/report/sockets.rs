@@ -4,11 +4,11 @@
 //! A socket is there from the first transition into a state that a host lists until the end is
 //! CLOSED. What listens, and a SYN that nobody answered, is no socket of a connection.
 
-use core::net::{IpAddr, SocketAddr};
 use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::addr::{Addr, HostPort};
 use crate::history::{History, Role, Stay};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Transition;
@@ -21,9 +21,9 @@ use crate::time::{Span, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Socket {
     /// Its own end.
-    pub local: SocketAddr,
+    pub local: HostPort,
     /// The other end.
-    pub remote: SocketAddr,
+    pub remote: HostPort,
     /// Its own role.
     pub role: Role,
     /// Its state.
@@ -47,7 +47,7 @@ pub struct SocketTable {
 
 impl SocketTable {
     /// The sockets of these hosts, or of all if none is named.
-    pub fn new(analysis: &Analysis, at: Timestamp, hosts: &[IpAddr]) -> SocketTable {
+    pub fn new(analysis: &Analysis, at: Timestamp, hosts: &[Addr]) -> SocketTable {
         let mut sockets = Vec::new();
         for history in analysis.archive.iter() {
             if history.first.ts > at {
@@ -73,7 +73,7 @@ impl SocketTable {
 }
 
 /// The roles of a connection whose host is wanted.
-pub fn wanted(history: &History, hosts: &[IpAddr]) -> impl Iterator<Item = Role> {
+pub fn wanted(history: &History, hosts: &[Addr]) -> impl Iterator<Item = Role> {
     Role::BOTH
         .into_iter()
         .filter(|role| hosts.is_empty() || hosts.contains(&history.addr(*role).ip()))

@@ -3,9 +3,9 @@
 
 use core::cmp::Reverse;
 use core::fmt;
-use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::addr::HostPort;
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, Handshake, History, Role};
 use crate::infer::state::State;
@@ -27,7 +27,7 @@ pub struct Survey {
     /// Connections with more than one thing that the capture does not tell.
     pub limits: Limits,
     /// Servers, by address and port.
-    pub services: BTreeSet<SocketAddr>,
+    pub services: BTreeSet<HostPort>,
     /// Findings by severity, name and place.
     pub groups: Vec<Group>,
 }
@@ -53,7 +53,7 @@ pub struct Group {
     /// Their name.
     pub name: &'static str,
     /// The service, or the host, if they are about one.
-    pub place: Option<SocketAddr>,
+    pub place: Option<HostPort>,
     /// How many.
     pub count: u64,
     /// The longest.
@@ -118,9 +118,9 @@ impl Limits {
 
 /// Counts a finding at its place. Beyond the bound of places, at no place.
 fn count(
-    groups: &mut BTreeMap<(&'static str, Option<SocketAddr>), Group>,
+    groups: &mut BTreeMap<(&'static str, Option<HostPort>), Group>,
     finding: &Finding,
-    place: Option<SocketAddr>,
+    place: Option<HostPort>,
 ) {
     let is_known = groups.contains_key(&(finding.name, place));
     let place = place.filter(|_| is_known || groups.len() < SERVICES_MAX);

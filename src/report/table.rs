@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use crate::addr::HostPort;
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, History, Role};
 use crate::infer::state::State;
@@ -194,7 +195,7 @@ fn findings(survey: &Survey, names: &Names, paper: &Paper, out: &mut dyn Write) 
 }
 
 /// An address and port; a client meant for all its ports has none.
-fn place(names: &Names, socket: std::net::SocketAddr) -> String {
+fn place(names: &Names, socket: HostPort) -> String {
     if socket.port() == 0 { names.host(socket.ip()) } else { names.socket(socket) }
 }
 

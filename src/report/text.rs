@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use jiff::fmt::strtime;
 
+use crate::capture::text::Clock;
 use crate::history::Stay;
 use crate::time::{Span, Timestamp};
 
@@ -84,6 +85,25 @@ pub fn dwell(stay: &Stay) -> String {
         Some(_) => stay.dwell.to_string(),
         None => format!(">= {}", stay.dwell),
     }
+}
+
+/// A moment as far as the capture's clock tells it, to the microsecond.
+pub fn moment(ts: Timestamp, clock: Clock) -> String {
+    match clock {
+        Clock::Utc => date_time(ts),
+        Clock::NoZone => utc(ts, "%Y-%m-%d %H:%M:%S.%6f (time zone not known)"),
+        Clock::TimeOfDay => format!("{}{} (date not known)", days(ts), time_of_day(ts)),
+        Clock::SinceStart => {
+            format!("+{} s (date not known)", Since(ts.since(Timestamp::default())))
+        }
+        Clock::None => "all at one time, as the text has none".to_string(),
+    }
+}
+
+/// `day 2, ` for a time of day that is not of the first one.
+fn days(ts: Timestamp) -> String {
+    let day = ts.since(Timestamp::default()).as_nanos() / 86_400_000_000_000;
+    if day == 0 { String::new() } else { format!("day {}, ", day + 1) }
 }
 
 /// A date and a time of day in UTC, to the microsecond.

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::names::replace;
 use super::{Analysis, facts};
+use crate::addr::Addr;
 use crate::findings::Collector;
 use crate::history::Role;
 use crate::history::archive::Archive;
@@ -16,10 +17,10 @@ use crate::history::archive::Archive;
 /// What stands for which address.
 #[derive(Clone, Debug, Default)]
 pub struct Mask {
-    stand_ins: HashMap<IpAddr, IpAddr>,
-    real: HashMap<IpAddr, IpAddr>,
+    stand_ins: HashMap<Addr, Addr>,
+    real: HashMap<Addr, Addr>,
     /// Addresses of the capture, which stand for none.
-    taken: HashSet<IpAddr>,
+    taken: HashSet<Addr>,
     next_v4: u32,
     next_v6: u128,
 }
@@ -36,12 +37,12 @@ const DOCUMENTATION_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0
 
 impl Mask {
     /// What stands for an address, from now on if nothing did before.
-    pub fn addr(&mut self, addr: IpAddr) -> IpAddr {
+    pub fn addr(&mut self, addr: Addr) -> Addr {
         if let Some(known) = self.stand_ins.get(&addr) {
             return *known;
         }
         let other = loop {
-            let next = if addr.is_ipv4() { self.next_v4() } else { self.next_v6() };
+            let next = if addr.ip().is_ipv4() { self.next_v4() } else { self.next_v6() };
             if !self.taken.contains(&next) {
                 break next;
             }
@@ -52,21 +53,21 @@ impl Mask {
     }
 
     /// The address that another stands for; itself if it stands for none.
-    pub fn real(&self, addr: IpAddr) -> IpAddr {
+    pub fn real(&self, addr: Addr) -> Addr {
         self.real.get(&addr).copied().unwrap_or(addr)
     }
 
     /// What stands for an address of the capture; for others, themselves.
-    pub fn known(&self, addr: IpAddr) -> IpAddr {
+    pub fn known(&self, addr: Addr) -> Addr {
         self.stand_ins.get(&addr).copied().unwrap_or(addr)
     }
 
     /// The text with every address replaced.
     pub fn text<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
-        replace(text, |addr| Some(self.addr(addr).to_string())).into()
+        replace(text, |addr| Some(self.addr(addr.into()).to_string())).into()
     }
 
-    fn next_v4(&mut self) -> IpAddr {
+    fn next_v4(&mut self) -> Addr {
         const HOSTS: u32 = 254;
         let at = self.next_v4;
         self.next_v4 += 1;
@@ -75,12 +76,12 @@ impl Mask {
             Some(folder) => folder.to_bits() + at % HOSTS + 1,
             None => RESERVED_V4 + (at - HOSTS * DOCUMENTATION_V4.len() as u32) + 1,
         };
-        Ipv4Addr::from_bits(bits).into()
+        IpAddr::from(Ipv4Addr::from_bits(bits)).into()
     }
 
-    fn next_v6(&mut self) -> IpAddr {
+    fn next_v6(&mut self) -> Addr {
         self.next_v6 += 1;
-        Ipv6Addr::from_bits(DOCUMENTATION_V6.to_bits() + self.next_v6).into()
+        IpAddr::from(Ipv6Addr::from_bits(DOCUMENTATION_V6.to_bits() + self.next_v6)).into()
     }
 }
 
@@ -137,13 +138,13 @@ mod tests {
         mask.taken.insert("192.0.2.2".parse().unwrap());
         let mut seen = HashSet::new();
         for at in 0..2_000_u32 {
-            let addr = IpAddr::from(Ipv4Addr::from_bits(10 << 24 | at));
+            let addr = Addr::from(IpAddr::from(Ipv4Addr::from_bits(10 << 24 | at)));
             let other = mask.addr(addr);
             assert!(seen.insert(other) && !mask.taken.contains(&other), "{other}");
             assert_eq!((mask.addr(addr), mask.real(other)), (other, addr));
         }
         for (at, other) in [(0, "192.0.2.1"), (1, "192.0.2.3"), (252, "192.0.2.254")] {
-            let addr = IpAddr::from(Ipv4Addr::from_bits(10 << 24 | at));
+            let addr = Addr::from(IpAddr::from(Ipv4Addr::from_bits(10 << 24 | at)));
             assert_eq!(mask.known(addr).to_string(), other);
         }
         assert!(seen.contains(&"203.0.113.254".parse().unwrap()));

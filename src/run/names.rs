@@ -4,12 +4,13 @@ use core::net::{IpAddr, SocketAddr};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::addr::{Addr, HostPort};
 use crate::limits::NAME_BYTES_MAX;
 
 /// What hosts are called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    by_addr: HashMap<IpAddr, String>,
+    by_addr: HashMap<Addr, String>,
 }
 
 /// Why a line of a hosts file could not be read.
@@ -43,13 +44,13 @@ impl Names {
             let mut words = text.split_whitespace();
             let Some(word) = words.next() else { continue };
             // An address may have a zone, which a capture does not show.
-            let addr = word.split('%').next().unwrap_or_default().parse();
+            let addr = word.split('%').next().unwrap_or_default().parse::<IpAddr>();
             let addr = addr.map_err(|_| NamesError::Address { line, word: word.to_owned() })?;
             let name = words.next().unwrap_or_default();
             if !is_name(name) {
                 return Err(NamesError::Name { line, word: name.to_owned() });
             }
-            names.by_addr.entry(addr).or_insert_with(|| name.to_owned());
+            names.by_addr.entry(addr.into()).or_insert_with(|| name.to_owned());
         }
         Ok(names)
     }
@@ -60,12 +61,12 @@ impl Names {
     }
 
     /// The name of a host, or its address.
-    pub fn host(&self, addr: IpAddr) -> String {
+    pub fn host(&self, addr: Addr) -> String {
         self.by_addr.get(&addr).cloned().unwrap_or_else(|| addr.to_string())
     }
 
     /// `name:port`, or address and port.
-    pub fn socket(&self, addr: SocketAddr) -> String {
+    pub fn socket(&self, addr: HostPort) -> String {
         match self.by_addr.get(&addr.ip()) {
             Some(name) => format!("{name}:{}", addr.port()),
             None => addr.to_string(),
@@ -76,15 +77,15 @@ impl Names {
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.is_empty() {
             true => text.into(),
-            false => replace(text, |addr| self.by_addr.get(&addr).cloned()).into(),
+            false => replace(text, |addr| self.by_addr.get(&addr.into()).cloned()).into(),
         }
     }
 
     /// Every host by another address, and by a name that only counts.
-    pub(super) fn masked(&self, mut stand_in: impl FnMut(IpAddr) -> IpAddr) -> Names {
-        let mut addrs: Vec<IpAddr> = self.by_addr.keys().copied().collect();
+    pub(super) fn masked(&self, mut stand_in: impl FnMut(Addr) -> Addr) -> Names {
+        let mut addrs: Vec<Addr> = self.by_addr.keys().copied().collect();
         addrs.sort_unstable();
-        let mut addrs: Vec<IpAddr> = addrs.into_iter().map(&mut stand_in).collect();
+        let mut addrs: Vec<Addr> = addrs.into_iter().map(&mut stand_in).collect();
         addrs.sort_unstable();
         let names = (1..).zip(addrs).map(|(at, addr)| (addr, format!("host-{at}")));
         Names { by_addr: names.collect() }

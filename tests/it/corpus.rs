@@ -17,6 +17,7 @@ use finwait::pipeline::{Pipeline, Sink, Totals};
 use serde_json::Value;
 
 use crate::properties::assert_consistent;
+use crate::text;
 
 #[derive(Default)]
 struct Keep(Vec<History>);
@@ -208,6 +209,42 @@ fn captures(corpus: &Path) -> Vec<String> {
     let index = std::fs::read_to_string(corpus.join("index.tsv")).expect("an index");
     let names = index.lines().skip(1).filter_map(|line| line.split('\t').next());
     names.map(str::to_owned).collect()
+}
+
+/// Every text whose capture is there tells what the capture tells, but for what the text leaves
+/// out; those that were found as text only are read without a line that is not understood.
+#[test]
+fn texts_tell_what_their_captures_tell() {
+    let Some(corpus) = corpus() else { return };
+    let Ok(index) = std::fs::read_to_string(corpus.join("text/index.tsv")) else { return };
+    let mut equal = 0;
+    let mut differing = BTreeSet::new();
+    for line in index.lines().skip(1) {
+        let columns: Vec<_> = line.split('\t').collect();
+        let text = text::Read::file(&corpus.join("text").join(columns[0]));
+        let text = text.unwrap_or_else(|error| panic!("{error}"));
+        if columns[3] == "-" {
+            assert!(text.totals.segments > 0, "{}", columns[0]);
+            let mut skipped = text.totals.skipped.iter();
+            assert!(skipped.all(|(why, _)| why == "not-tcp"), "{}", columns[0]);
+            continue;
+        }
+        let Ok(capture) = text::Read::file(&corpus.join(columns[3])) else { continue };
+        match text::difference(&text, &capture) {
+            None => equal += 1,
+            Some(what) => {
+                println!("{}: {}", columns[0], what.chars().take(300).collect::<String>());
+                differing.insert(columns[0].to_owned());
+            }
+        }
+    }
+    println!("{equal} equal, {} differ", differing.len());
+    let explained: BTreeSet<String> = include_str!("text-differences.tsv")
+        .lines()
+        .skip(1)
+        .filter_map(|line| Some(line.split_once('\t')?.0.to_owned()))
+        .collect();
+    assert_eq!(differing, explained, "tests/it/text-differences.tsv lists the texts that differ");
 }
 
 #[test]

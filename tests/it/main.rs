@@ -9,6 +9,7 @@ mod peers;
 mod properties;
 mod recording;
 mod sockets;
+mod text;
 mod textbook;
 mod tidy;
 mod windump;

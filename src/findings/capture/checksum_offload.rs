@@ -1,8 +1,8 @@
 //! Segments that were captured before the network card had finished them.
 
-use core::net::{IpAddr, SocketAddr};
 use std::collections::BTreeMap;
 
+use crate::addr::{Addr, HostPort};
 use crate::findings::rule::finding;
 use crate::findings::trend::Firsts;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
@@ -65,7 +65,7 @@ struct Sums {
 
 /// Hosts in order; beyond the bound, the first in order are kept.
 #[derive(Default)]
-struct Hosts(BTreeMap<IpAddr, Sums>);
+struct Hosts(BTreeMap<Addr, Sums>);
 
 fn new() -> Box<dyn Grouping> {
     Box::new(Hosts::default())
@@ -93,7 +93,7 @@ impl Grouping for Hosts {
                  before its network card filled them in",
             );
             let mut finding = sums.first.of_capture(context, message);
-            finding.host = Some(SocketAddr::new(*host, 0));
+            finding.host = Some(HostPort::new(*host, 0));
             out.push(finding.with("connections", sums.connections));
         }
     }

@@ -1,8 +1,8 @@
 //! A client that tries many ports and says nothing to any.
 
-use core::net::IpAddr;
 use std::collections::BTreeSet;
 
+use crate::addr::Addr;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::trend::Firsts;
@@ -96,7 +96,7 @@ struct Scanner {
     silent: u64,
     open: u64,
     shut: u64,
-    hosts: BTreeSet<IpAddr>,
+    hosts: BTreeSet<Addr>,
     span: Option<(Timestamp, Timestamp)>,
     first: Firsts,
 }

@@ -5,11 +5,11 @@
 //! each run of a job gives the hosts new ones.
 
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::addr::{Addr, HostPort};
 use crate::findings::thresholds::find;
 use crate::findings::{Severity, ThresholdError};
 use crate::history::Role;
@@ -125,9 +125,9 @@ impl Where {
             (Some(service), None) => match service.strip_prefix("*:") {
                 Some(port) => port.parse().map(Where::AnyService).map_err(|_| wrong()),
                 None => service
-                    .parse::<SocketAddr>()
+                    .parse::<HostPort>()
                     .map(Place::Service)
-                    .or_else(|_| service.parse::<IpAddr>().map(Place::Server))
+                    .or_else(|_| service.parse::<Addr>().map(Place::Server))
                     .map(Where::One)
                     .map_err(|_| wrong()),
             },
@@ -353,7 +353,7 @@ mod tests {
         assert!(refused("[[known]]\nfinding = \"leak\"\ncount = 1").contains("did you mean"));
         assert!(refused(&entry("count = 1\nserver = 1")).contains("unknown field"));
         assert!(refused(&entry("count = -1")).contains("invalid value"));
-        assert!(refused(&entry("count = 1\nservice = \"web:80\"")).contains("web:80"));
+        assert!(refused(&entry("count = 1\nservice = \"web 80\"")).contains("web 80"));
         let one = entry("count = 1\nservice = \"10.9.0.2:80\"\n");
         assert!(refused(&format!("{one}{one}")).contains("two entries"));
         let both = entry("count = 1\nservice = \"10.9.0.2:80\"\nclient = \"*\"");

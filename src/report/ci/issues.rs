@@ -2,9 +2,9 @@
 
 use core::cmp::Reverse;
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeSet, HashMap};
 
+use crate::addr::{Addr, HostPort};
 use crate::findings::{Counts, Finding, Severity};
 use crate::history::{History, Role};
 use crate::infer::RolesFrom;
@@ -29,11 +29,11 @@ pub enum Place {
     /// In no place in particular.
     Capture,
     /// At a service: the server's address and port.
-    Service(SocketAddr),
+    Service(HostPort),
     /// At a server, and nothing shows which port is the service's.
-    Server(IpAddr),
+    Server(Addr),
     /// At a client, whatever its ports.
-    Client(IpAddr),
+    Client(Addr),
 }
 
 /// Findings of one name at one service on one side.
@@ -76,10 +76,10 @@ impl fmt::Display for Key {
 
 impl Place {
     /// The same place at another host.
-    pub fn with_host(self, other: impl Fn(IpAddr) -> IpAddr) -> Place {
+    pub fn with_host(self, other: impl Fn(Addr) -> Addr) -> Place {
         match self {
             Place::Capture => Place::Capture,
-            Place::Service(it) => Place::Service(SocketAddr::new(other(it.ip()), it.port())),
+            Place::Service(it) => Place::Service(HostPort::new(other(it.ip()), it.port())),
             Place::Server(host) => Place::Server(other(host)),
             Place::Client(host) => Place::Client(other(host)),
         }

@@ -1,0 +1,332 @@
+//! What tcpdump printed of a capture against the capture itself.
+//!
+//! `testdata/text` holds what tcpdump 4.99.3 prints of our own recordings, with each of its
+//! options that change the print; how they were made stands in testdata/README.md. What others do
+//! to such a text (wrap it, quote it, print it in the old style) is done here.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use finwait::capture::text::Clock;
+use finwait::capture::{FileInfo, Merge, Source};
+use finwait::history::{History, Role};
+use finwait::infer::Params;
+use finwait::limits::CONNECTIONS_MAX;
+use finwait::pipeline::{Pipeline, Sink, Totals};
+use finwait::time::Timestamp;
+
+#[derive(Default)]
+struct Keep(Vec<History>);
+
+impl Sink for Keep {
+    fn finished(&mut self, history: History) {
+        self.0.push(history);
+    }
+}
+
+/// A capture that was read to its end.
+pub struct Read {
+    /// Its connections, by number.
+    pub histories: Vec<History>,
+    /// Its packets in numbers.
+    pub totals: Totals,
+    /// What it says about itself.
+    pub info: FileInfo,
+}
+
+impl Read {
+    fn all(mut merge: Merge) -> Read {
+        let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+        while let Ok(Some(packet)) = merge.next_packet() {
+            pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+        }
+        let info = merge.sources()[0].info().clone();
+        let (Keep(mut histories), totals) = pipeline.finish();
+        histories.sort_by_key(|history| history.id);
+        Read { histories, totals, info }
+    }
+
+    /// Reads a file.
+    pub fn file(path: &Path) -> Result<Read, String> {
+        Ok(Read::all(Merge::open(&[path]).map_err(|error| error.to_string())?))
+    }
+
+    fn text(text: &str) -> Read {
+        let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
+        let source = Source::from_reader("text", Box::new(bytes)).expect("a text of tcpdump");
+        Read::all(Merge::new(vec![source]))
+    }
+
+    /// All that is claimed, in words; times from the first packet on, if there are any.
+    pub fn claims(&self, with_times: bool) -> String {
+        let mut all = format!("{} packets\n", self.totals.packets);
+        // A text has microseconds only.
+        let micros = |ts: Timestamp| ts.as_nanos().div_euclid(1_000);
+        let start = micros(self.totals.first_ts.unwrap_or_default());
+        for history in &self.histories {
+            let [client, server] = Role::BOTH.map(|role| history.addr(role));
+            let counts = Role::BOTH.map(|role| {
+                let tally = &history.side(role).tally;
+                (tally.segments, tally.bytes, tally.retransmitted)
+            });
+            let close = history.close().map(|close| close.name());
+            let first = history.closed_first().map(|first| first.name());
+            let _ = writeln!(
+                all,
+                "{} {client} {server} {} {} {close:?} {first:?} {} {counts:?}",
+                history.stream,
+                history.roles_from.name(),
+                history.handshake().name(),
+                history.zeek,
+            );
+            for it in &history.transitions {
+                let time = if with_times { micros(it.at.ts) - start } else { 0 };
+                let role = history.role(it.end).name();
+                let confirmed = it.confirmed.frame;
+                let (frame, basis) = (it.at.frame, it.basis);
+                let _ = writeln!(
+                    all,
+                    "  {time} {role} {} {} {frame} {:?} {basis} {confirmed}",
+                    it.from, it.to, it.event
+                );
+            }
+            for it in &history.refuted {
+                let _ = writeln!(all, "  refuted {} {} {}", it.state, it.at.frame, it.by_frame);
+            }
+        }
+        all
+    }
+
+    fn has_times(&self) -> bool {
+        self.info.text.as_ref().is_none_or(|text| text.clock != Clock::None)
+    }
+}
+
+/// The first claim that differs, the text's and the capture's.
+pub fn difference(text: &Read, capture: &Read) -> Option<String> {
+    let with_times = text.has_times();
+    let (ours, theirs) = (text.claims(with_times), capture.claims(with_times));
+    if ours == theirs {
+        return None;
+    }
+    let lines = || ours.lines().chain(std::iter::repeat("nothing"));
+    let pair = lines().zip(theirs.lines().chain(["nothing"])).find(|(ours, theirs)| ours != theirs);
+    Some(format!("{:?}", pair.unwrap_or_default()))
+}
+
+fn testdata() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
+}
+
+/// The committed texts: file name, recording, options.
+fn samples() -> Vec<(String, String, String)> {
+    let mut samples = Vec::new();
+    for entry in std::fs::read_dir(testdata().join("text")).expect("texts").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let (recording, options) = name.trim_end_matches(".txt").split_once('.').expect("a dot");
+        let capture = recording.replace('+', "/") + ".pcap";
+        samples.push((name.clone(), capture, options.to_owned()));
+    }
+    samples.sort();
+    samples
+}
+
+#[test]
+fn every_form_of_the_text_tells_what_the_capture_tells() {
+    let mut options_met = BTreeSet::new();
+    for (name, capture, options) in samples() {
+        let text = Read::file(&testdata().join("text").join(&name)).expect("a text");
+        let capture = Read::file(&testdata().join("kernel").join(&capture)).expect("a capture");
+        options_met.insert(options.clone());
+        match options.as_str() {
+            "q" => {
+                assert_eq!(text.totals.packets, capture.totals.packets);
+                let quiet: u64 = text.totals.skipped.iter().map(|(_, count)| count).sum();
+                assert_eq!(quiet, text.totals.packets, "no flags, no states");
+            }
+            "t" => {
+                // Without times nothing ends by itself, and what is late is not known to be.
+                let timers = |line: &&str| !line.contains("timer") && !line.contains("refuted");
+                let claims = |read: &Read| {
+                    let all = read.claims(false);
+                    all.lines().filter(timers).collect::<Vec<_>>().join("\n")
+                };
+                assert_eq!(claims(&text), claims(&capture), "{name}");
+                assert!(!text.has_times());
+            }
+            _ => assert_eq!(difference(&text, &capture), None, "{name}"),
+        }
+    }
+    let all =
+        ["A", "S", "X", "e", "n", "number", "q", "t", "tt", "ttt", "tttt", "ttttt", "v", "vv", "x"];
+    assert_eq!(options_met, all.map(str::to_owned).into());
+}
+
+/// A text, and what it is printed of.
+fn plain() -> (String, Read) {
+    let text = std::fs::read_to_string(testdata().join("text/last-ack-lost+server.n.txt"));
+    let capture = Read::file(&testdata().join("kernel/last-ack-lost/server.pcap"));
+    (text.expect("a text"), capture.expect("a capture"))
+}
+
+fn assert_same(text: &str, capture: &Read) {
+    assert_eq!(difference(&Read::text(text), capture), None, "{text}");
+}
+
+/// Breaks lines at blanks, as mail clients do.
+fn wrapped(text: &str, columns: usize, indent: &str) -> String {
+    let mut wrapped = String::new();
+    for line in text.lines() {
+        let mut length = 0;
+        for word in line.split(' ') {
+            if length > 0 && length + 1 + word.len() > columns {
+                wrapped += "\n";
+                wrapped += indent;
+                length = indent.len();
+            } else if length > 0 {
+                wrapped.push(' ');
+                length += 1;
+            }
+            wrapped += word;
+            length += word.len();
+        }
+        wrapped.push('\n');
+    }
+    wrapped
+}
+
+/// What versions before 4.0 print in place of a line.
+fn old_style(line: &str) -> String {
+    let Some((before, rest)) = line.split_once("Flags [") else { return line.to_owned() };
+    let (flags, rest) = rest.split_once("], ").expect("flags");
+    let letters: String = flags.chars().filter(|letter| *letter != '.').collect();
+    let field = |name: &str| {
+        let value = rest.split_once(name)?.1;
+        Some(value.split([',', ':']).next().unwrap_or(value).to_owned())
+    };
+    let length = field("length ").expect("a length");
+    let mut old = format!("{before}{}", if letters.is_empty() { "." } else { &letters });
+    if let Some((_, seq)) = rest.split_once("seq ") {
+        let range = seq.split(',').next().unwrap_or_default();
+        let range = if range.contains(':') { range.to_owned() } else { format!("{range}:{range}") };
+        let _ = write!(old, " {range}({length})");
+    }
+    field("ack ").into_iter().for_each(|ack| old += &format!(" ack {ack}"));
+    old += &format!(" win {}", field("win ").expect("a window"));
+    if let Some((_, options)) = rest.split_once("options [") {
+        let options = options.split(']').next().unwrap_or_default();
+        let options = options.replace("TS val ", "timestamp ").replace(" ecr ", " ");
+        old += &format!(" <{}>", options.replace("sack ", "sack sack "));
+    }
+    old + " (DF)"
+}
+
+#[test]
+fn the_old_style_tells_the_same() {
+    let (text, capture) = plain();
+    let old: Vec<String> = text.lines().map(old_style).collect();
+    assert!(old[0].contains(": S ") && old[0].contains("win "), "{}", old[0]);
+    let old = old.join("\n") + "\n";
+    assert_same(&old, &capture);
+    assert_same(&old.replace(" IP ", " "), &capture);
+    assert_same(&old.replace(" > ", ">"), &capture);
+    for columns in [40, 60, 72, 80] {
+        assert_same(&wrapped(&old, columns, ""), &capture);
+    }
+}
+
+#[test]
+fn styles_may_be_mixed() {
+    let (text, capture) = plain();
+    let date = |line: &str| line.replacen(&line[..0], "1970-01-01 ", 1);
+    let mixed: Vec<String> = text
+        .lines()
+        .enumerate()
+        .map(|(at, line)| match at % 3 {
+            0 => line.to_owned(),
+            1 => old_style(line),
+            _ => format!("{}\n\t0x0000:  4500 0034 0000 4000  E..4..@.", date(line)),
+        })
+        .collect();
+    assert_same(&(mixed.join("\n") + "\n"), &capture);
+}
+
+#[test]
+fn what_people_do_to_a_text_does_not_matter() {
+    let (text, capture) = plain();
+    let each =
+        |line: &dyn Fn(&str) -> String| text.lines().map(|it| line(it) + "\n").collect::<String>();
+    for columns in [60, 72, 76, 80, 100] {
+        for indent in ["", "    ", "\t"] {
+            assert_same(&wrapped(&text, columns, indent), &capture);
+        }
+    }
+    assert_same(
+        &wrapped(&text, 72, "").lines().map(|it| format!("> {it}\n")).collect::<String>(),
+        &capture,
+    );
+    assert_same(&each(&|line| format!("    {line}")), &capture);
+    assert_same(&each(&|line| format!("| {line}  ")), &capture);
+    assert_same(&each(&|line| line.replace('>', "&gt;").replace(' ', "\u{a0}")), &capture);
+    assert_same(&each(&|line| format!("{line}\r")), &capture);
+    assert_same(&each(&|line| format!("{line}\n")), &capture);
+    assert_same(text.trim_end(), &capture);
+    let talk = "Hi all,\nthis is what we see (10.0.0.1 > 10.0.0.2: why?):\n\ntcpdump: listening on eth0, \
+                link-type EN10MB (Ethernet), capture size 96 bytes\n";
+    let end =
+        "^C\n14 packets captured\n15 packets received by filter\n1 packet dropped\n\n-- \nme\n";
+    assert_same(&format!("{talk}{text}{end}"), &capture);
+    assert_same(&format!("\u{feff}{text}"), &capture);
+}
+
+#[test]
+fn the_windump_lines_of_the_textbook_are_read_as_they_stand() {
+    let lines = "\
+14:00:38.819856 IP cd-zhangmin.1748>220.181.37.55.80: F 1:1(0) ack 1 win 65535
+14:00:38.863989 IP 220.181.37.55.80> cd-zhangmin.1748: F 1:1(0) ack 2 win 2920
+14:00:38.864412 IP cd-zhangmin.1748>220.181.37.55.80: . ack 2 win 65535
+";
+    let read = Read::text(lines);
+    let mut expected = crate::windump::history();
+    let [found] = &read.histories[..] else { panic!("one connection") };
+    assert_eq!(found.addr(Role::Client).to_string(), "cd-zhangmin:1748");
+    assert_eq!(found.addr(Role::Server).to_string(), "220.181.37.55:80");
+    let text = read.info.text.as_ref().expect("a text");
+    assert_eq!((text.clock, text.unseen_starts), (Clock::TimeOfDay, 1));
+    // All but the client's address, for which the capture has to have one.
+    let states = |history: &History| {
+        let transitions = history.transitions.iter();
+        let all = transitions.map(|it| {
+            (history.role(it.end), it.from, it.to, it.at, it.event, it.basis, it.confirmed)
+        });
+        all.collect::<Vec<_>>()
+    };
+    assert_eq!(states(found), states(&expected));
+    expected.tuple = found.tuple;
+    assert_eq!(
+        (found.zeek, found.close(), found.sides[0].tally),
+        (expected.zeek, expected.close(), expected.sides[0].tally)
+    );
+}
+
+#[test]
+fn a_cut_line_is_a_cut_capture_and_not_a_wrong_number() {
+    let (text, _) = plain();
+    let lines = text.lines().count() as u64;
+    let last = text.lines().last().expect("a line");
+    for cut in 30..last.len() - 1 {
+        let text = &text[..text.len() - 1 - (last.len() - cut)];
+        let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
+        let source = Source::from_reader("text", Box::new(bytes)).expect("a text");
+        let mut merge = Merge::new(vec![source]);
+        let mut packets = 0;
+        while merge.next_packet().expect("no error").is_some() {
+            packets += 1;
+        }
+        let ending = merge.sources()[0].ending();
+        let is_cut = matches!(ending, Some(finwait::capture::Ending::Cut(_)));
+        assert!(is_cut, "{ending:?} after {text}");
+        assert_eq!(packets, lines - 1);
+    }
+}
