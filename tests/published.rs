@@ -127,7 +127,7 @@ fn names_stand_where_people_read() {
     std::fs::write(&hosts, "10.9.0.2 db.example db\n10.9.0.1 web # the client\n").unwrap();
     let named = |args: &[&str]| said(&[args, &["--names", &hosts, LEAKING]].concat());
     let (report, _) = named(&["report"]);
-    assert!(report.starts_with("Server db.example:6800 holds 9 of 10"), "{report}");
+    assert!(report.starts_with("Server db.example:6800 never closed 9 of the 10"), "{report}");
     assert!(!report.contains("10.9.0."), "{report}");
     assert!(!named(&["list"]).0.contains("10.9.0."));
     assert!(named(&["show", "0"]).0.contains("server db.example:6800"));
