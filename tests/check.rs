@@ -205,7 +205,7 @@ fn settings_are_found_from_the_working_directory_upward() {
 fn a_capture_that_shows_nothing_does_not_pass() {
     for (name, bytes) in [("empty.pcap", empty()), ("udp.pcap", without_tcp())] {
         let path = file(name, &bytes);
-        for format in ["table", "jsonl", "markdown", "junit", "github"] {
+        for format in ["table", "jsonl", "markdown", "html", "sarif", "junit", "github", "gitlab"] {
             let (code, says) = check(&["--format", format, path.to_str().unwrap()]);
             assert_eq!(code, Some(2), "{name} {format}");
             assert!(says.contains("no TCP segment"), "{says}");
@@ -249,12 +249,61 @@ fn annotations_are_few_and_one_line_each() {
     assert!(all.lines().any(|line| line.starts_with("::notice ") && line.contains("more finding")));
 }
 
+/// A page that is sent on must show the same where there is no network, and run nothing.
+#[test]
+fn a_page_needs_nothing_from_elsewhere() {
+    let page = printed(&["--format", "html", LEAKING]);
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
+    for part in ["<script", "<link", "<img", "src=", "url(", "@import", "http:", "https:", "on"] {
+        let attribute = if part == "on" { " onload=" } else { part };
+        assert!(!page.contains(attribute), "{part}");
+    }
+    for link in page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        let id = link.strip_prefix('#').expect("within the page");
+        assert!(page.contains(&format!(" id=\"{id}\"")), "{link}");
+    }
+    assert!(page.contains("check failed: 1 finding at or above error"));
+    assert!(page.contains("CLOSE_WAIT &gt;= 68.3 s"));
+    assert_eq!(page, printed(&["--format", "html", LEAKING]));
+}
+
+/// A scan of six thousand ports, each of which refuses.
+#[test]
+fn reports_keep_their_bounds() {
+    let mut capture = empty();
+    for port in 1..=6_000_u16 {
+        let sent = [0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 9, 0, 1, 10, 9, 0, 2];
+        let back = [0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 9, 0, 2, 10, 9, 0, 1];
+        for (header, from, to, flags) in [(sent, 40_000, port, 2), (back, port, 40_000, 20)] {
+            for word in [1_700_000_000 + u32::from(port), 0, 40, 40] {
+                capture.extend(word.to_le_bytes());
+            }
+            capture.extend(header);
+            capture.extend(from.to_be_bytes());
+            capture.extend(to.to_be_bytes());
+            let (seq, ack) = if flags == 2 { (100_u32, 0_u32) } else { (0, 101) };
+            capture.extend(seq.to_be_bytes());
+            capture.extend(ack.to_be_bytes());
+            capture.extend([0x50, flags, 0xfa, 0xf0, 0, 0, 0, 0]);
+        }
+    }
+    let path = file("scan.pcap", &capture);
+    let path = path.to_str().unwrap();
+    let size = |format: &str| printed(&["--fail-on", "warning", "--format", format, path]).len();
+    assert!(size("markdown") <= 60_000);
+    assert!(size("html") <= 2_000_000, "{}", size("html"));
+    let sarif = printed(&["--format", "sarif", path]);
+    assert!(sarif.matches("\"ruleId\"").count() <= 5_000);
+    let github = printed(&["--fail-on", "warning", "--format", "github", path]);
+    assert!(github.lines().count() <= 21, "{github}");
+}
+
 #[test]
 fn a_path_cannot_forge_a_command_or_a_tag() {
     let name = "::error::%0A<script>|`x`\n::set-env name=a::b.pcap";
     let path = file(name, &fs::read(LEAKING).unwrap());
     let path = path.to_str().unwrap();
-    for format in ["github", "markdown", "junit"] {
+    for format in ["github", "markdown", "junit", "html"] {
         let text = printed(&["--format", format, path]);
         let is_tag = text.replace("\\<", "").contains("<script>");
         assert!(!text.contains("\n::set-env") && !is_tag, "{text}");

@@ -131,7 +131,7 @@ fn bad_usage_and_unreadable_files_are_2() {
     let capture = clean("usage.pcap");
     let capture = str_of(&capture);
     refused(&["--no-such-option", capture]);
-    refused(&["report", "--format", "html", capture]);
+    refused(&["report", "--format", "yaml", capture]);
     assert!(refused(&["no-such-file.pcap"]).contains("no-such-file.pcap"));
     refused(&["/dev/null"]);
     refused(&["show", "7", capture]);

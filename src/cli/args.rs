@@ -211,6 +211,8 @@ pub enum ReportFormat {
     Json,
     /// Markdown, short enough for a comment or a job's summary
     Markdown,
+    /// One HTML file, to be sent and kept
+    Html,
     /// JUnit XML
     Junit,
     /// SARIF 2.1.0, for code scanning

@@ -14,6 +14,7 @@ use crate::report::ci::baseline::Baseline;
 use crate::report::ci::gate::{Gate, Judgement};
 use crate::report::ci::issues::{Issues, Key, issues};
 use crate::report::ci::{github, gitlab, junit, markdown, sarif};
+use crate::report::html;
 use crate::report::json::{self, Shape};
 use crate::report::paper::Paper;
 use crate::report::table;
@@ -129,6 +130,9 @@ fn write(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let Job { gate, judgement, .. } = job;
+    let says = job.is_check.then(|| judgement.sentence(gate));
+    let says = says.as_ref().map(|says| analysis.names.text(says));
+    let says = says.as_deref();
     let anchor = print.anchor.as_deref();
     match print.format {
         ReportFormat::Table => {
@@ -137,10 +141,8 @@ fn write(
         }
         ReportFormat::Jsonl => json::report(analysis, Shape::Lines, out),
         ReportFormat::Json => json::report(analysis, Shape::Object, out),
-        ReportFormat::Markdown => {
-            let says = job.is_check.then(|| judgement.sentence(gate));
-            markdown::write(analysis, judgement, says.as_deref(), out)
-        }
+        ReportFormat::Markdown => markdown::write(analysis, judgement, says, out),
+        ReportFormat::Html => html::write(analysis, judgement, says, out),
         ReportFormat::Junit => junit::write(analysis, judgement, gate, out),
         ReportFormat::Sarif => sarif::write(analysis, judgement, anchor, out),
         ReportFormat::Gitlab => gitlab::write(analysis, judgement, anchor, out),

@@ -6,6 +6,7 @@
 //!   [`ladder`] from the segments on a [`reel`].
 //! - [`sockets`] is the socket table of the capture's hosts at a moment and [`census`] its counts
 //!   over time; [`netstat`] and [`plot`] show them to people.
+//! - For people elsewhere: [`html`] is the report as one file.
 //! - For jobs that run by themselves: [`ci`] has the formats of code hosts and test collectors.
 //! - [`explain`] says what names mean; [`states`] is what it teaches about each state.
 
@@ -14,6 +15,8 @@ pub mod census;
 pub mod ci;
 #[cfg(feature = "cli")]
 pub mod explain;
+#[cfg(feature = "cli")]
+pub mod html;
 pub mod json;
 #[cfg(feature = "cli")]
 mod label;

@@ -25,7 +25,7 @@ const PLACES_MAX: usize = 3;
 const MESSAGES_MAX: usize = 3;
 
 /// Connections that are shown.
-const WORST_MAX: usize = 5;
+pub const WORST_MAX: usize = 5;
 
 /// Writes the report.
 pub fn report(analysis: &Analysis, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
@@ -226,17 +226,18 @@ fn messages(worst: &[&Finding], paper: &Paper, out: &mut dyn Write) -> io::Resul
     Ok(())
 }
 
-/// The worst connections, each with the finding that it is there for.
+/// At most that many of the worst connections, each with the finding that it is there for.
 pub fn worst_connections<'a>(
     analysis: &'a Analysis,
     worst: &[&'a Finding],
+    max: usize,
 ) -> Vec<(&'a Finding, History)> {
     let mut shown: Vec<(&Finding, History)> = Vec::new();
     let names = worst.iter().filter(|it| it.severity >= Severity::Warning).map(|it| it.name);
     let lists: Vec<&Vec<Finding>> =
         names.filter_map(|name| analysis.findings.worst.get(name)).collect();
     // One of each kind, then a second of each.
-    for place in 0..WORST_MAX {
+    for place in 0..max {
         for finding in lists.iter().filter_map(|list| list.get(place)) {
             let id = finding.connection.filter(|id| shown.iter().all(|(_, known)| known.id != *id));
             if let Some(history) = id.and_then(|id| analysis.archive.get(id)) {
@@ -244,7 +245,7 @@ pub fn worst_connections<'a>(
             }
         }
     }
-    shown.truncate(WORST_MAX);
+    shown.truncate(max);
     shown
 }
 
@@ -255,7 +256,7 @@ fn connections(
     paper: &Paper,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let shown = worst_connections(analysis, worst);
+    let shown = worst_connections(analysis, worst, WORST_MAX);
     if shown.is_empty() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use crate::limits::MARKDOWN_BYTES_MAX;
 use crate::report::ci::gate::{Judged, Judgement};
 use crate::report::overview::input_facts;
 use crate::report::survey::{Lasted, Survey};
-use crate::report::table::{verdict, worst_connections, worst_findings};
+use crate::report::table::{WORST_MAX, verdict, worst_connections, worst_findings};
 use crate::report::text::{Grouped, clean, fit};
 use crate::run::{Analysis, Names};
 
@@ -37,7 +37,7 @@ pub fn write(
         says.map_or(String::new(), |says| format!("\n**{}**\n", text(says))),
         findings(judgement, &analysis.names),
         messages(judgement),
-        connections(&worst_connections(analysis, &worst), &analysis.names),
+        connections(&worst_connections(analysis, &worst, WORST_MAX), &analysis.names),
         input(analysis, &survey),
     ];
     let mut page = String::new();
