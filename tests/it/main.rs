@@ -3,11 +3,13 @@
 
 mod corpus;
 mod files;
+mod halves;
 mod kernel;
 mod observer;
 mod peers;
 mod properties;
 mod recording;
+mod replay;
 mod sockets;
 mod text;
 mod textbook;

@@ -1,20 +1,21 @@
-//! What holds of every input: no panic, histories that are chains in time order, and the same
-//! answer whichever end is called which.
+//! What holds of every input, random segments and recordings alike: no panic; histories that are
+//! chains in time order; the same answer whichever end is called which, and however often a packet
+//! was captured; and a past that changes by recorded refutations only. That a capture in several
+//! files is one capture stands in `halves.rs`.
 
 use finwait::decode::Decoded;
 use finwait::decode::segment::{Flags, Options, Segment};
 use finwait::decode::tuple::FourTuple;
 use finwait::history::archive::Archive;
 use finwait::history::{History, Role};
-use finwait::infer::Params;
 use finwait::infer::event::Event;
 use finwait::infer::state::{Basis, State};
 use finwait::infer::trail::Transition;
-use finwait::limits::CONNECTIONS_MAX;
-use finwait::pipeline::{Pipeline, Sink};
 use finwait::seq::SeqNum;
 use finwait::time::{Span, Timestamp};
 use proptest::prelude::*;
+
+use crate::replay;
 
 /// What holds of every history, whatever the capture.
 pub fn assert_consistent(name: &str, history: &History) {
@@ -37,7 +38,7 @@ pub fn assert_consistent(name: &str, history: &History) {
 /// One segment of a random exchange: direction, flags, numbers near each other, payload, and the
 /// milliseconds since the one before.
 #[derive(Clone, Debug)]
-struct Step {
+pub struct Step {
     forth: bool,
     flags: u16,
     seq: u32,
@@ -46,11 +47,9 @@ struct Step {
     window: u16,
     millis: u64,
     tsval: Option<u32>,
-    /// The packet before it, captured once more.
-    copy: bool,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub fn step() -> impl Strategy<Value = Step> {
     // Mostly what TCPs send, sometimes anything.
     let flags = prop_oneof![
         4 => Just(0x10u16), 3 => Just(0x11), 2 => Just(0x02), 2 => Just(0x12), 1 => Just(0x04),
@@ -70,69 +69,47 @@ fn step() -> impl Strategy<Value = Step> {
             window,
             millis,
             tsval,
-            copy: false,
         },
     )
 }
 
-#[derive(Default)]
-struct Keep(Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
-    }
+/// A SYN that waits for its answer when the capture ends begins a life that may turn out stale.
+fn waits_for_answer(history: &History) -> bool {
+    let only_syns =
+        history.sides.iter().all(|side| side.tally.segments == u64::from(side.tally.syns));
+    only_syns && history.predecessor.is_some()
 }
 
 /// A transition stays, as firm as it was or firmer, or is refuted on the record.
-fn assert_kept(transition: &Transition, history: &History) {
+fn assert_kept(name: &str, transition: &Transition, history: &History, shorter: &[History]) {
     let kept = history.transitions.iter().find(|other| {
         let same = (other.end, other.to, other.event, other.at);
         same == (transition.end, transition.to, transition.event, transition.at)
     });
-    // A held SYN that is accepted after all ends what went on beside it.
-    let superseded = history.transitions.iter().any(|other| {
-        let own = (other.end, other.event) == (transition.end, Event::Superseded);
-        own && other.at.ts <= transition.at.ts
-    });
-    if superseded || transition.event == Event::Superseded {
-        return;
-    }
+    // The end of an old life goes with a new one that waits for its answer.
+    let undecided = transition.event == Event::Superseded
+        && shorter.iter().any(|h| waits_for_answer(h) && h.tuple == history.tuple);
     let refuted = history.refuted.iter().any(|refuted| {
         let same = (refuted.end, refuted.state, refuted.at);
         same == (transition.end, transition.to, transition.at)
     });
-    if refuted || history.dropped > 0 {
+    if undecided || refuted || history.dropped > 0 {
         return;
     }
-    let Some(kept) = kept else { panic!("{transition:#?} left no trace in {history:#?}") };
+    let Some(kept) = kept else { panic!("{name}: {transition:#?} left no trace in {history:#?}") };
     let firmness = |basis| Basis::ALL.iter().position(|other| *other == basis);
     let firmer = firmness(kept.basis) <= firmness(transition.basis);
     let confirmed = transition.confirmed.frame == 0 || kept.confirmed == transition.confirmed;
-    assert!(firmer && confirmed, "{transition:#?} became {kept:#?}");
+    assert!(firmer && confirmed, "{name}: {transition:#?} became {kept:#?}");
 }
 
-/// Runs the steps and ends the capture with the last of them.
-fn run_quietly(steps: &[Step]) -> Vec<History> {
-    run_until(steps, false, Span::ZERO)
-}
-
-/// Runs the steps between two addresses, and ends the capture ten seconds later; exchanged, the canonical order of the ends is the other.
-fn run(steps: &[Step], exchanged: bool) -> Vec<History> {
-    run_until(steps, exchanged, Span::from_secs(10))
-}
-
-fn run_until(steps: &[Step], exchanged: bool, silence: Span) -> Vec<History> {
-    let mut ip_id = 0;
-    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+/// The steps as segments between two addresses, a unique IP id each.
+pub fn segments(steps: &[Step]) -> Vec<Decoded> {
     let mut now = Timestamp::from_nanos(1_795_172_400_000_000_000);
-    let (low, high) = (([1; 16], 40_000), ([2; 16], 40_001));
-    let (here, there) = if exchanged { (high, low) } else { (low, high) };
+    let (here, there) = (([1; 16], 40_000), ([2; 16], 40_001));
+    let mut segments = Vec::with_capacity(steps.len());
     for (at, step) in steps.iter().enumerate() {
-        if !step.copy {
-            now = now.after(Span::from_millis(step.millis));
-            ip_id += 1;
-        }
+        now = now.after(Span::from_millis(step.millis));
         let (source, target) = if step.forth { (here, there) } else { (there, here) };
         let (tuple, sender) = FourTuple::new(6, source, target);
         let timestamps = step.tsval.map(|tsval| (tsval, 0));
@@ -144,23 +121,79 @@ fn run_until(steps: &[Step], exchanged: bool, silence: Span) -> Vec<History> {
             payload: step.payload,
             window: step.window,
             flags: Flags::from_bits(step.flags),
-            ip_id,
+            ip_id: at as u16 + 1,
             ttl: 64,
             wrong_checksum: false,
             options: Options { timestamps, ..Options::default() },
         };
-        pipeline.decoded(&Decoded { tuple, sender, segment });
+        segments.push(Decoded { tuple, sender, segment });
     }
-    pipeline.silence(now.after(silence));
-    let mut histories = pipeline.finish().0.0;
-    histories.sort_by_key(|history| history.id);
-    histories
+    segments
 }
 
-/// What a history says, without the names of its ends.
-fn told(history: &History) -> Vec<(Role, State, u64, u64)> {
-    let transitions = history.transitions.iter();
-    transitions.map(|t| (history.role(t.end), t.to, t.at.frame, t.confirmed.frame)).collect()
+/// When a capture ends ten seconds after its last segment.
+fn later(segments: &[Decoded]) -> Timestamp {
+    let last = segments.iter().map(|decoded| decoded.segment.ts).max();
+    last.unwrap_or_default().after(Span::from_secs(10))
+}
+
+/// Exchanging the directions exchanges the results, and changes nothing else.
+fn assert_mirrors(name: &str, segments: &[Decoded]) {
+    let end = later(segments);
+    let exchanged: Vec<_> = segments.iter().map(replay::mirrored).collect();
+    let (one, other) = (replay::histories(segments, end), replay::histories(&exchanged, end));
+    assert_eq!(one.len(), other.len(), "{name}");
+    for (one, other) in one.iter().zip(&other) {
+        assert_eq!(replay::by_role(one), replay::unmirrored(other, one.tuple), "{name}");
+    }
+}
+
+/// Each packet twice gives the same histories.
+fn assert_copies_change_nothing(name: &str, segments: &[Decoded]) {
+    let end = later(segments);
+    let twice = replay::histories(&replay::twice(segments), end);
+    let twice: Vec<_> = twice.iter().map(replay::once).collect();
+    assert_eq!(replay::histories(segments, end), twice, "{name}");
+}
+
+/// A shorter capture makes no earlier claim firmer, and what comes later changes the past by
+/// recorded refutations only. `prefixes` is how many lengths are tried.
+fn assert_the_past_stays(name: &str, segments: &[Decoded], prefixes: usize) {
+    let stride = segments.len().div_ceil(prefixes).max(1);
+    let mut shorter = replay::histories_at_once(&segments[..1.min(segments.len())]);
+    for length in (1..=segments.len()).step_by(stride).skip(1) {
+        let longer = replay::histories_at_once(&segments[..length]);
+        for history in &shorter {
+            let same = longer.iter().find(|other| other.first.frame == history.first.frame);
+            let Some(same) = same else {
+                assert!(waits_for_answer(history), "{name}: connection {} is gone", history.id);
+                continue;
+            };
+            for transition in &history.transitions {
+                assert_kept(name, transition, same, &shorter);
+            }
+        }
+        shorter = longer;
+    }
+}
+
+#[test]
+fn recordings_mirror() {
+    replay::recordings().iter().for_each(|(name, segments)| assert_mirrors(name, segments));
+}
+
+#[test]
+fn recordings_twice_say_the_same() {
+    for (name, segments) in replay::recordings() {
+        assert_copies_change_nothing(&name, &segments);
+    }
+}
+
+#[test]
+fn the_past_of_recordings_stays() {
+    for (name, segments) in replay::recordings() {
+        assert_the_past_stays(&name, &segments, 40);
+    }
 }
 
 proptest! {
@@ -168,7 +201,8 @@ proptest! {
 
     #[test]
     fn any_exchange_gives_chains(steps in prop::collection::vec(step(), 1..40)) {
-        for history in run(&steps, false) {
+        let segments = segments(&steps);
+        for history in replay::histories(&segments, later(&segments)) {
             assert_consistent("random steps", &history);
         }
     }
@@ -177,57 +211,16 @@ proptest! {
     fn the_past_changes_only_by_a_recorded_refutation(
         steps in prop::collection::vec(step(), 2..30),
     ) {
-        let mut shorter = run_quietly(&steps[..1]);
-        for length in 2..=steps.len() {
-            let longer = run_quietly(&steps[..length]);
-            for history in &shorter {
-                let same = longer.iter().find(|other| other.first.frame == history.first.frame);
-                // A SYN that waits for its answer when the capture ends may turn out stale.
-                let waits = |history: &History| {
-                    history.sides.iter().all(|side| side.tally.segments == u64::from(side.tally.syns))
-                        && history.predecessor.is_some()
-                };
-                let Some(same) = same else {
-                    assert!(waits(history), "connection {} is gone", history.id);
-                    continue;
-                };
-                for transition in &history.transitions {
-                    assert_kept(transition, same);
-                }
-            }
-            shorter = longer;
-        }
+        assert_the_past_stays("random steps", &segments(&steps), steps.len());
     }
 
     #[test]
     fn each_packet_twice_gives_the_same(steps in prop::collection::vec(step(), 1..30)) {
-        let twice: Vec<Step> =
-            steps.iter().flat_map(|step| [step.clone(), Step { copy: true, ..step.clone() }]).collect();
-        let (once, twice) = (run(&steps, false), run(&twice, false));
-        let timed = |histories: &[History]| -> Vec<_> {
-            let all = histories.iter().flat_map(|history| &history.transitions);
-            all.map(|t| (t.end, t.to, t.basis, t.at.ts, t.confirmed.ts)).collect()
-        };
-        prop_assert_eq!(timed(&once), timed(&twice));
+        assert_copies_change_nothing("random steps", &segments(&steps));
     }
 
     #[test]
     fn exchanging_the_ends_exchanges_the_results(steps in prop::collection::vec(step(), 1..30)) {
-        let (one, other) = (run(&steps, false), run(&steps, true));
-        prop_assert_eq!(one.len(), other.len());
-        for (one, other) in one.iter().zip(&other) {
-            let roles = Role::BOTH.map(|role| one.addr(role)) == Role::BOTH.map(|role| {
-                let mirrored = other.addr(role).port();
-                let port = if mirrored == 40_000 { 40_001 } else { 40_000 };
-                one.addr(if one.addr(Role::Client).port() == port { Role::Client } else { Role::Server })
-            });
-            prop_assert!(roles, "the same end is the client");
-            let sorted = |history: &History| {
-                let mut told = told(history);
-                told.sort();
-                told
-            };
-            prop_assert_eq!(sorted(one), sorted(other));
-        }
+        assert_mirrors("random steps", &segments(&steps));
     }
 }
