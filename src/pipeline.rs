@@ -173,6 +173,11 @@ fn is_own_syn(life: &Option<Box<Life>>, held: &Held) -> bool {
     life.as_ref().is_some_and(|life| life.connection.knows_syn(held))
 }
 
+/// Whether this life goes on with the segment in spite of the held SYN.
+fn goes_on(life: &Option<Box<Life>>, held: &Held, from: End, segment: &Segment) -> bool {
+    life.as_ref().is_some_and(|life| life.connection.goes_on(held, from, segment))
+}
+
 /// The part of the pipeline that one segment's flow passes.
 struct Stage<'a, S> {
     params: &'a Params,
@@ -191,6 +196,7 @@ impl<S: Sink> Stage<'_, S> {
                     self.drop_held(flow);
                     return self.stray(flow, from, segment);
                 }
+                Answer::Begins if goes_on(&flow.life, held, from, segment) => self.drop_held(flow),
                 Answer::Begins => {
                     if let Some(held) = flow.held.take() {
                         self.begin_held(flow, &held, segment);

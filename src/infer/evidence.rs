@@ -99,7 +99,9 @@ impl Connection {
     /// The peer's data is being acknowledged: its repeats are over, and the answer can be timed.
     fn on_progress(&mut self, from: End, ack: SeqNum, at: Moment) {
         let peer = self.end_mut(from.peer());
-        peer.repeats = Repeats::default();
+        if peer.state != State::SynRcvd {
+            peer.repeats = Repeats::default();
+        }
         let (edge, newest) = (peer.edge, peer.nxt == Some(ack) && !peer.fin_unseen);
         let missing = peer.holes.acknowledge(ack);
         peer.tally.missing += u64::from(missing);
@@ -189,8 +191,7 @@ impl Connection {
                 self.end_mut(from).take_open(&BY_FIN);
                 return;
             }
-            self.confirm_fin(from, at);
-            return;
+            return self.confirm_fin(from, at);
         }
         let event = match self.end(from).state {
             State::Established | State::FinWait2 => Event::RecvFin,
@@ -207,21 +208,25 @@ impl Connection {
         if self.end(peer).fin_unseen {
             self.step_as(from, event, Basis::Assumed, at, Moment::default());
         } else if came.frame > 0 {
-            self.step_as(from, event, Basis::Inferred, came, at);
+            self.step_as(from, event, Basis::Inferred, came, Moment::default());
             self.restore_first_fin(from, segment, at);
+            self.confirm_fin(from, at);
         } else {
             self.step_as(from, event, Basis::Observed, at, Moment::default());
         }
     }
 
     /// It has received the FIN; whether before the ACK of its own only shows where that ACK had
-    /// not passed yet.
+    /// not passed yet, and when, where no earlier FIN may have brought it.
     fn confirm_fin(&mut self, from: End, at: Moment) {
         let acked = self.end(from.peer()).proven;
         let own_acked = acked.is_some_and(|proven| self.fin_covered(from, proven));
         let crossed = self.trail().newest_to(from, State::Closing).is_some();
         let queued = self.end(from).may_have_queued_fin;
-        if queued || (crossed && (own_acked || self.end(from).fin_unseen)) {
+        if queued
+            || self.trail().has_doubted(from)
+            || (crossed && (own_acked || self.end(from).fin_unseen))
+        {
             self.end_mut(from).take_open(&BY_FIN);
         } else {
             self.confirm(from, &BY_FIN, at);
@@ -235,9 +240,9 @@ impl Connection {
     }
 
     /// The FIN had to be repeated before this acknowledged it. A full socket says with a D-SACK
-    /// that the first one had come (RFC 2883), and without one that it had not. A socket that is
-    /// down to its last timer sends no SACK, and leaves open which of the two was lost: the first
-    /// moment is then the one that cannot be too late.
+    /// that the first one had come (RFC 2883), and without one, if it speaks D-SACK, that it had
+    /// not. A socket that is down to its last timer sends no SACK, and leaves open which of the two
+    /// was lost: the first moment is then the one that cannot be too late.
     fn restore_first_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let needless = self.is_needless(from, segment);
         let modern = self.end(from).timestamps && self.sacks();
@@ -251,11 +256,12 @@ impl Connection {
     pub(super) fn refute(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
         let Some(ack) = segment.acked() else { return };
-        if self.end(from).has_open(&BY_FIN)
-            && !self.fin_covered(peer, ack)
-            && self.end(from).proven.is_none_or(|proven| ack.at_or_after(proven))
-        {
-            self.refute_fin(from, segment, at);
+        if self.end(peer).fin.is_some() && !self.fin_covered(peer, ack) {
+            let in_flight = self.end(from).in_flight();
+            self.trail.disprove(from, |began| at.ts.since(began) > in_flight);
+            if self.end(from).has_open(&BY_FIN) {
+                self.refute_fin(from, segment, at);
+            }
         }
         if self.end(from).has_open(&[Event::RecvAckOfFin]) && self.repeats_fin(from, segment) {
             self.refute_ack_of_fin(from, at);
@@ -274,12 +280,27 @@ impl Connection {
         if !sends_fin && self.is_in_flight(from, last.at.ts, at.ts) {
             return;
         }
-        if self.withdraw(from, &BY_FIN, at).is_some() {
-            let endpoint = self.end_mut(from);
-            if !sends_fin {
-                endpoint.fall_back();
-            }
+        if self.take_back_fin(from, at, false) && !sends_fin {
+            self.end_mut(from).fall_back();
         }
+    }
+
+    /// The peer's FIN had not come, or perhaps not. Where the ACK of its own FIN was told after it,
+    /// that one still came. Returns whether there was something to take back.
+    pub(super) fn take_back_fin(&mut self, end: End, by: Moment, doubtful: bool) -> bool {
+        if !self.end(end).has_open(&BY_FIN) {
+            return false;
+        }
+        let crossed = self.trail().last(end).filter(|last| last.from == State::Closing).copied();
+        let acked = crossed.and_then(|_| self.withdraw(end, &[Event::RecvAckOfFin], by));
+        let taken = match doubtful {
+            true => self.doubt(end, &BY_FIN, by),
+            false => self.withdraw(end, &BY_FIN, by),
+        };
+        if let Some(acked) = acked {
+            self.step_as(end, Event::RecvAckOfFin, acked.basis, acked.at, Moment::default());
+        }
+        taken.is_some()
     }
 
     /// It repeats its FIN: the ACK had not come.

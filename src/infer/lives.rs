@@ -105,6 +105,18 @@ impl Connection {
         held.syns.first().is_some_and(|syn| isn == Some(syn.seq))
     }
 
+    /// Whether the segment, which could be the first behind the held SYN, goes on with this
+    /// connection: it acknowledges the peer's numbers of this one.
+    pub fn goes_on(&self, held: &Held, from: End, segment: &Segment) -> bool {
+        let peer = self.end(from.peer());
+        let own = |ack: SeqNum| {
+            let (isn, nxt) = (peer.isn?, peer.nxt?);
+            Some(ack.after(isn) && !ack.after(nxt))
+        };
+        let is_opener = from == held.from && !segment.has(Flags::RST);
+        is_opener && self.knows_syn(held) && segment.acked().and_then(own) == Some(true)
+    }
+
     /// The held SYN came to nothing.
     pub fn take_stale_syn(&mut self, held: &Held) {
         for syn in &held.syns {

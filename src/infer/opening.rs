@@ -65,6 +65,7 @@ impl Connection {
         self.end_mut(from).prove(segment.ack);
         self.end_mut(from).sent_syn_ack = true;
         self.end_mut(from).acked_syn = true;
+        self.refute_refusal(from, at);
         // It had refused an earlier SYN, and listens now.
         let listens = self.trail().last(from).is_none();
         match self.end(from).state {
@@ -168,11 +169,21 @@ impl Connection {
             self.note(FactKind::WrongChecksum, from, at);
         }
         let peer = from.peer();
-        if with_ack && self.end(peer).opening.first.frame > 0 {
+        // Where both open at once, the answer is to the SYN before the peer's SYN+ACK.
+        let answers = with_ack && !self.end(peer).sent_syn_ack;
+        if answers && self.end(peer).opening.first.frame > 0 {
             let since = self.end(peer).opening.last.ts;
             self.end_mut(from).sample_turnaround(at.ts.since(since));
         }
         self.end_mut(peer).take(segment.seq, segment.seq_end());
+    }
+
+    /// An opener answers the other SYN: the RST that seemed to refuse its own had not come before.
+    fn refute_refusal(&mut self, from: End, at: Moment) {
+        let syn = self.end(from.peer()).opening.last;
+        if self.withdraw(from, &[Event::RecvRefusal], at).is_some() {
+            self.step_as(from, Event::RecvSyn, Basis::Inferred, syn, Moment::default());
+        }
     }
 
     /// The SYN came again: its sender had no answer yet.

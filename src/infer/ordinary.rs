@@ -349,8 +349,11 @@ impl Connection {
             (Some((tsval, _)), Some(newest)) => SeqNum(tsval).before(SeqNum(newest)),
             _ => false,
         };
+        // What was acknowledged once stays acknowledged.
+        let behind =
+            segment.acked().zip(endpoint.proven).is_some_and(|(ack, proven)| ack.before(proven));
         let marked = mark(segment).is_some() && mark(segment) == endpoint.fin_mark;
-        earlier || (marked && self.repeats_fin(from, segment))
+        earlier || behind || (marked && self.repeats_fin(from, segment))
     }
 
     /// Whether the peer's FIN, and everything before it, should have arrived.
@@ -409,7 +412,14 @@ impl Connection {
         if !covers || endpoint.state != State::SynRcvd {
             return;
         }
-        let first = self.end(to.peer()).after_syn == Some(segment.seq);
+        // What is before the window, as a keepalive, is answered, and its ACK not looked at (RFC
+        // 9293 section 3.10.7.4).
+        let after_syn = self.end(to.peer()).after_syn;
+        let last = segment.seq.add(segment.seq_len().saturating_sub(1));
+        if after_syn.is_some_and(|after_syn| last.before(after_syn)) {
+            return;
+        }
+        let first = after_syn == Some(segment.seq);
         let endpoint = self.end_mut(to);
         endpoint.ack_candidate = at;
         endpoint.bare_ack |= first && segment.seq_len() == 0;
@@ -428,14 +438,10 @@ impl Connection {
 
     /// The FIN came again without an answer: perhaps it had not come.
     fn doubt_fin(&mut self, to: End, at: Moment) {
-        const BY_FIN: [Event; 2] = [Event::RecvFin, Event::RecvFinAckingFin];
         let Some(last) = self.trail().last(to).copied() else {
             return;
         };
-        if !self.end(to).has_open(&BY_FIN) || self.is_in_flight(to, last.at.ts, at.ts) {
-            return;
-        }
-        if self.doubt(to, &BY_FIN, at).is_some() {
+        if !self.is_in_flight(to, last.at.ts, at.ts) && self.take_back_fin(to, at, true) {
             let endpoint = self.end_mut(to);
             endpoint.fin_doubts = endpoint.fin_doubts.saturating_add(1);
         }

@@ -27,6 +27,9 @@ impl Connection {
     pub(super) fn on_reset(&mut self, from: End, segment: &Segment, at: Moment) {
         let to = from.peer();
         self.note_reset(from, segment, at);
+        if self.is_from_no_socket(from, segment) {
+            self.on_opener_gone(from, at);
+        }
         let verdict = self.judge(to, segment);
         let credible = verdict != Verdict::Ignored || self.is_own_number(from, segment);
         // An answer to an earlier life's segment, which came while a SYN waits for its own.
@@ -138,6 +141,28 @@ impl Connection {
         own.nxt.is_none() || own.nxt == Some(segment.seq) || asked == Some(segment.seq)
     }
 
+    /// Whether an opener's host answers the peer's SYN as one without such a socket does: with the
+    /// number zero (RFC 9293 section 3.10.7.1). So the opener has given up in the meantime.
+    fn is_from_no_socket(&self, from: End, segment: &Segment) -> bool {
+        let opener = self.end(from);
+        let to_syn = self.end(from.peer()).after_syn == Some(segment.ack);
+        let opens = matches!(opener.state, State::SynSent | State::SynRcvd)
+            || opener.has_open(&[Event::RecvSynAck]);
+        let number = opener.isn.is_some_and(|isn| isn.add(1) != segment.seq);
+        opens && number && to_syn && segment.has(Flags::ACK) && segment.seq == SeqNum(0)
+    }
+
+    /// The opener is gone. The peer, if the opener's SYN has not come to it, is refused.
+    fn on_opener_gone(&mut self, from: End, at: Moment) {
+        let to = from.peer();
+        self.withdraw(from, &[Event::RecvSynAck], at);
+        self.withdraw(from, &[Event::RecvSyn], at);
+        self.step(from, Event::SentRstWithoutSocket, at);
+        if !self.end(to).sent_syn_ack {
+            self.withdraw(to, &[Event::RecvSyn], at);
+        }
+    }
+
     /// Nobody listened: the refusing end had no socket, and has none.
     fn on_refusal(&mut self, from: End, at: Moment) {
         if self.end(from).state == State::Unknown {
@@ -186,6 +211,11 @@ impl Connection {
         if state == State::Closed {
             if answers {
                 self.trail.confirm_last(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
+            } else if self.is_own_number(from, segment)
+                && self.withdraw(from, &[Event::RecvAckOfFin], at).is_some()
+            {
+                // Only a socket sends a RST with an ACK and a number of its own.
+                self.step(from, Event::SentRst, at);
             }
             return;
         }
@@ -199,7 +229,7 @@ impl Connection {
         }
         // It acknowledges what it had received, and the FIN is not among it.
         if segment.acked().is_some_and(|ack| !self.fin_covered(peer, ack)) {
-            self.withdraw(from, &[Event::RecvFin, Event::RecvFinAckingFin], at);
+            self.take_back_fin(from, at, false);
         }
         let gone = answers && self.end(peer).proven == Some(segment.seq);
         let event = if gone { Event::SentRstWithoutSocket } else { Event::SentRst };

@@ -163,8 +163,116 @@ fn a_repeated_fin_may_be_answered_late() {
          1.0 > F. 1:1(0) ack 1            ; FIN_WAIT_1 ESTABLISHED
          1.01 < . 1:1(0) ack 2            ; FIN_WAIT_2 CLOSE_WAIT",
     ));
+    // Or the first one had come, and its answers were lost before the observer.
     let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
-    assert_eq!((waits.at.frame, waits.confirmed.frame), (6, 7));
+    assert_eq!((waits.at.frame, waits.confirmed.frame), (6, 0));
+}
+
+#[test]
+fn an_ack_that_stops_short_shows_that_the_first_fin_had_not_come() {
+    let history = history(&opened(
+        "0.1 > F. 1:1(0) ack 1
+         0.4 > F. 1:1(0) ack 1
+         0.7 < P. 1:51(50) ack 1          ; FIN_WAIT_1 ESTABLISHED
+         1.0 > F. 1:1(0) ack 51
+         1.01 < . 51:51(0) ack 2          ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!((waits.at.frame, waits.confirmed.frame), (7, 8));
+}
+
+#[test]
+fn a_lost_fin_that_crossed_another_was_never_answered() {
+    let history = history(&opened(
+        "0.100 > F. 1:1(0) ack 1
+         0.101 < F. 1:1(0) ack 1          ; CLOSING    CLOSING
+         0.102 > .  2:2(0) ack 2          ; CLOSING    TIME_WAIT
+         1.100 > F. 1:1(0) ack 2          ; CLOSING    TIME_WAIT
+         1.110 < .  2:2(0) ack 2          ; TIME_WAIT  TIME_WAIT",
+    ));
+    let waits = history.stay_in(Role::Server, State::FinWait2).unwrap();
+    assert_eq!((waits.entered.at.frame, waits.dwell.as_nanos()), (6, 998_000_000));
+    assert!(history.stay_in(Role::Server, State::Closing).is_none());
+}
+
+#[test]
+fn an_abort_in_last_ack_came_before_the_answer() {
+    let history = history(&opened(
+        "0.100 > F. 1:1(0) ack 1
+         0.110 < F. 1:1(0) ack 2          ; TIME_WAIT LAST_ACK
+         0.111 > .  2:2(0) ack 2          ; TIME_WAIT CLOSED
+         0.120 < R. 2:2(0) ack 2          ; CLOSED    CLOSED
+         0.121 < R  2:2(0)                ; CLOSED    CLOSED",
+    ));
+    let closed = history.transitions_of(Role::Server).last().unwrap();
+    assert_eq!((closed.event, closed.at.frame), (Event::SentRst, 7));
+    assert!(history.by_event(Role::Server, &[Event::RecvAckOfFin]).is_none());
+}
+
+#[test]
+fn a_reset_that_acknowledges_no_fin_was_sent_before_it_came() {
+    let history = history(&opened(
+        "0.100 < F. 1:1(0) ack 1
+         0.101 > F. 1:1(0) ack 1          ; CLOSING   CLOSING
+         0.102 < .  2:2(0) ack 2          ; TIME_WAIT CLOSING
+         0.103 > R. 2:2(0) ack 1          ; CLOSED    CLOSED",
+    ));
+    assert!(history.stay_in(Role::Client, State::Closing).is_none());
+    let closed = history.transitions_of(Role::Client).last().unwrap();
+    assert_eq!((closed.from, closed.event), (State::FinWait2, Event::SentRst));
+}
+
+#[test]
+fn an_old_ack_does_not_survive_a_reset() {
+    history(&opened(
+        "0.100 < P. 1:101(100) ack 1
+         0.101 > .  1:1(0) ack 101
+         0.200 < R. 101:101(0) ack 1      ; CLOSED CLOSED
+         0.900 > .  1:1(0) ack 1          ; CLOSED CLOSED
+         0.910 < R  1:1(0)                ; CLOSED CLOSED",
+    ));
+}
+
+/// The RST bears the number zero, as of a host that has no such socket.
+#[test]
+fn an_opener_that_gave_up_resets_the_peers_syn() {
+    let gave_up = history(
+        "0.000 > S  0:0(0)                ; SYN_SENT UNKNOWN
+         0.000 < S  0:0(0)                ; SYN_RCVD SYN_RCVD
+         0.010 < R. -5000:-5000(0) ack 1  ; CLOSED   CLOSED",
+    );
+    assert!(gave_up.by_event(Role::Server, &[Event::RecvSyn]).is_none());
+    let met = history(
+        "0.000 > S  0:0(0)
+         0.000 < S  0:0(0)
+         0.010 < R. -5000:-5000(0) ack 1  ; CLOSED   CLOSED
+         0.010 > S. 0:0(0) ack 1          ; SYN_RCVD CLOSED
+         0.020 < R  1:1(0)                ; CLOSED   CLOSED",
+    );
+    assert_eq!(met.stay_in(Role::Client, State::SynRcvd).unwrap().entered.at.frame, 2);
+    let answered = history(
+        "0.000 > S  0:0(0)
+         0.010 < S  0:0(0)
+         0.010 > S. 0:0(0) ack 1          ; SYN_RCVD ESTABLISHED
+         0.020 < R. -5000:-5000(0) ack 1  ; SYN_RCVD CLOSED",
+    );
+    assert!(answered.stay_in(Role::Server, State::Established).is_none());
+}
+
+#[test]
+fn an_answer_to_a_syn_that_met_another_is_timed_from_that_syn() {
+    let history = history(
+        "0.0000 > S  0:0(0)
+         0.0100 < S  0:0(0)
+         0.0101 > S. 0:0(0) ack 1
+         0.0102 < S. 0:0(0) ack 1
+         0.0103 > .  1:1(0) ack 1
+         0.0402 < .  1:1(0) ack 1
+         0.1000 > F. 1:1(0) ack 1
+         0.1000 > R. 2:2(0) ack 1         ; CLOSED CLOSED
+         0.1250 < .  1:1(0) ack 2         ; CLOSED CLOSED",
+    );
+    assert!(history.fact(FactKind::DisprovedRst, Role::Client).is_none());
 }
 
 #[test]
@@ -441,9 +549,9 @@ const RARE: &[&str] = &[
     // Sockets that were gone.
     "0.000 > R 0:0(0) win 0
      0.079 > . 0:0(0) ack 4 win 0
-     0.211 > . 0:0(0) ack 0 win 0
+     0.211 > . 0:0(0) ack 4 win 0
      0.211 < R 4:4(0) win 0
-     0.211 > . 0:0(0) ack 0 win 0       ; CLOSED CLOSED",
+     0.211 > . 0:0(0) ack 4 win 0       ; CLOSED CLOSED",
     "0.0 > S 0:0(0)
      0.1 < S. 0:0(0) ack 1
      0.2 > . 1:1(0) ack 1
@@ -688,4 +796,32 @@ fn a_scan_with_fin_and_no_ack_closes_nothing() {
     );
     assert_eq!(history.close(), None, "it was never open");
     assert!(history.by_event(Role::Client, &[Event::SentFin]).is_none());
+}
+
+#[test]
+fn the_answer_to_a_keepalive_completes_no_handshake() {
+    let history = history(
+        "0.00 > S  0:0(0)
+         0.01 < S. 0:0(0) ack 1           ; ESTABLISHED SYN_RCVD
+         1.01 < S. 0:0(0) ack 1
+         3.01 < S. 0:0(0) ack 1
+         3.02 > .  0:1(1) ack 1           ; ESTABLISHED SYN_RCVD
+         3.03 < .  1:1(0) ack 1           ; ESTABLISHED SYN_RCVD
+         7.01 < S. 0:0(0) ack 1           ; ESTABLISHED SYN_RCVD",
+    );
+    assert!(history.refuted.is_empty(), "{:?}", history.refuted);
+}
+
+/// The SYN comes late again, and so does a FIN whose number follows it.
+#[test]
+fn a_fin_behind_a_late_copy_of_its_syn_is_of_the_old_life() {
+    let closed = history(&opened(
+        "0.100 < F. 1:1(0) ack 1
+         0.110 > F. 1:1(0) ack 2          ; LAST_ACK TIME_WAIT
+         0.120 < .  2:2(0) ack 2          ; CLOSED   TIME_WAIT
+         0.130 > S  0:0(0) id 0
+         1.100 > F. 1:1(0) ack 2          ; LAST_ACK TIME_WAIT
+         1.110 < .  2:2(0) ack 2          ; CLOSED   TIME_WAIT",
+    ));
+    assert!(closed.fact(FactKind::StaleSyn, Role::Client).is_some());
 }

@@ -191,6 +191,18 @@ impl Trail {
         self.transitions.sort_by_key(|transition| transition.at.ts);
     }
 
+    /// What was doubted of the endpoint and began at such a time is wrong beyond doubt.
+    pub fn disprove(&mut self, end: End, began: impl Fn(Timestamp) -> bool) {
+        for refuted in self.refuted.iter_mut().filter(|it| it.end == end && began(it.at.ts)) {
+            refuted.doubted = false;
+        }
+    }
+
+    /// Whether something of the endpoint was taken back that may have been right after all.
+    pub fn has_doubted(&self, end: End) -> bool {
+        self.refuted.iter().any(|refuted| refuted.end == end && refuted.doubted)
+    }
+
     /// Firms up what was only assumed, once later segments have shown that nothing else can have
     /// been.
     pub fn settle(&mut self) {

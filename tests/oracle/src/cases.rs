@@ -104,7 +104,7 @@ fn opening() -> Vec<Case> {
         case(
             "closed-before-the-other-syn-comes",
             scripts(&[(0, Abort)], &[]).opened(Open::Connect(0)),
-            &["ESTABLISHED (received SYN+ACK), truly CLOSED"],
+            &[],
         ),
     ]
 }
@@ -162,12 +162,12 @@ fn closing() -> Vec<Case> {
             scripts(&[(0, Close)], &[(0, Close)])
                 .seen(Place::NearA, [25_001, 10_000])
                 .fates(&[Clean, Clean, LostBehind], &[]),
-            &["CLOSING (received FIN)", "TIME_WAIT (received ACK of its FIN), truly"],
+            &[],
         ),
         case(
             "fin-behind-a-hole-crosses-a-fin",
             hole.seen(Place::NearB, [50, 10_000]).fates(&[], &[Clean, Clean, LostBehind]),
-            &["CLOSING (received FIN)", "TIME_WAIT (received ACK of its FIN), truly"],
+            &[],
         ),
         case(
             "fin-behind-a-hole-repeated",
@@ -175,7 +175,7 @@ fn closing() -> Vec<Case> {
                 .opened(Open::Connect(0))
                 .seen(Place::NearB, [10_000; 2])
                 .fates(&[], &[Clean, Clean, Clean, Clean, LostBehind]),
-            &["TIME_WAIT (received FIN), truly FIN_WAIT"],
+            &[],
         ),
     ]
 }
@@ -186,7 +186,7 @@ fn resets() -> Vec<Case> {
         case(
             "aborted-in-last-ack",
             scripts(&[(80_000, Close), (11, Abort)], &[(0, Close)]).seen(Place::NearB, [10_000; 2]),
-            &["confirmation of CLOSED (received ACK of its FIN)"],
+            &[],
         ),
         case(
             "fin-crosses-a-fin-and-a-reset",

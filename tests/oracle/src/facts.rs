@@ -303,7 +303,9 @@ impl<'a> End<'a> {
             _ => false,
         };
         let brings = |header: &Header| header.payload > 0 || header.fin;
-        let denies = |header: &Header| !header.covers(fin_end);
+        // A RST without ACK says nothing of what its sender has received.
+        let tells = |header: &Header| header.ack.is_some() || !header.rst;
+        let denies = |header: &Header| tells(header) && !header.covers(fin_end);
         let shows = |header: &Header| header.covers(fin_end);
         let signs = Signs { brings: &brings, denies: &denies, shows: Some(&shows), lenient: false };
         let fact = self.brought(self.change(came), &signs);

@@ -17,7 +17,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Connections of each kind in the normal run.
-const COUNT: u64 = 4_000;
+const COUNT: u64 = 10_000;
 /// Steps for making one scenario smaller.
 const SHRINKS_MAX: u32 = 3_000;
 /// Kinds of miss that are named.
@@ -32,23 +32,21 @@ struct Least {
     confident_wrong: u64,
 }
 
-/// What is reached; the goal is 100 % of everything without impairment and, with it, finals of
-/// 99.5 %, sequences of 99 %, time of 99.5 %, confirmations of 99.9 %, and never a confident wrong
-/// state. `cases` names what is missing.
+/// The goals without impairment and with it, and what is reached where the network is abused.
 const fn least(kind: Kind) -> Least {
     match kind {
         Kind::Unimpaired => Least {
             finals: 100.0,
-            sequences: 99.98,
-            time: 99.99,
-            confirmed: 99.95,
+            sequences: 100.0,
+            time: 99.9,
+            confirmed: 100.0,
             confident_wrong: 0,
         },
         Kind::Impaired => {
-            Least { finals: 99.9, sequences: 99.3, time: 99.9, confirmed: 99.7, confident_wrong: 0 }
+            Least { finals: 99.5, sequences: 99.0, time: 99.5, confirmed: 99.9, confident_wrong: 0 }
         }
         Kind::Abusive => {
-            Least { finals: 99.5, sequences: 98.2, time: 99.7, confirmed: 99.4, confident_wrong: 0 }
+            Least { finals: 99.5, sequences: 98.8, time: 99.6, confirmed: 99.8, confident_wrong: 0 }
         }
     }
 }
