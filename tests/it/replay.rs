@@ -73,7 +73,7 @@ fn segments(path: &Path) -> Vec<Decoded> {
 pub fn mirrored(decoded: &Decoded) -> Decoded {
     let flipped = |end: End| {
         let endpoint = decoded.tuple.endpoint(end);
-        let bytes = match endpoint.ip() {
+        let bytes = match endpoint.ip().ip() {
             std::net::IpAddr::V4(addr) => {
                 let mut bytes = [0; 16];
                 bytes[12..].copy_from_slice(&addr.octets().map(|byte| !byte));
@@ -83,7 +83,7 @@ pub fn mirrored(decoded: &Decoded) -> Decoded {
         };
         (bytes, endpoint.port())
     };
-    let version = if decoded.tuple.endpoint(End::A).is_ipv4() { 4 } else { 6 };
+    let version = if decoded.tuple.endpoint(End::A).ip().ip().is_ipv4() { 4 } else { 6 };
     let (own, peer) = (flipped(decoded.sender), flipped(decoded.sender.peer()));
     let (tuple, sender) = FourTuple::new(version, own, peer);
     assert_ne!(sender, decoded.sender, "the order of the ends has changed");
