@@ -330,3 +330,77 @@ fn a_cut_line_is_a_cut_capture_and_not_a_wrong_number() {
         assert_eq!(packets, lines - 1);
     }
 }
+
+#[test]
+fn no_byte_can_be_changed_into_a_panic_or_more_packets_than_lines() {
+    let (text, _) = plain();
+    let lines: Vec<&str> = text.lines().take(2).collect();
+    let text = format!("{}\n{}\n{}\n", old_style(lines[0]), lines[0], lines[1]);
+    for place in 0..text.len() {
+        for value in [b'\n', b' ', b'>', b'[', b'9', 0, 0xff] {
+            let mut bytes = text.as_bytes().to_vec();
+            bytes[place] = value;
+            let lines = bytes.split(|byte| *byte == b'\n').count() as u64;
+            let Ok(source) = Source::from_reader("text", Box::new(std::io::Cursor::new(bytes)))
+            else {
+                continue;
+            };
+            assert!(Read::all(Merge::new(vec![source])).totals.packets <= lines);
+        }
+    }
+}
+
+#[test]
+fn texts_and_captures_are_merged_by_time() {
+    let text = testdata().join("text/last-ack-lost+server.tttt.txt");
+    let capture = testdata().join("kernel/last-ack-lost/client.pcap");
+    let both = Read::all(Merge::open(&[&capture, &text]).expect("both"));
+    let [of_text, of_capture] = [&text, &capture].map(|path| Read::file(path).expect("read"));
+    assert_eq!(both.totals.packets, of_text.totals.packets + of_capture.totals.packets);
+    assert_eq!(both.totals.backwards, 0);
+    assert_eq!(both.histories.len(), 1, "it is one connection, seen at two places");
+}
+
+#[test]
+fn names_of_hosts_and_services_stand_as_they_stood() {
+    let text = "\
+11:09:50.893716 localhost.48056 > localhost.webcache: S 3760485494:3760485494(0) win 32767 (DF)
+11:09:50.893839 localhost.webcache > localhost.48056: R 0:0(0) ack 3760485495 win 0 (DF)
+11:09:51.893716 64.125.152.160.above.net.34783 > 10.0.0.1.our-service: S 7:7(0) win 32767 (DF)
+11:09:51.893800 fe80::1.5 > fe80::2.http: S 7:7(0) win 32767
+";
+    let read = Read::text(text);
+    let ends: Vec<_> = read
+        .histories
+        .iter()
+        .map(|history| Role::BOTH.map(|role| history.addr(role).to_string()))
+        .collect();
+    let expected = [
+        ["localhost:48056", "localhost:8080"],
+        ["64.125.152.160.above.net:34783", "10.0.0.1:our-service"],
+        ["[fe80::1]:5", "[fe80::2]:80"],
+    ];
+    assert_eq!(ends, expected);
+    let services = &read.info.text.as_ref().expect("a text").services;
+    assert_eq!(services, &[("webcache", 8080), ("http", 80)].into());
+}
+
+#[test]
+fn what_stands_inside_of_another_packet_is_none_of_its_own() {
+    let inner = "10.0.0.1.5 > 10.0.0.2.80: Flags [S], cksum 0x1 (correct), seq 7, win 9, length 0";
+    let header = "IP (tos 0x0, ttl 64, id 7, offset 0, flags [DF], proto TCP (6), length 40)";
+    let outer = "12:00:00.000001 IP (tos 0x0, ttl 64, id 8, offset 0, flags [none], proto ICMP (1), \
+                 length 68)\n    10.0.0.9 > 10.0.0.1: ICMP host 10.0.0.2 unreachable, length 48";
+    let vxlan = "12:00:00.000002 IP 10.1.0.1.5 > 10.1.0.2.4789: VXLAN, flags [I] (0x08), vni 5001";
+    let text = format!(
+        "{outer}\n\t{header}\n    {inner}\n{vxlan}\n{header} {inner}\n12:00:01.000000 {header}\n    \
+         {inner}\n"
+    );
+    let numbered = text.replace("12:00", "    1  12:00");
+    let without_times = numbered.replace("12:00:00.000001 ", "").replace("12:00:00.000002 ", "");
+    for text in [text, numbered, without_times] {
+        let read = Read::text(&text);
+        assert_eq!((read.totals.packets, read.totals.segments), (3, 1), "{text}");
+        assert_eq!(read.histories[0].first.frame, 3);
+    }
+}

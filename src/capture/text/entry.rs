@@ -4,7 +4,7 @@
 use super::super::FileInfo;
 use super::line;
 use super::stamp::{Hours, Reckoning, Stamp};
-use crate::limits::{INTERFACES_MAX, NAME_BYTES_MAX};
+use crate::limits::{INTERFACES_MAX, NAME_BYTES_MAX, TEXT_LINE_BYTES_MAX};
 
 /// Lines that one entry is made of at most: `-v` takes two, and a mail client breaks those.
 const LINES_MAX: u32 = 12;
@@ -20,6 +20,10 @@ pub(super) struct Entry {
     /// Bytes in front of the line: blanks, and marks of quotation.
     indent: usize,
     lines: u32,
+    /// It may go on in the line below.
+    is_growing: bool,
+    /// Packets inside of it are printed below it.
+    is_tunnel: bool,
 }
 
 /// The entry that is being read, and the one that was complete before it.
@@ -85,7 +89,7 @@ impl Entries {
     ) {
         let text = unquoted(line);
         if text.is_empty() {
-            self.is_closed |= !line::goes_on(&self.current.text, "");
+            self.go_on("", "");
             return;
         }
         let indent = line.len() - text.len();
@@ -96,7 +100,7 @@ impl Entries {
                 }
                 self.begin(&begun, indent);
             }
-            None if self.is_begun && !self.is_closed => self.go_on(line.trim_start(), text),
+            None if self.is_begun && self.current.is_growing => self.go_on(line.trim_start(), text),
             None => banner(text, info),
         }
     }
@@ -109,10 +113,10 @@ impl Entries {
             self.has_times && !begun.text.contains("(tos ") && line::read(begun.text).is_err();
         let is_inside = self.is_begun
             && !self.is_closed
-            && (indent > current.indent
-                || line::is_tunnel(&current.text)
-                || line::goes_on(&current.text, begun.text));
-        begun.stamp.is_some() || !(is_stray || is_inside)
+            && (indent > if current.is_marked() { 0 } else { current.indent }
+                || current.is_tunnel
+                || (current.is_growing && line::goes_on(&current.text, begun.text)));
+        begun.stamp.is_some() || begun.number.is_some() || !(is_stray || is_inside)
     }
 
     fn begin(&mut self, begun: &Begun<'_>, indent: usize) {
@@ -120,18 +124,29 @@ impl Entries {
         (self.is_begun, self.is_closed, self.has_times) = (true, false, begun.stamp.is_some());
         let entry = &mut self.current;
         (entry.stamp, entry.number) = (begun.stamp, begun.number);
-        (entry.indent, entry.lines) = (indent, 1);
+        (entry.indent, entry.lines, entry.is_growing) = (indent, 1, true);
         entry.text.clear();
         entry.text.push_str(begun.text);
-        self.is_whole = is_whole(&entry.text);
+        entry.is_tunnel = line::is_tunnel(begun.text);
+        self.is_whole = is_whole(begun.text);
     }
 
-    /// A line that begins no packet: more of the current one, or its dump.
+    /// A line that begins no packet: more of the current one, or its dump; or a blank one.
     fn go_on(&mut self, line: &str, text: &str) {
         let entry = &mut self.current;
-        if entry.lines >= LINES_MAX || is_dump(text) || !line::goes_on(&entry.text, line) {
+        entry.lines += 1;
+        let has_room = entry.text.len() + text.len() < TEXT_LINE_BYTES_MAX;
+        entry.is_growing = entry.is_growing
+            && entry.lines <= LINES_MAX
+            && has_room
+            && !is_dump(text)
+            && line::goes_on(&entry.text, line);
+        if !entry.is_growing {
             // What is inside of a packet that is no TCP segment is printed in further lines.
-            self.is_closed = line::read(&entry.text).is_ok();
+            self.is_closed |= text.is_empty() || line::read(&entry.text).is_ok();
+            return;
+        }
+        if text.is_empty() {
             return;
         }
         // The line may have been broken before the `>` between the addresses.
@@ -141,8 +156,15 @@ impl Entries {
         }
         entry.text.push_str(if is_arrow { "> " } else { "" });
         entry.text.push_str(text);
-        entry.lines += 1;
+        entry.is_tunnel = line::is_tunnel(&entry.text);
         self.is_whole = is_whole(&entry.text);
+    }
+}
+
+impl Entry {
+    /// Whether something stands in front of its first line that lines inside of it do not have.
+    fn is_marked(&self) -> bool {
+        self.stamp.is_some() || self.number.is_some()
     }
 }
 

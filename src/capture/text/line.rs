@@ -129,7 +129,7 @@ impl<'a> Pair<'a> {
     /// The first `SOURCE > TARGET:`, with or without blanks around the `>`. Link-level addresses
     /// have a comma in place of the colon.
     fn find(text: &'a str) -> Option<Pair<'a>> {
-        for (at, _) in text.match_indices('>') {
+        for (at, _) in text.match_indices('>').take(ARROWS_MAX) {
             let (before, rest) = (text.get(..at)?.trim_end(), text.get(at + 1..)?.trim_start());
             let begins = before.rfind([' ', '\t']).map_or(0, |blank| blank + 1);
             let ends = rest.find([' ', '\t']).unwrap_or(rest.len());
@@ -157,6 +157,14 @@ pub(super) fn begins(text: &str) -> bool {
     (pair.before.is_empty() || is_link_address || names_interface(pair.before))
         && !matches!(Body::read(pair.body), Err(Unused::NotTcp))
 }
+
+/// Arrows in front of and in a line's addresses: link-level headers have some, and `-v` has one
+/// with a wrong checksum.
+const ARROWS_MAX: usize = 8;
+
+/// Words looked at behind the flags. A list of options is one; what dissectors print is not looked
+/// at but for the IP header that old versions put last.
+const WORDS_MAX: usize = 256;
 
 /// What a packet's line begins with where no time stands in front.
 const PROTOCOLS: [&str; 12] = [
@@ -303,9 +311,9 @@ struct Words<'a> {
 impl<'a> Words<'a> {
     /// Takes all words; what is behind the length is payload.
     fn take(&mut self, mut rest: &'a str) {
-        while self.length.is_none() {
+        for _ in 0..WORDS_MAX {
             rest = rest.trim_start_matches([' ', ',', '\t']);
-            if rest.is_empty() {
+            if rest.is_empty() || self.length.is_some() {
                 return;
             }
             rest = self.word(rest).unwrap_or_else(|| skip_word(rest));
