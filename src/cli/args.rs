@@ -100,6 +100,9 @@ pub struct ReadArgs {
     /// From how long on a CLOSE_WAIT is too long
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub close_wait: Option<Span>,
+    /// Descriptors that a program may have open: when a leak uses them up [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub fd_limit: Option<u64>,
     /// Set a finding's threshold, as in close-wait-leak.stuck_min=10; may be repeated
     #[arg(long, value_name = "NAME.THRESHOLD=VALUE")]
     pub set: Vec<String>,
@@ -139,6 +142,9 @@ impl ReadArgs {
         }
         if let Some(hold) = self.close_wait {
             options.thresholds.set_close_wait(hold);
+        }
+        if let Some(limit) = self.fd_limit {
+            options.thresholds.set_fd_limit(limit);
         }
         for setting in &self.set {
             options.thresholds.set(setting)?;

@@ -151,10 +151,14 @@ impl Finding {
         self.evidence.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
     }
 
-    /// What puts findings of one name in order: the gravest first, then the longest, then by
-    /// connection and by place.
+    /// What puts findings of one name in order: the gravest first, then the one that stands for
+    /// the most connections, then the longest, then by connection and by place.
     pub(super) fn order(&self) -> impl Ord + use<> {
-        let gravest = core::cmp::Reverse((self.severity, self.duration));
+        let many = match self.value("stuck").or(self.value("connections")) {
+            Some(Value::Integer(many)) => *many,
+            _ => 0,
+        };
+        let gravest = core::cmp::Reverse((self.severity, many, self.duration));
         (gravest, self.connection, self.role, self.host, self.ts)
     }
 }

@@ -77,6 +77,14 @@ impl Rule {
         lines.fold(String::new(), |text, line| text + line + "\n")
     }
 
+    /// The trace that raises it and the one that only comes near, without indentation.
+    pub fn examples(&self) -> [String; 2] {
+        [self.raises, self.near_miss].map(|trace| {
+            let lines: Vec<&str> = trace.lines().map(str::trim).collect();
+            lines.join("\n").trim().to_owned()
+        })
+    }
+
     /// The explanation's first sentence, which says what the finding is.
     pub fn title(&self) -> &'static str {
         self.explanation.lines().next().unwrap_or_default().trim()

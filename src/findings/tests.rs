@@ -273,21 +273,20 @@ fn close_waits_that_end_late_are_long_but_no_leak() {
 
 #[test]
 fn a_leak_names_the_service_and_counts() {
-    let text = many(10, STUCK, 100);
+    let text = many(60, STUCK, 100);
     let found = findings(&text);
     let leak = found.iter().find(|it| it.name == "close-wait-leak").unwrap();
     assert_eq!((leak.role, leak.connection), (Some(Role::Server), None));
     assert_eq!(leak.host.unwrap().to_string(), "10.9.0.2:6800");
-    assert_eq!(leak.value("stuck"), Some(&Value::Integer(10)));
-    assert_eq!(leak.value("total"), Some(&Value::Integer(10)));
+    assert_eq!(leak.value("stuck"), Some(&Value::Integer(40)));
+    assert_eq!(leak.value("total"), Some(&Value::Integer(60)));
     assert_eq!(leak.value("closed"), Some(&Value::Integer(0)));
     assert!(leak.message.contains("the oldest for >= 100 s"), "{}", leak.message);
-    let said = "server 10.9.0.2:6800 never closed 10 of the 10 connections that its clients \
+    let said = "server 10.9.0.2:6800 never closed 40 of the 60 connections that its clients \
                 (10.9.0.1) had closed first";
     assert!(leak.message.starts_with(said), "{}", leak.message);
     assert_eq!(leak.value("trend"), Some(&Value::Text("growing".into())));
-    // Ten in the 40 seconds after which one can still be stuck for a minute.
-    assert_eq!(leak.value("per_minute").map(Value::to_string).as_deref(), Some("15.0"));
+    assert_eq!(leak.value("per_minute").map(Value::to_string).as_deref(), Some("36.0"));
     assert!(leak.message.contains("1024 descriptors are used up in"), "{}", leak.message);
     assert_eq!(leak.frames.len(), crate::limits::FINDING_FRAMES_MAX);
 }
@@ -430,6 +429,18 @@ fn ports_that_run_out_are_told_before() {
     let soon = found(&soon).unwrap();
     let Some(Value::Seconds(left)) = soon.value("left_s") else { panic!("{soon:?}") };
     assert!((15.0..25.0).contains(&left.as_secs_f64()), "{}", soon.message);
+}
+
+#[test]
+fn a_proxy_that_holds_a_half_closed_connection_for_an_hour_is_named() {
+    let found = findings(opened!(
+        "1.0    > F. 1:1(0) ack 1
+         1.1    < .  1:1(0) ack 2
+         3601.1 < F. 1:1(0) ack 2
+         3601.2 > .  2:2(0) ack 2"
+    ));
+    let stuck = found.iter().find(|it| it.name == "fin-wait-2-stuck").unwrap();
+    assert!(stuck.message.contains("consistent with Envoy's tcp_proxy"), "{}", stuck.message);
 }
 
 #[test]

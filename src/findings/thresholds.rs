@@ -90,6 +90,11 @@ impl Thresholds {
         }
     }
 
+    /// How many descriptors a program may have open.
+    pub fn set_fd_limit(&mut self, limit: u64) {
+        self.put("close-wait-leak", "fd_limit", limit as f64);
+    }
+
     /// Switches a finding off.
     pub fn allow(&mut self, name: &str) -> Result<(), ThresholdError> {
         let rule = find(name.trim())?;

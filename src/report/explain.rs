@@ -134,6 +134,11 @@ fn finding(rule: &Rule, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
             paragraph(&text, paper, out)?;
         }
     }
+    let [raises, near_miss] = rule.examples();
+    for (title, trace) in [("Example", raises), ("Near it, and none", near_miss)] {
+        heading(title, out)?;
+        trace.lines().try_for_each(|line| writeln!(out, "  {line}"))?;
+    }
     Ok(())
 }
 
@@ -163,6 +168,8 @@ enum Entry {
         title: &'static str,
         text: String,
         thresholds: Vec<ThresholdEntry>,
+        example: String,
+        near_miss: String,
     },
 }
 
@@ -186,14 +193,19 @@ impl From<Subject> for Entry {
                 seen: lesson.seen,
                 reference: lesson.cite.to_string(),
             },
-            Subject::Finding(rule) => Entry::Finding {
-                name: rule.name,
-                severity: rule.severity.name(),
-                since: rule.since,
-                title: rule.title(),
-                text: rule.text(),
-                thresholds: rule.thresholds.iter().map(ThresholdEntry::from).collect(),
-            },
+            Subject::Finding(rule) => {
+                let [example, near_miss] = rule.examples();
+                Entry::Finding {
+                    name: rule.name,
+                    severity: rule.severity.name(),
+                    since: rule.since,
+                    title: rule.title(),
+                    text: rule.text(),
+                    thresholds: rule.thresholds.iter().map(ThresholdEntry::from).collect(),
+                    example,
+                    near_miss,
+                }
+            }
         }
     }
 }

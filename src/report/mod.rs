@@ -2,8 +2,8 @@
 //!
 //! - For programs: [`model`] is the one shape of the machine formats, and [`json`] writes it.
 //! - For people, on a [`paper`] of some width: [`table`] is the report, from what [`survey`]
-//!   counts; [`list`] has a row for each connection; [`show`] is the page of one, with its
-//!   [`ladder`] from the segments on a [`reel`].
+//!   counts, with the [`verdict`] on top; [`list`] has a row for each connection; [`show`] is the
+//!   page of one, with its [`ladder`] from the segments on a [`reel`].
 //! - [`sockets`] is the socket table of the capture's hosts at a moment and [`census`] its counts
 //!   over time; [`netstat`] and [`plot`] show them to people.
 //! - For people elsewhere: [`html`] is the report as one file.
@@ -47,3 +47,5 @@ pub mod survey;
 pub mod table;
 #[cfg(feature = "cli")]
 pub mod text;
+#[cfg(feature = "cli")]
+pub mod verdict;

@@ -24,6 +24,9 @@ pub struct Survey {
     pub never_opened: u64,
     /// Connections that are not closed on both sides.
     pub open: u64,
+    /// Ends that are in CLOSE_WAIT when the capture ends, by role and service: how many, and for
+    /// how long at most.
+    pub waiting: BTreeMap<(Role, HostPort), (u64, Span)>,
     /// Connections with more than one thing that the capture does not tell.
     pub limits: Limits,
     /// Servers, by address and port.
@@ -95,6 +98,21 @@ impl Survey {
             self.services.insert(history.addr(Role::Server));
         }
         self.limits.take(history);
+        for role in Role::BOTH {
+            if history.last_state(role) == State::CloseWait
+                && let Some(stay) = history.stay_in(role, State::CloseWait)
+            {
+                self.waits((role, history.addr(Role::Server)), stay.dwell);
+            }
+        }
+    }
+
+    fn waits(&mut self, place: (Role, HostPort), dwell: Span) {
+        if self.waiting.len() < SERVICES_MAX || self.waiting.contains_key(&place) {
+            let (count, longest) = self.waiting.entry(place).or_default();
+            *count += 1;
+            *longest = dwell.max(*longest);
+        }
     }
 
     /// How many connections closed with that end first.

@@ -6,13 +6,13 @@ use std::io::{self, Write};
 
 use crate::addr::HostPort;
 use crate::findings::{Finding, Severity};
-use crate::history::{ClosedFirst, History, Role};
-use crate::infer::state::State;
+use crate::history::{History, Role};
 use crate::report::overview::{input, states};
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, heading, keep_whole, plain_table, put_table};
 use crate::report::survey::{Group, Lasted, Survey};
 use crate::report::text::{Grouped, clean, plural, wrap};
+use crate::report::verdict::{of_connections, verdict, worst_findings};
 use crate::run::{Analysis, Names};
 
 /// Rows of findings.
@@ -46,107 +46,6 @@ pub fn report(analysis: &Analysis, paper: &Paper, out: &mut dyn Write) -> io::Re
     connections(analysis, &worst, paper, out)?;
     heading("Go on with", out)?;
     next(analysis, &survey, paper, out)
-}
-
-/// The findings to speak of: each name once, the gravest first, those about a service before those
-/// about one connection.
-pub fn worst_findings(analysis: &Analysis) -> Vec<&Finding> {
-    let mut worst: Vec<&Finding> = Vec::new();
-    let single = analysis.findings.worst.values().filter_map(|findings| findings.first());
-    for finding in analysis.findings.grouped.iter().chain(single) {
-        if !worst.iter().any(|known| known.name == finding.name) {
-            worst.push(finding);
-        }
-    }
-    let rank = |it: &&Finding| {
-        core::cmp::Reverse((it.severity, it.connection.is_none() && it.role.is_some(), it.duration))
-    };
-    worst.sort_by_key(rank);
-    worst
-}
-
-/// The verdict in one sentence, and its tone.
-pub fn verdict(analysis: &Analysis, survey: &Survey) -> (String, Tone) {
-    let worst = worst_findings(analysis);
-    let totals = &analysis.totals;
-    let partly = if analysis.is_complete() { "" } else { "as far as the capture could be read, " };
-    let grave: Vec<&&Finding> =
-        worst.iter().filter(|it| it.severity >= Severity::Warning).collect();
-    let (sentence, tone) = match grave.split_first() {
-        _ if totals.segments == 0 => {
-            let packets = plural(totals.packets, "packet");
-            (
-                format!("{partly}there is no TCP segment in this capture of {packets}."),
-                Tone::Warning,
-            )
-        }
-        None => {
-            let waiting = waiting(survey);
-            let tone = if waiting.is_some() { Tone::Warning } else { Tone::Good };
-            let so_far = waiting.map_or(String::new(), |waiting| format!("; {waiting}"));
-            (format!("{partly}nothing is wrong: {}{so_far}.", in_order(analysis, survey)), tone)
-        }
-        Some((first, rest)) => {
-            let more = more(analysis, first, rest.len() as u64);
-            let tone = Tone::of_severity(first.severity);
-            (format!("{partly}{}{more}.", first.message), tone)
-        }
-    };
-    (capitalised(&clean(&sentence)), tone)
-}
-
-/// What the verdict does not tell: how often the same was found, and what else.
-fn more(analysis: &Analysis, told: &Finding, others: u64) -> String {
-    let same = analysis.findings.by_name.get(told.name).copied().unwrap_or_default();
-    let alike = if told.connection.is_some() { same.saturating_sub(1) } else { 0 };
-    let parts = [
-        (alike > 0).then(|| format!("{} like it", plural(alike, "more finding"))),
-        (others > 0).then(|| plural(others, "other finding")),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    match parts.is_empty() {
-        true => String::new(),
-        false => format!(" (and {} below)", parts.join(" and ")),
-    }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
-}
-
-/// Ends that wait in CLOSE_WAIT, none of them long enough for a verdict: said, because a capture
-/// of a leak may be too short to show it.
-fn waiting(survey: &Survey) -> Option<String> {
-    let [clients, servers] =
-        survey.states.each_ref().map(|states| states.get(&State::CloseWait).copied().unwrap_or(0));
-    let who = match (clients, servers) {
-        (0, 0) => return None,
-        (clients, 0) => plural(clients, "client"),
-        (0, servers) => plural(servers, "server"),
-        (clients, servers) => {
-            format!("{} and {}", plural(clients, "client"), plural(servers, "server"))
-        }
-    };
-    Some(format!("but {who} had not closed yet, and the capture ends too soon to judge that"))
-}
-
-/// What happened where nothing is wrong.
-fn in_order(analysis: &Analysis, survey: &Survey) -> String {
-    let mut parts = vec![plural(analysis.totals.connections, "connection")];
-    let firsts = [
-        (survey.first(ClosedFirst::Client), "closed by the client first"),
-        (survey.first(ClosedFirst::Server), "closed by the server first"),
-        (survey.first(ClosedFirst::Both), "closed by both at once"),
-        (survey.never_opened, "never opened"),
-        (survey.open, "not closed on both sides yet"),
-    ];
-    parts.extend(
-        firsts.iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!("{} {how}", Grouped(*n))),
-    );
-    parts.join(", ")
 }
 
 fn findings(survey: &Survey, names: &Names, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
@@ -233,7 +132,8 @@ pub fn worst_connections<'a>(
     max: usize,
 ) -> Vec<(&'a Finding, History)> {
     let mut shown: Vec<(&Finding, History)> = Vec::new();
-    let names = worst.iter().filter(|it| it.severity >= Severity::Warning).map(|it| it.name);
+    let grave = worst.iter().filter(|it| it.severity >= Severity::Warning);
+    let names = grave.map(|it| of_connections(it.name));
     let lists: Vec<&Vec<Finding>> =
         names.filter_map(|name| analysis.findings.worst.get(name)).collect();
     // One of each kind, then a second of each.

@@ -28,6 +28,9 @@ HEAD = """\
   `holders`. `oracle-lsof-i.txt` is our rendering of the classic listing of an Oracle process that
   holds port 6800, as lsof printed it on a RHEL 3, with names for addresses.
 
+- `services/`: services with a fault each, or none, most of them longer than the minute after which
+  a leak shows; `tests/it/services.rs` says what the first line of the report must be.
+
 ## Recordings
 
 Made by `tests/lab/record.py` (as root, in network namespaces of its own; `--list` names the
@@ -55,7 +58,8 @@ every state at the end. `tests/lab/check.py` checks recordings against the RFC a
 the server does what the client did, closes first or last, loses, resets, forgets, and the client
 does what the server did. Scenarios that have no such twin say why in one word in `--list`: it is
 about the *opening*, both ends do the same (*symmetric*), the kernel gives a server no say in its
-first sequence *number*, it is the built-in *example*, or there to take a *snapshot*. `NAME-ipv6` is the same over IPv6.
+first sequence *number*, it is the built-in *example*, there to take
+a *snapshot*, or about a *service* and its fault. `NAME-ipv6` is the same over IPv6.
 
 ## Hard cases
 
@@ -99,14 +103,15 @@ the two diagrams, as `show` draws them""".splitlines()
 
 def main(root):
     names = "; ".join(f"{number} {name}" for number, name in enumerate(TEXTBOOK, 1))
-    folders = [path for kind in ("kernel", "observer") for path in sorted((root / kind).iterdir())]
+    folders = [path for kind in ("kernel", "observer", "services") for path in sorted((root / kind).iterdir())]
     page = HEAD.replace("{cases}", _cases({path.name: path for path in folders}))
     print(page.replace("{textbook}", names), end="")
     for path in folders:
         print(_recording(path))
     print("\nMade with `tests/lab/record.py --out testdata/kernel` and `tests/lab/record.py "
           "--observers\n--out testdata/observer`, or one of them with `tests/lab/record.py NAME "
-          "--out testdata/kernel`;\n`random-N` with `--random N --connections 30`.")
+          "--out testdata/kernel`;\n`random-N` with `--random N --connections 30`. Those below `services` are named\n"
+          "`service-NAME` there.")
 
 
 def _cases(folders):

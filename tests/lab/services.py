@@ -331,10 +331,12 @@ def service_keepalive_race(lab):
 
 @service("The server refuses an upload: it answers and closes with the rest unread")
 def service_leaves_uploads_unread(lab):
-    listener = lab.server.listen(8085)
+    small = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)]
+    listener = lab.server.listen(8085, options=small)
     for _ in range(4):
         client, server = lab.connect(listener)
-        client.sendall(b"x" * 20000)
+        client.setblocking(False)
+        client.send(b"x" * 40000)
         read_exactly(server, 100)
         server.sendall(b"HTTP/1.1 413 Content Too Large\r\n\r\n")
         lab.pause(0.05)

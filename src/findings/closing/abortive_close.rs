@@ -73,7 +73,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let message = format!(
             "{} closed its connection to {} with RST instead of FIN: data on its way is \
-             lost",
+             lost; look there for SO_LINGER with a time of zero",
             who(history, role),
             history.addr(role.peer()),
         );

@@ -1,8 +1,9 @@
 //! Connections that pile up in CLOSE_WAIT on one service: the classic leak.
 
 use core::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::addr::{Addr, HostPort};
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
 use crate::findings::timeouts::{Ends, consistent};
@@ -11,7 +12,7 @@ use crate::findings::waits::{Wait, close_wait, idle_before_close, lasting};
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
 use crate::history::{History, Role};
 use crate::infer::event::Event;
-use crate::infer::state::Basis;
+use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
 use crate::limits::FINDING_FRAMES_MAX;
 use crate::time::{Span, Timestamp};
@@ -33,11 +34,11 @@ finding! {
     /// for clients by their host and the service that they use. `stuck` are those whose
     /// CLOSE_WAIT lasted `hold_s` in silence and was not ended by the program itself; `closed`
     /// those on which this side did send its FIN or RST; `total` all. From `stuck_min` on it is
-    /// a leak: one alone is a long-close-wait. `per_minute` is `stuck` over the time from the
-    /// first of them to `hold_s` before the capture's end: later ones cannot be stuck yet. `trend`
-    /// is `burst` if they came together and none since, `ended` if all were ended, by the peer or
-    /// by a new connection, else `growing`; then `limit_in_s` is the time until `fd_limit` of
-    /// them are open, at that rate.
+    /// a leak: one alone is a long-close-wait. `per_minute` is how many came into CLOSE_WAIT and
+    /// stayed, those too young to be stuck among them, from the first of them to the capture's
+    /// end. `trend` is `burst` if they came together and none in `hold_s` since, `ended` if all
+    /// were ended, by the peer or by a new connection, else `growing`; then `limit_in_s` is the
+    /// time until `fd_limit` of them are open, at that rate.
     ///
     /// ## When it is wrong
     ///
@@ -98,6 +99,8 @@ struct Passive {
     /// The peer closed first.
     left: u64,
     stuck: u64,
+    /// In CLOSE_WAIT at the end, not for long enough yet.
+    young: u64,
     confirmed: u64,
     assumed: u64,
     /// Still stuck when the record ended.
@@ -106,7 +109,7 @@ struct Passive {
     mute: u64,
     /// Those that the peer closed after a silence, and its bounds.
     idle: Option<(u64, Span, Span)>,
-    /// When the first and the last got stuck.
+    /// When the first and the last of these two came into CLOSE_WAIT.
     entered: Option<(Timestamp, Timestamp)>,
     longest: Span,
     ages: Ages,
@@ -132,17 +135,36 @@ impl Grouping for Leaks {
             let stuck = close_wait(history, role)
                 .filter(|wait| wait.length >= context.span("hold_s"))
                 .filter(|wait| !wait.was_closed() && wait.ended_by != Some(Event::GaveUp));
-            if let Some(wait) = stuck {
-                party.add(history, role, &wait);
+            match (stuck, history.stay_in(role, State::CloseWait)) {
+                (Some(wait), _) => party.add(history, role, &wait),
+                (None, Some(stay)) if stay.left.is_none() => party.add_young(stay.entered.at.ts),
+                _ => {}
             }
         }
     }
 
     fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
-        for (party, passive) in self.0.drain() {
-            if passive.stuck >= context.count("stuck_min").max(1) {
-                out.push(passive.finding(&party, capture, context));
+        let parties = self.0.drain();
+        let services = |role| -> BTreeMap<Addr, HostPort> {
+            let of_role = parties.iter().rev().filter(|(party, _)| party.role == role);
+            of_role.map(|(party, _)| (party.host, party.service)).collect()
+        };
+        let (used, offered) = (services(Role::Client), services(Role::Server));
+        for (party, passive) in &parties {
+            if passive.stuck < context.count("stuck_min").max(1) {
+                continue;
             }
+            let leg = match party.role {
+                Role::Server => used.get(&party.host).map(|to| {
+                    format!("; it uses {to} itself: if it is a proxy, this is its front leg")
+                }),
+                Role::Client => offered.get(&party.host).map(|at| {
+                    format!("; it serves {at} itself: if it is a proxy, this is its back leg")
+                }),
+            };
+            let mut finding = passive.finding(party, capture, context);
+            finding.message += leg.as_deref().unwrap_or_default();
+            out.push(finding);
         }
     }
 
@@ -164,8 +186,7 @@ impl Passive {
             let (count, least, most) = self.idle.unwrap_or((0, idle, idle));
             self.idle = Some((count + 1, least.min(idle), most.max(idle)));
         }
-        let (first, last) = self.entered.unwrap_or((at, at));
-        self.entered = Some((first.min(at), last.max(at)));
+        self.entered(at);
         self.longest = self.longest.max(wait.stay.dwell);
         self.ages.add(wait.stay.dwell);
         self.peers.add(history.addr(role.peer()).ip());
@@ -173,6 +194,17 @@ impl Passive {
         if self.worst.len() > FINDING_FRAMES_MAX {
             self.worst.pop_last();
         }
+    }
+
+    /// One more that waits, and not for so long that it is stuck.
+    fn add_young(&mut self, at: Timestamp) {
+        self.young += 1;
+        self.entered(at);
+    }
+
+    fn entered(&mut self, at: Timestamp) {
+        let (first, last) = self.entered.unwrap_or((at, at));
+        self.entered = Some((first.min(at), last.max(at)));
     }
 
     fn finding(&self, party: &Party, capture: &CaptureFacts, context: &Context) -> Finding {
@@ -247,7 +279,7 @@ impl Passive {
                 .to_owned(),
             (Role::Server, _) => format!(
                 "look in the program at {} for the path on which a read of 0 bytes or an error \
-                 does not lead to close()",
+                 does not lead to close(), or a child process that holds the descriptor",
                 party.service
             ),
         }
@@ -256,19 +288,15 @@ impl Passive {
     fn trend(&self, capture: &CaptureFacts, context: &Context) -> Trend {
         let (first, last) = self.entered.unwrap_or_default();
         let end = capture.last_ts.unwrap_or(last);
-        let spread = last.since(first);
-        // Whoever came later than that cannot be stuck yet.
-        let judged = end.since(first).as_secs_f64() - context.value("hold_s");
-        let window = judged.max(spread.as_secs_f64()).max(1.0);
-        let per_minute = self.stuck as f64 * 60.0 / window;
+        let minutes = end.since(first).as_secs_f64() / 60.0;
+        let per_minute = (self.stuck + self.young) as f64 / minutes.max(1.0 / 60.0);
         if self.ongoing == 0 {
             let words = "all of which have ended since".to_owned();
             return Trend { name: "ended", words, per_minute, left: None };
         }
-        // Ten times as long as they took to come, and at least a minute, without another.
-        let quiet = window - spread.as_secs_f64();
-        if quiet >= 60.0 && quiet > 10.0 * spread.as_secs_f64() {
-            let words = format!("all since one moment ({spread}), none after");
+        let (spread, quiet) = (last.since(first), end.since(last));
+        if quiet >= context.span("hold_s") && quiet > spread.times(4) {
+            let words = format!("all came within {spread}, and none in the {quiet} since");
             return Trend { name: "burst", words, per_minute, left: None };
         }
         let limit = context.value("fd_limit");

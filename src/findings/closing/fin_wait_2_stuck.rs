@@ -1,6 +1,7 @@
 //! FIN_WAIT_2 for long: the peer does not close.
 
 use crate::findings::rule::{finding, opened};
+use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::waits::{silence_in, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
@@ -65,9 +66,13 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if wait.length < context.span("hold_s") || unseen {
             continue;
         }
+        let as_long_as = match wait.ended_by {
+            Some(_) => consistent(wait.length, Ends::HalfClose),
+            None => String::new(),
+        };
         let message = format!(
-            "{} closed and waited {} in FIN_WAIT_2 for the FIN of {}, whose application did not \
-             call close(){}",
+            "{} closed and waited {} in FIN_WAIT_2{as_long_as} for the FIN of {}, whose \
+             application did not call close() in that time{}",
             who(history, role),
             wait.words(),
             history.addr(peer),

@@ -1,6 +1,7 @@
 //! One connection that stayed in CLOSE_WAIT for long.
 
 use crate::findings::rule::{finding, opened};
+use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::waits::{close_wait, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
@@ -72,12 +73,18 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let entered = wait.stay.entered;
         let acknowledged = if entered.is_open() { "was sent" } else { "acknowledged" };
+        let rest = match wait.was_closed() {
+            true => format!(
+                "closed only {} later{}: slow, and not stuck",
+                wait.words(),
+                consistent(wait.length, Ends::HalfClose)
+            ),
+            false => format!("sent none in {}: its application did not call close()", wait.words()),
+        };
         let message = format!(
-            "{} {acknowledged} the FIN of {} and sent none in {}: its application did not call \
-             close(){}",
+            "{} {acknowledged} the FIN of {} and {rest}{}",
             who(history, role),
             history.addr(role.peer()),
-            wait.words(),
             wait.doubt(),
         );
         let finding = context.about(history, role, entered.at, message).lasting(wait.length);

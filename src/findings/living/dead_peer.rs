@@ -135,7 +135,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         };
         let message = format!(
             "{} repeated {what} {} in {}{gave_up} and {} answered nothing: its host or the path is \
-             gone",
+             gone; look whether that host is up, and which direction is broken",
             who(history, role),
             number(run.repeats, "time"),
             lasting(run.length, run.is_ongoing),

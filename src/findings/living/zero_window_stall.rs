@@ -73,7 +73,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             continue;
         }
         let message = format!(
-            "{} kept its window closed to {} for {}: its program did not read",
+            "{} kept its window closed to {} for {}: its program did not read; look there for a \
+             blocked thread, a long pause or a slow disk",
             who(history, role),
             history.addr(role.peer()),
             lasting(stall, still.is_some()),

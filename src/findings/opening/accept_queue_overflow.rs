@@ -73,6 +73,8 @@ struct Listener {
     connections: u64,
     repeats: u64,
     most: u64,
+    /// Connections on which data of the client was ignored, too.
+    ignored: u64,
     first: Firsts,
 }
 
@@ -96,6 +98,8 @@ impl Grouping for Overflows {
         listener.connections += 1;
         listener.repeats += u64::from(fact.count);
         listener.most = listener.most.max(u64::from(fact.count));
+        listener.ignored +=
+            u64::from(history.fact(FactKind::SynAckRepeatedAfterData, Role::Server).is_some());
         listener.first.add(fact.first, history.id);
     }
 
@@ -120,9 +124,13 @@ impl Listener {
             1 => number(self.most, "time"),
             count => format!("on {count} connections, up to {} on one", number(self.most, "time")),
         };
+        let or_lost = match self.ignored {
+            0 => ", or the ACKs are lost behind the observer",
+            _ => ", for it ignores the clients' data as well",
+        };
         let message = format!(
-            "{} repeated its SYN+ACK after the ACK {where_}: its accept queue is \
-             full; look why the program does not call accept() in time, at busy threads or used-up \
+            "{} repeated its SYN+ACK after the ACK {where_}: its accept queue is full{or_lost}; \
+             look why the program does not call accept() in time, at busy threads or used-up \
              descriptors",
             party.words(),
         );

@@ -17,12 +17,13 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// Both ends sent a SYN; the client also sent a SYN+ACK, and the server never did.
+    /// Both ends sent a SYN; the client also sent a SYN+ACK, and the server never did. The
+    /// client's port is one that kernels hand out: two ends that open at once have both chosen
+    /// theirs, and if one SYN is lost then, one end sends no SYN+ACK either.
     ///
     /// ## When it is wrong
     ///
-    /// In a true simultaneous open of which one SYN was lost behind the observer, one end sends
-    /// no SYN+ACK either. Then both ports were chosen in advance.
+    /// Two ends that chose high ports, opened at once and lost a SYN look the same.
     ///
     /// ## What to do
     ///
@@ -54,7 +55,10 @@ finding! {
 pub(super) fn is_split(history: &History) -> bool {
     let syns = |role| history.side(role).tally.syns;
     let [client, server] = Role::BOTH.map(syns);
-    let answered = history.side(Role::Server).acked_syn;
+    /// The first port that Linux hands out.
+    const EPHEMERAL_MIN: u16 = 32_768;
+    let answered =
+        history.side(Role::Server).acked_syn && history.addr(Role::Client).port() >= EPHEMERAL_MIN;
     history.handshake() == Handshake::Simultaneous && server == 1 && client > 1 && answered
 }
 

@@ -19,12 +19,12 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// An end in TIME_WAIT answered a SYN with an ACK; or nothing answered the SYN of a
-    /// connection whose four-tuple was in TIME_WAIT on the other end.
+    /// An end in TIME_WAIT answered a SYN and its repeat with an ACK; or nothing answered the SYN
+    /// of a connection whose four-tuple was in TIME_WAIT on the other end.
     ///
     /// ## When it is wrong
     ///
-    /// A stale copy of an old SYN is answered in the same way, and nobody waits for it.
+    /// Several stale copies of an old SYN are answered in the same way, and nobody waits for them.
     ///
     /// ## What to do
     ///
@@ -66,7 +66,8 @@ finding! {
 pub(in crate::findings) fn refusal(history: &History, role: Role) -> Option<&Fact> {
     let challenged = history.fact(FactKind::ChallengedSyn, role)?;
     let state = history.state_at(role, challenged.first.ts);
-    (state == State::TimeWait).then_some(challenged)
+    // A stale copy of a SYN comes once, and nobody waits for its answer.
+    (state == State::TimeWait && challenged.count > 1).then_some(challenged)
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {

@@ -9,8 +9,9 @@ use crate::limits::MARKDOWN_BYTES_MAX;
 use crate::report::ci::gate::{Judged, Judgement};
 use crate::report::overview::input_facts;
 use crate::report::survey::{Lasted, Survey};
-use crate::report::table::{WORST_MAX, verdict, worst_connections, worst_findings};
+use crate::report::table::{WORST_MAX, worst_connections};
 use crate::report::text::{Grouped, clean, fit};
+use crate::report::verdict::{verdict, worst_findings};
 use crate::run::{Analysis, Names};
 
 /// Rows of the table of findings.

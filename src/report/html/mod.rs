@@ -18,8 +18,9 @@ use crate::report::ci::gate::{Judged, Judgement};
 use crate::report::overview::input_facts;
 use crate::report::states::lesson;
 use crate::report::survey::{Lasted, Survey};
-use crate::report::table::{verdict, worst_connections, worst_findings};
+use crate::report::table::worst_connections;
 use crate::report::text::{Grouped, clean, plural};
+use crate::report::verdict::{verdict, worst_findings};
 use crate::run::Analysis;
 
 /// Rows of the table of findings.
