@@ -140,3 +140,24 @@ pub const PEERS_MAX: usize = 64;
 /// Sides of services whose sockets are counted over time: about 5 KB each. Beyond them the first in
 /// order are kept.
 pub const CROWDS_MAX: usize = 1 << 12;
+
+/// Tunnels inside one another, reassembled packets among them. Real ones nest two deep.
+pub const TUNNEL_DEPTH_MAX: usize = 4;
+
+/// Tunnels that are told apart: about 60 MB.
+pub const TUNNELS_MAX: usize = 1 << 18;
+
+/// GTP-U tunnels between the same two nodes that carry the same address and port pair.
+pub const GTP_TUNNELS_MAX: usize = 8;
+
+/// Extension headers of one GTP-U packet; 3GPP TS 29.281 has eight kinds.
+pub const GTP_EXTENSIONS_MAX: usize = 8;
+
+/// IP packets that wait for their fragments: 1 MB. Linux holds 4 MB of whole ones.
+pub const FRAGMENTED_PACKETS_MAX: usize = 1 << 11;
+
+/// Bytes kept of a fragmented packet: the headers of two tunnels and the longest TCP header.
+pub const FRAGMENT_HEAD_BYTES: usize = 384;
+
+/// Holes between the fragments of one packet. In order there is none; reversed, none either.
+pub const FRAGMENT_HOLES_MAX: usize = 32;

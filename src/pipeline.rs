@@ -1,8 +1,11 @@
 //! The whole way of the data, on one page: packets are decoded to segments, segments find their
 //! four-tuple and their life, lives become histories, histories go to whoever wants them.
 
+use crate::decode::icmp::IcmpError;
+use crate::decode::opener::{Found, Opener};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::skip::{Skip, SkipCounts};
+use crate::decode::tunnel::Tunnels;
 use crate::decode::tuple::{End, FourTuple};
 use crate::decode::{self, Decoded};
 use crate::flow::duplicates::Duplicates;
@@ -48,6 +51,10 @@ pub struct Totals {
     pub skipped: SkipCounts,
     /// Segments whose four-tuple found no room.
     pub beyond_connections_max: u64,
+    /// Fragmented packets that had to go before they were whole.
+    pub fragments_forced_out: u64,
+    /// The tunnels that were opened.
+    pub tunnels: Tunnels,
 }
 
 /// The pipeline from packets to histories.
@@ -57,6 +64,10 @@ pub struct Pipeline<S> {
     connections_max: usize,
     table: Table<Flow>,
     duplicates: Duplicates,
+    opener: Opener,
+    /// Wireshark's numbering by four-tuple alone, where there may be tunnels: it does not count
+    /// them.
+    across_tunnels: Option<Table<Numbering>>,
     next_stream: u32,
     next_id: u64,
     totals: Totals,
@@ -96,11 +107,20 @@ impl<S: Sink> Pipeline<S> {
             connections_max,
             table: Table::default(),
             duplicates: Duplicates::default(),
+            opener: Opener::default(),
+            across_tunnels: None,
             next_stream: 0,
             next_id: 0,
             totals: Totals::default(),
             sink,
         }
+    }
+
+    /// The same, with tunnels opened.
+    pub fn decoding_tunnels(mut self) -> Self {
+        self.opener = Opener::new(true);
+        self.across_tunnels = Some(Table::default());
+        self
     }
 
     /// Takes the next packet of the capture.
@@ -117,7 +137,24 @@ impl<S: Sink> Pipeline<S> {
         }
         match decode::decode(link, data, orig_len, ts, frame) {
             Ok(decoded) => self.decoded(&decoded),
-            Err(skip) => totals.skipped.add(skip),
+            Err(skip) => match self.opener.open(skip, link, data, orig_len, ts, frame) {
+                Ok(Found::Segment(decoded)) => self.decoded(&decoded),
+                Ok(Found::Error(error, quoted)) => {
+                    totals.skipped.add(Skip::IcmpError);
+                    self.icmp_error(error, &quoted);
+                }
+                Err(skip) => totals.skipped.add(skip),
+            },
+        }
+    }
+
+    /// Takes an ICMP error about a segment like the one it quotes.
+    fn icmp_error(&mut self, error: IcmpError, quoted: &Decoded) {
+        let Decoded { tuple, sender, segment } = quoted;
+        let life = self.table.get_mut(tuple).and_then(|flow| flow.life.as_mut());
+        if let Some(life) = life {
+            let at = Moment { ts: segment.ts, frame: segment.frame };
+            life.connection.note_icmp_error(error, *sender, at);
         }
     }
 
@@ -134,7 +171,11 @@ impl<S: Sink> Pipeline<S> {
             return;
         }
         let flow = self.table.entry(tuple, Flow::default);
-        let stream = flow.numbering.stream_of(*sender, segment, &mut self.next_stream);
+        let numbering = match &mut self.across_tunnels {
+            Some(table) => table.entry(&tuple.in_tunnel(0), Numbering::default),
+            None => &mut flow.numbering,
+        };
+        let stream = numbering.stream_of(*sender, segment, &mut self.next_stream);
         let mut stage =
             Stage { params: &self.params, next_id: &mut self.next_id, sink: &mut self.sink, tuple };
         stage.segment(flow, *sender, segment, stream);
@@ -164,6 +205,8 @@ impl<S: Sink> Pipeline<S> {
         }
         self.totals.connections = self.next_id;
         self.totals.streams = self.next_stream;
+        self.totals.fragments_forced_out = self.opener.fragments_forced_out();
+        self.totals.tunnels = self.opener.into_tunnels();
         (self.sink, self.totals)
     }
 }

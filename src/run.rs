@@ -14,6 +14,7 @@ use crate::capture::text::Clock;
 use crate::capture::{self, Cut, Ending, FileInfo, Merge};
 use crate::decode::segment::Segment;
 use crate::decode::skip::Skip;
+use crate::decode::tunnel::Tunnel;
 use crate::decode::tuple::{End, FourTuple};
 use crate::findings::{self, CaptureFacts, Collector, Finding, Summary, Thresholds};
 use crate::history::History;
@@ -34,6 +35,8 @@ pub struct Options {
     pub connections_max: usize,
     /// What counts as a finding.
     pub thresholds: Thresholds,
+    /// Whether to look into tunnels.
+    pub decode_tunnels: bool,
 }
 
 impl Default for Options {
@@ -42,6 +45,7 @@ impl Default for Options {
             params: Params::default(),
             connections_max: CONNECTIONS_MAX,
             thresholds: Thresholds::default(),
+            decode_tunnels: false,
         }
     }
 }
@@ -155,6 +159,11 @@ impl Analysis {
         })
     }
 
+    /// The tunnel that a connection is in.
+    pub fn tunnel_of(&self, history: &History) -> Option<&Tunnel> {
+        self.totals.tunnels.get(history.tuple.tunnel())
+    }
+
     /// Packets that the capturing system lost, as the files themselves count them.
     pub fn capture_dropped(&self) -> u64 {
         dropped(&self.files)
@@ -175,6 +184,7 @@ impl Analysis {
         let beyond = texts().map(|text| text.beyond).fold(0, u64::saturating_add);
         let all = [
             ("connections_max", self.totals.beyond_connections_max.saturating_add(beyond)),
+            ("fragmented_packets_max", self.totals.fragments_forced_out),
             ("names_max", names),
             ("repeats_max", self.repeats_beyond),
             ("services_max", self.findings.groups_beyond),
@@ -211,6 +221,9 @@ pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) 
         transitions_dropped: 0,
     };
     let mut pipeline = Pipeline::new(options.params, options.connections_max, sink);
+    if options.decode_tunnels {
+        pipeline = pipeline.decoding_tunnels();
+    }
     let mut errors = Vec::new();
     let mut packets: u64 = 0;
     loop {

@@ -51,6 +51,44 @@ const OTHERS: [(&[u8], &str, &str); 19] = [
 
 const UTF_16: &str = "convert it first: iconv -f UTF-16 -t UTF-8 {file} | finwait -";
 
+/// Bytes of a file that tell formats without a magic number.
+pub(super) const FAR_BYTES: usize = 1024;
+
+/// Formats that no first four bytes tell: name and way out, if the first bytes are of one.
+pub(super) fn sniff_far(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    if is_erf(start) {
+        return Some(("an Endace ERF capture", EDITCAP));
+    }
+    let is_etl = is_etl(start);
+    is_etl.then_some(("a Windows event trace", "convert it with: etl2pcapng {file} out.pcapng"))
+}
+
+/// Whether the first record, and the next one as far as it is there, have the same plausible type.
+fn is_erf(start: &[u8]) -> bool {
+    let record = |bytes: &[u8]| {
+        let [_, _, _, _, _, _, _, _, kind, _, a, b, _, _, c, d] = bytes.first_chunk::<16>()?;
+        let seconds = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
+        let (length, on_wire) = (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]));
+        let is_record = (1..=48).contains(&(kind & 0x7f))
+            && (24..=on_wire.max(64).saturating_add(64)).contains(&length)
+            // After 1990.
+            && seconds > 0x2600_0000;
+        is_record.then_some((kind & 0x7f, usize::from(length)))
+    };
+    let Some((kind, length)) = record(start) else { return false };
+    match start.get(length..).filter(|rest| rest.len() >= 16) {
+        Some(next) => record(next).is_some_and(|(other, _)| other == kind),
+        None => true,
+    }
+}
+
+/// Whether the buffer size in the first buffer's header is that in the trace's.
+fn is_etl(start: &[u8]) -> bool {
+    let word = |at: usize| Some(u32::from_le_bytes(*start.get(at..)?.first_chunk()?));
+    let size = word(0).filter(|size| *size > 0 && size.is_multiple_of(1024) && *size <= 16 << 20);
+    size.is_some() && size == word(0x68)
+}
+
 /// Tells the format by the first bytes; four are enough.
 pub(super) fn sniff(start: &[u8]) -> Sniffed {
     if let Some(magic) = start.first_chunk::<4>() {
@@ -104,6 +142,19 @@ mod tests {
         let zip = refusal(b"PK\x03\x04....");
         assert!(zip.ends_with("unpack it first: unzip -p test | finwait -"), "{zip}");
         assert!(refusal(b"snoop\0\0\0").contains("editcap -F pcapng test out.pcapng"));
+    }
+
+    #[test]
+    fn formats_without_a_magic_number_are_told_by_what_follows() {
+        let record = [0, 0, 0, 0, 0x8a, 0xa2, 0x15, 0x33, 2, 4, 0, 24, 0, 0, 0, 60];
+        let erf = [&record[..], &[0; 8], &record, &[0; 8]].concat();
+        assert!(refusal(&erf).contains("an Endace ERF capture"));
+        let mut etl = vec![0; 200];
+        etl[1..3].copy_from_slice(&[0, 1]);
+        etl[0x69..0x6b].copy_from_slice(&[0, 1]);
+        assert!(refusal(&etl).ends_with("convert it with: etl2pcapng test out.pcapng"));
+        etl[0x6a] = 2;
+        assert!(refusal(&etl).contains("begins with 00000100"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::packed::{self, Broken};
-use super::sniff::{Sniffed, sniff};
+use super::sniff::{FAR_BYTES, Sniffed, sniff, sniff_far};
 use super::text::{self, TextInfo};
 use super::window::Window;
 use super::{Compression, Error, Fault, LinkType, Packet, Record, Step, pcap, pcapng};
@@ -224,6 +224,11 @@ impl Source {
                 return Err(Error::Unsupported { file, format, way_out });
             }
             Sniffed::Unknown => {
+                window.fill(FAR_BYTES).map_err(cannot_read)?;
+                if let Some((format, way_out)) = sniff_far(window.bytes()) {
+                    let way_out = way_out.replace("{file}", &file);
+                    return Err(Error::Unsupported { file, format, way_out });
+                }
                 let magic = window.bytes().iter().take(4);
                 let magic = magic.map(|byte| format!("{byte:02x}")).collect();
                 return Err(Error::Unknown { file, magic });

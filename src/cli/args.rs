@@ -118,6 +118,9 @@ pub struct ReadArgs {
     /// Follow at most N address and port pairs [default: 2097152]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_connections: Option<u64>,
+    /// Look into tunnels: GRE, IP-in-IP, VXLAN, GENEVE, GTP-U, Teredo, L2TP
+    #[arg(long)]
+    pub decode_tunnels: bool,
     /// Treat a capture that ends inside a packet as an error
     #[arg(long)]
     pub strict: bool,
@@ -152,6 +155,7 @@ impl ReadArgs {
         for name in &self.allow {
             options.thresholds.allow(name)?;
         }
+        options.decode_tunnels |= self.decode_tunnels;
         if let Some(max) = self.max_connections {
             options.connections_max = usize::try_from(max).unwrap_or(usize::MAX);
         }

@@ -1,5 +1,8 @@
 //! IPv4 and IPv6: addresses, and where the TCP segment begins and ends.
 //!
+//! A packet that carries something else, or is a fragment, is left at once by [`read`]; [`read_any`]
+//! takes it apart as far as the same headers go.
+//!
 //! Only etherparse's header slices are used: its packet slices refuse what a snap length cut or
 //! what segmentation offload left without a length, and their lax forms cost ten times as much.
 //! The length of the segment comes from the IP header. The captured length may be shorter (snap
@@ -14,17 +17,34 @@ use super::rest::Rest;
 use super::skip::Skip;
 
 /// Protocol numbers, which are IPv6's next-header values too.
-mod protocol {
+pub(super) mod protocol {
     pub const HOP_BY_HOP: u8 = 0;
+    pub const ICMP: u8 = 1;
+    pub const IPV4: u8 = 4;
     pub const TCP: u8 = 6;
+    pub const UDP: u8 = 17;
+    pub const IPV6: u8 = 41;
     pub const ROUTING: u8 = 43;
     pub const FRAGMENT: u8 = 44;
+    pub const GRE: u8 = 47;
     pub const AUTHENTICATION: u8 = 51;
+    pub const ICMPV6: u8 = 58;
     pub const DESTINATION_OPTIONS: u8 = 60;
     pub const MOBILITY: u8 = 135;
 }
 
-/// An IP packet that carries a TCP segment.
+/// Which part of a fragmented packet a fragment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The packet's identification.
+    pub id: u32,
+    /// Bytes of the packet's payload before this part.
+    pub offset: u32,
+    /// Whether another part follows.
+    pub more: bool,
+}
+
+/// An IP packet and what it carries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct IpPacket<'a> {
     /// 4 or 6.
@@ -38,23 +58,39 @@ pub(super) struct IpPacket<'a> {
     pub id: u16,
     /// TTL or hop limit.
     pub ttl: u8,
-    /// The TCP segment.
+    /// What the payload is; of a fragment's payload, what the whole packet's begins with.
+    pub protocol: u8,
+    /// If it is a fragment, which.
+    pub part: Option<Part>,
+    /// What follows the IP headers: a TCP segment, unless any packet was asked for.
     pub payload: Rest<'a>,
 }
 
-/// Reads the IP headers. The version field decides, not the EtherType in front.
+/// Reads the IP headers in front of a TCP segment.
 #[inline(always)]
 pub(super) fn read(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
+    read_as::<false>(packet)
+}
+
+/// Reads the IP headers of any packet.
+#[cold]
+pub(super) fn read_any(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
+    read_as::<true>(packet)
+}
+
+/// The version field decides, not the EtherType in front.
+#[inline(always)]
+fn read_as<const ANY: bool>(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
     let [first] = *packet.peek::<1>()?;
     match first >> 4 {
-        4 => read_v4(packet),
-        6 => read_v6(packet),
+        4 => read_v4::<ANY>(packet),
+        6 => read_v6::<ANY>(packet),
         _ => Err(Skip::Malformed),
     }
 }
 
 #[inline(always)]
-fn read_v4(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
+fn read_v4<const ANY: bool>(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
     let header = Ipv4HeaderSlice::from_slice(packet.data).map_err(|error| match error {
         ipv4::HeaderSliceError::Len(len) => packet.lacks(len.required_len),
         ipv4::HeaderSliceError::Content(_) => Skip::Malformed,
@@ -68,24 +104,36 @@ fn read_v4(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
     payload.drop_front(header.slice().len())?;
 
     let protocol = header.protocol().0;
-    if !leads_to_tcp(protocol) {
+    if !ANY && !leads_to_tcp(protocol) {
         return Err(Skip::NotTcp);
     }
-    if header.is_fragmenting_payload() {
+    let mut carried = Carried { protocol, part: None, payload };
+    if !header.is_fragmenting_payload() {
+        carried = after_extensions::<ANY>(protocol, payload)?;
+    } else if !ANY {
         return Err(Skip::Fragment);
+    } else {
+        carried.part = Some(Part {
+            id: header.identification().into(),
+            offset: u32::from(header.fragments_offset().value()) * 8,
+            more: header.more_fragments(),
+        });
     }
+    let Carried { protocol, part, payload } = carried;
     Ok(IpPacket {
         version: 4,
         source: u32::from_be_bytes(header.source()).into(),
         destination: u32::from_be_bytes(header.destination()).into(),
         id: header.identification(),
         ttl: header.ttl(),
-        payload: after_extensions(protocol, payload)?,
+        protocol,
+        part,
+        payload,
     })
 }
 
 #[inline(always)]
-fn read_v6(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
+fn read_v6<const ANY: bool>(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
     let header = Ipv6HeaderSlice::from_slice(packet.data).map_err(|error| match error {
         ipv6::HeaderSliceError::Len(len) => packet.lacks(len.required_len),
         ipv6::HeaderSliceError::Content(_) => Skip::Malformed,
@@ -97,13 +145,16 @@ fn read_v6(packet: Rest<'_>) -> Result<IpPacket<'_>, Skip> {
         0 => jumbo_length(next, payload).map_or(payload, |len| payload.with_len(len)),
         len => payload.with_len(u32::from(len)),
     };
+    let Carried { protocol, part, payload } = after_extensions::<ANY>(next, payload)?;
     Ok(IpPacket {
         version: 6,
         source: u128::from_be_bytes(header.source()),
         destination: u128::from_be_bytes(header.destination()),
         id: 0,
         ttl: header.hop_limit(),
-        payload: after_extensions(next, payload)?,
+        protocol,
+        part,
+        payload,
     })
 }
 
@@ -122,17 +173,37 @@ fn leads_to_tcp(protocol: u8) -> bool {
     )
 }
 
-/// Takes extension headers off (RFC 8200 section 4) until TCP remains.
+/// What stands behind all extension headers.
+pub(super) struct Carried<'a> {
+    pub protocol: u8,
+    pub part: Option<Part>,
+    pub payload: Rest<'a>,
+}
+
+/// Takes extension headers off (RFC 8200 section 4) until TCP remains, or, if any packet will do,
+/// until there is none or a fragment begins.
 #[inline(always)]
-fn after_extensions(mut next: u8, mut payload: Rest<'_>) -> Result<Rest<'_>, Skip> {
+pub(super) fn after_extensions<const ANY: bool>(
+    mut next: u8,
+    mut payload: Rest<'_>,
+) -> Result<Carried<'_>, Skip> {
     for _ in 0..=EXTENSION_HEADERS_MAX {
         let size = match next {
-            protocol::TCP => return Ok(payload),
+            protocol::TCP => return Ok(Carried { protocol: next, part: None, payload }),
             protocol::FRAGMENT => {
-                next = atomic_fragment(&mut payload)?;
-                continue;
+                let part;
+                (next, part) = fragment(&mut payload)?;
+                match part {
+                    None => continue,
+                    Some(_) if ANY => return Ok(Carried { protocol: next, part, payload }),
+                    Some(_) if leads_to_tcp(next) => return Err(Skip::Fragment),
+                    Some(_) => return Err(Skip::NotTcp),
+                }
             }
-            other if !leads_to_tcp(other) => return Err(Skip::NotTcp),
+            other if !leads_to_tcp(other) => {
+                let carried = Carried { protocol: other, part: None, payload };
+                return if ANY { Ok(carried) } else { Err(Skip::NotTcp) };
+            }
             _ => extension_size(next, payload.peek()?),
         };
         [next] = *payload.peek()?;
@@ -150,18 +221,17 @@ fn extension_size(protocol: u8, &[_, units]: &[u8; 2]) -> usize {
     }
 }
 
-/// Takes a fragment header and gives the protocol after it, if the "fragment" is the whole packet
-/// (RFC 6946). The first of many holds the TCP header, but not the length of the payload.
-fn atomic_fragment(payload: &mut Rest<'_>) -> Result<u8, Skip> {
-    const OFFSET_AND_MORE: u16 = 0xfff9;
-    let [next, _, high, low, ..] = *payload.take::<8>()?;
-    if u16::from_be_bytes([high, low]) & OFFSET_AND_MORE == 0 {
-        Ok(next)
-    } else if leads_to_tcp(next) {
-        Err(Skip::Fragment)
-    } else {
-        Err(Skip::NotTcp)
-    }
+/// Takes a fragment header and gives the protocol after it, and which part of a packet the payload
+/// is, unless it is the whole (RFC 6946).
+fn fragment(payload: &mut Rest<'_>) -> Result<(u8, Option<Part>), Skip> {
+    let [next, _, high, low, id @ ..] = *payload.take::<8>()?;
+    let field = u16::from_be_bytes([high, low]);
+    let part = Part {
+        id: u32::from_be_bytes(id),
+        offset: u32::from(field & 0xfff8),
+        more: field & 1 != 0,
+    };
+    Ok((next, Some(part).filter(|part| part.offset > 0 || part.more)))
 }
 
 /// The length in a hop-by-hop header's jumbo payload option (RFC 2675 section 2). Without one, a

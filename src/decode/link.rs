@@ -4,6 +4,10 @@
 //! labels and sessions say by which way a packet came, not between whom, and one leg of a
 //! connection often carries a tag that the other lacks: they are taken off and forgotten.
 
+mod juniper;
+mod rare;
+mod wlan;
+
 use crate::limits::LINK_HEADERS_MAX;
 
 use super::rest::Rest;
@@ -13,15 +17,50 @@ use super::skip::Skip;
 mod linktype {
     pub const NULL: u16 = 0;
     pub const ETHERNET: u16 = 1;
+    pub const TOKEN_RING: u16 = 6;
     pub const PPP: u16 = 9;
+    pub const FDDI: u16 = 10;
     /// What some systems write for RAW: their own DLT_RAW.
     pub const DLT_RAW: u16 = 12;
     pub const OPENBSD_DLT_RAW: u16 = 14;
+    pub const PPP_HDLC: u16 = 50;
+    pub const PPP_ETHER: u16 = 51;
+    pub const ATM_RFC1483: u16 = 100;
     pub const RAW: u16 = 101;
+    pub const C_HDLC: u16 = 104;
+    pub const IEEE802_11: u16 = 105;
+    pub const FRELAY: u16 = 107;
     pub const LOOP: u16 = 108;
+    pub const ENC: u16 = 109;
     pub const LINUX_SLL: u16 = 113;
+    pub const PFLOG: u16 = 117;
+    pub const PRISM: u16 = 119;
+    pub const IP_OVER_FC: u16 = 122;
+    pub const SUNATM: u16 = 123;
+    pub const RADIOTAP: u16 = 127;
+    pub const JUNIPER_MLPPP: u16 = 130;
+    pub const JUNIPER_ATM2: u16 = 135;
+    pub const JUNIPER_ATM1: u16 = 137;
+    pub const APPLE_IP_OVER_IEEE1394: u16 = 138;
+    pub const IEEE802_11_AVS: u16 = 163;
+    pub const JUNIPER_MONITOR: u16 = 164;
+    pub const PPP_PPPD: u16 = 166;
+    pub const JUNIPER_PPPOE: u16 = 167;
+    pub const JUNIPER_ETHER: u16 = 178;
+    pub const JUNIPER_PPP: u16 = 179;
+    pub const JUNIPER_FRELAY: u16 = 180;
+    pub const JUNIPER_CHDLC: u16 = 181;
+    pub const PPI: u16 = 192;
+    pub const PPP_WITH_DIR: u16 = 204;
+    pub const C_HDLC_WITH_DIR: u16 = 205;
+    pub const FRELAY_WITH_DIR: u16 = 206;
+    pub const IPNET: u16 = 226;
     pub const IPV4: u16 = 228;
     pub const IPV6: u16 = 229;
+    pub const NFLOG: u16 = 239;
+    pub const NETANALYZER: u16 = 240;
+    pub const IPOIB: u16 = 242;
+    pub const PKTAP: u16 = 258;
     pub const LINUX_SLL2: u16 = 276;
 }
 
@@ -29,6 +68,8 @@ mod ethertype {
     /// Below this the field is the length of an IEEE 802.3 frame.
     pub const MIN: u16 = 0x0600;
     pub const IPV4: u16 = 0x0800;
+    /// A whole Ethernet frame, as in GRE.
+    pub const BRIDGED: u16 = 0x6558;
     pub const VLAN: u16 = 0x8100;
     pub const IPV6: u16 = 0x86dd;
     pub const MPLS: u16 = 0x8847;
@@ -36,6 +77,9 @@ mod ethertype {
     pub const PPPOE_SESSION: u16 = 0x8864;
     pub const PROVIDER_VLAN: u16 = 0x88a8;
     pub const PROVIDER_BACKBONE: u16 = 0x88e7;
+    pub const FABRIC_PATH: u16 = 0x8903;
+    pub const VN_TAG: u16 = 0x8926;
+    pub const E_TAG: u16 = 0x893f;
     /// Tags of switches older than IEEE 802.1ad.
     pub const OLD_VLAN: u16 = 0x9100;
     pub const OLDER_VLAN: u16 = 0x9200;
@@ -63,15 +107,32 @@ pub(super) fn ip_packet(link: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Ski
         | linktype::OPENBSD_DLT_RAW
         | linktype::IPV4
         | linktype::IPV6 => Ok(packet),
-        linktype::PPP => {
-            if packet.data.starts_with(&[0xff, 0x03]) {
-                packet.drop_front(2)?;
-            }
-            let ethertype = ppp_protocol(&mut packet)?;
-            after_ethertype(ethertype, packet)
-        }
-        _ => Err(Skip::UnsupportedLinkType),
+        linktype::PPP => in_ppp(packet),
+        rare => rare::ip_packet(rare, packet),
     }
+}
+
+/// The IP packet in an Ethernet frame.
+#[cold]
+pub(super) fn in_ethernet(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+    let ethertype = ethernet(&mut packet)?;
+    after_ethertype(ethertype, packet)
+}
+
+/// The IP packet in a PPP frame, with or without address and control.
+#[cold]
+pub(super) fn in_ppp(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+    if packet.data.starts_with(&[0xff, 0x03]) {
+        packet.drop_front(2)?;
+    }
+    let ethertype = ppp_protocol(&mut packet)?;
+    after_ethertype(ethertype, packet)
+}
+
+/// The IP packet in an IEEE 802.11 frame.
+#[cold]
+pub(super) fn in_wlan(packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+    wlan::ip_packet(packet)
 }
 
 /// Takes an Ethernet header and gives its EtherType.
@@ -83,7 +144,7 @@ fn ethernet(packet: &mut Rest<'_>) -> Result<u16, Skip> {
 
 /// Takes headers off until an IP packet remains.
 #[inline(always)]
-fn after_ethertype(mut ethertype: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+pub(super) fn after_ethertype(mut ethertype: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
     for _ in 0..=LINK_HEADERS_MAX {
         ethertype = match ethertype {
             ethertype::IPV4 | ethertype::IPV6 => return Ok(packet),
@@ -100,6 +161,19 @@ fn after_ethertype(mut ethertype: u16, mut packet: Rest<'_>) -> Result<Rest<'_>,
                 // A service tag, then the customer's whole frame (IEEE 802.1ah).
                 packet.drop_front(4)?;
                 ethernet(&mut packet)?
+            }
+            ethertype::BRIDGED => ethernet(&mut packet)?,
+            ethertype::FABRIC_PATH => {
+                packet.drop_front(2)?;
+                ethernet(&mut packet)?
+            }
+            ethertype::VN_TAG => {
+                let [.., high, low] = *packet.take::<6>()?;
+                u16::from_be_bytes([high, low])
+            }
+            ethertype::E_TAG => {
+                let [.., high, low] = *packet.take::<8>()?;
+                u16::from_be_bytes([high, low])
             }
             0..ethertype::MIN => snap(&mut packet)?,
             _ => return Err(Skip::NotIp),
@@ -290,6 +364,6 @@ mod tests {
 
     #[test]
     fn other_link_types_are_refused() {
-        assert_eq!(refused(105, &ipv4(6, &[])), Skip::UnsupportedLinkType);
+        assert_eq!(refused(195, &ipv4(6, &[])), Skip::UnsupportedLinkType);
     }
 }

@@ -3,16 +3,21 @@
 //! [`decode`] takes one captured packet and gives the TCP segment in it, or why there is none. It
 //! accepts any bytes: nothing here panics, and no header is trusted beyond the bytes that are
 //! there. Wrong checksums and odd addresses or ports are no reason to refuse a segment; what they
-//! mean is for later stages to judge.
+//! mean is for later stages to judge. What it leaves because it is no plain TCP packet,
+//! [`opener::Opener`] looks into.
 
+mod fragments;
+pub mod icmp;
 mod ip;
 mod link;
+pub mod opener;
 mod options;
 mod printed;
 mod rest;
 pub mod segment;
 pub mod skip;
 mod tcp;
+pub mod tunnel;
 pub mod tuple;
 
 #[cfg(test)]
@@ -21,6 +26,7 @@ mod packets;
 use crate::capture::LinkType;
 use crate::time::Timestamp;
 
+use ip::IpPacket;
 use rest::Rest;
 use segment::Segment;
 use skip::Skip;
@@ -53,7 +59,19 @@ pub fn decode(
         Err(_) if link == LinkType::PRINTED.0 => return printed::read(data, ts, frame),
         packet => packet?,
     };
-    let ip = ip::read(packet)?;
+    segment_of(&ip::read(packet)?, Moment { ts, frame })
+}
+
+/// Where in the capture a packet stands.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    ts: Timestamp,
+    frame: u64,
+}
+
+/// The segment in an IP packet.
+#[inline(always)]
+fn segment_of(ip: &IpPacket<'_>, at: Moment) -> Result<Decoded, Skip> {
     let mut copy = [0; tcp::FIXED_LEN];
     let tcp = tcp::Header::find(ip.payload, &mut copy)?;
     let (source_port, destination_port) = tcp.ports();
@@ -62,7 +80,7 @@ pub fn decode(
         (ip.source.to_be_bytes(), source_port),
         (ip.destination.to_be_bytes(), destination_port),
     );
-    Ok(Decoded { tuple, sender, segment: tcp.segment(&ip, ts, frame) })
+    Ok(Decoded { tuple, sender, segment: tcp.segment(ip, at.ts, at.frame) })
 }
 
 #[cfg(test)]

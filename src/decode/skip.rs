@@ -9,11 +9,17 @@
 pub enum Skip {
     /// The link layer carries something else than IPv4 or IPv6.
     NotIp,
-    /// The IP packet carries something else than TCP. Tunnels, and ICMP errors that quote a TCP
-    /// header, count here.
+    /// The IP packet carries something else than TCP. Tunnels that are not opened count here.
     NotTcp,
-    /// A fragment of an IP packet: its TCP payload's length cannot be known from it alone.
+    /// A fragment of an IP packet that is not whole with it: the last of its fragments to come
+    /// counts for all of them.
     Fragment,
+    /// A fragment that contradicts others of the same packet.
+    FragmentRefused,
+    /// An ICMP error about a TCP segment, which it quotes.
+    IcmpError,
+    /// In a tunnel, when more of them are known than [`crate::limits`] allows.
+    TooManyTunnels,
     /// The capture cut the packet before the end of the 20 bytes that every TCP header has.
     CutHeader,
     /// A header contradicts itself or the length of the packet.
@@ -32,10 +38,13 @@ pub enum Skip {
 
 impl Skip {
     /// Every reason, in the order of the counts.
-    pub const ALL: [Skip; 10] = [
+    pub const ALL: [Skip; 13] = [
         Skip::NotIp,
         Skip::NotTcp,
         Skip::Fragment,
+        Skip::FragmentRefused,
+        Skip::IcmpError,
+        Skip::TooManyTunnels,
         Skip::CutHeader,
         Skip::Malformed,
         Skip::UnsupportedLinkType,
@@ -51,6 +60,9 @@ impl Skip {
             Skip::NotIp => "not-ip",
             Skip::NotTcp => "not-tcp",
             Skip::Fragment => "fragment",
+            Skip::FragmentRefused => "fragment-refused",
+            Skip::IcmpError => "icmp-error",
+            Skip::TooManyTunnels => "too-many-tunnels",
             Skip::CutHeader => "cut-header",
             Skip::Malformed => "malformed",
             Skip::UnsupportedLinkType => "unsupported-link-type",

@@ -120,6 +120,8 @@ mod tests {
             destination: 0,
             id: 77,
             ttl: 5,
+            protocol: 6,
+            part: None,
             payload: Rest::new(bytes, len as u32),
         };
         let mut copy = [0; FIXED_LEN];

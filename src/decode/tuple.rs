@@ -34,12 +34,14 @@ impl End {
     }
 }
 
-/// A canonical four-tuple. VLAN tags, MPLS labels and PPPoE sessions are not part of it.
+/// A canonical four-tuple, and the tunnel that it is in. VLAN tags, MPLS labels and PPPoE sessions
+/// are not part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FourTuple {
     addrs: [[u8; 16]; 2],
     ports: [u16; 2],
     version: u8,
+    tunnel: u32,
 }
 
 impl FourTuple {
@@ -57,29 +59,42 @@ impl FourTuple {
             addrs: [low.0.to_be_bytes(), high.0.to_be_bytes()],
             ports: [low.1, high.1],
             version,
+            tunnel: 0,
         };
         (tuple, sender)
     }
 
+    /// The same four-tuple in a tunnel; 0 is none.
+    pub fn in_tunnel(self, tunnel: u32) -> FourTuple {
+        FourTuple { tunnel, ..self }
+    }
+
+    /// The number of its tunnel (see [`super::tunnel::Tunnels`]), 0 for none.
+    pub fn tunnel(&self) -> u32 {
+        self.tunnel
+    }
+
     /// The tuple as bytes, for [`FourTuple::from_bytes`].
-    pub fn to_bytes(&self) -> [u8; 37] {
-        let mut bytes = [0; 37];
+    pub fn to_bytes(&self) -> [u8; 41] {
+        let mut bytes = [0; 41];
         let [low, high] = self.addrs;
         bytes[..16].copy_from_slice(&low);
         bytes[16..32].copy_from_slice(&high);
         bytes[32..34].copy_from_slice(&self.ports[0].to_be_bytes());
         bytes[34..36].copy_from_slice(&self.ports[1].to_be_bytes());
         bytes[36] = self.version;
+        bytes[37..41].copy_from_slice(&self.tunnel.to_be_bytes());
         bytes
     }
 
     /// The tuple that [`FourTuple::to_bytes`] wrote.
-    pub fn from_bytes(bytes: &[u8; 37]) -> FourTuple {
+    pub fn from_bytes(bytes: &[u8; 41]) -> FourTuple {
         let mut addrs = [[0; 16]; 2];
         addrs[0].copy_from_slice(&bytes[..16]);
         addrs[1].copy_from_slice(&bytes[16..32]);
         let port = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        FourTuple { addrs, ports: [port(32), port(34)], version: bytes[36] }
+        let tunnel = u32::from_be_bytes([bytes[37], bytes[38], bytes[39], bytes[40]]);
+        FourTuple { addrs, ports: [port(32), port(34)], version: bytes[36], tunnel }
     }
 
     /// The tuple with other addresses of the same version. Its ends stay what they are, whichever

@@ -52,6 +52,13 @@ impl<T> Table<T> {
         self.places.find(self.hasher.hash_one(tuple), same).is_some()
     }
 
+    /// The entry of a four-tuple, if it has one.
+    pub fn get_mut(&mut self, tuple: &FourTuple) -> Option<&mut T> {
+        let same = |place: &u32| self.slots.get(*place as usize).is_some_and(|s| s.0 == *tuple);
+        let place = *self.places.find(self.hasher.hash_one(tuple), same)?;
+        self.slots.get_mut(place as usize).map(|slot| &mut slot.1)
+    }
+
     /// Takes everything out, by first sight.
     pub fn drain(&mut self) -> impl Iterator<Item = (FourTuple, T)> {
         self.places.clear();

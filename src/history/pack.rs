@@ -44,7 +44,7 @@ pub(super) fn write(history: &History, bytes: &mut Vec<u8>) {
     }
     out.number(history.facts.len() as u64);
     for fact in &history.facts {
-        out.number((fact.kind as u64) << 1 | fact.end as u64);
+        out.number((fact.kind.index() as u64) << 1 | fact.end as u64);
         out.moment(fact.first);
         out.moment(fact.last);
         out.number(u64::from(fact.count));

@@ -3,6 +3,7 @@
 //! The engine states a fact, findings say whether it matters. One fact of a kind is kept for each
 //! endpoint, with its first and last moment and a count, so that the list is bounded by the kinds.
 
+use crate::decode::icmp::IcmpError;
 use crate::decode::tuple::End;
 use crate::infer::trail::Moment;
 use crate::time::Span;
@@ -66,11 +67,13 @@ pub enum FactKind {
     KeepaliveAnswered,
     /// The checksum of its SYN does not fit.
     WrongChecksum,
+    /// An ICMP error told it so about a segment of its own.
+    Icmp(IcmpError),
 }
 
 impl FactKind {
     /// Every kind, in the order above.
-    pub const ALL: [FactKind; 27] = [
+    pub const ALL: [FactKind; 32] = [
         FactKind::Refused,
         FactKind::ChallengedSyn,
         FactKind::StaleSyn,
@@ -98,7 +101,17 @@ impl FactKind {
         FactKind::SynAckRepeatedAfterData,
         FactKind::KeepaliveAnswered,
         FactKind::WrongChecksum,
+        FactKind::Icmp(IcmpError::PortUnreachable),
+        FactKind::Icmp(IcmpError::Unreachable),
+        FactKind::Icmp(IcmpError::TooBig),
+        FactKind::Icmp(IcmpError::TimeExceeded),
+        FactKind::Icmp(IcmpError::ParameterProblem),
     ];
+
+    /// Its place in [`FactKind::ALL`].
+    pub fn index(self) -> usize {
+        FactKind::ALL.iter().position(|kind| *kind == self).unwrap_or_default()
+    }
 }
 
 /// One kind of fact about one endpoint.

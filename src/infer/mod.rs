@@ -29,6 +29,7 @@ pub mod zeek;
 
 pub use lives::{Admission, Answer, Held};
 
+use crate::decode::icmp::IcmpError;
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::endpoint::Endpoint;
@@ -356,6 +357,12 @@ impl Connection {
     /// `number`.
     fn fin_covered(&self, end: End, number: SeqNum) -> bool {
         self.end(end).fin.is_some_and(|fin| number.at_or_after(fin.add(1)))
+    }
+
+    /// An ICMP error told an end about a segment of its own. It moves no state: whoever can send
+    /// packets can send one.
+    pub fn note_icmp_error(&mut self, error: IcmpError, told: End, at: Moment) {
+        self.note(FactKind::Icmp(error), told, at);
     }
 
     fn note(&mut self, kind: FactKind, end: End, at: Moment) {

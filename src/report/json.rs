@@ -94,7 +94,7 @@ fn write_connections(
         let mut names: Vec<_> = findings.iter().map(|finding| finding.name).collect();
         // Both ends may have raised the same one.
         names.dedup();
-        item(out, shape, at, &ConnectionLine::new(&history, &names))?;
+        item(out, shape, at, &ConnectionLine::new(&history, analysis.tunnel_of(&history), &names))?;
     }
     Ok(())
 }

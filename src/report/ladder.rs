@@ -7,9 +7,11 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use crate::decode::icmp::IcmpError;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
 use crate::history::{History, Role};
+use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::{Moment, Transition};
 use crate::report::label::labels;
@@ -57,6 +59,8 @@ enum What<'a> {
     Run(&'a Run),
     /// A change that no segment of this connection shows.
     Silent(&'a Transition),
+    /// An ICMP error, and the end that it told.
+    Icmp(IcmpError, Role, &'a Fact),
 }
 
 /// What is to be said of a state.
@@ -73,6 +77,7 @@ impl Row<'_> {
             What::Segment(_, segment) => Moment { ts: segment.ts, frame: segment.frame },
             What::Run(run) => run.last,
             What::Silent(transition) => transition.at,
+            What::Icmp(_, _, fact) => fact.first,
         }
     }
 
@@ -110,6 +115,13 @@ fn rows<'a>(history: &'a History, steps: &'a [Step]) -> Vec<Row<'a>> {
             Role::Server => server.push(Mark::Entered(transition)),
         }
         let row = Row { what: What::Silent(transition), marks };
+        rows.insert(place.map_or(0, |place| place + 1), row);
+    }
+    for fact in &history.facts {
+        let FactKind::Icmp(error) = fact.kind else { continue };
+        let place = rows.iter().rposition(|row| row.at().ts <= fact.first.ts);
+        let what = What::Icmp(error, history.role(fact.end), fact);
+        let row = Row { what, marks: [vec![], vec![]] };
         rows.insert(place.map_or(0, |place| place + 1), row);
     }
     rows
@@ -258,6 +270,14 @@ impl<'a> Sheet<'a> {
             What::Silent(transition) => {
                 let cause = transition.event.cause();
                 vec![self.centred(&format!("· {cause} ·"))]
+            }
+            What::Icmp(error, told, fact) => {
+                let times = match fact.count {
+                    1 => String::new(),
+                    count => format!(", {count} times"),
+                };
+                let told = told.name();
+                vec![self.centred(&format!("· ICMP to {told}: {}{times} ·", error.name()))]
             }
         }
     }

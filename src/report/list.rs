@@ -115,7 +115,12 @@ fn cells(analysis: &Analysis, history: &History) -> [String; COLUMNS.len()] {
         history.id.to_string(),
         history.stream.to_string(),
         analysis.names.socket(history.addr(Role::Client)),
-        analysis.names.socket(history.addr(Role::Server)),
+        match analysis.tunnel_of(history) {
+            Some(tunnel) => {
+                format!("{} in {tunnel}", analysis.names.socket(history.addr(Role::Server)))
+            }
+            None => analysis.names.socket(history.addr(Role::Server)),
+        },
         Since(history.first.ts.since(start)).to_string(),
         history.duration().to_string(),
         history.handshake().name().to_string(),

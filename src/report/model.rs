@@ -11,8 +11,10 @@ use serde::{Serialize, Serializer};
 use crate::addr::{Addr, HostPort};
 use crate::capture::Compression;
 use crate::capture::text::Services;
+use crate::decode::tunnel::Tunnel;
 use crate::findings::{Counts, Finding, Value};
 use crate::history::{Close, ClosedFirst, History, Role, Side};
+use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::{Refuted, Transition};
 use crate::run::Analysis;
@@ -109,6 +111,8 @@ pub struct ConnectionLine<'a> {
     stream: u32,
     client: Host,
     server: Host,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<String>,
     roles_from: &'static str,
     first_ts: Timestamp,
     last_ts: Timestamp,
@@ -127,17 +131,20 @@ pub struct ConnectionLine<'a> {
     server_sent: Sent,
     history: Vec<Entry>,
     refuted: Vec<RefutedEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    icmp_errors: Vec<IcmpEntry>,
     findings: &'a [&'static str],
 }
 
 impl<'a> ConnectionLine<'a> {
-    /// The line of one connection, with the names of its findings.
-    pub fn new(history: &History, findings: &'a [&'static str]) -> Self {
+    /// The line of one connection, with its tunnel and the names of its findings.
+    pub fn new(history: &History, tunnel: Option<&Tunnel>, findings: &'a [&'static str]) -> Self {
         ConnectionLine {
             id: history.id,
             stream: history.stream,
             client: history.addr(Role::Client).into(),
             server: history.addr(Role::Server).into(),
+            tunnel: tunnel.map(ToString::to_string),
             roles_from: history.roles_from.name(),
             first_ts: history.first.ts,
             last_ts: history.last.ts,
@@ -155,6 +162,7 @@ impl<'a> ConnectionLine<'a> {
             server_sent: Sent::new(history.side(Role::Server)),
             history: history.transitions.iter().map(|t| Entry::new(history, t)).collect(),
             refuted: history.refuted.iter().map(|r| RefutedEntry::new(history, r)).collect(),
+            icmp_errors: IcmpEntry::all(history),
             findings,
         }
     }
@@ -265,6 +273,32 @@ impl RefutedEntry {
             frame: (refuted.at.frame > 0).then_some(refuted.at.frame),
             refuted_by_frame: refuted.by_frame,
         }
+    }
+}
+
+/// ICMP errors of one kind that told one endpoint about its segments.
+#[derive(Debug, Serialize)]
+struct IcmpEntry {
+    endpoint: Role,
+    error: &'static str,
+    ts: Timestamp,
+    frame: u64,
+    count: u32,
+}
+
+impl IcmpEntry {
+    fn all(history: &History) -> Vec<Self> {
+        let entry = |fact: &Fact| match fact.kind {
+            FactKind::Icmp(error) => Some(IcmpEntry {
+                endpoint: history.role(fact.end),
+                error: error.name(),
+                ts: fact.first.ts,
+                frame: fact.first.frame,
+                count: fact.count,
+            }),
+            _ => None,
+        };
+        history.facts.iter().filter_map(entry).collect()
     }
 }
 

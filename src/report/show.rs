@@ -88,7 +88,10 @@ fn head(
     for line in wrap(&began, width) {
         writeln!(out, "{line}")?;
     }
-    Ok(())
+    match analysis.tunnel_of(history) {
+        Some(tunnel) => writeln!(out, "in a tunnel: {tunnel}"),
+        None => Ok(()),
+    }
 }
 
 /// How it opened, how it closed, and where the ends stand.

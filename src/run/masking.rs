@@ -93,6 +93,9 @@ impl Analysis {
         for history in self.archive.iter() {
             mask.taken.extend(Role::BOTH.map(|role| history.addr(role).ip()));
         }
+        self.totals.tunnels.each_addr(|addr| {
+            mask.taken.insert((*addr).into());
+        });
         let mut archive = Archive::default();
         let mut collector = Collector::new(self.thresholds.clone());
         for mut history in self.archive.iter() {
@@ -103,6 +106,7 @@ impl Analysis {
             collector.on_history(&history);
             archive.push(&history);
         }
+        self.totals.tunnels.each_addr(|addr| *addr = mask.addr((*addr).into()).ip());
         self.archive = archive;
         self.findings = collector.finish(&facts(&self.totals, &self.files));
         self.mask = Some(mask);

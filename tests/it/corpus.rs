@@ -92,7 +92,8 @@ fn read(path: &Path) -> Result<(Vec<History>, Totals), String> {
 
 fn read_into<S: Sink>(path: &Path, sink: S) -> Result<(S, Totals), String> {
     let mut source = Merge::open(&[path]).map_err(|error| error.to_string())?;
-    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, sink);
+    let pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, sink);
+    let mut pipeline = pipeline.decoding_tunnels();
     while let Ok(Some(packet)) = source.next_packet() {
         pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
     }

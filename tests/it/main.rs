@@ -3,6 +3,7 @@
 
 mod corpus;
 mod files;
+mod formats;
 mod halves;
 mod kernel;
 mod observer;

@@ -1,0 +1,79 @@
+//! ICMP errors (RFC 792, RFC 4443), which quote the segment that they are about.
+//!
+//! At least the ports and the sequence number are quoted. Whoever can send packets can send such
+//! an error, so it moves no state; it is a fact of the connection that it names.
+
+use super::ip::{self, IpPacket, protocol};
+use super::segment::{Flags, Segment};
+use super::skip::Skip;
+use super::tuple::FourTuple;
+use super::{Decoded, Moment};
+use crate::seq::SeqNum;
+
+/// What an error says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IcmpError {
+    /// No socket, or a firewall that says so.
+    PortUnreachable,
+    /// No way to the host or its network, or one that is forbidden.
+    Unreachable,
+    /// Too large for a link on the way, and not to be fragmented.
+    TooBig,
+    /// The hop limit ran out, or not all fragments came in time.
+    TimeExceeded,
+    /// Something in the headers was not understood.
+    ParameterProblem,
+}
+
+impl IcmpError {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            IcmpError::PortUnreachable => "port unreachable",
+            IcmpError::Unreachable => "host or network unreachable",
+            IcmpError::TooBig => "packet too big",
+            IcmpError::TimeExceeded => "time exceeded",
+            IcmpError::ParameterProblem => "parameter problem",
+        }
+    }
+
+    fn of(protocol: u8, kind: u8, code: u8) -> Option<IcmpError> {
+        Some(match (protocol, kind, code) {
+            (protocol::ICMP, 3, 3) | (protocol::ICMPV6, 1, 4) => IcmpError::PortUnreachable,
+            (protocol::ICMP, 3, 4) | (protocol::ICMPV6, 2, _) => IcmpError::TooBig,
+            (protocol::ICMP, 3, _) | (protocol::ICMPV6, 1, _) => IcmpError::Unreachable,
+            (protocol::ICMP, 11, _) | (protocol::ICMPV6, 3, _) => IcmpError::TimeExceeded,
+            (protocol::ICMP, 12, _) | (protocol::ICMPV6, 4, _) => IcmpError::ParameterProblem,
+            _ => return None,
+        })
+    }
+}
+
+/// The error in an ICMP packet, and the segment that it quotes: its ports and number, and as sender
+/// the one who is told.
+pub(super) fn error(packet: &IpPacket<'_>, at: Moment) -> Result<(IcmpError, Decoded), Skip> {
+    let mut payload = packet.payload;
+    let [kind, code, ..] = *payload.take::<8>()?;
+    let error = IcmpError::of(packet.protocol, kind, code).ok_or(Skip::NotTcp)?;
+    let quoted = ip::read_any(payload)?;
+    let is_first = quoted.part.is_none_or(|part| part.offset == 0);
+    if quoted.protocol != protocol::TCP || !is_first {
+        return Err(Skip::NotTcp);
+    }
+    let [a, b, c, d, seq @ ..] = *quoted.payload.peek::<8>()?;
+    let (tuple, sender) = FourTuple::new(
+        quoted.version,
+        (quoted.source.to_be_bytes(), u16::from_be_bytes([a, b])),
+        (quoted.destination.to_be_bytes(), u16::from_be_bytes([c, d])),
+    );
+    let segment = Segment {
+        ts: at.ts,
+        frame: at.frame,
+        seq: SeqNum(u32::from_be_bytes(seq)),
+        flags: Flags::default(),
+        ip_id: quoted.id,
+        ttl: quoted.ttl,
+        ..Segment::default()
+    };
+    Ok((error, Decoded { tuple, sender, segment }))
+}

@@ -1,0 +1,129 @@
+//! Packets whose TCP header does not stand behind one IP header: in tunnels, in fragments, quoted
+//! by ICMP errors.
+//!
+//! [`decode`](super::decode) is for the many packets that are plain, and knows nothing of the one
+//! before. What it leaves comes here.
+
+use super::fragments::Fragments;
+use super::icmp::{self, IcmpError};
+use super::ip::{self, IpPacket, protocol};
+use super::rest::Rest;
+use super::skip::Skip;
+use super::tunnel::{self, Path, Tunnels};
+use super::{Decoded, Moment, link, segment_of};
+use crate::limits::{FRAGMENT_HEAD_BYTES, TUNNEL_DEPTH_MAX};
+use crate::time::Timestamp;
+
+/// What is known of the packets before: fragments that wait, tunnels that have a number.
+#[derive(Debug, Default)]
+pub struct Opener {
+    decode_tunnels: bool,
+    fragments: Fragments,
+    tunnels: Tunnels,
+}
+
+/// What was found in a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A segment.
+    Segment(Decoded),
+    /// An ICMP error and what it quotes: four-tuple, sequence number, and as sender the end that is
+    /// told.
+    Error(IcmpError, Decoded),
+}
+
+impl Opener {
+    /// An opener that opens tunnels, or does not.
+    pub fn new(decode_tunnels: bool) -> Opener {
+        Opener { decode_tunnels, ..Opener::default() }
+    }
+
+    /// The tunnels that were opened.
+    pub fn into_tunnels(self) -> Tunnels {
+        self.tunnels
+    }
+
+    /// Fragmented packets that had to go before their time, to make room.
+    pub fn fragments_forced_out(&self) -> u64 {
+        self.fragments.forced_out
+    }
+
+    /// Opens a packet that [`decode`](super::decode) left for this reason.
+    #[cold]
+    pub fn open(
+        &mut self,
+        why: Skip,
+        link: u16,
+        data: &[u8],
+        orig_len: u32,
+        ts: Timestamp,
+        frame: u64,
+    ) -> Result<Found, Skip> {
+        if !matches!(why, Skip::Fragment | Skip::NotTcp) {
+            return Err(why);
+        }
+        // A text's packet has nothing more in it.
+        let packet = link::ip_packet(link, Rest::new(data, orig_len)).map_err(|_| why)?;
+        self.ip(packet, Path::default(), 0, Moment { ts, frame })
+    }
+
+    fn ip(
+        &mut self,
+        packet: Rest<'_>,
+        path: Path,
+        depth: usize,
+        at: Moment,
+    ) -> Result<Found, Skip> {
+        let ip = ip::read_any(packet)?;
+        let Some(part) = ip.part else { return self.carried(&ip, path, depth, at) };
+        let is_wanted = ip.version == 6
+            || ip.protocol == protocol::TCP
+            || (self.decode_tunnels && tunnel::is_carrier(ip.protocol));
+        if !is_wanted {
+            return Err(Skip::NotTcp);
+        }
+        let mut room = [0; FRAGMENT_HEAD_BYTES];
+        let (protocol, payload) = self.fragments.add(&ip, part, path, at.ts, &mut room)?;
+        let carried = ip::after_extensions::<true>(protocol, payload)?;
+        let whole = IpPacket {
+            protocol: carried.protocol,
+            part: carried.part,
+            payload: carried.payload,
+            ..ip
+        };
+        match whole.part {
+            None => self.carried(&whole, path, depth, at),
+            // A fragment of a fragment is none that a host would make.
+            Some(_) => Err(Skip::Malformed),
+        }
+    }
+
+    fn carried(
+        &mut self,
+        ip: &IpPacket<'_>,
+        mut path: Path,
+        depth: usize,
+        at: Moment,
+    ) -> Result<Found, Skip> {
+        match ip.protocol {
+            protocol::TCP => {
+                let mut decoded = segment_of(ip, at)?;
+                let tunnel = self.tunnels.number(&path, &decoded.tuple)?;
+                decoded.tuple = decoded.tuple.in_tunnel(tunnel);
+                Ok(Found::Segment(decoded))
+            }
+            protocol::ICMP | protocol::ICMPV6 => {
+                let (error, mut quoted) = icmp::error(ip, at)?;
+                let tunnel = self.tunnels.known(&path, &quoted.tuple).ok_or(Skip::NotTcp)?;
+                quoted.tuple = quoted.tuple.in_tunnel(tunnel);
+                Ok(Found::Error(error, quoted))
+            }
+            _ if !self.decode_tunnels => Err(Skip::NotTcp),
+            _ if depth >= TUNNEL_DEPTH_MAX => Err(Skip::TooManyHeaders),
+            _ => {
+                let packet = tunnel::open(ip, &mut path)?;
+                self.ip(packet, path, depth + 1, at)
+            }
+        }
+    }
+}
