@@ -1,7 +1,7 @@
 //! IPv4 and IPv6: addresses, and where the TCP segment begins and ends.
 //!
-//! A packet that carries something else, or is a fragment, is left at once by [`read`]; [`read_any`]
-//! takes it apart as far as the same headers go.
+//! A packet that carries something else, or is a fragment, is left at once by [`read`];
+//! [`read_any`] takes it apart as far as the same headers go.
 //!
 //! Only etherparse's header slices are used: its packet slices refuse what a snap length cut or
 //! what segmentation offload left without a length, and their lax forms cost ten times as much.
