@@ -107,7 +107,7 @@ pub fn by_role(history: &History) -> History {
     let role = |end: End| if end == client { Role::Client } else { Role::Server };
     history.transitions.sort_by_key(|transition| role(transition.end));
     history.refuted.sort_by_key(|refuted| role(refuted.end));
-    history.facts.sort_by_key(|fact| (role(fact.end), fact.kind as usize));
+    history.facts.sort_by_key(|fact| (role(fact.end), fact.kind.index()));
     history
 }
 
