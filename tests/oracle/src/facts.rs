@@ -11,7 +11,7 @@
 //!    is told to close, may begin as late as the FIN passes.
 //! 3. Of several packets that could have brought a fact no observer can tell which one did, except
 //!    by what the endpoint sent since: a repeat, or an acknowledgement that stops short, shows
-//!    that nothing that passed a round trip before it had come.
+//!    that nothing that passed a round trip before it had come. A RST without ACK shows neither.
 //! 4. An end whose packets no longer reach the observer may be dead, and what came to it since is
 //!    not known either.
 //! 5. What an end sent before something happened to it may pass after, and is told in order: so

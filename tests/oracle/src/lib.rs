@@ -8,7 +8,7 @@
 //! the sockets' transitions into facts and says when an observer can know each of them, [`judge`]
 //! says which states a claim may have at a moment, and [`score`] counts. [`show`] writes a run in
 //! the trace notation of finwait's own tests. [`strategy`] makes scenarios at random, [`cases`] are
-//! those that once failed, and those that are worth a name.
+//! those that once failed, and those that are worth a name. [`page`] is the score for the docs.
 //!
 //! Nothing here reads a clock or a random source: a scenario gives the same run every time, so
 //! that a failure shrinks, and what it shrinks to can be kept as a named case.
@@ -17,6 +17,7 @@ pub mod cases;
 pub mod facts;
 pub mod host;
 pub mod judge;
+pub mod page;
 pub mod scenario;
 pub mod score;
 pub mod show;

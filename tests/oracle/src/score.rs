@@ -98,6 +98,11 @@ impl Score {
         ]
     }
 
+    /// The share of time, in percent, in which nobody can know the state.
+    pub fn open_share(&self) -> f64 {
+        self.time_open as f64 * 100.0 / self.time.max(1) as f64
+    }
+
     fn miss(&mut self, kind: String, what: String) {
         self.misses.push(Miss { kind, what });
     }

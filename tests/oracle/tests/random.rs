@@ -8,7 +8,9 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use finwait_oracle::page::page;
 use finwait_oracle::scenario::Scenario;
 use finwait_oracle::score::{Score, score};
 use finwait_oracle::show::show;
@@ -72,7 +74,18 @@ fn histories_equal_the_sockets_own() {
         for (kind, total) in &totals {
             assert_reached(*kind, total);
         }
+        hold_page(&page(&totals));
     }
+}
+
+/// The page of the docs is what this run gives.
+fn hold_page(page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/second-stack.md");
+    if std::env::var_os("FINWAIT_BLESS").is_some() {
+        std::fs::write(&path, page).expect("written");
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == page, "docs/second-stack.md is stale: FINWAIT_BLESS=1 writes it anew");
 }
 
 fn play(kind: Kind) -> (Score, Misses) {
@@ -146,7 +159,7 @@ fn print_table(totals: &[(Kind, Score)]) {
     );
     for (kind, total) in totals {
         let [finals, sequences, time, confirmed] = total.shares();
-        let open = total.time_open as f64 * 100.0 / total.time.max(1) as f64;
+        let open = total.open_share();
         let shares = format!("{finals:>9.3}%{sequences:>10.3}%{time:>9.3}%{confirmed:>10.3}%");
         let (name, conns, wrong) = (kind.name(), total.connections, total.confident_wrong);
         println!("{name:12}{conns:>9}{shares}{wrong:>17}{open:>8.2}%");

@@ -1,0 +1,70 @@
+//! The score as a page for the docs: the table, the rules of what can be known, and where finwait
+//! misses.
+
+use crate::cases::all;
+use crate::score::Score;
+use crate::strategy::Kind;
+
+/// Where the rules stand.
+const FACTS: &str = include_str!("facts.rs");
+
+/// The page, with the score of each kind.
+pub fn page(totals: &[(Kind, Score)]) -> String {
+    let mut page = HEAD.to_owned();
+    for (kind, total) in totals {
+        let [finals, sequences, time, confirmed] = total.shares();
+        page += &format!(
+            "| {} | {} | {finals:.2} % | {sequences:.2} % | {time:.2} % | {confirmed:.2} % | {} \
+             | {:.2} % |\n",
+            kind.name(),
+            total.connections,
+            total.confident_wrong,
+            total.open_share(),
+        );
+    }
+    page += "\n## What can be known\n\n";
+    let rules = FACTS.lines().map_while(|line| line.strip_prefix("//!")).skip(2);
+    for line in rules {
+        page += line.strip_prefix(' ').unwrap_or(line);
+        page.push('\n');
+    }
+    page + &misses()
+}
+
+/// The named cases that finwait still gets wrong.
+fn misses() -> String {
+    let mut text = MISSES.to_owned();
+    for case in all().iter().filter(|case| !case.known.is_empty()) {
+        text += &format!("- `{}`: {}.\n", case.name, case.why);
+    }
+    text
+}
+
+const HEAD: &str = "\
+# How right it is about a second stack
+
+Two smoltcp sockets talk over a simulated link, each by a random script, and say at every step which
+state they are in. What finwait says of the packets that pass one place of the link is held against
+that. The table is made by
+
+```sh
+FINWAIT_BLESS=1 cargo test --package finwait-oracle
+```
+
+and a test keeps it true. The network delivers everything to the unimpaired connections; from the
+impaired ones it loses, delays, doubles and reorders packets and breaks down for seconds; the
+abusive ones get worse of the same, with breakdowns that last, packets that nothing tells apart and
+captures that end early. The columns are those of [the kernel's score](score.md); *open* is the
+share of time in which nobody who sees the packets can know the state, by the rules below.
+
+| connections | | finals | sequences | time | confirmed | confident wrong | open |
+|---|---|---|---|---|---|---|---|
+";
+
+const MISSES: &str = "
+## Where it misses
+
+The run prints every kind of miss with its count, and cuts one down to what matters on demand. Those
+that stand for more than a few connections:
+
+";
