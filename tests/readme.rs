@@ -2,5 +2,9 @@
 
 #[test]
 fn screens_are_what_the_program_prints() {
-    trycmd::TestCases::new().case("README.md").case("docs/ci.md").run();
+    let cases = trycmd::TestCases::new();
+    ["README.md", "docs/ci.md", "docs/guide.md"].into_iter().for_each(|page| {
+        cases.case(page);
+    });
+    cases.run();
 }

@@ -70,8 +70,15 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         return;
     }
     let syns = u64::from(history.side(Role::Client).tally.syns);
+    let schedule = match syns {
+        1 => String::new(),
+        _ => format!(
+            ", the last {} after the first,",
+            history.side(Role::Client).tally.unanswered_for
+        ),
+    };
     let message = format!(
-        "{} got no answer from {} to {} in {}",
+        "{} got no answer from {} to {}{schedule} in {}",
         who(history, Role::Client),
         who(history, Role::Server),
         number(syns, "SYN"),
