@@ -249,6 +249,28 @@ fn annotations_are_few_and_one_line_each() {
     assert!(all.lines().any(|line| line.starts_with("::notice ") && line.contains("more finding")));
 }
 
+#[test]
+fn the_jobs_of_the_docs_run() {
+    let page = fs::read_to_string("docs/ci.md").unwrap();
+    let jobs: String =
+        page.split("```yaml").skip(1).filter_map(|it| it.split("```").next()).collect();
+    let folder = file("jobs/x", b"").with_file_name("");
+    fs::copy(LEAKING, folder.join("server.pcap")).unwrap();
+    let mut commands = 0;
+    for line in jobs.lines().filter_map(|line| line.split_once("finwait ")) {
+        let words = line.1.split(" >>").next().unwrap().split_whitespace();
+        if !line.0.trim_end().ends_with([':', '-']) {
+            continue;
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+        let output = command.args(words).current_dir(&folder).output().unwrap();
+        let expected = if line.1.starts_with("check") { 1 } else { 0 };
+        assert_eq!(output.status.code(), Some(expected), "{}", line.1);
+        commands += 1;
+    }
+    assert_eq!(commands, 7);
+}
+
 /// A page that is sent on must show the same where there is no network, and run nothing.
 #[test]
 fn a_page_needs_nothing_from_elsewhere() {

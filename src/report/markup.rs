@@ -1,4 +1,4 @@
-//! Text between tags: what XML and HTML take from a capture, a path or the command line.
+//! Text between tags: what XML takes from a capture, a path or the command line.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
+            '\'' => escaped.push_str("&apos;"),
             letter if is_none(letter) => escaped.push('\u{fffd}'),
             letter => escaped.push(letter),
         }
@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_text_is_markup() {
-        assert_eq!(escape("a<b> & \"c\" 'd'"), "a&lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;");
+        assert_eq!(escape("a<b> & \"c\" 'd'"), "a&lt;b&gt; &amp; &quot;c&quot; &apos;d&apos;");
         assert_eq!(escape("\u{1b}\u{ffff}"), "\u{fffd}\u{fffd}");
         assert!(matches!(escape("10.9.0.2:6800"), Cow::Borrowed(_)));
     }

@@ -1,0 +1,98 @@
+//! The JSON of every recording, before the schema that is promised.
+
+use finwait::report::census::{Census, moments};
+use finwait::report::json::Shape;
+use finwait::report::sockets::SocketTable;
+use finwait::run::{Options, read};
+use finwait_formats::{LEAKING, recording, recordings, written};
+use serde_json::Value;
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("../../../docs/schema-1.json")).unwrap()
+}
+
+/// The schema, closed: a member that it does not name is an error here, so that none is added
+/// without a word in it. Readers are to let unknown members pass.
+fn closed(schema: &mut Value) {
+    if let Value::Object(members) = schema {
+        let is_object = members.get("type").is_some_and(|kind| kind == "object");
+        if is_object && members.contains_key("properties") {
+            members.insert("additionalProperties".into(), false.into());
+        }
+    }
+    match schema {
+        Value::Object(members) => members.values_mut().for_each(closed),
+        Value::Array(items) => items.iter_mut().for_each(closed),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_line_of_every_recording_is_what_the_schema_says() {
+    let mut schema = schema();
+    closed(&mut schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut kinds = std::collections::BTreeSet::new();
+    for capture in recordings() {
+        for line in
+            written(&["report", "--format", "jsonl"], std::slice::from_ref(&capture)).lines()
+        {
+            let value: Value = serde_json::from_str(line).unwrap();
+            let errors: Vec<String> = validator
+                .iter_errors(&value)
+                .map(|error| format!("{error} at {}", error.instance_path()))
+                .collect();
+            assert!(errors.is_empty(), "{}: {errors:#?}: {line}", capture.display());
+            kinds.insert(value["type"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(kinds.len(), 4, "{kinds:?}");
+}
+
+#[test]
+fn one_object_is_what_the_schema_says() {
+    let mut schema = schema();
+    closed(&mut schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let text = written(&["report", "--format", "json"], &[recording(LEAKING)]);
+    let mut object: Value = serde_json::from_str(&text).unwrap();
+    assert!(validator.is_valid(&object));
+    object["connections"][0]["final"]["client"] = "FIN_WAIT_3".into();
+    assert!(!validator.is_valid(&object));
+}
+
+#[test]
+fn sockets_and_counts_are_what_the_schema_says() {
+    let mut schema = schema();
+    closed(&mut schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let analysis = read(&[recording(LEAKING)], &Options::default(), &mut ()).unwrap();
+    let (first, last) = (analysis.totals.first_ts.unwrap(), analysis.totals.last_ts.unwrap());
+    let table = SocketTable::new(&analysis, last, &[]);
+    let census = Census::new(&analysis, moments(first, last, 9), &[]);
+    for shape in [Shape::Lines, Shape::Object] {
+        let mut text = Vec::new();
+        table.as_json(shape, &mut text).unwrap();
+        census.as_json(shape, &mut text).unwrap();
+        let values = serde_json::Deserializer::from_slice(&text).into_iter::<Value>();
+        let values: Vec<Value> = values.map(Result::unwrap).collect();
+        assert!(values.len() >= 2);
+        for value in values {
+            assert!(validator.is_valid(&value), "{value}");
+        }
+    }
+}
+
+#[test]
+fn the_schema_is_a_schema_and_lets_new_members_pass() {
+    let schema = schema();
+    assert!(jsonschema::meta::is_valid(&schema));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut line = serde_json::json!({
+        "type": "capture", "schema": 1, "tool": "finwait", "version": "9", "files": [], "new": 1
+    });
+    assert!(validator.is_valid(&line));
+    line["schema"] = 2.into();
+    assert!(!validator.is_valid(&line));
+    assert!(!validator.is_valid(&serde_json::json!({"type": "packet"})));
+}
