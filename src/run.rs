@@ -16,12 +16,14 @@ use crate::decode::segment::Segment;
 use crate::decode::skip::Skip;
 use crate::decode::tunnel::Tunnel;
 use crate::decode::tuple::{End, FourTuple};
-use crate::findings::{self, CaptureFacts, Collector, Finding, Summary, Thresholds};
+use crate::findings::{self, CaptureFacts, Collector, Finding, Summary, Thresholds, holders};
 use crate::history::History;
 use crate::history::archive::Archive;
 use crate::infer::Params;
 use crate::limits::CONNECTIONS_MAX;
 use crate::pipeline::{Pipeline, Sink, Totals};
+use crate::sockets::{Join, Snapshot};
+use crate::time::Timestamp;
 
 pub use masking::Mask;
 pub use names::{Names, NamesError};
@@ -94,6 +96,8 @@ pub struct Analysis {
     pub names: Names,
     /// What stands for which address, if they are replaced.
     pub mask: Option<Mask>,
+    /// What hosts' own socket tables say of the connections, if there are any.
+    pub sockets: Option<Join>,
 }
 
 impl Analysis {
@@ -102,10 +106,34 @@ impl Analysis {
         self.cuts.is_empty() && self.errors.is_empty()
     }
 
+    /// Joins the connections with hosts' own socket tables, each with the moment that it is of.
+    /// From then on findings say who holds the sockets that they are about. Tables are masked if
+    /// the capture is; programs keep their names.
+    pub fn join(&mut self, mut snapshots: Vec<(Snapshot, Timestamp)>) {
+        if let Some(mask) = &mut self.mask {
+            for (at, (snapshot, _)) in (1..).zip(&mut snapshots) {
+                snapshot.mask(format!("sockets-{at}"), |addr| mask.addr(addr.into()).ip());
+            }
+        }
+        let first = self.totals.first_ts.unwrap_or_default();
+        let last = self.totals.last_ts.unwrap_or_default();
+        let join = Join::new(snapshots, &self.archive, first, last);
+        let single = self.findings.worst.values_mut().flatten();
+        for finding in self.findings.grouped.iter_mut().chain(single) {
+            holders::tell(finding, &join);
+        }
+        self.sockets = Some(join);
+    }
+
     /// The findings about one of its connections.
     pub fn findings_of(&self, history: &History) -> Vec<Finding> {
         let mut found = findings::check(history, &self.thresholds);
-        found.iter_mut().for_each(|finding| self.name(finding));
+        for finding in &mut found {
+            if let Some(join) = &self.sockets {
+                holders::tell(finding, join);
+            }
+            self.name(finding);
+        }
         found
     }
 
@@ -164,6 +192,12 @@ impl Analysis {
         self.totals.tunnels.get(history.tuple.tunnel())
     }
 
+    /// Rows and holders of socket tables for which there was no room.
+    fn snapshot_rows_beyond(&self) -> u64 {
+        let taken = self.sockets.iter().flat_map(Join::taken);
+        taken.map(|taken| taken.snapshot.left_out).sum()
+    }
+
     /// Packets that the capturing system lost, as the files themselves count them.
     pub fn capture_dropped(&self) -> u64 {
         dropped(&self.files)
@@ -187,6 +221,7 @@ impl Analysis {
             ("fragmented_packets_max", self.totals.fragments_forced_out),
             ("names_max", names),
             ("repeats_max", self.repeats_beyond),
+            ("snapshot_rows_max", self.snapshot_rows_beyond()),
             ("services_max", self.findings.groups_beyond),
             ("transitions_max", self.transitions_dropped),
         ];
@@ -261,6 +296,7 @@ pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) 
         left_out: merge.left_out().iter().map(ToString::to_string).collect(),
         repeated: merge.repeated(),
         repeats_beyond: merge.repeats_beyond(),
+        sockets: None,
     }
 }
 

@@ -35,6 +35,11 @@ impl Timestamp {
     pub const fn after(self, span: Span) -> Timestamp {
         Timestamp(self.0.saturating_add_unsigned(span.0))
     }
+
+    /// The moment `span` earlier, at least the start of representable time.
+    pub const fn before(self, span: Span) -> Timestamp {
+        Timestamp(self.0.saturating_sub_unsigned(span.0))
+    }
 }
 
 impl Span {

@@ -602,6 +602,126 @@ fn netstat_says_that_a_host_is_not_in_the_capture() {
     assert!(text(&output.stderr).contains("no connection of the capture has an end"));
 }
 
+/// Files with hosts' socket tables.
+fn table(name: &str) -> String {
+    format!("{}/testdata/sockets/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_classic_listing_names_the_process() {
+    let stuck = [2174, 2175, 2178, 2181, 2186].into_iter().enumerate();
+    let stuck = stuck.fold(Pcap::new(), |pcap, (at, port)| pcap.connection(at as f64, port, false));
+    let capture = stuck.connection(100.0, 3000, true).save("oracle.pcap");
+    let capture = str_of(&capture);
+    let listing = table("made/oracle-lsof-i.txt");
+    let report = printed(&["--sockets", &listing, capture]);
+    let first = report.lines().next().unwrap();
+    assert!(first.contains("held by oracle (pid 4711, 5 sockets, fds 11 to 15)"), "{first}");
+    let list = printed(&["list", "--sockets", &listing, "--port", "2174", capture]);
+    assert!(list.contains("oracle/4711"), "{list}");
+    let line = &lines(&["show", "0", "--format", "jsonl", "--sockets", &listing, capture])[0];
+    let on_host = &line["on_host"]["server"];
+    assert_eq!(on_host["outcome"], "agrees");
+    assert_eq!(on_host["owners"][0]["program"], "oracle");
+    assert_eq!(
+        (&on_host["owners"][0]["pid"], &on_host["owners"][0]["fd"]),
+        (&4711.into(), &11.into())
+    );
+    assert!(line["on_host"]["client"].is_null());
+    let capture_line = &lines(&["--format", "jsonl", "--sockets", &listing, capture])[0];
+    let entry = &capture_line["socket_tables"][0];
+    assert_eq!((&entry["tools"][0], &entry["agrees"]), (&"lsof".into(), &5.into()));
+}
+
+#[test]
+fn netstat_sets_the_hosts_own_table_beside_its_own() {
+    let when = fs::read_to_string(table("holders/sockets/server.when.txt")).unwrap();
+    let at = when.lines().next().unwrap();
+    let known = table("holders/sockets/server.netstat-antp.txt");
+    let mut bytes = fs::read_to_string(&known).unwrap();
+    bytes += "tcp 0 0 10.9.0.2:6800 10.9.0.77:4000 ESTABLISHED 77/elsewhere\n";
+    bytes += "tcp 0 0 10.9.0.2:6800 nonsense ESTABLISHED 77/elsewhere\n";
+    let own = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("own-table.txt");
+    fs::write(&own, bytes).unwrap();
+    let capture = table("holders/server.pcap");
+    let options = ["--sockets", str_of(&own), "--snapshot-at", at, "--host", "10.9.0.2", &capture];
+    let output = finwait(&[&["netstat", "--at", at], &options[..]].concat());
+    assert_eq!(output.status.code(), Some(0));
+    let warning = text(&output.stderr);
+    assert!(warning.contains("1 line cannot be read: line 17 has no address"), "{warning}");
+    let page = text(&output.stdout);
+    let row = |part: &str| {
+        let line =
+            page.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{page}"));
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let unread = row("10.9.0.2:6803");
+    assert_eq!(unread[1..3], ["108", "0"]);
+    assert!(unread[5] == "CLOSE_WAIT" && unread.contains(&"agrees".to_owned()), "{unread:?}");
+    assert!(unread.last().unwrap().ends_with("/python3"), "{unread:?}");
+    assert!(row("10.9.0.77:4000").join(" ").ends_with("- - - only there 77/elsewhere"), "{page}");
+    assert_eq!(page.matches("lacks it").count(), 1, "{page}");
+    // At another moment the owners stay, and the queues are not known.
+    let output = finwait(&[&["netstat", "--at", "end"], &options[..]].concat());
+    assert!(text(&output.stderr).contains("is of another moment; --at "));
+    let page = text(&output.stdout);
+    let unread = page.lines().find(|line| line.contains("10.9.0.2:6803")).unwrap();
+    let words: Vec<&str> = unread.split_whitespace().collect();
+    assert_eq!((words[1], words.last().unwrap().ends_with("/python3")), ("-", true), "{unread}");
+    let args = [&["netstat", "--format", "json", "--at", at], &options[..]].concat();
+    let object: Value = serde_json::from_slice(&finwait(&args).stdout).unwrap();
+    let host_socket = &object["host_sockets"][0];
+    assert_eq!(host_socket["outcome"], "capture-lacks");
+    assert_eq!(host_socket["remote"], "10.9.0.77:4000");
+    let sockets = object["sockets"].as_array().unwrap();
+    let outcomes =
+        |word: &str| sockets.iter().filter(|it| it["on_host"]["outcome"] == word).count();
+    assert_eq!((outcomes("agrees"), outcomes("host-lacks")), (8, 1));
+}
+
+#[test]
+fn a_masked_report_masks_socket_tables() {
+    let tables = ["holders/sockets/server.ss-tanp.txt", "made/oracle-lsof-i.txt"].map(table);
+    let capture = table("holders/server.pcap");
+    let options = ["--mask", "--sockets", &tables[0], "--sockets", &tables[1], &capture];
+    for command in [
+        &["report"][..],
+        &["report", "--format", "jsonl"],
+        &["netstat"],
+        &["netstat", "--ss"],
+        &["netstat", "--format", "jsonl"],
+        &["list"],
+        &["show", "0"],
+    ] {
+        let page = printed(&[command, &options[..]].concat());
+        for secret in ["10.9.0.", "rhel3", "server.ss", "oracle-lsof", "holders"] {
+            assert!(!page.contains(secret), "{command:?}: {secret}\n{page}");
+        }
+        assert!(page.contains("leaky"), "{command:?}: programs stay\n{page}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_socket_table_is_2() {
+    let capture = table("holders/server.pcap");
+    let message = refused(&["--sockets", &capture, &capture]);
+    assert!(message.contains("is no socket table"), "{message}");
+    assert!(refused(&["--sockets", "no-such-table.txt", &capture]).contains("no-such-table.txt"));
+    refused(&["--snapshot-at", "end", &capture]);
+    refused(&["--sockets", &table("made/oracle-lsof-i.txt"), "--snapshot-at", "noon", &capture]);
+}
+
+#[test]
+fn a_table_from_after_the_capture_is_said_to_be_late() {
+    let capture = table("holders/server.pcap");
+    let sockets = table("holders/sockets/server.ss-tanp.txt");
+    let late = ["--sockets", &sockets, "--snapshot-at", "2030-01-01T00:00:00Z", &capture];
+    let said = |args: &[&str]| printed(args).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said(&late).contains("after the capture's end, and is compared with that"));
+    let early = ["--sockets", &sockets, "--snapshot-at", "2020-01-01T00:00:00Z", &capture];
+    assert!(said(&early).contains("before the capture's start, and is compared with that"));
+}
+
 #[test]
 fn show_draws_both_lifelines() {
     let capture = leak("show.pcap");

@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::check::CheckArgs;
 use super::config::Config;
+use super::netstat::NetstatArgs;
+use super::sockets::SocketsArgs;
 use crate::addr::Addr;
 use crate::findings::ThresholdError;
 use crate::findings::thresholds::find;
@@ -14,7 +16,7 @@ use crate::history::Role;
 use crate::infer::state::State;
 use crate::report::list::Filter;
 use crate::run::Options;
-use crate::time::{Span, Timestamp};
+use crate::time::Span;
 
 const USAGE: &str = "finwait [COMMAND] [OPTIONS] [FILE]...";
 
@@ -124,6 +126,8 @@ pub struct ReadArgs {
     /// Treat a capture that ends inside a packet as an error
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub sockets: SocketsArgs,
     /// Show progress on standard error
     #[arg(
         long,
@@ -324,52 +328,6 @@ pub struct ShowArgs {
     pub read: ReadArgs,
 }
 
-/// `finwait netstat`.
-#[derive(Debug, Args)]
-pub struct NetstatArgs {
-    /// Captures, pcap or pcapng, also compressed; several, or a directory, are read as one
-    #[arg(value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// When: RFC 3339 as in 2026-11-20T11:01:29Z, +SECONDS from the capture's start, or end
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "end",
-        conflicts_with = "counts",
-        value_parser = at,
-        allow_hyphen_values = true
-    )]
-    pub at: At,
-    /// Only this host's sockets, itself on the local side; may be repeated
-    #[arg(long, value_name = "ADDR")]
-    pub host: Vec<Addr>,
-    /// How many sockets were in which state, over the capture's time
-    #[arg(long)]
-    pub counts: bool,
-    /// The time between two counts
-    #[arg(long, value_name = "SECONDS", requires = "counts", value_parser = seconds)]
-    pub every: Option<Span>,
-    /// In the shape of ss instead of netstat's
-    #[arg(long, conflicts_with = "counts")]
-    pub ss: bool,
-    /// What to print
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub format: Format,
-    #[command(flatten)]
-    pub read: ReadArgs,
-}
-
-/// A moment of the capture.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum At {
-    /// Its end.
-    End,
-    /// So long after its start.
-    After(Span),
-    /// By the clock.
-    Time(Timestamp),
-}
-
 /// `finwait explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
@@ -424,23 +382,6 @@ pub fn seconds(text: &str) -> Result<Span, String> {
         Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(Span::from_secs_f64(seconds)),
         _ => Err("not a number of seconds, such as 60 or 0.5".to_string()),
     }
-}
-
-/// A moment: `end`, `+SECONDS`, or a time with its zone.
-fn at(text: &str) -> Result<At, String> {
-    if text == "end" {
-        return Ok(At::End);
-    }
-    if let Some(after) = text.strip_prefix('+') {
-        return seconds(after).map(At::After);
-    }
-    let time: Result<jiff::Timestamp, _> = text.parse();
-    let nanos = time.ok().and_then(|time| i64::try_from(time.as_nanosecond()).ok());
-    nanos.map(|nanos| At::Time(Timestamp::from_nanos(nanos))).ok_or_else(|| {
-        "give a time with its zone as in 2026-11-20T11:01:29Z, +SECONDS from the capture's start, \
-         or end"
-            .to_string()
-    })
 }
 
 /// A state by its name, for one role or for either.

@@ -4,6 +4,7 @@
 //! the messages. Output that nobody reads any more (`| head`) is no error.
 
 mod args;
+mod at;
 mod check;
 mod config;
 mod explain;
@@ -14,6 +15,7 @@ mod progress;
 mod read;
 mod report;
 mod show;
+mod sockets;
 
 use std::ffi::OsString;
 use std::io;

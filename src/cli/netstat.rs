@@ -1,8 +1,12 @@
 //! `finwait netstat`: the socket table of the capture's hosts at a moment, or its counts over time.
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
 
-use super::args::{At, Format, NetstatArgs};
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::args::{Format, ReadArgs, seconds};
+use super::at::At;
 use super::{Outcome, output, read};
 use crate::addr::Addr;
 use crate::history::{History, Role};
@@ -14,6 +18,41 @@ use crate::report::plot;
 use crate::report::sockets::SocketTable;
 use crate::run::Analysis;
 use crate::time::{Span, Timestamp};
+
+/// `finwait netstat`.
+#[derive(Debug, Args)]
+pub struct NetstatArgs {
+    /// Captures, pcap or pcapng, also compressed; several, or a directory, are read as one
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// When: RFC 3339 as in 2026-11-20T11:01:29Z, +SECONDS from the capture's start, or end
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "end",
+        conflicts_with = "counts",
+        value_parser = At::parse,
+        allow_hyphen_values = true
+    )]
+    at: At,
+    /// Only this host's sockets, itself on the local side; may be repeated
+    #[arg(long, value_name = "ADDR")]
+    host: Vec<Addr>,
+    /// How many sockets were in which state, over the capture's time
+    #[arg(long)]
+    counts: bool,
+    /// The time between two counts
+    #[arg(long, value_name = "SECONDS", requires = "counts", value_parser = seconds)]
+    every: Option<Span>,
+    /// In the shape of ss instead of netstat's
+    #[arg(long, conflicts_with = "counts")]
+    ss: bool,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Format,
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
 
 /// Moments of a census, if no time between them is asked for.
 const MOMENTS: usize = 60;
@@ -28,12 +67,14 @@ pub fn netstat(args: &NetstatArgs) -> Result<Outcome> {
     }
     let mut outcome = read::outcome(&analysis, &args.read);
     outcome.messages.extend(nothing(&analysis, args));
+    outcome.messages.extend(elsewhen(&analysis, args));
     Ok(outcome)
 }
 
 fn table(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
     let at = moment(analysis, args.at)?;
-    let table = SocketTable::new(analysis, at, &hosts_of(analysis, args));
+    let hosts = hosts_of(analysis, args);
+    let table = SocketTable::new(analysis, at, &hosts);
     output::to_stdout(args.format.colored(args.read.color.color), |out| match args.format {
         Format::Jsonl => table.as_json(Shape::Lines, out),
         Format::Json => table.as_json(Shape::Object, out),
@@ -78,11 +119,9 @@ fn moment(analysis: &Analysis, at: At) -> Result<Timestamp> {
     const PRINTED: Span = Span::from_micros(1);
     let first = analysis.totals.first_ts.unwrap_or_default();
     let last = analysis.totals.last_ts.unwrap_or_default();
-    let ts = match at {
-        At::End => last,
-        At::After(span) => first.after(span),
-        At::Time(ts) if ts < first && first.since(ts) < PRINTED => first,
-        At::Time(ts) => ts,
+    let ts = match at.of(analysis) {
+        ts if ts < first && first.since(ts) < PRINTED => first,
+        ts => ts,
     };
     if !(first..=last).contains(&ts) {
         bail!("--at {ts} lies outside the capture, which goes from {first} to {last}");
@@ -100,4 +139,13 @@ fn nothing(analysis: &Analysis, args: &NetstatArgs) -> Option<String> {
         |history: &History| Role::BOTH.iter().any(|role| hosts.contains(&history.addr(*role).ip()));
     let is_there = args.host.is_empty() || analysis.archive.iter().any(|it| is_its(&it));
     (!is_there).then(|| "no connection of the capture has an end with that address".to_string())
+}
+
+/// Where the table is of another moment than the hosts' own, what to ask for.
+fn elsewhen(analysis: &Analysis, args: &NetstatArgs) -> Option<String> {
+    let at = moment(analysis, args.at).ok().filter(|_| !args.counts)?;
+    let taken = analysis.sockets.as_ref()?.taken();
+    let first = taken.first().filter(|_| taken.iter().all(|taken| !taken.is_of(at)))?;
+    let name = first.snapshot.name();
+    Some(format!("{name} is of another moment; --at {} compares with it", first.compared_at))
 }

@@ -9,7 +9,8 @@ use clap::CommandFactory;
 
 use super::args::{Cli, ReadArgs};
 use super::progress::Progress;
-use super::{ERROR, Outcome};
+use super::sockets::Tables;
+use super::{ERROR, Outcome, sockets};
 use crate::capture;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
@@ -38,18 +39,21 @@ pub fn help(command: Option<&str>) -> Result<Outcome> {
 pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> Result<Analysis> {
     let mut watched = Watched { watcher, progress: Progress::new(args.progress) };
     let options = args.options()?;
+    let tables = args.sockets.read()?;
     let analysis = run::read(files, &options, &mut watched).map_err(|error| match &error {
         capture::Error::Open { file, cause } if is_like_a_command(file, cause) => {
             anyhow!("{error}; nor is it a command (`finwait help` lists them)")
         }
-        _ => error.into(),
+        _ => anyhow!(error),
     })?;
-    fit_to_show(analysis, args)
+    fit_to_show(analysis, tables, args)
 }
 
-/// What was read with the names that are wanted, and without those that are not.
-pub fn fit_to_show(analysis: Analysis, args: &ReadArgs) -> Result<Analysis> {
-    let analysis = if args.mask { analysis.masked() } else { analysis };
+/// What was read with the names that are wanted, without those that are not, and with what hosts'
+/// own socket tables say.
+pub fn fit_to_show(analysis: Analysis, tables: Tables, args: &ReadArgs) -> Result<Analysis> {
+    let mut analysis = if args.mask { analysis.masked() } else { analysis };
+    args.sockets.join(tables, &mut analysis);
     let Some(path) = args.names.as_ref().or(args.settings.names.as_ref()) else {
         return Ok(analysis);
     };
@@ -68,6 +72,7 @@ fn is_like_a_command(file: &str, cause: &io::Error) -> bool {
 pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.messages.extend(analysis.left_out.iter().map(|why| format!("warning: {why}")));
+    outcome.messages.extend(sockets::warnings(analysis));
     for cut in &analysis.cuts {
         let kind = if args.is_strict() { "" } else { "warning: " };
         outcome.messages.push(format!("{kind}{cut}"));

@@ -6,6 +6,7 @@
 //! folder and list, and run every trace.
 //!
 //! - [`finding`]: what a finding says. [`rule`](mod@rule): what every finding file declares.
+//! - [`holders`]: who holds the sockets that a finding is about, where a host tells.
 //! - [`timeouts`]: what a length of time is consistent with.
 //! - [`thresholds`]: the numbers a user may change. [`collector`]: findings over a whole capture.
 
@@ -13,6 +14,7 @@ pub mod capture;
 pub mod closing;
 pub mod collector;
 pub mod finding;
+pub mod holders;
 pub mod living;
 pub mod opening;
 pub mod ports;

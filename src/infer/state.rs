@@ -92,6 +92,11 @@ impl State {
         )
     }
 
+    /// Whether a host lists a connection's socket in that state.
+    pub const fn is_listed(self) -> bool {
+        !matches!(self, State::Unknown | State::Closed | State::Listen)
+    }
+
     /// Whether the application has nothing left to do with the connection: it is closed, or waits
     /// for 2MSL only.
     pub const fn is_over(self) -> bool {

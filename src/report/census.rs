@@ -105,7 +105,14 @@ impl Census {
                 .map(|(state, count)| (*state, count.at.get(at).copied().unwrap_or_default()))
                 .collect(),
         });
-        json::items("census", lines, shape, out)
+        match shape {
+            Shape::Lines => json::items(lines, shape, out),
+            Shape::Object => {
+                out.write_all(b"{\"census\":[")?;
+                json::items(lines, shape, out)?;
+                out.write_all(b"]}\n")
+            }
+        }
     }
 }
 

@@ -64,23 +64,13 @@ pub fn list(
     }
 }
 
-/// Writes things of one kind: their lines, or an object with the one member that holds them.
+/// Writes things of one kind: their lines, or what stands between the brackets of a list.
 pub fn items(
-    member: &str,
     items: impl Iterator<Item = impl Serialize>,
     shape: Shape,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    if shape == Shape::Object {
-        write!(out, "{{\"{member}\":[")?;
-    }
-    for (at, it) in items.enumerate() {
-        item(out, shape, at, &it)?;
-    }
-    match shape {
-        Shape::Lines => Ok(()),
-        Shape::Object => out.write_all(b"]}\n"),
-    }
+    items.enumerate().try_for_each(|(at, it)| item(out, shape, at, &it))
 }
 
 fn write_connections(
@@ -94,7 +84,7 @@ fn write_connections(
         let mut names: Vec<_> = findings.iter().map(|finding| finding.name).collect();
         // Both ends may have raised the same one.
         names.dedup();
-        item(out, shape, at, &ConnectionLine::new(&history, analysis.tunnel_of(&history), &names))?;
+        item(out, shape, at, &ConnectionLine::new(&history, analysis, &names))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::history::{History, Role};
 use crate::infer::state::State;
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, put_cell};
-use crate::report::text::{Since, fit, width};
+use crate::report::text::{Since, clean, fit, width};
 use crate::run::Analysis;
 
 /// Which connections are wanted: of each kind of condition one must hold, if there is any.
@@ -56,7 +56,7 @@ const fn column(title: &'static str, rank: u8, is_number: bool) -> Column {
 }
 
 /// The columns before the findings.
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     column("id", 0, true),
     column("stream", 5, true),
     column("client", 0, false),
@@ -67,7 +67,11 @@ const COLUMNS: [Column; 10] = [
     column("close", 1, false),
     column("client is", 0, false),
     column("server is", 0, false),
+    column(HELD_BY, 1, false),
 ];
+
+/// The column that is there if hosts' own socket tables are.
+const HELD_BY: &str = "held by";
 
 /// Columns kept for the names of findings on a terminal.
 const FINDINGS: usize = 16;
@@ -86,7 +90,7 @@ pub fn table(
             *widest = width(&cell).max(*widest);
         }
     }
-    let shown = fitting(&widths, paper);
+    let shown = fitting(&widths, analysis.sockets.is_some(), paper);
     let taken: usize = widths.iter().zip(&shown).map(|(w, s)| if *s { w + 1 } else { 0 }).sum();
     let room = match paper.is_terminal {
         true => usize::from(paper.columns).saturating_sub(taken),
@@ -98,7 +102,7 @@ pub fn table(
     let mut rows = 0;
     for history in wanted() {
         let states = Role::BOTH.map(|role| Tone::of_state(history.last_state(role)));
-        let tones = [Tone::Plain; COLUMNS.len() - 2].into_iter().chain(states);
+        let tones = [Tone::Plain; COLUMNS.len() - 3].into_iter().chain(states).chain([Tone::Plain]);
         row(cells(analysis, &history).into_iter().zip(tones), &widths, &shown, out)?;
         let (names, severity) = names(analysis, &history);
         let tone = severity.map_or(Tone::Plain, Tone::of_severity);
@@ -127,7 +131,25 @@ fn cells(analysis: &Analysis, history: &History) -> [String; COLUMNS.len()] {
         history.close().map_or("-", |close| close.name()).to_string(),
         history.last_state(Role::Client).to_string(),
         history.last_state(Role::Server).to_string(),
+        held_by(analysis, history),
     ]
+}
+
+/// Who holds the ends, the server's first: `leaky/4711`.
+fn held_by(analysis: &Analysis, history: &History) -> String {
+    let Some(join) = &analysis.sockets else { return String::new() };
+    let owners = [Role::Server, Role::Client].map(|role| join.owners(history.id, role));
+    let mut names: Vec<String> = owners
+        .into_iter()
+        .flatten()
+        .map(|owner| match (&owner.program, owner.pid) {
+            (Some(program), Some(pid)) => format!("{}/{pid}", clean(program)),
+            (Some(program), None) => clean(program).into_owned(),
+            (None, pid) => pid.unwrap_or_default().to_string(),
+        })
+        .collect();
+    names.dedup();
+    if names.is_empty() { "-".to_string() } else { names.join(",") }
 }
 
 /// The names of its findings, and the gravest severity.
@@ -140,14 +162,19 @@ fn names(analysis: &Analysis, history: &History) -> (String, Option<Severity>) {
     (names, findings.first().map(|finding| finding.severity))
 }
 
-/// Which columns are shown: all, but on a terminal no more than it has room for.
-fn fitting(widths: &[usize], paper: &Paper) -> [bool; COLUMNS.len()] {
-    let mut shown = COLUMNS.map(|column| !paper.is_terminal || column.rank == 0);
+/// Which columns are shown: all that there are, but on a terminal no more than it has room for.
+fn fitting(widths: &[usize], has_holders: bool, paper: &Paper) -> [bool; COLUMNS.len()] {
+    let is_there = |column: &Column| column.title != HELD_BY || has_holders;
+    let mut shown =
+        COLUMNS.map(|column| is_there(&column) && (!paper.is_terminal || column.rank == 0));
     let sum = |shown: &[bool]| -> usize {
         widths.iter().zip(shown).map(|(width, shown)| if *shown { width + 1 } else { 0 }).sum()
     };
     for rank in 1..COLUMNS.len() as u8 {
-        let with = COLUMNS.iter().zip(shown).map(|(column, shown)| shown || column.rank == rank);
+        let with = COLUMNS
+            .iter()
+            .zip(shown)
+            .map(|(column, shown)| shown || (is_there(column) && column.rank == rank));
         let with: Vec<bool> = with.collect();
         if sum(&with) + FINDINGS <= usize::from(paper.columns) {
             shown.copy_from_slice(&with);

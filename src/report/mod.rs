@@ -8,6 +8,7 @@
 //!   over time; [`netstat`] and [`plot`] show them to people.
 //! - For people elsewhere: [`html`] is the report as one file.
 //! - For jobs that run by themselves: [`ci`] has the formats of code hosts and test collectors.
+//! - [`hosts`] and [`holders`] tell what hosts' own socket tables say, to programs and to people.
 //! - [`explain`] says what names mean; [`states`] is what it teaches about each state.
 
 pub mod census;
@@ -15,6 +16,9 @@ pub mod census;
 pub mod ci;
 #[cfg(feature = "cli")]
 pub mod explain;
+#[cfg(feature = "cli")]
+pub mod holders;
+pub mod hosts;
 #[cfg(feature = "cli")]
 pub mod html;
 pub mod json;

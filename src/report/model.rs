@@ -11,13 +11,14 @@ use serde::{Serialize, Serializer};
 use crate::addr::{Addr, HostPort};
 use crate::capture::Compression;
 use crate::capture::text::Services;
-use crate::decode::tunnel::Tunnel;
 use crate::findings::{Counts, Finding, Value};
 use crate::history::{Close, ClosedFirst, History, Role, Side};
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::{Refuted, Transition};
+use crate::report::hosts::{HostSays, TableEntry};
 use crate::run::Analysis;
+use crate::sockets::Join;
 use crate::time::{Span, Timestamp};
 
 /// The version of the machine formats.
@@ -31,6 +32,8 @@ pub struct CaptureLine<'a> {
     tool: &'static str,
     version: &'static str,
     files: Vec<FileEntry<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    socket_tables: Vec<TableEntry<'a>>,
 }
 
 /// One file of the capture.
@@ -64,11 +67,13 @@ impl<'a> CaptureLine<'a> {
             services: file.text.as_ref().map(|text| &text.services),
             unseen_starts: file.text.as_ref().map(|text| text.unseen_starts),
         });
+        let tables = analysis.sockets.iter().flat_map(Join::taken);
         CaptureLine {
             schema: SCHEMA,
             tool: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
             files: files.collect(),
+            socket_tables: tables.map(TableEntry::new).collect(),
         }
     }
 }
@@ -134,11 +139,15 @@ pub struct ConnectionLine<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     icmp_errors: Vec<IcmpEntry>,
     findings: &'a [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_host: Option<Both<Option<HostSays<'a>>>>,
 }
 
 impl<'a> ConnectionLine<'a> {
-    /// The line of one connection, with its tunnel and the names of its findings.
-    pub fn new(history: &History, tunnel: Option<&Tunnel>, findings: &'a [&'static str]) -> Self {
+    /// The line of one connection of a run, with the names of its findings.
+    pub fn new(history: &History, analysis: &'a Analysis, findings: &'a [&'static str]) -> Self {
+        let tunnel = analysis.tunnel_of(history);
+        let join = analysis.sockets.as_ref();
         ConnectionLine {
             id: history.id,
             stream: history.stream,
@@ -164,6 +173,10 @@ impl<'a> ConnectionLine<'a> {
             refuted: history.refuted.iter().map(|r| RefutedEntry::new(history, r)).collect(),
             icmp_errors: IcmpEntry::all(history),
             findings,
+            on_host: join.map(|join| {
+                let view = |role| join.view(history.id, role);
+                Both::of(|role| view(role).map(|view| HostSays::new(&view)))
+            }),
         }
     }
 }

@@ -1,14 +1,19 @@
 //! A socket table for people, in the shape that netstat or ss gives it. Behind stands what only a
 //! witness on the wire can add: for how long it has been so, how that is known, and the connection.
+//!
+//! Where hosts' own tables are at hand, they fill in who holds each socket and, at their own
+//! moment, the queues and how both compare.
 
 use std::io::{self, Write};
 
 use crate::capture::text::Clock;
 use crate::infer::state::State;
+use crate::owner::Owner;
 use crate::report::paint::Tone;
 use crate::report::paper::put_cell;
 use crate::report::sockets::{Socket, SocketTable};
-use crate::report::text::{moment, width};
+use crate::report::text::{clean, moment, width};
+use crate::sockets::{Outcome, Place, Row, Taken, View};
 use crate::time::Timestamp;
 
 /// Whose columns and words.
@@ -23,57 +28,67 @@ pub enum Style {
 /// A column's title, and whether it holds numbers.
 type Column = (&'static str, bool);
 
-const NETSTAT: [Column; 9] = [
+const NETSTAT: [Column; 6] = [
     ("Proto", false),
     ("Recv-Q", true),
     ("Send-Q", true),
     ("Local Address", false),
     ("Foreign Address", false),
     ("State", false),
-    ("For", true),
-    ("Known", false),
-    ("Id", true),
 ];
 
-const SS: [Column; 8] = [
+const SS: [Column; 5] = [
     ("State", false),
     ("Recv-Q", true),
     ("Send-Q", true),
     ("Local Address:Port", false),
     ("Peer Address:Port", false),
-    ("For", true),
-    ("Known", false),
-    ("Id", true),
 ];
 
-/// What stands where the wire does not tell: how much an application has not read, or not yet sent.
+/// What the capture adds.
+const WITNESSED: [Column; 3] = [("For", true), ("Known", false), ("Id", true)];
+
+/// What stands where neither the wire nor a host tells.
 const NOT_KNOWN: &str = "-";
 
 /// Writes the table.
 pub fn table(table: &SocketTable, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let columns: &[Column] = match style {
-        Style::Netstat => &NETSTAT,
-        Style::Ss => &SS,
+    let mut columns: Vec<Column> = match style {
+        Style::Netstat => NETSTAT.to_vec(),
+        Style::Ss => SS.to_vec(),
+    };
+    columns.extend(WITNESSED);
+    if table.join.is_some() {
+        let process = match style {
+            Style::Netstat => "PID/Program name",
+            Style::Ss => "Process",
+        };
+        columns.extend([("Host", false), (process, false)]);
+    }
+    let rows = || {
+        let seen = table.sockets.iter().map(|socket| of_capture(socket, table, style));
+        seen.chain(table.lacking().map(|(taken, row)| of_host(taken, row, table, style)))
     };
     let mut widths: Vec<usize> = columns.iter().map(|(title, _)| width(title)).collect();
-    for socket in &table.sockets {
-        for (widest, (cell, _)) in widths.iter_mut().zip(cells(socket, table.at, style)) {
+    for cells in rows() {
+        for (widest, (cell, _)) in widths.iter_mut().zip(cells) {
             *widest = width(&cell).max(*widest);
         }
     }
-    let mut row = |cells: Vec<(String, Tone)>| -> io::Result<()> {
+    let mut put = |cells: Vec<(String, Tone)>| -> io::Result<()> {
+        let last = cells.len().saturating_sub(1);
         for (at, (((_, is_number), columns), (cell, tone))) in
             columns.iter().zip(&widths).zip(cells).enumerate()
         {
-            if at > 0 {
-                out.write_all(b" ")?;
-            }
-            put_cell(&cell, tone, *columns, *is_number, out)?;
+            // The last column is as wide as its text.
+            let columns = if at == last && !is_number { 0 } else { *columns };
+            put_cell(&cell, tone, columns, *is_number, out)?;
+            out.write_all(if at == last { b"\n" } else { b" " })?;
         }
-        writeln!(out)
+        Ok(())
     };
-    row(columns.iter().map(|(title, _)| (title.to_string(), Tone::Faint)).collect())?;
-    table.sockets.iter().try_for_each(|socket| row(cells(socket, table.at, style)))
+    put(columns.iter().map(|(title, _)| (title.to_string(), Tone::Faint)).collect())?;
+    rows().try_for_each(put)
 }
 
 /// What netstat writes first, with the moment that the table is of.
@@ -83,36 +98,129 @@ pub fn title(at: Timestamp, clock: Clock, out: &mut dyn Write) -> io::Result<()>
     writeln!(out, "{}", Tone::Strong.paint(&title))
 }
 
-/// The cells of one row.
-fn cells(socket: &Socket, at: Timestamp, style: Style) -> Vec<(String, Tone)> {
-    let plain = |text: &str| (text.to_string(), Tone::Plain);
-    let local = plain(&socket.local.to_string());
-    let remote = plain(&socket.remote.to_string());
-    let tone = Tone::of_state(socket.state);
-    let queues = [plain(NOT_KNOWN), plain(NOT_KNOWN)];
-    let known = [
-        plain(&at.since(socket.entered.at.ts).to_string()),
-        (known(socket, at).to_string(), Tone::Faint),
-        plain(&socket.id.to_string()),
-    ];
-    let shape: Vec<(String, Tone)> = match style {
-        Style::Netstat => {
-            let proto = if socket.local.ip().is_ipv6() { "tcp6" } else { "tcp" };
-            let state = (socket.state.to_string(), tone);
-            [plain(proto)].into_iter().chain(queues).chain([local, remote, state]).collect()
+/// A row in the shape of a tool.
+struct Shape {
+    is_ipv6: bool,
+    queues: [Option<u64>; 2],
+    local: String,
+    remote: String,
+    state: Option<State>,
+}
+
+impl Shape {
+    fn cells(self, style: Style) -> Vec<(String, Tone)> {
+        let plain = |text: String| (text, Tone::Plain);
+        let name = |state: State| match style {
+            Style::Netstat => state.name(),
+            Style::Ss => ss_name(state),
+        };
+        let tone = self.state.map_or(Tone::Plain, Tone::of_state);
+        let state = (self.state.map_or(NOT_KNOWN, name).to_string(), tone);
+        let queues = self.queues.map(|queue| plain(shown(queue)));
+        let ends = [plain(self.local), plain(self.remote)];
+        match style {
+            Style::Netstat => {
+                let proto = plain(if self.is_ipv6 { "tcp6" } else { "tcp" }.to_string());
+                [proto].into_iter().chain(queues).chain(ends).chain([state]).collect()
+            }
+            Style::Ss => [state].into_iter().chain(queues).chain(ends).collect(),
         }
-        Style::Ss => {
-            let state = (ss_name(socket.state).to_string(), tone);
-            [state].into_iter().chain(queues).chain([local, remote]).collect()
-        }
+    }
+}
+
+fn shown(queue: Option<u64>) -> String {
+    queue.map_or(NOT_KNOWN.to_string(), |bytes| bytes.to_string())
+}
+
+/// The cells of a socket that the capture knows.
+fn of_capture(socket: &Socket, table: &SocketTable, style: Style) -> Vec<(String, Tone)> {
+    let view = table.view(socket);
+    let row = view.as_ref().and_then(|view| view.row.filter(|_| view.taken.is_of(table.at)));
+    let shape = Shape {
+        is_ipv6: socket.local.ip().is_ipv6(),
+        queues: row.map_or([None, None], |row| [row.recv_q, row.send_q]),
+        local: table.names.socket(socket.local),
+        remote: table.names.socket(socket.remote),
+        state: Some(socket.state),
     };
-    shape.into_iter().chain(known).collect()
+    let mut cells = shape.cells(style);
+    cells.extend([
+        (table.at.since(socket.entered.at.ts).to_string(), Tone::Plain),
+        (known(socket, table.at).to_string(), Tone::Faint),
+        (socket.id.to_string(), Tone::Plain),
+    ]);
+    if table.join.is_some() {
+        cells.push(compared(view.as_ref(), table.at, style));
+        let owners = view.as_ref().and_then(|view| view.row).map(|row| row.holders.named());
+        cells.push((process(owners.unwrap_or_default(), style), Tone::Plain));
+    }
+    cells
+}
+
+/// The cells of a socket that only its host knows.
+fn of_host(taken: &Taken, row: &Row, table: &SocketTable, style: Style) -> Vec<(String, Tone)> {
+    let named = |place: &Place| match place.socket() {
+        Some(socket) => table.names.socket(socket),
+        None => clean(&place.to_string()).into_owned(),
+    };
+    let is_ipv6 = row.local.socket().is_some_and(|socket| socket.ip().is_ipv6());
+    let is_now = taken.is_of(table.at);
+    let shape = Shape {
+        is_ipv6,
+        queues: if is_now { [row.recv_q, row.send_q] } else { [None, None] },
+        local: named(&row.local),
+        remote: named(&row.remote),
+        state: row.state,
+    };
+    let mut cells = shape.cells(style);
+    cells.extend([NOT_KNOWN; 3].map(|text| (text.to_string(), Tone::Plain)));
+    cells.push(("only there".to_string(), Tone::Warning));
+    cells.push((process(row.holders.named(), style), Tone::Plain));
+    cells
 }
 
 /// How the state is known, by what had been seen at that moment.
 fn known(socket: &Socket, at: Timestamp) -> &'static str {
     let is_confirmed = socket.entered.confirmation().is_some_and(|confirmed| confirmed.ts <= at);
     if is_confirmed { "confirmed" } else { socket.entered.basis.name() }
+}
+
+/// What its host says of the state, if its table is of that moment.
+fn compared(view: Option<&View>, at: Timestamp, style: Style) -> (String, Tone) {
+    let Some(view) = view.filter(|view| view.taken.is_of(at)) else {
+        return (NOT_KNOWN.to_string(), Tone::Plain);
+    };
+    match (view.outcome, view.row.and_then(|row| row.state)) {
+        (Outcome::Agrees, _) => ("agrees".to_string(), Tone::Good),
+        (Outcome::Disagrees, Some(state)) => {
+            let name = if style == Style::Ss { ss_name(state) } else { state.name() };
+            (format!("says {name}"), Tone::Warning)
+        }
+        (Outcome::Disagrees, None) => ("disagrees".to_string(), Tone::Warning),
+        (Outcome::HostLacks | Outcome::CaptureLacks, _) => ("lacks it".to_string(), Tone::Warning),
+    }
+}
+
+/// The holders as the tool writes them.
+fn process(owners: &[Owner], style: Style) -> String {
+    if owners.is_empty() {
+        return if style == Style::Netstat { NOT_KNOWN.to_string() } else { String::new() };
+    }
+    let number = |number: Option<u32>| number.map_or("-".to_string(), |it| it.to_string());
+    let one = |owner: &Owner| {
+        let program = clean(owner.program.as_deref().unwrap_or(NOT_KNOWN)).into_owned();
+        match style {
+            Style::Netstat => format!("{}/{program}", number(owner.pid)),
+            Style::Ss => {
+                format!("(\"{program}\",pid={},fd={})", number(owner.pid), number(owner.fd))
+            }
+        }
+    };
+    let all: Vec<String> = owners.iter().map(one).collect();
+    match style {
+        Style::Netstat => all.join(","),
+        Style::Ss => format!("users:({})", all.join(",")),
+    }
 }
 
 /// A state as ss names it.

@@ -15,8 +15,9 @@ use crate::report::paint::Tone;
 use crate::report::paper::{Paper, heading, plain_table, put_table};
 use crate::report::reel::Reel;
 use crate::report::states::lesson;
-use crate::report::text::{Bytes, Since, moment, plural, width, wrap};
+use crate::report::text::{Bytes, Since, clean, moment, plural, width, wrap};
 use crate::run::Analysis;
+use crate::sockets::{Outcome, View};
 use crate::time::Span;
 
 /// Writes the page of one connection.
@@ -52,6 +53,7 @@ fn head(
     paper: &Paper,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let join = analysis.sockets.as_ref();
     let (id, stream) = (history.id, history.stream);
     let title = format!("Connection {id} (tcp.stream {stream}): {}", verdict(history));
     paper.sentence(&title, Tone::Strong, out)?;
@@ -74,6 +76,12 @@ fn head(
         for (at, line) in wrap(&line, width.saturating_sub(2)).iter().enumerate() {
             writeln!(out, "{}{line}", if at == 0 { "" } else { "  " })?;
         }
+        if let Some(view) = join.and_then(|join| join.view(history.id, role)) {
+            let line = clean(&on_host(&view, analysis.clock())).into_owned();
+            wrap(&line, width.saturating_sub(2))
+                .iter()
+                .try_for_each(|line| writeln!(out, "  {line}"))?;
+        }
     }
     let frames = format!("frames {} to {}", history.first.frame, history.last.frame);
     let clock = analysis.clock();
@@ -92,6 +100,23 @@ fn head(
         Some(tunnel) => writeln!(out, "in a tunnel: {tunnel}"),
         None => Ok(()),
     }
+}
+
+/// What a host's own table says of one end.
+fn on_host(view: &View, clock: Clock) -> String {
+    let file = view.taken.snapshot.name();
+    let at = moment(view.taken.compared_at, clock);
+    let state = view.row.and_then(|row| row.state).map_or("a socket", State::name);
+    let said = match view.outcome {
+        Outcome::Agrees => format!("{state}, which agrees"),
+        Outcome::Disagrees => format!("{state}, where the capture has {}", view.state),
+        Outcome::HostLacks | Outcome::CaptureLacks => {
+            format!("no such socket, where the capture has {}", view.state)
+        }
+    };
+    let words = view.words();
+    let words = if words.is_empty() { words } else { format!("; {words}") };
+    format!("its host, by {file} at {at}: {said}{words}")
 }
 
 /// How it opened, how it closed, and where the ends stand.

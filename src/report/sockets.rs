@@ -12,9 +12,11 @@ use crate::addr::{Addr, HostPort};
 use crate::history::{History, Role, Stay};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Transition;
+use crate::report::hosts::{HostSays, HostSocketLine};
 use crate::report::json::{self, Shape};
 use crate::report::model::Host;
-use crate::run::Analysis;
+use crate::run::{Analysis, Names};
+use crate::sockets::{Join, Name, Row, Taken, View};
 use crate::time::{Span, Timestamp};
 
 /// One socket at a moment.
@@ -37,17 +39,22 @@ pub struct Socket {
 }
 
 /// The sockets that were there at one moment.
-#[derive(Clone, Debug)]
-pub struct SocketTable {
+#[derive(Debug)]
+pub struct SocketTable<'a> {
     /// When.
     pub at: Timestamp,
     /// The sockets by host, port and peer.
     pub sockets: Vec<Socket>,
+    /// What hosts' own tables say.
+    pub join: Option<&'a Join>,
+    /// What hosts are called, where people read.
+    pub names: &'a Names,
+    hosts: &'a [Addr],
 }
 
-impl SocketTable {
+impl<'a> SocketTable<'a> {
     /// The sockets of these hosts, or of all if none is named.
-    pub fn new(analysis: &Analysis, at: Timestamp, hosts: &[Addr]) -> SocketTable {
+    pub fn new(analysis: &'a Analysis, at: Timestamp, hosts: &'a [Addr]) -> SocketTable<'a> {
         let mut sockets = Vec::new();
         for history in analysis.archive.iter() {
             if history.first.ts > at {
@@ -62,13 +69,47 @@ impl SocketTable {
             }
         }
         sockets.sort_by_key(|socket| (socket.local, socket.remote, socket.id));
-        SocketTable { at, sockets }
+        SocketTable { at, sockets, join: analysis.sockets.as_ref(), names: &analysis.names, hosts }
     }
 
-    /// Writes it for programs: a line for each socket, or one object.
+    /// What a host's own table says of a socket.
+    pub fn view(&self, socket: &Socket) -> Option<View<'a>> {
+        self.join.and_then(|join| join.view(socket.id, socket.role))
+    }
+
+    /// The sockets of these hosts that only their own tables have.
+    pub fn lacking(&self) -> impl Iterator<Item = (&'a Taken, &'a Row)> {
+        let is_wanted = |row: &Row| match (&row.local.host, self.hosts) {
+            (_, []) => true,
+            (Name::Addr(addr), hosts) => hosts.contains(&Addr::from(*addr)),
+            _ => false,
+        };
+        self.join.into_iter().flat_map(Join::lacking).filter(move |(_, row)| is_wanted(row))
+    }
+
+    /// Writes it for programs: a line for each socket, then for those that only a host's own table
+    /// has; or one object.
     pub fn as_json(&self, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
-        let lines = self.sockets.iter().map(|socket| SocketLine::new(socket, self.at));
-        json::items("sockets", lines, shape, out)
+        let lines = self.sockets.iter().map(|socket| {
+            let on_host = self.view(socket).map(|view| HostSays::new(&view));
+            SocketLine::new(socket, self.at, on_host)
+        });
+        let lacking = self.lacking().map(|(taken, row)| HostSocketLine::new(taken, row));
+        match shape {
+            Shape::Lines => {
+                json::items(lines, shape, out)?;
+                json::items(lacking, shape, out)
+            }
+            Shape::Object => {
+                out.write_all(b"{\"sockets\":[")?;
+                json::items(lines, shape, out)?;
+                if self.join.is_some() {
+                    out.write_all(b"],\n\"host_sockets\":[")?;
+                    json::items(lacking, shape, out)?;
+                }
+                out.write_all(b"]}\n")
+            }
+        }
     }
 }
 
@@ -81,7 +122,7 @@ pub fn wanted(history: &History, hosts: &[Addr]) -> impl Iterator<Item = Role> {
 
 /// The stays of an end in states that a host lists.
 pub fn stays(history: &History, role: Role) -> impl Iterator<Item = Stay> {
-    history.stays(role).filter(|stay| !matches!(stay.state, State::Closed | State::Listen))
+    history.stays(role).filter(|stay| stay.state.is_listed())
 }
 
 impl Socket {
@@ -101,7 +142,7 @@ impl Socket {
 /// One socket for programs.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename = "socket")]
-struct SocketLine {
+struct SocketLine<'a> {
     ts: Timestamp,
     local: Host,
     remote: Host,
@@ -117,10 +158,12 @@ struct SocketLine {
     confirmed_frame: Option<u64>,
     connection: u64,
     stream: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_host: Option<HostSays<'a>>,
 }
 
-impl SocketLine {
-    fn new(socket: &Socket, at: Timestamp) -> SocketLine {
+impl<'a> SocketLine<'a> {
+    fn new(socket: &Socket, at: Timestamp, on_host: Option<HostSays<'a>>) -> SocketLine<'a> {
         let entered = &socket.entered;
         let confirmed = entered.confirmation();
         SocketLine {
@@ -137,6 +180,7 @@ impl SocketLine {
             confirmed_frame: confirmed.map(|confirmed| confirmed.frame),
             connection: socket.id,
             stream: socket.stream,
+            on_host,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use crate::addr::HostPort;
 use crate::findings::{Finding, Severity};
 use crate::history::{History, Role};
+use crate::report::holders;
 use crate::report::overview::{input, states};
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, heading, keep_whole, plain_table, put_table};
@@ -40,6 +41,9 @@ pub fn report(analysis: &Analysis, paper: &Paper, out: &mut dyn Write) -> io::Re
     }
     heading("States at the end", out)?;
     states(&survey, paper, out)?;
+    if let Some(join) = &analysis.sockets {
+        holders::section(join, analysis, paper, out)?;
+    }
     heading("Findings", out)?;
     findings(&survey, &analysis.names, paper, out)?;
     messages(&worst, paper, out)?;

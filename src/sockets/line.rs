@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Holders, Place, Row};
+use super::{Dialect, Holders, Place, Row};
 use crate::infer::state::State;
 
 /// One line, and the header that it stands under.
@@ -30,10 +30,11 @@ pub enum Reading {
 }
 
 impl Reading {
-    /// A row of which no more is known than its ends; its line is filled in later.
+    /// A row of which no more is known than its ends; its line and tool are filled in later.
     pub fn row(local: Place, remote: Place, state: Option<State>) -> Row {
         Row {
             line: 0,
+            dialect: Dialect::Ss,
             local,
             remote,
             state,

@@ -5,6 +5,8 @@
 //! guessed at. What a dialect cannot tell is [`Dialect`]'s to say, because the absence of a row
 //! means something only where all are listed.
 
+mod held;
+mod join;
 mod line;
 mod lsof;
 mod netstat;
@@ -15,6 +17,7 @@ mod state;
 mod windows;
 
 use core::fmt;
+use core::net::IpAddr;
 use std::collections::HashMap;
 
 use crate::infer::state::State;
@@ -23,6 +26,8 @@ use crate::limits::{
 };
 use crate::owner::Owner;
 
+pub use held::{Descriptors, Held, Place as HeldBy};
+pub use join::{Join, Outcome, SLACK, Taken, View};
 pub use line::text_of;
 pub use place::{Name, Place, Port};
 
@@ -72,6 +77,11 @@ impl Dialect {
     /// kernel finishes, and those that nobody has accepted yet. lsof lists descriptors.
     pub const fn lists_unheld(self) -> bool {
         !matches!(self, Dialect::Lsof)
+    }
+
+    /// Whether Recv-Q counts a FIN as a byte, as Linux does.
+    const fn counts_fin(self) -> bool {
+        matches!(self, Dialect::Ss | Dialect::LinuxNetstat | Dialect::ProcNet)
     }
 
     fn is_header(self, line: &str) -> bool {
@@ -141,6 +151,8 @@ impl Holders {
 pub struct Row {
     /// The line that shows it, from 1.
     pub line: u32,
+    /// The tool that printed it.
+    pub dialect: Dialect,
     /// Its own end.
     pub local: Place,
     /// The other end; no particular one for a socket that listens.
@@ -204,6 +216,29 @@ impl Snapshot {
         parser.finish()
     }
 
+    /// The file's name without its folder.
+    pub fn name(&self) -> &str {
+        self.file.rsplit(['/', '\\']).next().unwrap_or(&self.file)
+    }
+
+    /// Puts other addresses in place of these, numbers in place of hosts' names, and a label in
+    /// place of the file's name.
+    pub fn mask(&mut self, label: String, mut stand_in: impl FnMut(IpAddr) -> IpAddr) {
+        self.file = label;
+        let mut names: HashMap<Box<str>, usize> = HashMap::new();
+        for place in self.rows.iter_mut().flat_map(|row| [&mut row.local, &mut row.remote]) {
+            match &mut place.host {
+                Name::Any => {}
+                Name::Addr(addr) => *addr = stand_in(*addr),
+                Name::Text(name) => {
+                    let next = names.len() + 1;
+                    let number = names.entry(core::mem::take(name)).or_insert(next);
+                    *name = format!("name-{number}").into();
+                }
+            }
+        }
+    }
+
     /// Whether it is a socket table at all.
     pub fn is_one(&self) -> bool {
         !self.dialects.is_empty()
@@ -240,6 +275,7 @@ impl Parser {
         match reading {
             Reading::Row(mut row) => {
                 row.line = number;
+                row.dialect = dialect;
                 self.speaks(dialect);
                 self.row(*row);
             }
@@ -316,7 +352,9 @@ impl Row {
     /// room.
     fn merge(&mut self, other: Row) -> u64 {
         self.state = self.state.or(other.state);
-        self.recv_q = self.recv_q.or(other.recv_q);
+        if self.recv_q.is_none() {
+            (self.recv_q, self.dialect) = (other.recv_q, other.dialect);
+        }
         self.send_q = self.send_q.or(other.send_q);
         let mut left_out = 0;
         match (&mut self.holders, other.holders) {

@@ -1,6 +1,9 @@
 //! One end of a socket as a table prints it: address and port in the notations of all dialects.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::fmt;
+use core::net::{IpAddr, Ipv6Addr};
+
+use crate::addr::HostPort;
 
 /// A host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,10 +48,26 @@ impl Place {
     }
 
     /// Address and port, if both are known as numbers.
-    pub fn socket(&self) -> Option<SocketAddr> {
+    pub fn socket(&self) -> Option<HostPort> {
         match (&self.host, &self.port) {
-            (Name::Addr(addr), Port::Number(port)) => Some(SocketAddr::new(*addr, *port)),
+            (Name::Addr(addr), Port::Number(port)) => Some((*addr, *port).into()),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Name::Any => f.write_str("*:")?,
+            Name::Addr(IpAddr::V6(addr)) => write!(f, "[{addr}]:")?,
+            Name::Addr(addr) => write!(f, "{addr}:")?,
+            Name::Text(name) => write!(f, "{name}:")?,
+        }
+        match &self.port {
+            Port::Any => f.write_str("*"),
+            Port::Number(number) => write!(f, "{number}"),
+            Port::Text(name) => f.write_str(name),
         }
     }
 }

@@ -5,6 +5,7 @@ mod corpus;
 mod files;
 mod formats;
 mod halves;
+mod join;
 mod kernel;
 mod observer;
 mod peers;

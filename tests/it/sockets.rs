@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use finwait::infer::state::State;
 use finwait::limits::SNAPSHOT_UNREAD_NAMED_MAX;
-use finwait::sockets::{Dialect, Holders, Name, Place, Port, Row, Snapshot};
+use finwait::sockets::{Dialect, Holders, Name, Port, Row, Snapshot};
 use proptest::prelude::*;
 
 fn folder() -> PathBuf {
@@ -36,17 +36,7 @@ const TABLES: [(&str, Dialect); 13] = [
 ];
 
 fn key(row: &Row) -> String {
-    let port = |port: &Port| match port {
-        Port::Any => "*".to_string(),
-        Port::Number(number) => number.to_string(),
-        Port::Text(name) => name.to_string(),
-    };
-    let end = |place: &Place| match &place.host {
-        Name::Any => format!("*:{}", port(&place.port)),
-        Name::Addr(addr) => format!("{addr}:{}", port(&place.port)),
-        Name::Text(name) => format!("{name}:{}", port(&place.port)),
-    };
-    format!("{} {}", end(&row.local), end(&row.remote))
+    format!("{} {}", row.local, row.remote)
 }
 
 fn by_ends(snapshot: &Snapshot) -> BTreeMap<String, Row> {

@@ -36,9 +36,12 @@ def holders(lab):
     opened = [lab.client.connect(lab.server, BUSY) for _ in range(3)]
     lab.pause()
     opened[2].close()
-    lab.pause(0.5)
+    lab.pause(1.5)
     for host in (lab.server, lab.client):
         lab.snapshot(host)
+    lab.pause(1.5)
+    # The capture goes on until after the snapshot.
+    opened[0].sendall(b"still there")
     lab.pause()
     return programs, opened
 
@@ -57,8 +60,9 @@ def _serve_and_fork(host):
         host.accept(listener)
         if os.fork() == 0:
             die_with_parent()
-            while True:
-                time.sleep(60)
+        # The child's parent is this thread: it must not end.
+        while True:
+            time.sleep(60)
 
     threading.Thread(target=accept, daemon=True).start()
 

@@ -23,8 +23,8 @@ HEAD = """\
   connections on 6800; `forking` shares its one on 6801 with a child; nobody accepts the one on
   6802; `late` does not read the 107 bytes on 6803; of those on 8080 `busy` keeps one, closes one
   first, and one its host forgot without a word.
-- `sockets/made/`: written by us after the documented columns of systems that the lab does not have
-  (macOS, FreeBSD, OpenBSD, Windows; `utf16` as PowerShell redirects it), with the sockets of
+- `sockets/made/`: written by `tests/lab/other_systems.py` after the documented columns of systems
+  that the lab does not have (macOS, FreeBSD, OpenBSD, Windows; `utf16` as PowerShell redirects it), with the sockets of
   `holders`. `oracle-lsof-i.txt` is our rendering of the classic listing of an Oracle process that
   holds port 6800, as lsof printed it on a RHEL 3, with names for addresses.
 

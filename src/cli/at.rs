@@ -1,0 +1,44 @@
+//! A moment of a capture on the command line: `end`, `+SECONDS` from its start, or a time.
+
+use super::args::seconds;
+use crate::run::Analysis;
+use crate::time::{Span, Timestamp};
+
+/// A moment of the capture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum At {
+    /// Its end.
+    End,
+    /// So long after its start.
+    After(Span),
+    /// By the clock.
+    Time(Timestamp),
+}
+
+impl At {
+    /// Reads one.
+    pub fn parse(text: &str) -> Result<At, String> {
+        if text == "end" {
+            return Ok(At::End);
+        }
+        if let Some(after) = text.strip_prefix('+') {
+            return seconds(after).map(At::After);
+        }
+        let time: Result<jiff::Timestamp, _> = text.parse();
+        let nanos = time.ok().and_then(|time| i64::try_from(time.as_nanosecond()).ok());
+        nanos.map(|nanos| At::Time(Timestamp::from_nanos(nanos))).ok_or_else(|| {
+            "give a time with its zone as in 2026-11-20T11:01:29Z, +SECONDS from the capture's \
+             start, or end"
+                .to_string()
+        })
+    }
+
+    /// The moment that it is in that capture.
+    pub fn of(self, analysis: &Analysis) -> Timestamp {
+        match self {
+            At::End => analysis.totals.last_ts.unwrap_or_default(),
+            At::After(span) => analysis.totals.first_ts.unwrap_or_default().after(span),
+            At::Time(ts) => ts,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `--sockets`: hosts' own socket tables, from their files.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::at::At;
+use crate::capture::text::Clock;
+use crate::limits::SNAPSHOT_BYTES_MAX;
+use crate::run::Analysis;
+use crate::sockets::Snapshot;
+use crate::time::Timestamp;
+
+/// The options.
+#[derive(Debug, Args)]
+pub struct SocketsArgs {
+    /// A host's socket table, to say who holds what: ss, netstat, lsof or /proc/net/tcp; may be
+    /// repeated
+    #[arg(long, value_name = "FILE")]
+    sockets: Vec<PathBuf>,
+    /// When the socket tables were taken [default: when their files were last written]
+    #[arg(long, value_name = "TIME", requires = "sockets", value_parser = At::parse)]
+    snapshot_at: Option<At>,
+}
+
+/// Tables that are read, with the times of their files.
+pub struct Tables(Vec<(Snapshot, Timestamp)>);
+
+impl SocketsArgs {
+    /// Reads the files.
+    pub fn read(&self) -> Result<Tables> {
+        self.sockets.iter().map(|path| table(path)).collect::<Result<_>>().map(Tables)
+    }
+
+    /// Joins the tables with a capture.
+    pub fn join(&self, tables: Tables, analysis: &mut Analysis) {
+        if tables.0.is_empty() {
+            return;
+        }
+        // A capture without a date has no moment that is a file's.
+        let has_date = matches!(analysis.clock(), Clock::Utc | Clock::NoZone);
+        let at = self.snapshot_at.or((!has_date).then_some(At::End)).map(|at| at.of(analysis));
+        let tables = tables.0.into_iter().map(|(table, written)| (table, at.unwrap_or(written)));
+        analysis.join(tables.collect());
+    }
+}
+
+fn table(path: &Path) -> Result<(Snapshot, Timestamp)> {
+    let name = path.display().to_string();
+    let cannot = || format!("{name}: cannot read it");
+    let file = File::open(path).with_context(cannot)?;
+    let mut bytes = Vec::new();
+    file.take(SNAPSHOT_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(cannot)?;
+    if bytes.len() as u64 > SNAPSHOT_BYTES_MAX {
+        bail!("{name}: is larger than the {SNAPSHOT_BYTES_MAX} bytes that a socket table may have");
+    }
+    let snapshot = Snapshot::parse(&name, &bytes);
+    if !snapshot.is_one() {
+        bail!(
+            "{name}: is no socket table: give the output of `ss -tanp`, `netstat -anp` (Windows: \
+             `netstat -ano`), `lsof -nP -iTCP`, or /proc/net/tcp"
+        );
+    }
+    let written = fs::metadata(path).and_then(|it| it.modified()).with_context(cannot)?;
+    let nanos = written.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    Ok((snapshot, Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))))
+}
+
+/// What is to be said of tables that were not read whole.
+pub fn warnings(analysis: &Analysis) -> Vec<String> {
+    let taken = analysis.sockets.iter().flat_map(|join| join.taken());
+    let unread = taken.map(|taken| &taken.snapshot).filter(|it| it.unread_lines > 0);
+    unread
+        .map(|snapshot| {
+            let named: Vec<String> = snapshot
+                .unread
+                .iter()
+                .map(|unread| format!("line {} {}", unread.line, unread.why))
+                .collect();
+            let count = snapshot.unread_lines;
+            let lines = if count == 1 { "1 line".into() } else { format!("{count} lines") };
+            let more = if count > named.len() as u64 { ", and others" } else { "" };
+            format!(
+                "warning: {}: {lines} cannot be read: {}{more}",
+                snapshot.file,
+                named.join(", ")
+            )
+        })
+        .collect()
+}
