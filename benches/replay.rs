@@ -10,9 +10,10 @@ use std::time::Instant;
 
 use finwait::capture::{LinkType, Source};
 use finwait::decode::{Decoded, decode};
-use finwait::flow::table::Table;
+use finwait::flow::table::{Hasher, Places};
 use finwait::history::History;
 use finwait::history::archive::Archive;
+use finwait::infer::brief::{Blocks, Brief};
 use finwait::infer::{Connection, Params};
 use finwait::pipeline::{Pipeline, Sink};
 use finwait::time::Timestamp;
@@ -39,7 +40,10 @@ fn main() {
             bench.run(&name, packets, || replay(&path));
         }
     }
-    if ["decode", "table", "engine", "history"].iter().any(|name| bench.wants(name)) {
+    if ["decode", "table", "brief", "replayed", "engine", "history"]
+        .iter()
+        .any(|name| bench.wants(name))
+    {
         let packets = load(&folder.capture(Shape::Web, PACKETS_SMALL));
         stages(&bench, &packets);
     }
@@ -65,23 +69,27 @@ fn stages(bench: &Bench, packets: &[Packet]) {
     let count = packets.len() as u64;
     bench.run("decode", count, || packets.iter().filter_map(Packet::decode).map(black_box).count());
     let decoded: Vec<Decoded> = packets.iter().filter_map(Packet::decode).collect();
-    let mut table = Table::<usize>::default();
-    let mut next = 0;
-    let owners: Vec<usize> = decoded
-        .iter()
-        .map(|decoded| {
-            *table.entry(&decoded.tuple, || {
-                next += 1;
-                next - 1
-            })
-        })
-        .collect();
+    let (hasher, mut places) = (Hasher::default(), Places::default());
+    let mut tuples = Vec::new();
+    let mut owners = Vec::new();
+    for Decoded { tuple, .. } in &decoded {
+        let hash = hasher.hash(tuple);
+        let owner = places.find(hash, |place| tuples[place as usize] == *tuple);
+        owners.push(owner.unwrap_or(tuples.len() as u32) as usize);
+        if owner.is_none() {
+            tuples.push(*tuple);
+            places.add(hash, tuples.len() as u32 - 1, |place| hasher.hash(&tuples[place as usize]));
+        }
+    }
     bench.run("table", count, || {
-        decoded.iter().map(|decoded| *table.entry(&decoded.tuple, || 0)).fold(0, |a, b| a ^ b)
+        let find =
+            |tuple| places.find(hasher.hash(tuple), |place| tuples[place as usize] == *tuple);
+        decoded.iter().filter_map(|decoded| find(&decoded.tuple)).fold(0, |a, b| a ^ b)
     });
+    briefs(bench, &decoded, &owners);
     let params = Params::default();
     let engine = || {
-        let mut connections = vec![Connection::default(); next];
+        let mut connections = vec![Connection::default(); tuples.len()];
         for (decoded, owner) in decoded.iter().zip(&owners) {
             connections[*owner].on_segment(decoded.sender, &decoded.segment, &params);
         }
@@ -100,26 +108,48 @@ fn stages(bench: &Bench, packets: &[Packet]) {
     });
 }
 
-/// Keeps all histories, as a report does.
-#[derive(Default)]
-struct Keep(Archive);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(&history);
-    }
+/// The ordinary connections in brief, and what the engine makes of each in the end.
+fn briefs(bench: &Bench, decoded: &[Decoded], owners: &[usize]) {
+    let count = decoded.len() as u64;
+    let run = || {
+        let mut blocks = Blocks::default();
+        let mut briefs: Vec<Option<Brief>> = Vec::new();
+        for (Decoded { sender, segment, .. }, owner) in decoded.iter().zip(owners) {
+            match briefs.get_mut(*owner) {
+                None => briefs.push(Brief::begin(*sender, segment)),
+                Some(Some(brief)) => {
+                    black_box(brief.take(*sender, segment, &mut blocks));
+                }
+                Some(None) => {}
+            }
+        }
+        (blocks, briefs)
+    };
+    bench.run("brief", count, run);
+    let (blocks, briefs) = run();
+    let (params, mut connection) = (Params::default(), Connection::default());
+    bench.run("replayed", count, || {
+        for brief in briefs.iter().flatten() {
+            brief.replay(&blocks, &params, &mut connection);
+        }
+    });
 }
+
+/// Looks away.
+struct Nobody;
+
+impl Sink for Nobody {}
 
 /// A whole capture, from the file to the histories; returns how many packets there were.
 fn replay(path: &Path) -> u64 {
     let mut source = Source::open(path).expect("the capture was just written");
-    let mut pipeline = Pipeline::new(Params::default(), usize::MAX, Keep::default());
+    let mut pipeline = Pipeline::new(Params::default(), usize::MAX, Nobody);
     while let Some(packet) = source.next_packet().expect("the capture is whole") {
         let link = packet.link.0;
         pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
     }
-    let (keep, totals) = pipeline.finish();
-    assert_eq!(keep.0.len() as u64, totals.connections, "every connection is kept");
+    let (_, archive, totals) = pipeline.close();
+    assert_eq!(archive.len() as u64, totals.connections, "every connection is kept");
     totals.packets
 }
 

@@ -38,11 +38,13 @@ pub mod history;
 pub mod infer;
 pub mod limits;
 pub mod owner;
+mod parallel;
 pub mod pipeline;
 pub mod report;
 pub mod rfc;
 pub mod run;
 pub mod seq;
+mod slab;
 pub mod sockets;
 #[cfg(test)]
 pub mod testkit;

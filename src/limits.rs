@@ -161,3 +161,10 @@ pub const FRAGMENT_HEAD_BYTES: usize = 384;
 
 /// Holes between the fragments of one packet. In order there is none; reversed, none either.
 pub const FRAGMENT_HOLES_MAX: usize = 32;
+/// Segments that go from one half of the pipeline to the other at once: a few dozen microseconds of
+/// work, so that handing over costs little, in memory that stays in the cache.
+pub const BATCH_SEGMENTS: usize = 256;
+
+/// Segments whose records are fetched from memory together: about as many misses as a core can
+/// have open, and a little more.
+pub const FETCHED_SEGMENTS: usize = 32;

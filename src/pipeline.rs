@@ -1,31 +1,45 @@
 //! The whole way of the data, on one page: packets are decoded to segments, segments find their
-//! four-tuple and their life, lives become histories, histories go to whoever wants them.
+//! four-tuple and their life, and every life has its record.
+//!
+//! The way has two halves, which one thread can go or two: [`Intake`] makes segments of packets,
+//! [`Tracker`] finds their connections. Segments go from one to the other in batches, because the
+//! records of a batch can be fetched from memory all at once.
 
+mod intake;
+mod lives;
+
+pub use intake::{Intake, Keyed};
+
+use std::collections::HashMap;
+use std::hint::black_box;
+
+use crate::decode::Decoded;
 use crate::decode::icmp::IcmpError;
-use crate::decode::opener::{Found, Opener};
-use crate::decode::segment::{Flags, Segment};
-use crate::decode::skip::{Skip, SkipCounts};
+use crate::decode::segment::Segment;
+use crate::decode::skip::SkipCounts;
 use crate::decode::tunnel::Tunnels;
 use crate::decode::tuple::{End, FourTuple};
-use crate::decode::{self, Decoded};
-use crate::flow::duplicates::Duplicates;
 use crate::flow::stream::Numbering;
-use crate::flow::table::Table;
-use crate::history::{History, Predecessor};
-use crate::infer::state::State;
+use crate::flow::table::{Hasher, PLACES_MAX, Places};
+use crate::history::History;
+use crate::history::archive::{Archive, Followed};
+use crate::infer::brief::Brief;
 use crate::infer::trail::Moment;
-use crate::infer::{Admission, Answer, Connection, Held, Params};
+use crate::infer::{Connection, Params};
+use crate::limits::{BATCH_SEGMENTS, FETCHED_SEGMENTS};
 use crate::time::{Span, Timestamp};
 
-/// Takes what comes out at the end.
+/// Takes what comes out.
 pub trait Sink {
     /// A segment was taken into connection `id`, which is `stream` to Wireshark.
     fn segment(&mut self, id: u64, stream: u32, tuple: &FourTuple, from: End, segment: &Segment) {
         let _ = (id, stream, tuple, from, segment);
     }
 
-    /// A connection's record is closed.
-    fn finished(&mut self, history: History);
+    /// A connection's record, at the end.
+    fn finished(&mut self, history: History) {
+        let _ = history;
+    }
 }
 
 /// What was read, in numbers.
@@ -57,322 +71,283 @@ pub struct Totals {
     pub tunnels: Tunnels,
 }
 
-/// The pipeline from packets to histories.
+/// The pipeline from packets to histories, in one thread.
 #[derive(Debug)]
 pub struct Pipeline<S> {
-    params: Params,
-    connections_max: usize,
-    table: Table<Flow>,
-    duplicates: Duplicates,
-    opener: Opener,
-    /// Wireshark's numbering by four-tuple alone, where there may be tunnels: it does not count
-    /// them.
-    across_tunnels: Option<Table<Numbering>>,
-    next_stream: u32,
-    next_id: u64,
-    totals: Totals,
-    /// What everything is told to.
-    pub sink: S,
-}
-
-/// One four-tuple.
-#[derive(Debug, Default)]
-struct Flow {
-    numbering: Numbering,
-    life: Option<Box<Life>>,
-    held: Option<Box<Held>>,
-}
-
-/// One connection on it.
-#[derive(Debug)]
-struct Life {
-    id: u64,
-    stream: u32,
-    connection: Connection,
-    predecessor: Option<Before>,
-}
-
-/// The connection that had the four-tuple before.
-#[derive(Clone, Copy, Debug)]
-struct Before {
-    id: u64,
-    states: [State; 2],
+    intake: Intake,
+    batch: Vec<Keyed>,
+    tracker: Tracker<S>,
 }
 
 impl<S: Sink> Pipeline<S> {
     /// A pipeline into `sink`.
     pub fn new(params: Params, connections_max: usize, sink: S) -> Self {
-        Pipeline {
-            params,
-            connections_max,
-            table: Table::default(),
-            duplicates: Duplicates::default(),
-            opener: Opener::default(),
-            across_tunnels: None,
-            next_stream: 0,
-            next_id: 0,
-            totals: Totals::default(),
-            sink,
-        }
+        let tracker = Tracker::new(params, connections_max, sink);
+        Pipeline { intake: tracker.intake(), batch: Vec::with_capacity(BATCH_SEGMENTS), tracker }
+    }
+
+    /// The same with every connection followed segment by segment: slower, and with the same
+    /// result.
+    pub fn following_all(mut self) -> Self {
+        self.tracker.follows_all = true;
+        self
     }
 
     /// The same, with tunnels opened.
     pub fn decoding_tunnels(mut self) -> Self {
-        self.opener = Opener::new(true);
-        self.across_tunnels = Some(Table::default());
+        self.tracker = self.tracker.decoding_tunnels();
+        self.intake = self.tracker.intake();
         self
     }
 
     /// Takes the next packet of the capture.
+    #[inline]
     pub fn packet(&mut self, link: u16, data: &[u8], orig_len: u32, ts: Timestamp, frame: u64) {
-        let totals = &mut self.totals;
-        totals.packets += 1;
-        totals.first_ts.get_or_insert(ts);
-        match totals.last_ts {
-            Some(last) if last > ts => {
-                totals.backwards += 1;
-                totals.backwards_most = totals.backwards_most.max(last.since(ts));
-            }
-            _ => totals.last_ts = Some(ts),
-        }
-        match decode::decode(link, data, orig_len, ts, frame) {
-            Ok(decoded) => self.decoded(&decoded),
-            Err(skip) => match self.opener.open(skip, link, data, orig_len, ts, frame) {
-                Ok(Found::Segment(decoded)) => self.decoded(&decoded),
-                Ok(Found::Error(error, quoted)) => {
-                    totals.skipped.add(Skip::IcmpError);
-                    self.icmp_error(error, &quoted);
-                }
-                Err(skip) => totals.skipped.add(skip),
-            },
-        }
-    }
-
-    /// Takes an ICMP error about a segment like the one it quotes.
-    fn icmp_error(&mut self, error: IcmpError, quoted: &Decoded) {
-        let Decoded { tuple, sender, segment } = quoted;
-        let life = self.table.get_mut(tuple).and_then(|flow| flow.life.as_mut());
-        if let Some(life) = life {
-            let at = Moment { ts: segment.ts, frame: segment.frame };
-            life.connection.note_icmp_error(error, *sender, at);
+        if let Some(keyed) = self.intake.packet(link, data, orig_len, ts, frame) {
+            self.keyed(keyed);
         }
     }
 
     /// Takes the next segment.
     pub fn decoded(&mut self, decoded: &Decoded) {
-        if self.duplicates.is_copy(decoded) {
-            self.totals.skipped.add(Skip::Duplicate);
-            return;
+        if let Some(keyed) = self.intake.segment(*decoded) {
+            self.keyed(keyed);
         }
-        self.totals.segments += 1;
-        let Decoded { tuple, sender, segment } = decoded;
-        if self.table.len() >= self.connections_max && !self.table.contains(tuple) {
-            self.totals.beyond_connections_max += 1;
-            return;
+    }
+
+    #[inline]
+    fn keyed(&mut self, keyed: Keyed) {
+        self.batch.push(keyed);
+        if self.batch.len() >= BATCH_SEGMENTS {
+            self.flush();
         }
-        let flow = self.table.entry(tuple, Flow::default);
-        let numbering = match &mut self.across_tunnels {
-            Some(table) => table.entry(&tuple.in_tunnel(0), Numbering::default),
-            None => &mut flow.numbering,
-        };
-        let stream = numbering.stream_of(*sender, segment, &mut self.next_stream);
-        let mut stage =
-            Stage { params: &self.params, next_id: &mut self.next_id, sink: &mut self.sink, tuple };
-        stage.segment(flow, *sender, segment, stream);
+    }
+
+    /// Hands on what is still waiting for a batch to be full, as a live source must do when it has
+    /// nothing more for the moment.
+    pub fn flush(&mut self) {
+        self.tracker.batch(&self.batch);
+        self.batch.clear();
+    }
+
+    /// What everything is told to.
+    pub fn sink(&mut self) -> &mut S {
+        &mut self.tracker.sink
     }
 
     /// The capture goes on until `now`, without a packet.
     pub fn silence(&mut self, now: Timestamp) {
-        self.totals.last_ts = self.totals.last_ts.max(Some(now));
+        self.intake.silence(now);
     }
 
-    /// The capture is over: closes every record, and returns the sink and the totals.
-    pub fn finish(mut self) -> (S, Totals) {
-        let end = self.totals.last_ts.unwrap_or_default();
-        for (tuple, mut flow) in self.table.drain() {
-            let mut stage = Stage {
+    /// The capture is over: closes every record, and returns the sink, the records and the totals.
+    pub fn close(mut self) -> (S, Archive, Totals) {
+        self.flush();
+        self.tracker.close(self.intake)
+    }
+
+    /// The same, with every history told to the sink.
+    pub fn finish(self) -> (S, Totals) {
+        let (mut sink, archive, totals) = self.close();
+        for history in archive.iter() {
+            sink.finished(history);
+        }
+        (sink, totals)
+    }
+}
+
+/// The second half of the way: from segments to connections.
+#[derive(Debug)]
+pub struct Tracker<S> {
+    params: Params,
+    connections_max: usize,
+    follows_all: bool,
+    hasher: Hasher,
+    places: Places,
+    archive: Archive,
+    /// Wireshark's numbering by four-tuple alone, where there may be tunnels: it does not count
+    /// them.
+    across_tunnels: Option<HashMap<FourTuple, Numbering>>,
+    next_stream: u32,
+    beyond_connections_max: u64,
+    sink: S,
+}
+
+impl<S: Sink> Tracker<S> {
+    /// A tracker that tells `sink` of every segment.
+    pub fn new(params: Params, connections_max: usize, sink: S) -> Self {
+        Tracker {
+            params,
+            connections_max: connections_max.min(PLACES_MAX),
+            follows_all: false,
+            hasher: Hasher::default(),
+            places: Places::default(),
+            archive: Archive::of(params),
+            across_tunnels: None,
+            next_stream: 0,
+            beyond_connections_max: 0,
+            sink,
+        }
+    }
+
+    /// The same, with tunnels opened. What is in one is followed segment by segment, since it may
+    /// share its number with what is in another.
+    pub fn decoding_tunnels(mut self) -> Self {
+        self.across_tunnels = Some(HashMap::new());
+        self.follows_all = true;
+        self
+    }
+
+    /// The first half of the way, which hashes as this half does.
+    pub fn intake(&self) -> Intake {
+        Intake::new(self.hasher.clone(), self.across_tunnels.is_some())
+    }
+
+    /// What everything is told to.
+    pub fn sink(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
+    /// Takes the next segments.
+    pub fn batch(&mut self, batch: &[Keyed]) {
+        for few in batch.chunks(FETCHED_SEGMENTS) {
+            self.fetch(few);
+            few.iter().for_each(|keyed| self.take(keyed));
+        }
+    }
+
+    /// Reads, without waiting for one after the other, what the segments will need.
+    #[inline]
+    fn fetch(&self, few: &[Keyed]) {
+        let mut likely = [None; FETCHED_SEGMENTS];
+        for (place, keyed) in likely.iter_mut().zip(few) {
+            *place = self.places.glance(keyed.hash);
+        }
+        let touched = likely.iter().flatten().fold(0, |sum, id| sum ^ self.archive.touch(*id));
+        black_box(touched);
+    }
+
+    #[inline]
+    fn take(&mut self, keyed: &Keyed) {
+        let Decoded { tuple, sender, segment } = &keyed.decoded;
+        let archive = &self.archive;
+        let found = self.places.find(keyed.hash, |id| archive.is_of(id, tuple));
+        if let Some(error) = keyed.error {
+            return self.quoted(found, error, keyed);
+        }
+        let Some(id) = found else { return self.begin(keyed) };
+        if self.archive.take(id, *sender, segment) {
+            self.sink.segment(id.into(), self.archive.stream(id), tuple, *sender, segment);
+            return;
+        }
+        self.follow(id, keyed);
+    }
+
+    /// An ICMP error about a segment like this one.
+    #[cold]
+    fn quoted(&mut self, found: Option<u32>, error: IcmpError, keyed: &Keyed) {
+        let Decoded { sender, segment, .. } = &keyed.decoded;
+        if let Some(mut followed) = found.and_then(|id| self.archive.take_out(id)) {
+            let at = Moment { ts: segment.ts, frame: segment.frame };
+            followed.connection.note_icmp_error(error, *sender, at);
+            self.archive.follow(followed);
+        }
+    }
+
+    /// Wireshark's number for the next segment of a four-tuple.
+    fn number(&mut self, numbering: &mut Numbering, decoded: &Decoded) -> u32 {
+        let Decoded { tuple, sender, segment } = decoded;
+        let numbering = match &mut self.across_tunnels {
+            Some(all) => all.entry(tuple.in_tunnel(0)).or_default(),
+            None => numbering,
+        };
+        numbering.stream_of(*sender, segment, &mut self.next_stream)
+    }
+
+    /// The first segment of a four-tuple.
+    fn begin(&mut self, keyed: &Keyed) {
+        let Keyed { hash, decoded, .. } = keyed;
+        let Decoded { tuple, sender, segment } = decoded;
+        if self.places.len() >= self.connections_max {
+            self.beyond_connections_max += 1;
+            return;
+        }
+        let mut numbering = Numbering::default();
+        let stream = self.number(&mut numbering, decoded);
+        let id = self.archive.add(tuple, stream, None);
+        let (archive, hasher) = (&self.archive, &self.hasher);
+        self.places.add(*hash, id, |id| archive.tuple(id).map_or(0, |tuple| hasher.hash(&tuple)));
+        match Brief::begin(*sender, segment).filter(|_| !self.follows_all) {
+            Some(brief) => self.archive.keep_brief(id, brief),
+            None => {
+                let mut connection = Connection::default();
+                connection.on_segment(*sender, segment, &self.params);
+                let followed = Followed { id, numbering, connection, held: None };
+                self.archive.follow(Box::new(followed));
+            }
+        }
+        self.sink.segment(id.into(), stream, tuple, *sender, segment);
+    }
+
+    /// A segment of a connection that is none of the ordinary, or not any more.
+    fn follow(&mut self, id: u32, keyed: &Keyed) {
+        let Keyed { hash, decoded, .. } = keyed;
+        let Decoded { tuple, sender, segment } = decoded;
+        let Some(mut followed) = self.archive.take_out(id) else { return };
+        let stream = self.number(&mut followed.numbering, decoded);
+        let mut stage = lives::Stage {
+            params: &self.params,
+            archive: &mut self.archive,
+            sink: &mut self.sink,
+            tuple,
+        };
+        stage.segment(&mut followed, *sender, segment, stream);
+        let now = followed.id;
+        if now == id {
+            return self.archive.follow(followed);
+        }
+        self.places.replace(*hash, id, now);
+        match Brief::begin(*sender, segment).filter(|_| self.is_fresh(&followed, keyed)) {
+            Some(brief) => self.archive.keep_brief(now, brief),
+            None => self.archive.follow(followed),
+        }
+    }
+
+    /// Whether nothing but this segment is known of the connection and its four-tuple.
+    fn is_fresh(&self, followed: &Followed, keyed: &Keyed) -> bool {
+        let Decoded { sender, segment, .. } = &keyed.decoded;
+        let (mut fresh, mut stream) = (Numbering::default(), self.archive.stream(followed.id));
+        fresh.stream_of(*sender, segment, &mut stream);
+        followed.held.is_none()
+            && followed.connection.frames() == 1
+            && followed.numbering == fresh
+            && !self.follows_all
+    }
+
+    /// The capture is over: closes every record, and returns the sink, the records and the totals.
+    pub fn close(mut self, intake: Intake) -> (S, Archive, Totals) {
+        for id in self.archive.held() {
+            let (Some(tuple), Some(mut followed)) =
+                (self.archive.tuple(id), self.archive.take_out(id))
+            else {
+                continue;
+            };
+            let mut stage = lives::Stage {
                 params: &self.params,
-                next_id: &mut self.next_id,
+                archive: &mut self.archive,
                 sink: &mut self.sink,
                 tuple: &tuple,
             };
-            if let Some(held) = flow.held.take() {
-                stage.end_held(&mut flow, &held);
-            }
-            if let Some(life) = flow.life {
-                stage.finish(*life, end);
-            }
+            stage.end_held(&mut followed);
+            self.archive.follow(followed);
         }
-        self.totals.connections = self.next_id;
-        self.totals.streams = self.next_stream;
-        self.totals.fragments_forced_out = self.opener.fragments_forced_out();
-        self.totals.tunnels = self.opener.into_tunnels();
-        (self.sink, self.totals)
-    }
-}
-
-/// Whether a held SYN is the one that this life began with.
-fn is_own_syn(life: &Option<Box<Life>>, held: &Held) -> bool {
-    life.as_ref().is_some_and(|life| life.connection.knows_syn(held))
-}
-
-/// Whether this life goes on with the segment in spite of the held SYN.
-fn goes_on(life: &Option<Box<Life>>, held: &Held, from: End, segment: &Segment) -> bool {
-    life.as_ref().is_some_and(|life| life.connection.goes_on(held, from, segment))
-}
-
-/// The part of the pipeline that one segment's flow passes.
-struct Stage<'a, S> {
-    params: &'a Params,
-    next_id: &'a mut u64,
-    sink: &'a mut S,
-    tuple: &'a FourTuple,
-}
-
-impl<S: Sink> Stage<'_, S> {
-    /// Finds the life that the segment belongs to.
-    fn segment(&mut self, flow: &mut Flow, from: End, segment: &Segment, stream: u32) {
-        if let Some(held) = &mut flow.held {
-            match held.answered_by(from, segment) {
-                // A copy of this life's own SYN found no socket: nobody asks again.
-                Answer::Begins if segment.has(Flags::RST) && is_own_syn(&flow.life, held) => {
-                    self.drop_held(flow);
-                    return self.stray(flow, from, segment);
-                }
-                Answer::Begins if goes_on(&flow.life, held, from, segment) => self.drop_held(flow),
-                Answer::Begins => {
-                    if let Some(held) = flow.held.take() {
-                        self.begin_held(flow, &held, segment);
-                    }
-                }
-                Answer::Repeated => return held.repeat(segment),
-                Answer::Challenged => {
-                    if let Some(life) = &mut flow.life {
-                        life.connection.note_challenged_syn(from, segment);
-                    }
-                }
-                Answer::Stale => self.drop_held(flow),
-                Answer::Nothing => {}
-            }
-        }
-        let admission = match &mut flow.life {
-            None => Admission::Begins,
-            Some(life) => {
-                life.connection.on_silence(segment.ts, self.params);
-                life.connection.admit(from, segment)
-            }
+        let totals = Totals {
+            connections: self.archive.reach(),
+            streams: self.next_stream,
+            beyond_connections_max: self.beyond_connections_max,
+            ..intake.into_totals()
         };
-        match admission {
-            Admission::Belongs => self.belongs(flow, from, segment),
-            Admission::Begins => {
-                self.begin(flow, segment, stream, Connection::default());
-                self.belongs(flow, from, segment);
-            }
-            Admission::Held => {
-                let held = Box::new(Held::new(from, segment, stream));
-                // Two SYNs with different numbers, and nobody answered the first.
-                self.drop_held(flow);
-                flow.held = Some(held);
-            }
-        }
-    }
-
-    /// The held SYN, if there is one, came to nothing.
-    fn drop_held(&mut self, flow: &mut Flow) {
-        if let (Some(held), Some(life)) = (flow.held.take(), &mut flow.life) {
-            self.stale(life, &held);
-        }
-    }
-
-    fn stale(&mut self, life: &mut Life, held: &Held) {
-        life.connection.take_stale_syn(held);
-        for syn in &held.syns {
-            self.sink.segment(life.id, life.stream, self.tuple, held.from, syn);
-        }
-    }
-
-    /// What answers a stale SYN says nothing of the connection either.
-    fn stray(&mut self, flow: &mut Flow, from: End, segment: &Segment) {
-        if let Some(life) = &mut flow.life {
-            life.connection.take_stray(from, segment);
-            self.sink.segment(life.id, life.stream, self.tuple, from, segment);
-        }
-    }
-
-    fn belongs(&mut self, flow: &mut Flow, from: End, segment: &Segment) {
-        if let Some(life) = &mut flow.life {
-            life.connection.on_segment(from, segment, self.params);
-            self.sink.segment(life.id, life.stream, self.tuple, from, segment);
-        }
-    }
-
-    /// A new life begins with this segment; the one before is over.
-    fn begin(&mut self, flow: &mut Flow, first: &Segment, stream: u32, connection: Connection) {
-        self.replace(flow, first, stream, connection, |old, at| old.supersede(at, at));
-    }
-
-    /// Ends the old life as `supersede` has it, and begins another.
-    fn replace(
-        &mut self,
-        flow: &mut Flow,
-        first: &Segment,
-        stream: u32,
-        connection: Connection,
-        supersede: impl FnOnce(&mut Connection, Moment),
-    ) {
-        let predecessor = flow.life.take().map(|mut old| {
-            // A held SYN's answer comes late: what the time before it did comes first.
-            old.connection.on_silence(first.ts, self.params);
-            let states = End::BOTH.map(|end| old.connection.end(end).state);
-            let id = old.id;
-            supersede(&mut old.connection, Moment { ts: first.ts, frame: first.frame });
-            self.finish(*old, first.ts);
-            Before { id, states }
-        });
-        let id = *self.next_id;
-        *self.next_id += 1;
-        flow.life = Some(Box::new(Life { id, stream, connection, predecessor }));
-    }
-
-    /// A held SYN turns out to be a new life's first segment.
-    fn begin_held(&mut self, flow: &mut Flow, held: &Held, answer: &Segment) {
-        if let Some(first) = held.syns.first() {
-            let old = is_own_syn(&flow.life, held);
-            let connection =
-                if old { Connection::of_doubtful_syn() } else { Connection::default() };
-            let by = Moment { ts: answer.ts, frame: answer.frame };
-            self.replace(flow, first, held.stream, connection, |old, at| old.supersede(at, by));
-        }
-        self.replay(flow, held);
-    }
-
-    fn replay(&mut self, flow: &mut Flow, held: &Held) {
-        for syn in &held.syns {
-            self.belongs(flow, held.from, syn);
-        }
-    }
-
-    /// Nobody answered a held SYN. With a number of its own it is an attempt all the same.
-    fn end_held(&mut self, flow: &mut Flow, held: &Held) {
-        match &mut flow.life {
-            Some(life) if life.connection.knows_syn(held) => self.stale(life, held),
-            _ => {
-                if let Some(first) = held.syns.first() {
-                    let opener = held.from;
-                    let new = Connection::of_doubtful_syn();
-                    self.replace(flow, first, held.stream, new, |old, at| {
-                        old.supersede_end(opener, at, at);
-                    });
-                }
-                self.replay(flow, held);
-            }
-        }
-    }
-
-    fn finish(&mut self, mut life: Life, until: Timestamp) {
-        life.connection.on_silence(until, self.params);
-        let Life { id, stream, connection, predecessor } = life;
-        let predecessor = predecessor.map(|Before { id, states }| Predecessor { id, states });
-        self.sink.finished(History::new(id, stream, *self.tuple, &connection, until, predecessor));
+        self.archive.close(totals.last_ts.unwrap_or_default());
+        (self.sink, self.archive, totals)
     }
 }

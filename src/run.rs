@@ -3,8 +3,10 @@
 //! A capture that is damaged or cut short does not stop the run: what stood before is analysed, and
 //! [`Analysis::errors`] and [`Analysis::cuts`] say what is missing.
 
+mod judging;
 mod masking;
 mod names;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,12 +18,12 @@ use crate::decode::segment::Segment;
 use crate::decode::skip::Skip;
 use crate::decode::tunnel::Tunnel;
 use crate::decode::tuple::{End, FourTuple};
-use crate::findings::{self, CaptureFacts, Collector, Finding, Summary, Thresholds, holders};
+use crate::findings::{self, CaptureFacts, Finding, Summary, Thresholds, holders};
 use crate::history::History;
 use crate::history::archive::Archive;
 use crate::infer::Params;
 use crate::limits::CONNECTIONS_MAX;
-use crate::pipeline::{Pipeline, Sink, Totals};
+use crate::pipeline::{Sink, Totals, Tracker};
 use crate::sockets::{Join, Snapshot};
 use crate::time::Timestamp;
 
@@ -39,6 +41,8 @@ pub struct Options {
     pub thresholds: Thresholds,
     /// Whether to look into tunnels.
     pub decode_tunnels: bool,
+    /// Threads to use. The result does not depend on it.
+    pub threads: usize,
 }
 
 impl Default for Options {
@@ -48,6 +52,7 @@ impl Default for Options {
             connections_max: CONNECTIONS_MAX,
             thresholds: Thresholds::default(),
             decode_tunnels: false,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }
 }
@@ -233,9 +238,6 @@ impl Analysis {
 /// other findings about a host are all that it has.
 const MEMBERS: [(&str, &str); 1] = [("close-wait-leak", "long-close-wait")];
 
-/// Packets between two calls of [`Watcher::progress`]: a few milliseconds.
-const PROGRESS_PACKETS: u64 = 1 << 15;
-
 /// Reads these captures as one, to the end. `-` is standard input.
 ///
 /// An error is returned only where a file cannot be read at all.
@@ -249,33 +251,13 @@ pub fn read<P: AsRef<Path>>(
 
 /// Reads opened captures as one, to the end.
 pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) -> Analysis {
-    let sink = Keeper {
-        watcher,
-        archive: Archive::default(),
-        collector: Collector::new(options.thresholds.clone()),
-        transitions_dropped: 0,
-    };
-    let mut pipeline = Pipeline::new(options.params, options.connections_max, sink);
+    let mut tracker = Tracker::new(options.params, options.connections_max, Told { watcher });
     if options.decode_tunnels {
-        pipeline = pipeline.decoding_tunnels();
+        tracker = tracker.decoding_tunnels();
     }
-    let mut errors = Vec::new();
-    let mut packets: u64 = 0;
-    loop {
-        match merge.next_packet() {
-            Ok(Some(packet)) => {
-                let link = packet.link.0;
-                pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
-            }
-            Ok(None) => break,
-            Err(error) => errors.push(error),
-        }
-        packets += 1;
-        if packets.is_multiple_of(PROGRESS_PACKETS) {
-            pipeline.sink.watcher.progress(merge.position(), merge.size());
-        }
-    }
-    let (keeper, totals) = pipeline.finish();
+    let reading::Read { archive, totals, errors } =
+        reading::read(&mut merge, tracker, options.threads);
+    let judged = judging::judge(&archive, &options.thresholds, options.threads);
     let files: Vec<FileInfo> = merge.sources().iter().map(|source| source.info().clone()).collect();
     let facts = facts(&totals, &files);
     let cut = |source: &capture::Source| match source.ending() {
@@ -285,10 +267,10 @@ pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) 
     Analysis {
         files,
         totals,
-        archive: keeper.archive,
-        findings: keeper.collector.finish(&facts),
+        archive,
+        findings: judged.collector.finish(&facts),
         thresholds: options.thresholds.clone(),
-        transitions_dropped: keeper.transitions_dropped,
+        transitions_dropped: judged.transitions_dropped,
         cuts: merge.sources().iter().filter_map(cut).collect(),
         errors,
         names: Names::default(),
@@ -320,22 +302,13 @@ fn dropped(files: &[FileInfo]) -> u64 {
     files.iter().map(|file| file.dropped).fold(0, u64::saturating_add)
 }
 
-/// Keeps what the pipeline finishes.
-struct Keeper<'a, W> {
+/// Tells a watcher what the pipeline tells.
+struct Told<'a, W> {
     watcher: &'a mut W,
-    archive: Archive,
-    collector: Collector,
-    transitions_dropped: u64,
 }
 
-impl<W: Watcher> Sink for Keeper<'_, W> {
+impl<W: Watcher> Sink for Told<'_, W> {
     fn segment(&mut self, id: u64, stream: u32, _: &FourTuple, from: End, segment: &Segment) {
         self.watcher.segment(id, stream, from, segment);
-    }
-
-    fn finished(&mut self, history: History) {
-        self.transitions_dropped += u64::from(history.dropped);
-        self.collector.on_history(&history);
-        self.archive.push(&history);
     }
 }

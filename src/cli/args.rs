@@ -123,6 +123,9 @@ pub struct ReadArgs {
     /// Look into tunnels: GRE, IP-in-IP, VXLAN, GENEVE, GTP-U, Teredo, L2TP
     #[arg(long)]
     pub decode_tunnels: bool,
+    /// Use N threads [default: one for each processor]; the output is the same
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
     /// Treat a capture that ends inside a packet as an error
     #[arg(long)]
     pub strict: bool,
@@ -162,6 +165,9 @@ impl ReadArgs {
         options.decode_tunnels |= self.decode_tunnels;
         if let Some(max) = self.max_connections {
             options.connections_max = usize::try_from(max).unwrap_or(usize::MAX);
+        }
+        if let Some(threads) = self.threads {
+            options.threads = threads.into();
         }
         Ok(options)
     }

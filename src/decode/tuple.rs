@@ -1,6 +1,7 @@
 //! The four-tuple: two addresses with their ports, the same whichever way a segment goes.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::addr::{Addr, HostPort};
@@ -36,12 +37,29 @@ impl End {
 
 /// A canonical four-tuple, and the tunnel that it is in. VLAN tags, MPLS labels and PPPoE sessions
 /// are not part of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FourTuple {
     addrs: [[u8; 16]; 2],
     ports: [u16; 2],
     version: u8,
     tunnel: u32,
+}
+
+/// In a few numbers, which is quicker than byte by byte.
+impl Hash for FourTuple {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [low, high] = self.addrs;
+        let [low_port, high_port] = self.ports;
+        state.write_u128(u128::from_be_bytes(low));
+        state.write_u128(u128::from_be_bytes(high));
+        state.write_u64(
+            u64::from(self.version) << 32 | u64::from(low_port) << 16 | u64::from(high_port),
+        );
+        if self.tunnel != 0 {
+            state.write_u32(self.tunnel);
+        }
+    }
 }
 
 impl FourTuple {
@@ -106,6 +124,20 @@ impl FourTuple {
             IpAddr::V6(addr) => addr.octets(),
         });
         FourTuple { addrs, ..*self }
+    }
+
+    /// The addresses as numbers and the ports, where it is nothing but two of IPv4 each.
+    #[inline]
+    pub fn plain_v4(&self) -> Option<([u32; 2], [u16; 2])> {
+        let [low, high] = self.addrs.map(u128::from_be_bytes);
+        let narrow = [u32::try_from(low), u32::try_from(high)];
+        match (self.version, narrow) {
+            _ if self.tunnel != 0 => None,
+            (4, [Ok(low), Ok(high)]) if (low, self.ports[0]) <= (high, self.ports[1]) => {
+                Some(([low, high], self.ports))
+            }
+            _ => None,
+        }
     }
 
     /// Address and port of one end.

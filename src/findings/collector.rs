@@ -116,10 +116,15 @@ impl Collector {
 
     /// Takes a finished connection.
     pub fn on_history(&mut self, history: &History) {
+        self.take(history, check(history, &self.thresholds));
+    }
+
+    /// Takes a finished connection with the findings about it by itself.
+    pub fn take(&mut self, history: &History, own: impl IntoIterator<Item = Finding>) {
         for (rule, grouping) in &mut self.groupings {
             grouping.take(history, &Context::new(rule, &self.thresholds));
         }
-        for finding in check(history, &self.thresholds) {
+        for finding in own {
             self.summary.count(&finding);
             let kept = self.summary.worst.entry(finding.name).or_default();
             kept.push(finding);

@@ -9,7 +9,7 @@ use crate::decode::tuple::End;
 use crate::seq::SeqNum;
 
 /// The numbering of one four-tuple.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Numbering {
     stream: u32,
     base: [Option<SeqNum>; 2],

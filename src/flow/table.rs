@@ -1,78 +1,145 @@
-//! The table of four-tuples: found by a seeded hash, kept in the order of their first sight.
+//! Where each four-tuple's record is: an open-addressed table of places, without the keys.
 //!
-//! The hash is seeded anew in each run, because captures come from attackers; its order reaches no
-//! output, since walking the table goes by first sight.
+//! A slot is four bytes: a place, and five bits of the hash that spare most looks at a wrong
+//! record. The hash is seeded anew in each run, because captures come from attackers; its order
+//! reaches no output. [`Places::glance`] looks at one slot without being sure, so that a caller can
+//! have the memory of many four-tuples fetched at once before it goes from one to the next.
 
 use core::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::decode::tuple::FourTuple;
 
-/// What is kept of each four-tuple.
+/// How a run hashes its four-tuples.
+#[derive(Clone, Debug, Default)]
+pub struct Hasher(RandomState);
+
+impl Hasher {
+    /// The hash of a four-tuple.
+    #[inline]
+    pub fn hash(&self, tuple: &FourTuple) -> u64 {
+        self.0.hash_one(tuple)
+    }
+}
+
+/// Bits of a slot that hold a place plus one; the others hold bits of the hash.
+const PLACE_BITS: u32 = 27;
+const PLACE: u32 = (1 << PLACE_BITS) - 1;
+
+/// The greatest number of places.
+pub const PLACES_MAX: usize = PLACE as usize - 1;
+
+/// Slots of a new table. A power of two.
+const SLOTS: usize = 1 << 12;
+
+/// The places of four-tuples.
 #[derive(Debug)]
-pub struct Table<T> {
-    places: HashTable<u32>,
-    slots: Vec<(FourTuple, T)>,
-    hasher: RandomState,
+pub struct Places {
+    /// Zero where there is none.
+    slots: Vec<u32>,
+    len: usize,
 }
 
-impl<T> Default for Table<T> {
+impl Default for Places {
     fn default() -> Self {
-        Table { places: HashTable::new(), slots: Vec::new(), hasher: RandomState::default() }
+        Places { slots: vec![0; SLOTS], len: 0 }
     }
 }
 
-impl<T> Table<T> {
-    /// The entry of a four-tuple, made by `new` at first sight.
-    pub fn entry(&mut self, tuple: &FourTuple, new: impl FnOnce() -> T) -> &mut T {
-        let hash = self.hasher.hash_one(tuple);
-        let slots = &mut self.slots;
-        let same = |place: &u32| slots.get(*place as usize).is_some_and(|slot| slot.0 == *tuple);
-        let place = match self.places.find(hash, same) {
-            Some(place) => *place,
-            None => {
-                let place = slots.len() as u32;
-                slots.push((*tuple, new()));
-                let rehash = |place: &u32| {
-                    let slot = slots.get(*place as usize);
-                    slot.map_or(0, |slot| self.hasher.hash_one(slot.0))
-                };
-                self.places.insert_unique(hash, place, rehash);
-                place
+/// What stands in a slot for that hash and place.
+#[inline]
+const fn slot(hash: u64, place: u32) -> u32 {
+    tag(hash) | (place + 1)
+}
+
+/// The highest bits of the hash, where they stand in a slot. The lowest choose the slot.
+#[inline]
+const fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32 & !PLACE
+}
+
+impl Places {
+    /// The place of the four-tuple with that hash; `same` tells whether a place is its.
+    #[inline]
+    pub fn find(&self, hash: u64, same: impl Fn(u32) -> bool) -> Option<u32> {
+        let mut at = hash as usize;
+        loop {
+            let slot = *self.slots.get(at & self.mask())?;
+            if slot == 0 {
+                return None;
             }
-        };
-        &mut self.slots[place as usize].1
+            if slot & !PLACE == tag(hash) && same((slot & PLACE) - 1) {
+                return Some((slot & PLACE) - 1);
+            }
+            at = at.wrapping_add(1);
+        }
     }
 
-    /// Whether the four-tuple has an entry.
-    pub fn contains(&self, tuple: &FourTuple) -> bool {
-        let same = |place: &u32| self.slots.get(*place as usize).is_some_and(|s| s.0 == *tuple);
-        self.places.find(self.hasher.hash_one(tuple), same).is_some()
+    /// The place that is most likely that of the four-tuple with that hash.
+    #[inline]
+    pub fn glance(&self, hash: u64) -> Option<u32> {
+        let slot = *self.slots.get(hash as usize & self.mask())?;
+        (slot != 0 && slot & !PLACE == tag(hash)).then(|| (slot & PLACE) - 1)
     }
 
-    /// The entry of a four-tuple, if it has one.
-    pub fn get_mut(&mut self, tuple: &FourTuple) -> Option<&mut T> {
-        let same = |place: &u32| self.slots.get(*place as usize).is_some_and(|s| s.0 == *tuple);
-        let place = *self.places.find(self.hasher.hash_one(tuple), same)?;
-        self.slots.get_mut(place as usize).map(|slot| &mut slot.1)
+    /// Adds the place of a four-tuple that has none. `hash_of` is the hash of a place's four-tuple.
+    pub fn add(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+        if (self.len + 1) * 4 > self.slots.len() * 3 {
+            self.grow(hash_of);
+        }
+        self.len += 1;
+        self.set(hash, slot(hash, place));
     }
 
-    /// Takes everything out, by first sight.
-    pub fn drain(&mut self) -> impl Iterator<Item = (FourTuple, T)> {
-        self.places.clear();
-        self.slots.drain(..)
+    /// The four-tuple with that hash, which is at `old`, is at `new` from now on.
+    pub fn replace(&mut self, hash: u64, old: u32, new: u32) {
+        let mask = self.mask();
+        let old = slot(hash, old);
+        for step in 0..self.slots.len() {
+            match self.slots.get_mut((hash as usize).wrapping_add(step) & mask) {
+                Some(found) if *found == old => return *found = slot(hash, new),
+                Some(0) | None => return,
+                _ => {}
+            }
+        }
     }
 
-    /// How many four-tuples there are.
+    /// How many there are.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len == 0
+    }
+
+    #[inline]
+    fn mask(&self) -> usize {
+        self.slots.len().wrapping_sub(1)
+    }
+
+    /// Puts a slot's value into the first free one from its own on. There is always one.
+    fn set(&mut self, hash: u64, value: u32) {
+        let mask = self.mask();
+        for step in 0..self.slots.len() {
+            if let Some(free) = self.slots.get_mut((hash as usize).wrapping_add(step) & mask)
+                && *free == 0
+            {
+                return *free = value;
+            }
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, hash_of: impl Fn(u32) -> u64) {
+        let slots = vec![0; self.slots.len() * 2];
+        for value in core::mem::replace(&mut self.slots, slots) {
+            if value != 0 {
+                self.set(hash_of((value & PLACE) - 1), value);
+            }
+        }
     }
 }
 
@@ -81,14 +148,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tuple_keeps_its_entry_and_its_turn() {
-        let tuple = |port| FourTuple::new(4, ([1; 16], port), ([2; 16], 80)).0;
-        let mut table = Table::default();
-        for port in [9, 7, 8, 7, 9] {
-            *table.entry(&tuple(port), || 0) += 1;
+    fn each_tuple_keeps_its_place() {
+        let tuple = |n: u32| FourTuple::new(4, ([1; 16], n as u16), ([2; 16], (n >> 16) as u16)).0;
+        let (hasher, mut places) = (Hasher::default(), Places::default());
+        let hash = |n: u32| hasher.hash(&tuple(n));
+        for n in 0..100_000 {
+            assert_eq!(places.find(hash(n), |place| place == n), None);
+            places.add(hash(n), n, hash);
         }
-        assert_eq!(table.len(), 3);
-        let order: Vec<_> = table.drain().collect();
-        assert_eq!(order, [(tuple(9), 2), (tuple(7), 2), (tuple(8), 1)]);
+        places.replace(hash(7), 7, 123_456);
+        for n in 0..100_000 {
+            let place = if n == 7 { 123_456 } else { n };
+            assert_eq!(places.find(hash(n), |it| it == place), Some(place));
+        }
+        assert_eq!(places.len(), 100_000);
     }
 }

@@ -1,47 +1,375 @@
-//! Finished connections, packed, found by their numbers.
+//! Every connection of a run, open or over, found by its number.
+//!
+//! What is ordinary is kept in brief and becomes a [`History`] when somebody asks; what is not is
+//! followed by the engine segment by segment; what a later life on the same four-tuple ended is
+//! packed. One record of about a hundred bytes stands for each.
 
-use crate::history::{History, pack};
+use std::collections::HashMap;
 
-/// Histories in the order of their numbers, whatever the order in which they were finished.
+use crate::decode::segment::Segment;
+use crate::decode::tuple::{End, FourTuple, widen_v4};
+use crate::flow::stream::Numbering;
+use crate::history::{History, Predecessor, pack};
+use crate::infer::brief::{Blocks, Brief};
+use crate::infer::state::State;
+use crate::infer::{Connection, Held, Params};
+use crate::slab::Slab;
+use crate::time::Timestamp;
+
+/// Connections in the order of their numbers.
 #[derive(Debug, Default)]
 pub struct Archive {
-    bytes: Vec<u8>,
-    /// For each number, where its history begins, plus one; 0 for none.
-    places: Vec<u64>,
+    records: Slab<Record>,
+    blocks: Blocks,
+    /// Four-tuples that are more than two IPv4 addresses and ports.
+    wide: Slab<FourTuple>,
+    followed: Slab<Option<Box<Followed>>>,
+    packed: Slab<Box<[u8]>>,
+    /// Wireshark's streams: from that connection on, they are numbered from there.
+    streams: Vec<(u32, u32)>,
+    /// Who had the four-tuple before; few have a predecessor.
+    before: HashMap<u32, Before>,
+    params: Params,
+    end: Timestamp,
+}
+
+/// One connection. Bytes rather than numbers, so that it takes no more room than they do.
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    key: Key,
+    form: Form,
+}
+
+/// A four-tuple: both IPv4 addresses and both ports, or where the whole is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    is_wide: bool,
+    addrs: [[u8; 4]; 2],
+    ports: [[u8; 2]; 2],
+}
+
+/// In which form a connection is kept. The bytes are a place.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Brief(Brief),
+    Followed([u8; 4]),
+    Packed([u8; 4]),
+    Gone,
+}
+
+/// A connection that the engine follows.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    /// Its number.
+    pub id: u32,
+    /// Wireshark's numbering of its four-tuple.
+    pub numbering: Numbering,
+    /// The engine's connection.
+    pub connection: Connection,
+    /// A SYN that waits for its answer.
+    pub held: Option<Box<Held>>,
+}
+
+/// The connection that had the four-tuple before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    /// Its number.
+    pub id: u32,
+    /// In which states it left the two ends.
+    pub states: [State; 2],
+    /// The number of the first that had it.
+    pub first: u32,
+}
+
+/// Room for reading one history after the other.
+#[derive(Debug)]
+pub struct Room {
+    connection: Connection,
+    history: History,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        let nobody = FourTuple::new(4, ([0; 16], 0), ([0; 16], 0)).0;
+        Room { connection: Connection::default(), history: History::empty(nobody) }
+    }
+}
+
+impl Room {
+    /// The history that was read last.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
 }
 
 impl Archive {
-    /// Keeps a finished history.
-    pub fn push(&mut self, history: &History) {
-        let Ok(id) = usize::try_from(history.id) else { return };
-        if self.places.len() <= id {
-            self.places.resize(id + 1, 0);
-        }
-        if let Some(place) = self.places.get_mut(id) {
-            *place = self.bytes.len() as u64 + 1;
-            pack::write(history, &mut self.bytes);
-        }
-    }
-
     /// The history of that number.
     pub fn get(&self, id: u64) -> Option<History> {
-        let place = *self.places.get(usize::try_from(id).ok()?)?;
-        let begins = usize::try_from(place.checked_sub(1)?).ok()?;
-        pack::read(self.bytes.get(begins..)?)
+        let mut room = Room::default();
+        self.read(id, &mut room)?;
+        Some(room.history)
+    }
+
+    /// The same, in room that was used before.
+    pub fn read<'a>(&self, id: u64, room: &'a mut Room) -> Option<&'a History> {
+        let place = u32::try_from(id).ok()?;
+        let record = self.records.get(place)?;
+        match &record.form {
+            Form::Brief(brief) => {
+                brief.replay(&self.blocks, &self.params, &mut room.connection);
+                room.connection.on_silence(self.end, &self.params);
+                self.fill(place, &room.connection, &mut room.history);
+            }
+            Form::Followed(at) => {
+                let followed = self.followed.get(u32::from_le_bytes(*at))?.as_ref()?;
+                self.fill(place, &followed.connection, &mut room.history);
+            }
+            Form::Packed(at) => {
+                room.history = pack::read(self.packed.get(u32::from_le_bytes(*at))?)?;
+            }
+            Form::Gone => return None,
+        }
+        Some(&room.history)
+    }
+
+    fn fill(&self, place: u32, connection: &Connection, history: &mut History) {
+        let Some(tuple) = self.tuple(place) else { return };
+        let stream = self.stream(place);
+        let before = self.predecessor(place);
+        history.fill(place.into(), stream, tuple, connection, self.end, before);
     }
 
     /// All histories, by number.
     pub fn iter(&self) -> impl Iterator<Item = History> {
-        (0..self.places.len() as u64).filter_map(|id| self.get(id))
+        (0..u64::from(self.records.reach())).filter_map(|id| self.get(id))
+    }
+
+    /// The number after the last.
+    pub fn reach(&self) -> u64 {
+        self.records.reach().into()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.places.iter().filter(|place| **place > 0).count()
+        let is_there = |place: &u32| {
+            self.records.get(*place).is_some_and(|record| !matches!(record.form, Form::Gone))
+        };
+        (0..self.records.reach()).filter(is_there).count()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Keeps a finished history under its number.
+    pub fn push(&mut self, history: &History) {
+        let Ok(id) = u32::try_from(history.id) else { return };
+        while self.records.reach() <= id {
+            self.add(&history.tuple, history.stream, None);
+        }
+        self.pack(history);
+    }
+
+    /// An archive of hosts of that kind.
+    pub(crate) fn of(params: Params) -> Archive {
+        Archive { params, ..Archive::default() }
+    }
+
+    /// Begins a record and returns its number.
+    pub(crate) fn add(&mut self, tuple: &FourTuple, stream: u32, before: Option<Before>) -> u32 {
+        let key = self.key(tuple);
+        let id = self.records.put(Record { key, form: Form::Gone });
+        if self.stream(id) != stream {
+            self.streams.push((id, stream));
+        }
+        if let Some(before) = before {
+            self.before.insert(id, before);
+        }
+        id
+    }
+
+    /// Whether a record is that of the four-tuple.
+    #[inline]
+    pub(crate) fn is_of(&self, id: u32, tuple: &FourTuple) -> bool {
+        let Some(Record { key, .. }) = self.records.get(id) else { return false };
+        match tuple.plain_v4() {
+            Some(plain) => *key == Key::plain(plain),
+            None => key.is_wide && self.wide.get(key.wide_place()) == Some(tuple),
+        }
+    }
+
+    fn key(&mut self, tuple: &FourTuple) -> Key {
+        match tuple.plain_v4() {
+            Some(plain) => Key::plain(plain),
+            None => Key {
+                is_wide: true,
+                addrs: [self.wide.put(*tuple).to_be_bytes(), [0; 4]],
+                ports: [[0; 2]; 2],
+            },
+        }
+    }
+
+    /// The four-tuple of a record.
+    pub(crate) fn tuple(&self, id: u32) -> Option<FourTuple> {
+        let Record { key, .. } = self.records.get(id)?;
+        if key.is_wide {
+            return self.wide.get(key.wide_place()).copied();
+        }
+        let [low_port, high_port] = key.ports.map(u16::from_be_bytes);
+        let [low, high] = key.addrs.map(widen_v4);
+        Some(FourTuple::new(4, (low, low_port), (high, high_port)).0)
+    }
+
+    /// The Wireshark stream of a record.
+    pub(crate) fn stream(&self, id: u32) -> u32 {
+        let run = match self.streams.last() {
+            Some(last) if last.0 <= id => Some(last),
+            _ => {
+                let after = self.streams.partition_point(|(from, _)| *from <= id);
+                after.checked_sub(1).and_then(|at| self.streams.get(at))
+            }
+        };
+        let (from, stream) = run.copied().unwrap_or_default();
+        stream.wrapping_add(id - from)
+    }
+
+    /// Who had the four-tuple before.
+    pub(crate) fn before(&self, id: u32) -> Option<Before> {
+        self.before.get(&id).copied()
+    }
+
+    /// The same, as a history tells it.
+    pub(crate) fn predecessor(&self, id: u32) -> Option<Predecessor> {
+        let Before { id, states, .. } = self.before(id)?;
+        Some(Predecessor { id: id.into(), states })
+    }
+
+    /// Has the record's memory fetched; the number is of no use.
+    #[inline]
+    pub(crate) fn touch(&self, id: u32) -> u8 {
+        self.records.get(id).map_or(0, |record| match &record.form {
+            Form::Brief(brief) => record.key.ports[0][0] ^ brief.touch(),
+            _ => 0,
+        })
+    }
+
+    /// Takes the next segment into the brief of a connection; whether that was possible.
+    #[inline]
+    pub(crate) fn take(&mut self, id: u32, from: End, segment: &Segment) -> bool {
+        match self.records.get_mut(id) {
+            Some(Record { form: Form::Brief(brief), .. }) => {
+                brief.take(from, segment, &mut self.blocks)
+            }
+            _ => false,
+        }
+    }
+
+    /// Keeps a connection in brief.
+    pub(crate) fn keep_brief(&mut self, id: u32, brief: Brief) {
+        self.set(id, Form::Brief(brief));
+    }
+
+    /// Has a connection followed from now on.
+    pub(crate) fn follow(&mut self, followed: Box<Followed>) {
+        let id = followed.id;
+        let at = self.followed.put(Some(followed));
+        self.set(id, Form::Followed(at.to_le_bytes()));
+    }
+
+    /// Takes a followed connection out, to be changed and then followed on. One that was kept in
+    /// brief until now is replayed first.
+    pub(crate) fn take_out(&mut self, id: u32) -> Option<Box<Followed>> {
+        match self.records.get(id)?.form {
+            Form::Followed(at) => {
+                let at = u32::from_le_bytes(at);
+                let followed = self.followed.get_mut(at)?.take();
+                self.followed.give_back(at);
+                followed
+            }
+            Form::Brief(brief) => {
+                let mut connection = Connection::default();
+                brief.replay(&self.blocks, &self.params, &mut connection);
+                let (mut numbering, mut stream) = (Numbering::default(), self.stream(id));
+                brief.opening_segments(&self.blocks, |from, segment| {
+                    numbering.stream_of(from, segment, &mut stream);
+                });
+                brief.give_back(&mut self.blocks);
+                Some(Box::new(Followed { id, numbering, connection, held: None }))
+            }
+            Form::Packed(_) | Form::Gone => None,
+        }
+    }
+
+    /// Keeps a finished history, packed.
+    pub(crate) fn pack(&mut self, history: &History) {
+        let Ok(id) = u32::try_from(history.id) else { return };
+        let mut bytes = Vec::new();
+        pack::write(history, &mut bytes);
+        let at = self.packed.put(bytes.into_boxed_slice());
+        self.set(id, Form::Packed(at.to_le_bytes()));
+    }
+
+    fn set(&mut self, id: u32, form: Form) {
+        if let Some(record) = self.records.get_mut(id) {
+            record.form = form;
+        }
+    }
+
+    /// The connections with a SYN that waits for its answer, by the first sight of the four-tuple.
+    pub(crate) fn held(&self) -> Vec<u32> {
+        let all = (0..self.followed.reach()).filter_map(|at| self.followed.get(at)?.as_ref());
+        let held = all.filter(|followed| followed.held.is_some()).map(|followed| followed.id);
+        let mut held: Vec<u32> = held.collect();
+        held.sort_by_key(|id| self.before(*id).map_or(*id, |before| before.first));
+        held
+    }
+
+    /// The capture is over, and every record ends.
+    pub(crate) fn close(&mut self, end: Timestamp) {
+        self.end = end;
+        for at in 0..self.followed.reach() {
+            if let Some(Some(followed)) = self.followed.get_mut(at) {
+                followed.connection.on_silence(end, &self.params);
+            }
+        }
+    }
+}
+
+impl Key {
+    fn plain((addrs, ports): ([u32; 2], [u16; 2])) -> Key {
+        Key {
+            is_wide: false,
+            addrs: addrs.map(u32::to_be_bytes),
+            ports: ports.map(u16::to_be_bytes),
+        }
+    }
+
+    /// Where the whole four-tuple is.
+    fn wide_place(&self) -> u32 {
+        let [place, _] = self.addrs;
+        u32::from_be_bytes(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_small() {
+        assert!(size_of::<Record>() <= 105, "{}", size_of::<Record>());
+    }
+
+    #[test]
+    fn streams_are_told_from_where_they_leave_the_numbers() {
+        let tuple = FourTuple::new(6, ([1; 16], 1), ([2; 16], 2)).0;
+        let mut archive = Archive::default();
+        for stream in [0, 1, 2, 2, 3, 7] {
+            archive.add(&tuple, stream, None);
+        }
+        let streams: Vec<u32> = (0..6).map(|id| archive.stream(id)).collect();
+        assert_eq!((streams, archive.streams.len()), (vec![0, 1, 2, 2, 3, 7], 2));
+        assert_eq!(archive.tuple(5), Some(tuple));
     }
 }

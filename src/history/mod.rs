@@ -161,27 +161,58 @@ impl History {
         until: Timestamp,
         predecessor: Option<Predecessor>,
     ) -> History {
+        let mut history = History::empty(tuple);
+        history.fill(id, stream, tuple, connection, until, predecessor);
+        history
+    }
+
+    /// A record of nothing, to be filled.
+    pub fn empty(tuple: FourTuple) -> History {
+        History {
+            id: 0,
+            stream: 0,
+            tuple,
+            client: End::A,
+            roles_from: RolesFrom::FirstPacket,
+            first: Moment::default(),
+            last: Moment::default(),
+            until: Timestamp::default(),
+            frames: 0,
+            sides: [Side::default(); 2],
+            transitions: Vec::new(),
+            refuted: Vec::new(),
+            dropped: 0,
+            facts: Vec::new(),
+            predecessor: None,
+            zeek: ConnState::Oth,
+        }
+    }
+
+    /// As [`History::new`], in the room of another record.
+    pub fn fill(
+        &mut self,
+        id: u64,
+        stream: u32,
+        tuple: FourTuple,
+        connection: &Connection,
+        until: Timestamp,
+        predecessor: Option<Predecessor>,
+    ) {
         let (client, roles_from) = roles(&tuple, connection);
         let (first, last) = connection.span();
         let side = |end| Side::new(connection.end(end), until);
-        History {
-            id,
-            stream,
-            tuple,
-            client,
-            roles_from,
-            first,
-            last,
-            until: until.max(last.ts),
-            frames: connection.frames(),
-            sides: [side(client), side(client.peer())],
-            transitions: connection.trail().transitions().to_vec(),
-            refuted: connection.trail().refuted().to_vec(),
-            dropped: connection.trail().dropped(),
-            facts: connection.facts().iter().copied().collect(),
-            predecessor: predecessor.map(|before| before.seen_from(client)),
-            zeek: connection.zeek(client),
-        }
+        (self.id, self.stream, self.tuple) = (id, stream, tuple);
+        (self.client, self.roles_from) = (client, roles_from);
+        (self.first, self.last, self.until) = (first, last, until.max(last.ts));
+        self.frames = connection.frames();
+        self.sides = [side(client), side(client.peer())];
+        connection.trail().transitions().clone_into(&mut self.transitions);
+        connection.trail().refuted().clone_into(&mut self.refuted);
+        self.dropped = connection.trail().dropped();
+        self.facts.clear();
+        self.facts.extend(connection.facts().iter());
+        self.predecessor = predecessor.map(|before| before.seen_from(client));
+        self.zeek = connection.zeek(client);
     }
 
     /// The role of an end.

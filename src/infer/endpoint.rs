@@ -10,7 +10,7 @@ use crate::seq::SeqNum;
 use crate::time::{Span, Timestamp};
 
 /// Numbers beyond a hole in what an endpoint received.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Beyond {
     from: SeqNum,
     to: SeqNum,
@@ -19,7 +19,7 @@ struct Beyond {
 }
 
 /// Repeats of whatever the endpoint waits to see acknowledged.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Repeats {
     /// Repeats since the last sign of progress.
     pub count: u16,
@@ -74,7 +74,7 @@ impl Tally {
 }
 
 /// When an endpoint sent its SYN or SYN+ACK, first and last, with the TSval of each.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Opening {
     /// The first one.
     pub first: Moment,
@@ -91,7 +91,7 @@ pub struct Opening {
 }
 
 /// One endpoint.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Endpoint {
     /// The state it is in, as far as is known.
     pub state: State,

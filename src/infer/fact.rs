@@ -137,10 +137,16 @@ impl Fact {
 }
 
 /// The facts of one connection, in the order of their first moments.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts(Vec<Fact>);
 
 impl Facts {
+    /// The same room, empty.
+    pub(super) fn cleared(mut self) -> Facts {
+        self.0.clear();
+        self
+    }
+
     /// Notes that it happened once more.
     pub fn note(&mut self, kind: FactKind, end: End, at: Moment) {
         match self.0.iter_mut().find(|fact| fact.kind == kind && fact.end == end) {

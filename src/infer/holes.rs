@@ -5,7 +5,7 @@ use crate::limits::HOLES_MAX;
 use crate::seq::SeqNum;
 
 /// Numbers that have not passed although later ones have.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Hole {
     from: SeqNum,
     /// The one after its last; equal to `from` in a free place.
@@ -24,7 +24,7 @@ pub struct Filled {
 }
 
 /// The holes of one endpoint. Beyond the bound they are forgotten.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Holes {
     places: [Hole; HOLES_MAX],
 }

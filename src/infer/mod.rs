@@ -11,6 +11,7 @@
 //! - `evidence`: what a segment proves or refutes of its sender's past.
 //! - `silence`: what passing time proves. `lives`: whether a SYN opens a new life.
 
+pub mod brief;
 pub mod endpoint;
 pub mod event;
 mod evidence;
@@ -83,7 +84,7 @@ const IDLE_MIN: Span = Span::from_secs(10);
 const DOUBTS_MAX: u8 = 2;
 
 /// One life of a four-tuple.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Connection {
     ends: [Endpoint; 2],
     trail: Trail,
@@ -105,6 +106,13 @@ impl Connection {
     /// nobody has answered it on a four-tuple that is still in use.
     pub fn of_doubtful_syn() -> Connection {
         Connection { stale_syn: true, ..Connection::default() }
+    }
+
+    /// Makes it a new one, which may use the room of the old.
+    fn clear(&mut self) {
+        let (trail, facts) = (core::mem::take(&mut self.trail), core::mem::take(&mut self.facts));
+        let (trail, facts) = (trail.cleared(), facts.cleared());
+        *self = Connection { trail, facts, ..Connection::default() };
     }
 
     /// Takes the next segment, sent by `from`.

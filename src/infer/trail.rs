@@ -73,7 +73,7 @@ pub struct Refuted {
 }
 
 /// The transitions of both endpoints, in time order, and the refuted ones.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trail {
     transitions: Vec<Transition>,
     refuted: Vec<Refuted>,
@@ -82,6 +82,13 @@ pub struct Trail {
 }
 
 impl Trail {
+    /// The same room, empty.
+    pub(super) fn cleared(mut self) -> Trail {
+        self.transitions.clear();
+        self.refuted.clear();
+        Trail { dropped: 0, ..self }
+    }
+
     /// The transitions in time order.
     pub fn transitions(&self) -> &[Transition] {
         &self.transitions

@@ -1,6 +1,7 @@
 //! Tests of the whole, through the library and the program, in one binary: against recordings of
 //! a real kernel, the textbook, random input, and public captures where they are at hand.
 
+mod briefly;
 mod corpus;
 mod files;
 mod formats;

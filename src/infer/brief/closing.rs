@@ -1,0 +1,87 @@
+//! The close in brief: the transcript of all segments from the first FIN or RST on.
+
+use super::lane::PAYLOAD_MAX;
+use super::transcript::{Near, Reader, Writer};
+use super::{BLOCK, Blocks, Brief, Phase, control};
+use crate::decode::segment::{Flags, Segment};
+use crate::decode::tuple::End;
+use crate::seq::SeqNum;
+
+/// How far numbers may lie from those expected before a segment may belong to another life.
+const NEAR: u32 = 1 << 19;
+
+impl Brief {
+    /// The first FIN or RST.
+    pub(super) fn begin_closing(
+        &mut self,
+        from: End,
+        segment: &Segment,
+        moment: (u64, u32),
+        blocks: &mut Blocks,
+    ) -> bool {
+        let ends = control(segment) & (Flags::FIN | Flags::RST).bits() > 0;
+        if !ends || !self.may_close_with(from, segment) {
+            return false;
+        }
+        let mut block = [0; BLOCK];
+        if !write_behind(&mut block, from, segment, moment, &mut self.near()) {
+            return false;
+        }
+        let [_, close] = &mut self.blocks;
+        *close = blocks.put(block).to_le_bytes();
+        self.phase = Phase::Closing;
+        true
+    }
+
+    /// One more segment since the first FIN or RST.
+    pub(super) fn close(
+        &mut self,
+        from: End,
+        segment: &Segment,
+        (units, frames): (u64, u32),
+        blocks: &mut Blocks,
+    ) -> bool {
+        if !self.may_close_with(from, segment) {
+            return false;
+        }
+        let mut near = self.near();
+        let Some(block) = blocks.get_mut(self.block(1)) else { return false };
+        let [len, written @ ..] = block;
+        let mut lines = Reader::new(written.get(..usize::from(*len)).unwrap_or_default());
+        while lines.line(&mut near, true).is_some() {}
+        units >= near.units
+            && frames > near.frames
+            && write_behind(block, from, segment, (units, frames), &mut near)
+    }
+
+    /// Whether a segment surely belongs to this connection: no SYN, and if no RST either, then
+    /// numbers that are near those of before.
+    fn may_close_with(&self, from: End, segment: &Segment) -> bool {
+        let [a, b] = self.read_lanes();
+        let (own, peer) = if from == End::A { (a, b) } else { (b, a) };
+        let is_near =
+            |number: SeqNum, known: SeqNum| number.offset_from(known).unsigned_abs() <= NEAR;
+        let is_rst = segment.has(Flags::RST);
+        !segment.has(Flags::SYN)
+            && segment.payload <= PAYLOAD_MAX
+            && (is_rst || (is_near(segment.seq, own.nxt) && is_near(segment.ack, peer.nxt)))
+    }
+}
+
+/// Writes a line behind those of a block, whose first byte is their length.
+fn write_behind(
+    block: &mut [u8; BLOCK],
+    from: End,
+    segment: &Segment,
+    moment: (u64, u32),
+    near: &mut Near,
+) -> bool {
+    let mut longer = *block;
+    let [len, written @ ..] = &mut longer;
+    let mut writer = Writer::new(written, usize::from(*len));
+    writer.line(from, segment, moment, near, true);
+    let Some(now) = writer.len() else { return false };
+    *len = now as u8;
+    *block = longer;
+    true
+}

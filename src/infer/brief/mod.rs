@@ -1,0 +1,341 @@
+//! An ordinary connection in brief: a hundred bytes from which the engine's [`Connection`] can be
+//! made at any time.
+//!
+//! Nearly all connections open with three segments, carry data in order, close and are gone, and a
+//! capture holds millions of them. No rule is written twice for these. What is kept is a
+//! transcript of the segments that define the connection: those of its opening and those from the
+//! first FIN or RST on. [`Brief::replay`] runs it through the engine when somebody wants to know.
+//! Only what lies between is not kept segment by segment: data and acknowledgements in order move
+//! nothing but a few numbers of each end, and these run on here, in lanes.
+//!
+//! As soon as anything passes that is none of that, [`Brief::take`] refuses it, and the caller goes
+//! on with the connection that the replay makes. The tests hold that one, field by field, against
+//! the connection that saw every segment. Where a rule begins to look at something that a
+//! transcript leaves out, or moves something else on a segment in order, they fail.
+
+mod closing;
+mod lane;
+mod opening;
+mod transcript;
+
+use crate::decode::segment::{Flags, Segment};
+use crate::decode::tuple::End;
+use crate::infer::{Connection, IDLE_MIN, Params};
+use crate::slab::Slab;
+use crate::time::Timestamp;
+
+use lane::{LANE, Lane, PAYLOAD_MAX};
+use transcript::{Clock, Near, Reader};
+
+/// Bytes in which a part of a transcript rests: an opening, or a close of four segments.
+pub const BLOCK: usize = 52;
+/// Where such blocks are.
+pub type Blocks = Slab<[u8; BLOCK]>;
+
+/// Bytes in front of a block for the moment of the server's first word: units and frames.
+const FIRST_WORD: usize = 8;
+
+/// How far the connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// All segments so far are in the transcript.
+    Opening,
+    /// The lanes run on from the opening.
+    Running,
+    /// The lanes stand still, and all segments since are in a transcript of their own.
+    Closing,
+}
+
+/// An ordinary connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Brief {
+    phase: Phase,
+    /// What else is so, a bit each.
+    marks: u8,
+    /// Bytes of the opening's transcript.
+    len: u8,
+    first_ts: [u8; 8],
+    first_frame: [u8; 5],
+    /// The blocks of the opening and of the close.
+    blocks: [[u8; 4]; 2],
+    /// The lanes of both ends; before they run, the transcript of the opening.
+    lanes: [[u8; LANE]; 2],
+}
+
+/// Its times are whole microseconds.
+const IN_MICROS: u8 = 1;
+/// End B sent the SYN.
+const CLIENT_IS_B: u8 = 2;
+/// Its segments carry timestamps.
+const TIMESTAMPS: u8 = 4;
+
+/// Flags that matter to a connection's states.
+const CONTROL: u16 = SYN_ACK | Flags::FIN.bits() | Flags::RST.bits();
+const SYN: u16 = Flags::SYN.bits();
+const ACK: u16 = Flags::ACK.bits();
+const SYN_ACK: u16 = SYN | ACK;
+
+fn control(segment: &Segment) -> u16 {
+    segment.flags.bits() & CONTROL
+}
+
+impl Brief {
+    /// A connection that begins with this segment, if it begins as connections do: with a SYN.
+    pub fn begin(from: End, segment: &Segment) -> Option<Brief> {
+        if control(segment) != SYN || segment.options.sack.is_some() {
+            return None;
+        }
+        let [a, b, c, d, e, 0, 0, 0] = segment.frame.to_le_bytes() else { return None };
+        let clock = Clock::beginning(segment.ts);
+        let marks = [
+            (clock.in_micros, IN_MICROS),
+            (from == End::B, CLIENT_IS_B),
+            (segment.options.timestamps.is_some(), TIMESTAMPS),
+        ];
+        let mut brief = Brief {
+            phase: Phase::Opening,
+            marks: marks
+                .iter()
+                .filter(|(is_so, _)| *is_so)
+                .fold(0, |marks, (_, mark)| marks | mark),
+            len: 0,
+            first_ts: segment.ts.as_nanos().to_le_bytes(),
+            first_frame: [a, b, c, d, e],
+            blocks: [[0; 4]; 2],
+            lanes: [[0; LANE]; 2],
+        };
+        brief.write_down(from, segment, (0, 0), Near::default()).then_some(brief)
+    }
+
+    /// Takes the next segment of the connection, if it is an ordinary one; else nothing changes.
+    #[inline]
+    pub fn take(&mut self, from: End, segment: &Segment, blocks: &mut Blocks) -> bool {
+        let Some(units) = self.clock().units(segment.ts) else { return false };
+        let frames = segment.frame.wrapping_sub(self.frame());
+        let Ok(frames) = u32::try_from(frames) else { return false };
+        if segment.options.sack.is_some() {
+            return false;
+        }
+        match self.phase {
+            Phase::Running => self.run(from, segment, (units, frames), blocks),
+            Phase::Opening => self.open(from, segment, (units, frames), blocks),
+            Phase::Closing => self.close(from, segment, (units, frames), blocks),
+        }
+    }
+
+    /// Makes the engine's connection, in place of what `connection` was before.
+    pub fn replay(&self, blocks: &Blocks, params: &Params, connection: &mut Connection) {
+        connection.clear();
+        let mut near = Near::default();
+        if self.phase == Phase::Opening {
+            let mut lines = Reader::new(self.written());
+            while let Some(line) = lines.line(&mut near, true) {
+                self.tell(connection, line, params);
+            }
+            return;
+        }
+        let Some(opening) = blocks.get(self.block(0)) else { return };
+        let Some((first_word, opening)) = opening.split_first_chunk::<FIRST_WORD>() else { return };
+        let mut lines = Reader::new(opening);
+        for _ in 0..3 {
+            if let Some(line) = lines.line(&mut near, false) {
+                self.tell(connection, line, params);
+            }
+        }
+        self.tell_first_word(*first_word, &near, params, connection);
+        let [a, b] = self.read_lanes();
+        let clock = self.clock();
+        connection.run_on(End::A, &a, &b, &clock, self.frame());
+        connection.run_on(End::B, &b, &a, &clock, self.frame());
+        if self.phase == Phase::Closing
+            && let Some((len, lines)) = blocks.get(self.block(1)).and_then(|it| it.split_first())
+        {
+            let mut near = self.near();
+            let mut lines = Reader::new(lines.get(..usize::from(*len)).unwrap_or_default());
+            while let Some(line) = lines.line(&mut near, true) {
+                self.tell(connection, line, params);
+            }
+        }
+    }
+
+    /// The segments of its opening, with what says who sent them and how they number.
+    pub fn opening_segments(&self, blocks: &Blocks, mut take: impl FnMut(End, &Segment)) {
+        let block = blocks.get(self.block(0)).filter(|_| self.phase != Phase::Opening);
+        let (written, lines) = match block {
+            Some(block) => (block.get(FIRST_WORD..).unwrap_or_default(), 3),
+            None => (self.written(), usize::MAX),
+        };
+        let (mut near, mut reader) = (Near::default(), Reader::new(written));
+        for _ in 0..lines {
+            let Some((from, segment, _)) = reader.line(&mut near, block.is_none()) else { break };
+            take(from, &segment);
+        }
+    }
+
+    /// Reads from all of it, so that its memory is fetched; the number is of no use.
+    #[inline]
+    pub fn touch(&self) -> u8 {
+        let [[.., a], [.., b]] = &self.lanes;
+        self.marks ^ a ^ b
+    }
+
+    /// Gives back what it has in blocks.
+    pub fn give_back(&self, blocks: &mut Blocks) {
+        let count = match self.phase {
+            Phase::Opening => 0,
+            Phase::Running => 1,
+            Phase::Closing => 2,
+        };
+        for index in 0..count {
+            blocks.give_back(self.block(index));
+        }
+    }
+
+    #[inline]
+    fn is(&self, mark: u8) -> bool {
+        self.marks & mark > 0
+    }
+
+    #[inline]
+    fn clock(&self) -> Clock {
+        let first = Timestamp::from_nanos(i64::from_le_bytes(self.first_ts));
+        Clock { first, in_micros: self.is(IN_MICROS) }
+    }
+
+    /// The first segment's frame.
+    #[inline]
+    fn frame(&self) -> u64 {
+        let [a, b, c, d, e] = self.first_frame;
+        u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
+    }
+
+    fn block(&self, index: usize) -> u32 {
+        self.blocks.get(index).map_or(u32::MAX, |block| u32::from_le_bytes(*block))
+    }
+
+    fn client(&self) -> End {
+        if self.is(CLIENT_IS_B) { End::B } else { End::A }
+    }
+
+    #[inline]
+    fn read_lanes(&self) -> [Lane; 2] {
+        let [a, b] = &self.lanes;
+        [Lane::read(a), Lane::read(b)]
+    }
+
+    /// What a transcript that follows on the lanes is written as the difference to.
+    fn near(&self) -> Near {
+        let lanes = self.read_lanes();
+        let [a, b] = &lanes;
+        Near {
+            begun: true,
+            units: a.last.max(b.last),
+            frames: a.frame.max(b.frame),
+            nxt: lanes.map(|lane| lane.nxt),
+            tsval: lanes.map(|lane| lane.tsval),
+            ..Near::default()
+        }
+    }
+
+    /// Data or an acknowledgement in order; or the first FIN or RST.
+    #[inline]
+    fn run(
+        &mut self,
+        from: End,
+        segment: &Segment,
+        (units, frames): (u64, u32),
+        blocks: &mut Blocks,
+    ) -> bool {
+        let [a, b] = self.read_lanes();
+        let (mut own, peer) = if from == End::A { (a, b) } else { (b, a) };
+        let Some(silence) = units.checked_sub(own.last.max(peer.last)) else { return false };
+        if self.clock().nanos(silence) >= IDLE_MIN.as_nanos() || frames <= own.frame.max(peer.frame)
+        {
+            return false;
+        }
+        if control(segment) != ACK {
+            return self.begin_closing(from, segment, (units, frames), blocks);
+        }
+        let acked = segment.ack.offset_from(own.proven);
+        let is_ordinary = segment.seq == own.nxt
+            && (0..=peer.nxt.offset_from(own.proven)).contains(&acked)
+            && segment.window > 0
+            && segment.payload <= PAYLOAD_MAX
+            && segment.options.timestamps.is_some() == self.is(TIMESTAMPS);
+        if !is_ordinary || !own.count() {
+            return false;
+        }
+        if acked > 0 {
+            let answers = segment.ack == peer.nxt && peer.edge < units;
+            if answers && !own.answered_after(self.clock().nanos(units - peer.edge)) {
+                return false;
+            }
+            own.proven = segment.ack;
+        }
+        if segment.payload > 0 {
+            own.nxt = segment.seq_end();
+            own.edge = units;
+        }
+        (own.last, own.frame, own.window) = (units, frames, segment.window);
+        if let Some((tsval, _)) = segment.options.timestamps {
+            own.tsval = tsval;
+        }
+        if own.segments == 2
+            && from != self.client()
+            && !self.keep_first_word((units, frames), blocks)
+        {
+            return false;
+        }
+        let [place_a, place_b] = &mut self.lanes;
+        own.write(if from == End::A { place_a } else { place_b });
+        true
+    }
+
+    /// The server speaks for the first time since its SYN+ACK, which confirms its state. Whether
+    /// there is room for that.
+    fn keep_first_word(&self, (units, frames): (u64, u32), blocks: &mut Blocks) -> bool {
+        let Ok(units) = u32::try_from(units) else { return false };
+        let [a, b, c, d] = units.to_le_bytes();
+        let [e, f, g, h] = frames.to_le_bytes();
+        let block = blocks.get_mut(self.block(0));
+        let Some(first_word) = block.and_then(|block| block.first_chunk_mut()) else {
+            return false;
+        };
+        *first_word = [a, b, c, d, e, f, g, h];
+        true
+    }
+
+    fn tell_first_word(
+        &self,
+        first_word: [u8; FIRST_WORD],
+        near: &Near,
+        params: &Params,
+        connection: &mut Connection,
+    ) {
+        if first_word == [0xff; FIRST_WORD] {
+            return;
+        }
+        let [a, b, c, d, e, f, g, h] = first_word;
+        let moment = (u32::from_le_bytes([a, b, c, d]).into(), u32::from_le_bytes([e, f, g, h]));
+        let server = self.client().peer();
+        // What it said, and what it acknowledged beyond the SYN, the lanes know.
+        let (seq, ack) = (near.next_of(server), connection.end(server).proven.unwrap_or_default());
+        let segment = Segment { seq, ack, flags: Flags::ACK, window: 1, ..Segment::default() };
+        self.tell(connection, (server, segment, moment), params);
+    }
+
+    /// Hands a line of the transcript to the engine.
+    fn tell(
+        &self,
+        connection: &mut Connection,
+        (from, segment, (units, frames)): (End, Segment, (u64, u32)),
+        params: &Params,
+    ) {
+        let ts = self.clock().time(units);
+        let frame = self.frame() + u64::from(frames);
+        connection.on_segment(from, &Segment { ts, frame, ..segment }, params);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! A connection in brief says what the engine says: whatever passes, the replay is the connection
+//! that saw every segment, field by field.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::decode::segment::Options;
+use crate::seq::SeqNum;
+use crate::time::Span;
+
+/// Hands the segments to both, as long as the brief takes them, and compares after each. Returns
+/// how many were taken.
+fn check(segments: &[(End, Segment)]) -> usize {
+    let params = Params::default();
+    let mut blocks = Blocks::default();
+    let Some((from, first)) = segments.first() else { return 0 };
+    let Some(mut brief) = Brief::begin(*from, first) else { return 0 };
+    let mut engine = Connection::default();
+    let mut replayed = Connection::default();
+    for (count, (from, segment)) in segments.iter().enumerate() {
+        let before = brief;
+        if count > 0 && !brief.take(*from, segment, &mut blocks) {
+            assert_eq!(format!("{before:?}"), format!("{brief:?}"), "refused, and changed");
+            return count;
+        }
+        engine.on_segment(*from, segment, &params);
+        brief.replay(&blocks, &params, &mut replayed);
+        assert_eq!(replayed, engine, "after {} of {segments:#?}", count + 1);
+    }
+    segments.len()
+}
+
+/// One segment of an exchange, told as what a TCP would send and a fault here and there.
+#[derive(Clone, Debug)]
+struct Move {
+    from_client: bool,
+    kind: u8,
+    payload: u32,
+    nanos: u64,
+    window: u16,
+    fault: u8,
+}
+
+fn a_move() -> impl Strategy<Value = Move> {
+    let kind =
+        prop_oneof![20 => Just(0_u8), 3 => Just(1), 1 => Just(2), 1 => Just(3), 1 => Just(4)];
+    let payload = prop_oneof![4 => Just(0_u32), 4 => 1..3000_u32, 1 => 0..200_000_u32];
+    let nanos = prop_oneof![
+        6 => (0..400_u64).prop_map(|it| it * 1_000_000),
+        1 => Just(0),
+        1 => 0..100_000_000_000_u64,
+        1 => Just(2_000_000_000_000_000),
+    ];
+    let window = prop_oneof![20 => 1..u16::MAX, 1 => Just(0)];
+    let fault = prop_oneof![30 => Just(0_u8), 1 => 1..9_u8];
+    (any::<bool>(), kind, payload, nanos, window, fault).prop_map(
+        |(from_client, kind, payload, nanos, window, fault)| Move {
+            from_client,
+            kind,
+            payload,
+            nanos,
+            window,
+            fault,
+        },
+    )
+}
+
+/// Plays the moves after a handshake.
+fn play(moves: &[Move], isn: [u32; 2], timestamps: bool, client: End) -> Vec<(End, Segment)> {
+    let mut segments = Vec::new();
+    let mut next = isn.map(SeqNum);
+    let mut now = Timestamp::from_nanos(1_795_172_400_000_000_000);
+    let mut newest = [0; 2];
+    let opening = [(true, 0x02), (false, 0x12), (true, 0x10)];
+    let opening = opening.map(|(from_client, flags)| {
+        let play =
+            Move { from_client, kind: 0, payload: 0, nanos: 7_000_000, window: 500, fault: 0 };
+        (play, flags)
+    });
+    let kinds = |kind| match kind {
+        0 => 0x10,
+        1 => 0x11,
+        2 => 0x14,
+        3 => 0x04,
+        _ => 0x02,
+    };
+    let moves = moves.iter().map(|it| (it.clone(), kinds(it.kind)));
+    for (play, flags) in opening.into_iter().chain(moves) {
+        now = now.after(Span::from_nanos(play.nanos));
+        let (own, peer) = if play.from_client { (0, 1) } else { (1, 0) };
+        let tsval = now.as_nanos() as u32 >> 5;
+        let mut segment = Segment {
+            ts: now,
+            frame: 3 * segments.len() as u64 + 11,
+            seq: next[own],
+            ack: next[peer],
+            payload: play.payload,
+            window: play.window,
+            flags: Flags::from_bits(flags),
+            ip_id: segments.len() as u16,
+            ttl: 64 - 3 * (segments.len() % 7 == 6) as u8,
+            wrong_checksum: !isn[0].is_multiple_of(2),
+            options: Options {
+                timestamps: timestamps.then_some((tsval, newest[peer])),
+                mss: (flags & 2 > 0).then_some(1460),
+                ..Options::default()
+            },
+        };
+        match play.fault {
+            1 => segment.seq = segment.seq.sub(play.payload + 1),
+            2 => segment.ack = segment.ack.sub(5),
+            3 => segment.ack = segment.ack.add(1),
+            4 => segment.seq = segment.seq.add(1),
+            5 => segment.options.timestamps = None,
+            6 => segment.seq = segment.seq.add(1 << 24),
+            7 => segment.flags = Flags::from_bits(0),
+            _ => {}
+        }
+        if segment.has(Flags::SYN) && segment.flags.bits() == 2 {
+            segment.ack = SeqNum(0);
+        }
+        newest[own] = tsval;
+        next[own] = if play.fault == 0 { segment.seq_end() } else { next[own] };
+        let end = if play.from_client { client } else { client.peer() };
+        segments.push((end, segment));
+    }
+    segments
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    #[test]
+    fn the_replay_is_what_the_engine_saw(
+        moves in prop::collection::vec(a_move(), 0..25),
+        isn in any::<[u32; 2]>(),
+        timestamps in any::<bool>(),
+        client in prop_oneof![Just(End::A), Just(End::B)],
+        skipped in 0..3_usize,
+        dropped in prop::option::of(0..6_usize),
+    ) {
+        let mut segments = play(&moves, isn, timestamps, client);
+        if let Some(place) = dropped.filter(|place| *place < segments.len()) {
+            segments.remove(place);
+        }
+        check(segments.get(skipped / 2..).unwrap_or_default());
+    }
+}
+
+/// A whole life of one kind of end, in which nothing happens.
+fn quiet_life() -> Vec<(End, Segment)> {
+    let quiet = |from_client, kind, payload| Move {
+        from_client,
+        kind,
+        payload,
+        nanos: 1_000_000,
+        window: 500,
+        fault: 0,
+    };
+    let talk = [(true, 300), (false, 0), (false, 1448), (false, 1448), (true, 0)];
+    let talk = talk.map(|(from_client, payload)| quiet(from_client, 0, payload));
+    let close = [(true, 1), (false, 0), (false, 1), (true, 0)];
+    let close = close.map(|(from_client, kind)| quiet(from_client, kind, 0));
+    let moves: Vec<Move> = talk.iter().cycle().take(200).chain(&close).cloned().collect();
+    play(&moves, [u32::MAX - 100, 7], true, End::B)
+}
+
+#[test]
+fn an_ordinary_life_stays_brief_to_its_end() {
+    let segments = quiet_life();
+    assert_eq!(check(&segments), segments.len());
+}
+
+#[test]
+fn a_repeated_syn_and_a_refusal_are_brief() {
+    let syn = quiet_life()[0];
+    let again = |seconds: u64| {
+        let ts = syn.1.ts.after(Span::from_secs(seconds));
+        (syn.0, Segment { ts, frame: syn.1.frame + seconds, ..syn.1 })
+    };
+    assert_eq!(check(&[syn, again(1), again(3), again(7)]), 4);
+    let refusal = Segment {
+        seq: SeqNum(0),
+        ack: syn.1.seq.add(1),
+        flags: Flags::RST | Flags::ACK,
+        window: 0,
+        ..again(1).1
+    };
+    assert_eq!(check(&[syn, (syn.0.peer(), refusal)]), 2);
+}
+
+#[test]
+fn it_is_small() {
+    assert!(size_of::<Brief>() <= 92, "{}", size_of::<Brief>());
+}

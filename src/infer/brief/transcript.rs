@@ -1,0 +1,361 @@
+//! A few segments of one connection, written down in a dozen bytes each: all that the engine looks
+//! at, and nothing else.
+//!
+//! Times and frames are differences to the line before, and a number that its sender was bound to
+//! use is a bit. What no rule looks at is left out: the push and urgent bits, the TTL of anything
+//! but a SYN or RST, the IP identification of anything but a FIN, the echo of a timestamp outside a
+//! SYN+ACK, the window of a RST, and most of a SYN that comes again.
+
+use crate::decode::segment::{Flags, Options, Segment};
+use crate::decode::tuple::End;
+use crate::seq::SeqNum;
+use crate::time::Timestamp;
+
+/// The clock of one connection: whole units since its first segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Clock {
+    /// The first segment's time.
+    pub first: Timestamp,
+    /// Whether all times are whole microseconds.
+    pub in_micros: bool,
+}
+
+/// Units that a moment may lie behind the first segment; they are kept in five bytes.
+pub(super) const UNITS_MAX: u64 = (1 << 40) - 2;
+
+impl Clock {
+    pub fn beginning(first: Timestamp) -> Clock {
+        Clock { first, in_micros: first.as_nanos() % 1_000 == 0 }
+    }
+
+    /// Units from the first segment to `ts`, if they are whole and not too many.
+    #[inline]
+    pub fn units(&self, ts: Timestamp) -> Option<u64> {
+        let nanos = ts.as_nanos().checked_sub(self.first.as_nanos())?;
+        let nanos = u64::try_from(nanos).ok()?;
+        let units = if self.in_micros {
+            let micros = nanos / 1_000;
+            if micros * 1_000 != nanos {
+                return None;
+            }
+            micros
+        } else {
+            nanos
+        };
+        (units <= UNITS_MAX).then_some(units)
+    }
+
+    /// Nanoseconds of so many units.
+    #[inline]
+    pub fn nanos(&self, units: u64) -> u64 {
+        if self.in_micros { units * 1_000 } else { units }
+    }
+
+    #[inline]
+    pub fn time(&self, units: u64) -> Timestamp {
+        Timestamp::from_nanos(self.first.as_nanos().wrapping_add(self.nanos(units) as i64))
+    }
+}
+
+/// What a line is written as the difference to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Near {
+    /// There was a line before; the first one has no difference to tell.
+    pub begun: bool,
+    /// Units since the first segment.
+    pub units: u64,
+    /// Frames since the first segment's.
+    pub frames: u32,
+    /// The number of the first SYN, which its repeats bear too.
+    pub isn: SeqNum,
+    /// The next number of each end.
+    pub nxt: [SeqNum; 2],
+    /// The newest TSval of each end.
+    pub tsval: [u32; 2],
+}
+
+impl Near {
+    /// The line has been written, or read.
+    fn pass(&mut self, from: End, segment: &Segment, units: u64, frames: u32) {
+        if !self.begun {
+            self.isn = segment.seq;
+        }
+        (self.begun, self.units, self.frames) = (true, units, frames);
+        let index = from.index();
+        if let Some(nxt) = self.nxt.get_mut(index)
+            && (segment.has(Flags::SYN) || segment.seq_end().after(*nxt))
+            && !segment.has(Flags::RST)
+        {
+            *nxt = segment.seq_end();
+        }
+        if let (Some(newest), Some((tsval, _))) =
+            (self.tsval.get_mut(index), segment.options.timestamps)
+        {
+            *newest = tsval;
+        }
+    }
+
+    /// Whether a SYN of that kind repeats the first, of which nothing but the TSval counts.
+    fn is_repeat(&self, with_ack: bool) -> bool {
+        self.begun && !with_ack
+    }
+
+    /// The next number of an end.
+    pub fn next_of(&self, end: End) -> SeqNum {
+        let [a, b] = self.nxt;
+        if end == End::A { a } else { b }
+    }
+
+    fn tsval(&self, end: End) -> u32 {
+        let [a, b] = self.tsval;
+        if end == End::A { a } else { b }
+    }
+}
+
+// The first byte of a line.
+const FROM_B: u8 = 1;
+const SYN: u8 = 2;
+/// On a SYN, which never is a FIN here: its checksum does not fit.
+const FIN: u8 = 4;
+const RST: u8 = 8;
+const ACK: u8 = 16;
+/// The sequence number is the sender's next.
+const NEXT: u8 = 32;
+/// Everything of the peer is acknowledged.
+const ACKS_ALL: u8 = 64;
+const TIMESTAMPS: u8 = 128;
+
+// The second byte of a SYN; the window scale stands in the low four bits.
+const NO_SCALE: u8 = 15;
+const SACK_PERMITTED: u8 = 16;
+const MSS: u8 = 32;
+/// The peer's newest TSval is echoed.
+const ECHOES: u8 = 64;
+const PAYLOAD: u8 = 128;
+
+/// Bytes that are written from the front, as long as there is room.
+pub(super) struct Writer<'a> {
+    bytes: &'a mut [u8],
+    len: usize,
+    fits: bool,
+}
+
+impl<'a> Writer<'a> {
+    /// Goes on behind the first `len` bytes.
+    pub fn new(bytes: &'a mut [u8], len: usize) -> Writer<'a> {
+        Writer { bytes, len, fits: true }
+    }
+
+    /// How many bytes are written now, if all that was written had room.
+    pub fn len(&self) -> Option<usize> {
+        self.fits.then_some(self.len)
+    }
+
+    #[inline]
+    pub fn byte(&mut self, byte: u8) {
+        match self.bytes.get_mut(self.len) {
+            Some(place) => *place = byte,
+            None => self.fits = false,
+        }
+        self.len += 1;
+    }
+
+    #[inline]
+    fn raw<const N: usize>(&mut self, value: [u8; N]) {
+        match self.bytes.get_mut(self.len..self.len + N) {
+            Some(place) => place.copy_from_slice(&value),
+            None => self.fits = false,
+        }
+        self.len += N;
+    }
+
+    #[inline]
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.byte(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.byte(number as u8);
+    }
+
+    /// Writes a line. Without `whole`, what runs on is left out: window and TSval.
+    pub fn line(
+        &mut self,
+        from: End,
+        segment: &Segment,
+        moment: (u64, u32),
+        near: &mut Near,
+        whole: bool,
+    ) {
+        let (units, frames) = moment;
+        let peer = from.peer();
+        let is_syn = segment.has(Flags::SYN);
+        let is_repeat = is_syn && near.is_repeat(segment.has(Flags::ACK));
+        let timestamps = segment.options.timestamps.filter(|_| whole || is_syn);
+        let mut kind = if from == End::B { FROM_B } else { 0 };
+        kind |= if is_syn { SYN } else { 0 };
+        kind |= if segment.has(Flags::FIN) || is_syn && segment.wrong_checksum { FIN } else { 0 };
+        kind |= if segment.has(Flags::RST) { RST } else { 0 };
+        kind |= if segment.has(Flags::ACK) { ACK } else { 0 };
+        kind |= if segment.seq == near.next_of(from) { NEXT } else { 0 };
+        kind |= if segment.ack == near.next_of(peer) { ACKS_ALL } else { 0 };
+        kind |= if timestamps.is_some() { TIMESTAMPS } else { 0 };
+        self.byte(kind);
+        if near.begun {
+            self.number(units.wrapping_sub(near.units));
+            self.number(u64::from(frames.wrapping_sub(near.frames)));
+        }
+        let is_first_syn = is_syn && !is_repeat;
+        if is_first_syn || segment.has(Flags::RST) {
+            self.byte(segment.ttl);
+        }
+        if (is_first_syn || whole && !is_syn) && !segment.has(Flags::RST) {
+            self.raw(segment.window.to_le_bytes());
+        }
+        if is_first_syn {
+            let options = &segment.options;
+            let echoes = timestamps.is_some_and(|(_, tsecr)| tsecr == near.tsval(peer));
+            let mut byte = options.window_scale.unwrap_or(NO_SCALE);
+            byte |= if options.sack_permitted { SACK_PERMITTED } else { 0 };
+            byte |= if options.mss.is_some() { MSS } else { 0 };
+            byte |= if echoes { ECHOES } else { 0 };
+            byte |= if segment.payload > 0 { PAYLOAD } else { 0 };
+            self.byte(byte);
+            if let Some(mss) = options.mss {
+                self.raw(mss.to_le_bytes());
+            }
+            if let Some((tsval, tsecr)) = timestamps {
+                self.raw(tsval.to_le_bytes());
+                if !echoes {
+                    self.raw(tsecr.to_le_bytes());
+                }
+            }
+        } else if let Some((tsval, _)) = timestamps {
+            let ahead = tsval.wrapping_sub(near.tsval(from)) as i32;
+            self.number(u64::from((ahead << 1 ^ ahead >> 31) as u32));
+        }
+        if kind & NEXT == 0 && !is_repeat {
+            self.raw(segment.seq.0.to_le_bytes());
+        }
+        if kind & (ACK | ACKS_ALL) == ACK {
+            self.raw(segment.ack.0.to_le_bytes());
+        }
+        if !is_first_syn || segment.payload > 0 {
+            self.number(u64::from(segment.payload));
+        }
+        if segment.has(Flags::FIN) {
+            self.raw(segment.ip_id.to_le_bytes());
+        }
+        near.pass(from, segment, units, frames);
+    }
+}
+
+/// Bytes that are read from the front.
+pub(super) struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader { bytes }
+    }
+
+    #[inline]
+    fn raw<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (raw, rest) = self.bytes.split_first_chunk()?;
+        self.bytes = rest;
+        Some(*raw)
+    }
+
+    #[inline]
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.raw()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// Reads a line as it was written with the same `near` and `whole`.
+    pub fn line(&mut self, near: &mut Near, whole: bool) -> Option<(End, Segment, (u64, u32))> {
+        let [kind] = self.raw()?;
+        let from = if kind & FROM_B > 0 { End::B } else { End::A };
+        let peer = from.peer();
+        let (units, frames) = match near.begun {
+            true => (
+                near.units.wrapping_add(self.number()?),
+                near.frames.wrapping_add(self.number()? as u32),
+            ),
+            false => (0, 0),
+        };
+        let mut segment = Segment { window: 1, ..Segment::default() };
+        let flags = [(SYN, Flags::SYN), (FIN, Flags::FIN), (RST, Flags::RST), (ACK, Flags::ACK)];
+        let (is_syn, is_rst) = (kind & SYN > 0, kind & RST > 0);
+        segment.wrong_checksum = is_syn && kind & FIN > 0;
+        for (bit, flag) in flags {
+            if kind & bit > 0 && !(is_syn && bit == FIN) {
+                segment.flags = segment.flags | flag;
+            }
+        }
+        let is_repeat = is_syn && near.is_repeat(kind & ACK > 0);
+        let is_first_syn = is_syn && !is_repeat;
+        if is_first_syn || is_rst {
+            [segment.ttl] = self.raw()?;
+        }
+        if (is_first_syn || whole && !is_syn) && !is_rst {
+            segment.window = u16::from_le_bytes(self.raw()?);
+        }
+        let mut has_payload = true;
+        if is_first_syn {
+            (segment.options, has_payload) = self.syn_options(kind, near.tsval(peer))?;
+        } else if kind & TIMESTAMPS > 0 {
+            let coded = self.number()? as u32;
+            let ahead = coded >> 1 ^ (coded & 1).wrapping_neg();
+            segment.options.timestamps = Some((near.tsval(from).wrapping_add(ahead), 0));
+        }
+        segment.seq = match kind & NEXT {
+            _ if is_repeat => near.isn,
+            0 => SeqNum(u32::from_le_bytes(self.raw()?)),
+            _ => near.next_of(from),
+        };
+        segment.ack = match kind & (ACK | ACKS_ALL) {
+            ACK => SeqNum(u32::from_le_bytes(self.raw()?)),
+            _ => near.next_of(peer),
+        };
+        if has_payload {
+            segment.payload = self.number()? as u32;
+        }
+        if segment.has(Flags::FIN) {
+            segment.ip_id = u16::from_le_bytes(self.raw()?);
+        }
+        near.pass(from, &segment, units, frames);
+        Some((from, segment, (units, frames)))
+    }
+
+    /// The options of a SYN, and whether it carries data.
+    fn syn_options(&mut self, kind: u8, peer_tsval: u32) -> Option<(Options, bool)> {
+        let [byte] = self.raw()?;
+        let scale = byte & NO_SCALE;
+        let mut options = Options {
+            window_scale: (scale != NO_SCALE).then_some(scale),
+            sack_permitted: byte & SACK_PERMITTED > 0,
+            ..Options::default()
+        };
+        if byte & MSS > 0 {
+            options.mss = Some(u16::from_le_bytes(self.raw()?));
+        }
+        if kind & TIMESTAMPS > 0 {
+            let tsval = u32::from_le_bytes(self.raw()?);
+            let tsecr = match byte & ECHOES {
+                0 => u32::from_le_bytes(self.raw()?),
+                _ => peer_tsval,
+            };
+            options.timestamps = Some((tsval, tsecr));
+        }
+        Some((options, byte & PAYLOAD > 0))
+    }
+}

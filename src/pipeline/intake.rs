@@ -1,0 +1,117 @@
+//! The first half of the way: from packets to segments that know their four-tuple's hash.
+
+use crate::decode::icmp::IcmpError;
+use crate::decode::opener::{Found, Opener};
+use crate::decode::skip::Skip;
+use crate::decode::{self, Decoded};
+use crate::flow::duplicates::Duplicates;
+use crate::flow::table::Hasher;
+use crate::pipeline::Totals;
+use crate::time::Timestamp;
+
+/// A segment on its way to its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Keyed {
+    /// The hash of its four-tuple.
+    pub(super) hash: u64,
+    /// The segment.
+    pub(super) decoded: Decoded,
+    /// It did not pass itself: this ICMP error quotes it.
+    pub(super) error: Option<IcmpError>,
+}
+
+/// Makes segments of packets, and counts both.
+#[derive(Debug)]
+pub struct Intake {
+    hasher: Hasher,
+    duplicates: Duplicates,
+    opener: Opener,
+    totals: Totals,
+}
+
+impl Intake {
+    pub(super) fn new(hasher: Hasher, decode_tunnels: bool) -> Intake {
+        Intake {
+            hasher,
+            duplicates: Duplicates::default(),
+            opener: Opener::new(decode_tunnels),
+            totals: Totals::default(),
+        }
+    }
+
+    /// Takes the next packet of the capture, and returns its segment if it has one that counts.
+    #[inline]
+    pub fn packet(
+        &mut self,
+        link: u16,
+        data: &[u8],
+        orig_len: u32,
+        ts: Timestamp,
+        frame: u64,
+    ) -> Option<Keyed> {
+        let totals = &mut self.totals;
+        totals.packets += 1;
+        totals.first_ts.get_or_insert(ts);
+        match totals.last_ts {
+            Some(last) if last > ts => {
+                totals.backwards += 1;
+                totals.backwards_most = totals.backwards_most.max(last.since(ts));
+            }
+            _ => totals.last_ts = Some(ts),
+        }
+        match decode::decode(link, data, orig_len, ts, frame) {
+            Ok(decoded) => self.segment(decoded),
+            Err(skip) => self.open(skip, link, data, orig_len, ts, frame),
+        }
+    }
+
+    /// Looks deeper into a packet that shows no segment at first sight.
+    #[cold]
+    fn open(
+        &mut self,
+        skip: Skip,
+        link: u16,
+        data: &[u8],
+        orig_len: u32,
+        ts: Timestamp,
+        frame: u64,
+    ) -> Option<Keyed> {
+        match self.opener.open(skip, link, data, orig_len, ts, frame) {
+            Ok(Found::Segment(decoded)) => self.segment(decoded),
+            Ok(Found::Error(error, quoted)) => {
+                self.totals.skipped.add(Skip::IcmpError);
+                let hash = self.hasher.hash(&quoted.tuple);
+                Some(Keyed { hash, decoded: quoted, error: Some(error) })
+            }
+            Err(skip) => {
+                self.totals.skipped.add(skip);
+                None
+            }
+        }
+    }
+
+    /// Takes the next segment, and returns it if it is no copy.
+    #[inline]
+    pub fn segment(&mut self, decoded: Decoded) -> Option<Keyed> {
+        if self.duplicates.is_copy(&decoded) {
+            self.totals.skipped.add(Skip::Duplicate);
+            return None;
+        }
+        self.totals.segments += 1;
+        Some(Keyed { hash: self.hasher.hash(&decoded.tuple), decoded, error: None })
+    }
+
+    /// The capture goes on until `now`, without a packet.
+    pub fn silence(&mut self, now: Timestamp) {
+        self.totals.last_ts = self.totals.last_ts.max(Some(now));
+    }
+
+    /// What was taken, in numbers.
+    pub(super) fn into_totals(self) -> Totals {
+        Totals {
+            fragments_forced_out: self.opener.fragments_forced_out(),
+            tunnels: self.opener.into_tunnels(),
+            ..self.totals
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! From the capture to the archive: one thread makes segments of packets, another one finds their
+//! connections. With one thread, both are done in turn, batch by batch.
+
+use std::sync::mpsc::{channel, sync_channel};
+use std::thread;
+
+use crate::capture::{self, Merge};
+use crate::history::archive::Archive;
+use crate::limits::BATCH_SEGMENTS;
+use crate::pipeline::{Intake, Keyed, Totals, Tracker};
+use crate::run::{Told, Watcher};
+
+/// Batches on their way from one thread to the other.
+const BATCHES: usize = 4;
+/// Packets without a segment after which a batch is handed on as it is, for the progress.
+const PACKETS: usize = 16 * BATCH_SEGMENTS;
+/// Batches between two calls of [`Watcher::progress`]: a few milliseconds.
+const PROGRESS_BATCHES: u64 = 64;
+
+/// What was read.
+pub(super) struct Read {
+    pub archive: Archive,
+    pub totals: Totals,
+    /// Why captures could not be read to the end.
+    pub errors: Vec<capture::Error>,
+}
+
+/// Segments, and how far the capture had been read when they were complete.
+struct Batch {
+    segments: Vec<Keyed>,
+    position: u64,
+}
+
+impl Batch {
+    fn new() -> Batch {
+        Batch { segments: Vec::with_capacity(BATCH_SEGMENTS), position: 0 }
+    }
+}
+
+/// Reads the capture to its end.
+pub(super) fn read<W: Watcher>(
+    merge: &mut Merge,
+    mut tracker: Tracker<Told<'_, W>>,
+    threads: usize,
+) -> Read {
+    let mut filler = Filler { intake: tracker.intake(), errors: Vec::new() };
+    let (mut batches, size) = (0_u64, merge.size());
+    let mut track = |batch: &Batch| {
+        tracker.batch(&batch.segments);
+        batches += 1;
+        if batches.is_multiple_of(PROGRESS_BATCHES) {
+            tracker.sink().watcher.progress(batch.position, size);
+        }
+    };
+    if threads <= 1 {
+        let mut batch = Batch::new();
+        while filler.fill(merge, &mut batch) {
+            track(&batch);
+        }
+    } else {
+        in_two_threads(merge, &mut filler, track);
+    }
+    let (_, archive, totals) = tracker.close(filler.intake);
+    Read { archive, totals, errors: filler.errors }
+}
+
+/// Fills batches in a thread of its own.
+fn in_two_threads(merge: &mut Merge, filler: &mut Filler, mut track: impl FnMut(&Batch)) {
+    let (hand_over, filled) = sync_channel(BATCHES);
+    let (hand_back, empty) = channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..BATCHES {
+                let mut batch = Batch::new();
+                if !filler.fill(merge, &mut batch) || hand_over.send(batch).is_err() {
+                    return;
+                }
+            }
+            while let Ok(mut batch) = empty.recv() {
+                if !filler.fill(merge, &mut batch) || hand_over.send(batch).is_err() {
+                    return;
+                }
+            }
+        });
+        for batch in filled {
+            track(&batch);
+            // The other thread may have come to the end.
+            let _ = hand_back.send(batch);
+        }
+    });
+}
+
+/// Makes segments of the capture's packets.
+struct Filler {
+    intake: Intake,
+    errors: Vec<capture::Error>,
+}
+
+impl Filler {
+    /// Fills a batch anew. Whether there was anything left.
+    fn fill(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
+        batch.segments.clear();
+        for count in 0..PACKETS {
+            if batch.segments.len() >= BATCH_SEGMENTS {
+                break;
+            }
+            match merge.next_packet() {
+                Ok(Some(packet)) => {
+                    let (link, data, orig_len) = (packet.link.0, packet.data, packet.orig_len);
+                    let keyed = self.intake.packet(link, data, orig_len, packet.ts, packet.frame);
+                    batch.segments.extend(keyed);
+                }
+                Ok(None) => {
+                    batch.position = merge.position();
+                    return count > 0;
+                }
+                Err(error) => self.errors.push(error),
+            }
+        }
+        batch.position = merge.position();
+        true
+    }
+}
