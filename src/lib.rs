@@ -32,6 +32,7 @@ pub mod capture;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod decode;
+pub mod extract;
 pub mod findings;
 pub mod flow;
 pub mod history;

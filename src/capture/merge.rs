@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::repeats::Repeats;
 use super::set::{by_name, members};
-use super::{Error, Packet, Record, Source};
+use super::{Detailed, Error, Packet, Record, Source};
 use crate::limits::{MERGE_BUFFER_BYTES, READ_BUFFER_BYTES};
 use crate::time::Timestamp;
 
@@ -118,6 +118,24 @@ impl Merge {
             },
             _ => self.next_of_many(),
         }
+    }
+
+    /// Keeps what captures say of their packets beside the bytes. To be called before the first
+    /// packet is asked for; of several captures it is only kept of those that are files.
+    pub fn keeping_details(mut self) -> Merge {
+        self.sources.iter_mut().for_each(Source::keep_details);
+        self
+    }
+
+    /// The next packet as [`Merge::next_packet`] gives it, with what else is said of it.
+    pub fn next_detailed(&mut self) -> Result<Option<Detailed<'_>>, Error> {
+        let frame = match self.next_packet()? {
+            Some(packet) => packet.frame,
+            None => return Ok(None),
+        };
+        let index = self.current.unwrap_or_default();
+        let source = self.sources.get(index);
+        Ok(source.and_then(|source| source.detailed(frame, index)))
     }
 
     /// The captures, by the time of their first packet.

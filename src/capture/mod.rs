@@ -13,6 +13,7 @@
 //! [`Error::Damaged`]. Either way every packet before that place has been handed out.
 
 mod clock;
+mod details;
 mod error;
 mod link;
 mod merge;
@@ -32,6 +33,7 @@ pub mod text;
 mod unpack;
 mod window;
 
+pub use details::{Described, Detailed};
 pub use error::Error;
 pub use link::LinkType;
 pub use merge::Merge;

@@ -11,6 +11,13 @@ pub(super) enum Order {
 }
 
 impl Order {
+    pub(super) fn u16(self, bytes: [u8; 2]) -> u16 {
+        match self {
+            Order::Little => u16::from_le_bytes(bytes),
+            Order::Big => u16::from_be_bytes(bytes),
+        }
+    }
+
     #[inline]
     pub(super) fn u32(self, bytes: [u8; 4]) -> u32 {
         match self {

@@ -14,6 +14,7 @@ use pcap_parser::pcapng::{
 use pcap_parser::{BOM_MAGIC, EPB_MAGIC, IDB_MAGIC, ISB_MAGIC, NRB_MAGIC, SHB_MAGIC, SPB_MAGIC};
 
 use super::clock::Clock;
+use super::details::Kept;
 use super::order::Order;
 use super::sniff::PCAPNG_MAGIC;
 use super::source::FileInfo;
@@ -59,12 +60,29 @@ pub(super) struct Reader {
     interfaces: Vec<Interface>,
     /// The time of the packet before, for packets that have none.
     last_ts: Timestamp,
+    /// What else is said of packets, if somebody wants to know.
+    kept: Option<Box<Kept>>,
 }
 
 impl Reader {
     /// Before the first section.
     pub(super) fn new() -> Self {
-        Reader { order: Order::Little, interfaces: Vec::new(), last_ts: Timestamp::default() }
+        Reader {
+            order: Order::Little,
+            interfaces: Vec::new(),
+            last_ts: Timestamp::default(),
+            kept: None,
+        }
+    }
+
+    /// Keeps, from now on, what else is said of packets.
+    pub(super) fn keep_details(&mut self) {
+        self.kept.get_or_insert_default();
+    }
+
+    /// What is kept.
+    pub(super) fn kept(&self) -> Option<&Kept> {
+        self.kept.as_deref()
     }
 
     /// Finds the next packet, taking in what stands before it; the window stands on a block.
@@ -84,7 +102,12 @@ impl Reader {
             let block = window.bytes_mut().get_mut(..total).unwrap_or_default();
             let record = match kind {
                 EPB_MAGIC | OLD_PACKET => self.packet(kind, block)?,
-                SPB_MAGIC => self.simple_packet(block)?,
+                SPB_MAGIC => {
+                    if let Some(kept) = &mut self.kept {
+                        kept.packet(self.order, 0, &[]);
+                    }
+                    self.simple_packet(block)?
+                }
                 _ => {
                     self.other(kind, block, info)?;
                     frames += u64::from(NUMBERED.contains(&kind));
@@ -170,6 +193,9 @@ impl Reader {
             return Err(Fault::Damage(what));
         }
         self.interfaces.clear();
+        if let Some(kept) = &mut self.kept {
+            kept.before = kept.interfaces.len();
+        }
         Ok(())
     }
 
@@ -188,6 +214,9 @@ impl Reader {
         }
         // Not above the total, since both that and the bytes around the data are whole words.
         let length = PACKET_BYTES + captured.next_multiple_of(4);
+        if self.kept.is_some() {
+            self.keep_packet(kind, block, length - SUFFIX_BYTES);
+        }
         let block = match kind {
             EPB_MAGIC if length == total => block,
             _ => reframe(self.order, block, EPB_MAGIC, length),
@@ -218,6 +247,19 @@ impl Reader {
             raw_orig_len: packet.origlen,
             fcs_len: interface.fcs_len,
         })
+    }
+
+    /// Keeps a packet's interface and options, before they are cut off; they begin there.
+    #[cold]
+    fn keep_packet(&mut self, kind: u32, block: &[u8], options_at: usize) {
+        let Some(kept) = &mut self.kept else { return };
+        let ([_, _, [a, b, c, d], ..], _) = block.as_chunks::<4>() else { return };
+        let interface = match kind {
+            OLD_PACKET => self.order.u16([*a, *b]).into(),
+            _ => self.order.u32([*a, *b, *c, *d]),
+        };
+        let options = block.get(options_at..block.len().saturating_sub(SUFFIX_BYTES));
+        kept.packet(self.order, interface, options.unwrap_or_default());
     }
 
     /// Reads a simple packet block: of interface 0, cut to its snap length, without a time.
@@ -264,6 +306,11 @@ impl Reader {
                 }
                 let interface = pcapng_meta::interface(self.order, block, info);
                 let interface = interface.ok_or_else(|| bad_length(kind, block.len() as u32))?;
+                if let Some(kept) = &mut self.kept {
+                    let options = block.get(16..block.len().saturating_sub(SUFFIX_BYTES));
+                    let options = options.unwrap_or_default();
+                    kept.describe(self.order, interface.link, interface.snaplen, options);
+                }
                 self.interfaces.push(interface);
             }
             NRB_MAGIC => pcapng_meta::names(self.order, block, info),

@@ -17,7 +17,7 @@ use super::packed::{self, Broken};
 use super::sniff::{FAR_BYTES, Sniffed, sniff, sniff_far};
 use super::text::{self, TextInfo};
 use super::window::Window;
-use super::{Compression, Error, Fault, LinkType, Packet, Record, Step, pcap, pcapng};
+use super::{Compression, Detailed, Error, Fault, LinkType, Packet, Record, Step, pcap, pcapng};
 use crate::limits::{LINK_TYPES_MAX, READ_BUFFER_BYTES};
 
 /// A capture that is being read.
@@ -32,6 +32,9 @@ pub struct Source {
     unpacked: Option<Arc<AtomicU64>>,
     /// Where to open it again, if it can be, and with how large a buffer.
     origin: Option<(PathBuf, usize)>,
+    keeps_details: bool,
+    /// The packet that was found last, if details are kept.
+    newest: Option<Record>,
 }
 
 /// The reader of the capture's format.
@@ -234,7 +237,17 @@ impl Source {
                 return Err(Error::Unknown { file, magic });
             }
         };
-        Ok(Source { window, reader, frames: 0, info, ending: None, unpacked, origin: None })
+        Ok(Source {
+            window,
+            reader,
+            frames: 0,
+            info,
+            ending: None,
+            unpacked,
+            origin: None,
+            newest: None,
+            keeps_details: false,
+        })
     }
 
     /// The next packet; none at the end, whatever the [`Ending`], and after an error.
@@ -264,6 +277,27 @@ impl Source {
         }
     }
 
+    /// Keeps, from now on, what else is said of packets.
+    pub(super) fn keep_details(&mut self) {
+        self.keeps_details = true;
+        if let Reader::Pcapng(reader) = &mut self.reader {
+            reader.keep_details();
+        }
+    }
+
+    /// The packet that was found last, and what else is said of it.
+    pub(super) fn detailed(&self, frame: u64, source: usize) -> Option<Detailed<'_>> {
+        let packet = self.newest.as_ref()?.packet(frame, &self.window);
+        let kept = match &self.reader {
+            Reader::Pcapng(reader) => reader.kept(),
+            Reader::Pcap(_) | Reader::Text(_) => None,
+        };
+        let interface =
+            kept.and_then(|kept| Some((kept.interface, kept.interfaces.get(kept.interface)?)));
+        let options = kept.map_or(&[][..], |kept| &kept.options);
+        Some(Detailed { packet, source, interface, options })
+    }
+
     /// Closes the file, until it is woken; false if it could not be opened again.
     pub(super) fn rest(&mut self) -> bool {
         if self.origin.is_some() {
@@ -275,7 +309,11 @@ impl Source {
     /// Opens the file again and finds its first packet.
     pub(super) fn wake(&mut self) -> Result<Option<Record>, Error> {
         if let Some((path, capacity)) = self.origin.take() {
+            let keeps_details = self.keeps_details;
             *self = Source::open_with_buffer(&path, capacity)?;
+            if keeps_details {
+                self.keep_details();
+            }
         }
         self.advance()
     }
@@ -294,6 +332,9 @@ impl Source {
         match step {
             Ok(Step::Packet(record)) => {
                 self.frames = self.frames.saturating_add(record.frames);
+                if self.keeps_details {
+                    self.newest = Some(record);
+                }
                 Ok(Some(record))
             }
             Ok(Step::End) => {

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::check::CheckArgs;
 use super::config::Config;
+use super::extract::ExtractArgs;
 use super::netstat::NetstatArgs;
 use super::sockets::SocketsArgs;
 use crate::addr::Addr;
@@ -65,6 +66,8 @@ pub enum Command {
     Netstat(NetstatArgs),
     /// Report, and fail if a finding is grave enough: for jobs that run by themselves
     Check(CheckArgs),
+    /// Copy the packets of chosen connections into a capture file
+    Extract(ExtractArgs),
     /// Explain a finding or a state; without a name, list all
     Explain(ExplainArgs),
     /// Report on a capture that is built in
@@ -80,6 +83,7 @@ impl Command {
             Command::Show(args) => Some(&mut args.read),
             Command::Netstat(args) => Some(&mut args.read),
             Command::Check(args) => Some(&mut args.read),
+            Command::Extract(args) => Some(&mut args.read),
             Command::Demo(args) => Some(&mut args.read),
             Command::Explain(_) => None,
         }

@@ -8,6 +8,7 @@ mod at;
 mod check;
 mod config;
 mod explain;
+mod extract;
 mod list;
 mod netstat;
 mod output;
@@ -85,6 +86,7 @@ fn command(command: &Command) -> Result<Outcome> {
         Command::Netstat(args) => netstat::netstat(args),
         Command::Check(args) => check::check(args),
         Command::Explain(args) => explain::explain(args),
+        Command::Extract(args) => extract::extract(args),
         Command::Demo(args) => report::demo(args),
     }
 }

@@ -10,6 +10,7 @@ use anstream::{AutoStream, ColorChoice, StripStream};
 use anyhow::{Context, Result, bail};
 
 use super::args::When;
+use crate::extract;
 use crate::report::paper::Paper;
 
 /// Columns to write for where there is no terminal to ask.
@@ -89,6 +90,29 @@ fn replace(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> Result<()
         let _ = fs::remove_file(&temporary);
     }
     written.with_context(cannot)
+}
+
+/// Writes packets to a file, as [`to_file`] does text.
+pub fn packets_to_file(
+    path: &Path,
+    inputs: &[PathBuf],
+    write: impl FnOnce(&mut dyn Write) -> Result<(), extract::Error>,
+) -> Result<()> {
+    if inputs.iter().any(|input| is_same_file(input, path)) {
+        bail!("{}: is the capture itself: give -o another file", path.display());
+    }
+    let mut failed = None;
+    let written = replace(path, |file| {
+        write(&mut BufWriter::new(file)).map_err(|error| {
+            let told = io::Error::other(error.to_string());
+            failed = Some(error);
+            told
+        })
+    });
+    match failed {
+        Some(error) => Err(error.into()),
+        None => written,
+    }
 }
 
 /// Writes bytes as they are to a file, whole or not at all.

@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
 
+use super::Moment;
 use super::ip::{IpPacket, Part};
 use super::rest::Rest;
 use super::skip::Skip;
@@ -46,6 +47,8 @@ struct Packet {
     /// What the payload begins with: the first part says.
     protocol: Option<u8>,
     is_refused: bool,
+    /// The frames that the parts came in, if that is noted.
+    frames: Vec<u64>,
 }
 
 /// Packets whose parts are not all there.
@@ -56,6 +59,9 @@ pub(super) struct Fragments {
     queue: VecDeque<(Timestamp, Key)>,
     /// Packets that had to go before their time, to make room.
     pub(super) forced_out: u64,
+    /// Whether to note the frames of parts, and those of the packet that was whole last.
+    pub(super) notes_frames: bool,
+    pub(super) frames: Vec<u64>,
 }
 
 impl Fragments {
@@ -66,13 +72,14 @@ impl Fragments {
         ip: &IpPacket<'_>,
         part: Part,
         path: Path,
-        ts: Timestamp,
+        at: Moment,
         room: &'a mut [u8; FRAGMENT_HEAD_BYTES],
     ) -> Result<(u8, Rest<'a>), Skip> {
         // IPv6's parts may name different protocols, and then the first counts.
         let protocol = if ip.version == 4 { ip.protocol } else { 0 };
         let addrs = [ip.source, ip.destination];
         let key = Key { addrs, id: part.id, path, version: ip.version, protocol };
+        let ts = at.ts;
         self.make_room(ts, &key);
         let queue = &mut self.queue;
         let packet = self.packets.entry(key).or_insert_with(|| {
@@ -80,6 +87,9 @@ impl Fragments {
             Packet::new(ts)
         });
         packet.add(ip, part)?;
+        if self.notes_frames {
+            packet.frames.push(at.frame);
+        }
         let (Some(length), Some(protocol)) = (packet.length, packet.protocol) else {
             return Err(Skip::Fragment);
         };
@@ -88,7 +98,9 @@ impl Fragments {
         }
         *room = packet.head;
         let kept = packet.head_len.min(length as usize);
-        self.packets.remove(&key);
+        if let Some(packet) = self.packets.remove(&key) {
+            self.frames.extend(packet.frames);
+        }
         Ok((protocol, Rest { data: room.get(..kept).unwrap_or_default(), len: length }))
     }
 
@@ -121,6 +133,7 @@ impl Packet {
             length: None,
             protocol: None,
             is_refused: false,
+            frames: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! an error, so it moves no state; it is a fact of the connection that it names.
 
 use super::ip::{self, IpPacket, protocol};
+use super::rest::Rest;
 use super::segment::{Flags, Segment};
 use super::skip::Skip;
 use super::tuple::FourTuple;
@@ -47,6 +48,13 @@ impl IcmpError {
             _ => return None,
         })
     }
+}
+
+/// What an ICMP error quotes.
+pub(super) fn quoted<'a>(packet: &IpPacket<'a>) -> Result<Rest<'a>, Skip> {
+    let mut payload = packet.payload;
+    let [kind, code, ..] = *payload.take::<8>()?;
+    IcmpError::of(packet.protocol, kind, code).map(|_| payload).ok_or(Skip::NotTcp)
 }
 
 /// The error in an ICMP packet, and the segment that it quotes: its ports and number, and as sender

@@ -7,6 +7,7 @@
 //! [`opener::Opener`] looks into.
 
 mod fragments;
+pub mod headers;
 pub mod icmp;
 mod ip;
 mod link;

@@ -38,6 +38,17 @@ impl Opener {
         Opener { decode_tunnels, ..Opener::default() }
     }
 
+    /// The same, which notes the frames of fragments.
+    pub fn noting_parts(mut self) -> Opener {
+        self.fragments.notes_frames = true;
+        self
+    }
+
+    /// The frames of all fragments that what was found last was put together from.
+    pub fn parts(&self) -> &[u64] {
+        &self.fragments.frames
+    }
+
     /// The tunnels that were opened.
     pub fn into_tunnels(self) -> Tunnels {
         self.tunnels
@@ -62,6 +73,7 @@ impl Opener {
         if !matches!(why, Skip::Fragment | Skip::NotTcp) {
             return Err(why);
         }
+        self.fragments.frames.clear();
         // A text's packet has nothing more in it.
         let packet = link::ip_packet(link, Rest::new(data, orig_len)).map_err(|_| why)?;
         self.ip(packet, Path::default(), 0, Moment { ts, frame })
@@ -83,7 +95,7 @@ impl Opener {
             return Err(Skip::NotTcp);
         }
         let mut room = [0; FRAGMENT_HEAD_BYTES];
-        let (protocol, payload) = self.fragments.add(&ip, part, path, at.ts, &mut room)?;
+        let (protocol, payload) = self.fragments.add(&ip, part, path, at, &mut room)?;
         let carried = ip::after_extensions::<true>(protocol, payload)?;
         let whole = IpPacket {
             protocol: carried.protocol,

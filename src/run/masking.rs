@@ -23,6 +23,7 @@ pub struct Mask {
     taken: HashSet<Addr>,
     next_v4: u32,
     next_v6: u128,
+    macs: HashMap<[u8; 6], u32>,
 }
 
 /// Addresses for documentation (RFC 5737).
@@ -50,6 +51,17 @@ impl Mask {
         self.stand_ins.insert(addr, other);
         self.real.insert(other, addr);
         other
+    }
+
+    /// Puts what stands for a hardware address in its place; groups stay groups.
+    pub fn mac(&mut self, mac: &mut [u8]) {
+        let Ok(old) = <[u8; 6]>::try_from(&*mac) else { return };
+        if old == [0; 6] || old == [0xff; 6] {
+            return;
+        }
+        let next = self.macs.len() as u32 + 1;
+        let [a, b, c, d] = self.macs.entry(old).or_insert(next).to_be_bytes();
+        mac.copy_from_slice(&[2 | old[0] & 1, 0, a, b, c, d]);
     }
 
     /// The address that another stands for; itself if it stands for none.

@@ -3,6 +3,7 @@
 
 mod briefly;
 mod corpus;
+mod extract;
 mod files;
 mod formats;
 mod halves;

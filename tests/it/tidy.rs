@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["findings"],
     &["pipeline"],
     &["run"],
-    &["report"],
+    &["report", "extract"],
     &["cli"],
 ];
 

@@ -1,0 +1,216 @@
+//! Other addresses in a packet, and checksums that fit them.
+//!
+//! Every IP header that can be found is changed, in tunnels and in what ICMP errors quote, and the
+//! hardware addresses of Ethernet and of Linux cooked captures. Checksums are made anew where all that they cover was captured;
+//! where the snap length cut it, they are changed as the addresses were (RFC 1624), so that one that
+//! did not fit before does not fit then. What a payload says is left as it is.
+
+use core::net::IpAddr;
+
+use crate::capture::{LinkType, Packet};
+use crate::decode::headers::{IpHeader, ip_headers};
+use crate::run::Mask;
+
+/// Replaces the addresses in a packet's captured bytes.
+pub(super) fn replace(packet: &Packet<'_>, decode_tunnels: bool, mask: &mut Mask, raw: &mut [u8]) {
+    let headers = ip_headers(packet.link.0, packet.data, packet.orig_len, decode_tunnels);
+    // From inside to outside: what is outside covers what is inside.
+    for header in headers.iter().rev() {
+        replace_in(header, mask, raw);
+    }
+    let macs = match packet.link {
+        LinkType::EN10MB => 0..12,
+        LinkType::LINUX_SLL => 6..12,
+        LinkType::LINUX_SLL2 => 12..18,
+        _ => 0..0,
+    };
+    for mac in raw.get_mut(macs).unwrap_or_default().chunks_exact_mut(6) {
+        mask.mac(mac);
+    }
+}
+
+fn replace_in(header: &IpHeader, mask: &mut Mask, raw: &mut [u8]) {
+    let size = if header.version == 4 { 4 } else { 16 };
+    let addrs_at = header.at + if header.version == 4 { 12 } else { 8 };
+    let Some(addrs) = raw.get(addrs_at..addrs_at + 2 * size) else { return };
+    let before = addrs.to_vec();
+    let mut after = Vec::with_capacity(before.len());
+    for addr in before.chunks_exact(size) {
+        match mask.addr(ip(addr).into()).ip() {
+            IpAddr::V4(addr) => after.extend(addr.octets()),
+            IpAddr::V6(addr) => after.extend(addr.octets()),
+        }
+    }
+    if let Some(addrs) = raw.get_mut(addrs_at..addrs_at + 2 * size) {
+        addrs.copy_from_slice(&after);
+    }
+    hide_routes(header, raw);
+    if header.version == 4 {
+        let end =
+            raw.get(header.at).map_or(header.at, |first| header.at + usize::from(first & 0x0f) * 4);
+        put_sum(raw, header.at..end, header.at + 10, 0);
+    }
+    if header.is_part && !header.is_quoted && header.protocol != TCP {
+        // A tunnel's packet in parts: where it has addresses of its own cannot be known.
+        return raw.get_mut(header.payload_at..).unwrap_or_default().fill(0);
+    }
+    let Some((field, may_be_none)) = checksum_of(header.protocol) else { return };
+    let field = header.payload_at + field;
+    let Some(old) = raw.get(field..field + 2).map(|it| [it[0], it[1]]) else { return };
+    if header.is_part_behind || (may_be_none && old == [0, 0]) {
+        return;
+    }
+    let end = header.payload_at + header.payload_len as usize;
+    let is_whole = !header.is_part && end <= raw.len();
+    let is_over_addrs = header.protocol != ICMP;
+    if is_whole {
+        let pseudo = match is_over_addrs {
+            true => {
+                sum(&after)
+                    + u64::from(header.protocol)
+                    + u64::from(header.payload_len >> 16)
+                    + u64::from(header.payload_len & 0xffff)
+            }
+            false => 0,
+        };
+        put_sum(raw, header.payload_at..end, field, pseudo);
+    } else if is_over_addrs && let Some(place) = raw.get_mut(field..field + 2) {
+        let old = u16::from_be_bytes(old);
+        let less: u64 = before.chunks_exact(2).map(|it| u64::from(!word(it))).sum();
+        let new = !fold(u64::from(!old) + less + sum(&after));
+        place.copy_from_slice(&new.to_be_bytes());
+    }
+}
+
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+
+/// Blanks what may list other addresses: IPv4's options and IPv6's routing headers.
+fn hide_routes(header: &IpHeader, raw: &mut [u8]) {
+    const ROUTING: u8 = 43;
+    const AUTHENTICATION: u8 = 51;
+    if header.version == 4 {
+        let options = raw.get_mut(header.at + 20..header.payload_at);
+        return options.unwrap_or_default().fill(0);
+    }
+    let mut next = raw.get(header.at + 6).copied().unwrap_or_default();
+    let mut at = header.at + 40;
+    while at < header.payload_at {
+        let Some([after, units]) = raw.get(at..).and_then(|it| it.first_chunk().copied()) else {
+            return;
+        };
+        let size = match next {
+            AUTHENTICATION => (usize::from(units) + 2) * 4,
+            _ => (usize::from(units) + 1) * 8,
+        };
+        if next == ROUTING {
+            raw.get_mut(at + 8..(at + size).min(header.payload_at)).unwrap_or_default().fill(0);
+        }
+        (next, at) = (after, at + size);
+    }
+}
+
+/// Where a protocol has its checksum, and whether it may have none.
+fn checksum_of(protocol: u8) -> Option<(usize, bool)> {
+    match protocol {
+        6 => Some((16, false)),
+        17 => Some((6, true)),
+        ICMP | 58 => Some((2, false)),
+        _ => None,
+    }
+}
+
+fn ip(bytes: &[u8]) -> IpAddr {
+    match (<[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
+        (Ok(v4), _) => IpAddr::from(v4),
+        (_, Ok(v6)) => IpAddr::from(v6),
+        _ => IpAddr::from([0; 4]),
+    }
+}
+
+fn word(bytes: &[u8]) -> u16 {
+    match bytes {
+        [high, low] => u16::from_be_bytes([*high, *low]),
+        [high] => u16::from_be_bytes([*high, 0]),
+        _ => 0,
+    }
+}
+
+/// The sum of the words (RFC 1071).
+fn sum(bytes: &[u8]) -> u64 {
+    bytes.chunks(2).map(|it| u64::from(word(it))).sum()
+}
+
+fn fold(mut sum: u64) -> u16 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
+}
+
+/// Puts the checksum of these bytes, and of what is summed already, into its place among them.
+fn put_sum(raw: &mut [u8], over: core::ops::Range<usize>, field: usize, more: u64) {
+    if let Some(place) = raw.get_mut(field..field + 2) {
+        place.fill(0);
+    }
+    let Some(bytes) = raw.get(over) else { return };
+    let new = !fold(sum(bytes) + more);
+    if let Some(place) = raw.get_mut(field..field + 2) {
+        place.copy_from_slice(&new.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn masked(data: &[u8]) -> Vec<u8> {
+        let packet = Packet {
+            frame: 1,
+            ts: Timestamp::default(),
+            link: LinkType::RAW,
+            data,
+            orig_len: data.len() as u32,
+            raw: data,
+            fcs_len: 0,
+        };
+        let mut raw = data.to_vec();
+        replace(&packet, true, &mut Mask::default(), &mut raw);
+        raw
+    }
+
+    #[test]
+    fn routes_and_parts_of_tunnels_are_blanked() {
+        let mut packet = vec![0x47, 0, 0, 40, 0, 1, 0x20, 0, 64, 17, 0, 0];
+        packet.extend([10, 0, 0, 1, 10, 0, 0, 2, 7, 7, 4, 10, 9, 9, 9, 0]);
+        packet.extend([0x55; 12]);
+        let found = masked(&packet);
+        assert_eq!((&found[12..16], &found[16..20]), (&[192, 0, 2, 1][..], &[192, 0, 2, 2][..]));
+        assert!(found[20..].iter().all(|byte| *byte == 0), "{found:?}");
+        let header: u32 = found[..28].chunks(2).map(|it| u32::from(word(it))).sum();
+        assert_eq!((header & 0xffff) + (header >> 16), 0xffff);
+    }
+
+    #[test]
+    fn a_cut_segments_checksum_changes_as_its_addresses_do() {
+        let mut whole = vec![0x45, 0, 0, 44, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        whole.extend([0, 80, 4, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 1, 0, 0, 0, 0, 0]);
+        whole.extend([1, 2, 3, 4]);
+        put_sum(&mut whole, 20..44, 36, sum(&[10, 0, 0, 1, 10, 0, 0, 2]) + 6 + 24);
+        let anew = masked(&whole);
+        let cut = Packet {
+            frame: 1,
+            ts: Timestamp::default(),
+            link: LinkType::RAW,
+            data: &whole[..40],
+            orig_len: 44,
+            raw: &whole[..40],
+            fcs_len: 0,
+        };
+        let mut raw = whole[..40].to_vec();
+        replace(&cut, false, &mut Mask::default(), &mut raw);
+        assert_eq!(raw[36..38], anew[36..38]);
+        assert_ne!(raw[36..38], whole[36..38]);
+    }
+}

@@ -1,0 +1,174 @@
+//! Capture files for copied packets: pcap and pcapng, little-endian.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use super::Error;
+use crate::capture::{Detailed, LinkType};
+use crate::limits::CAPTURED_BYTES_MAX;
+
+/// A capture file format that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketFormat {
+    /// Classic pcap, with microseconds if they are enough.
+    Pcap,
+    /// pcapng, with nanoseconds.
+    Pcapng,
+}
+
+/// Writes a capture file.
+pub(super) struct Writer<'a> {
+    format: PacketFormat,
+    has_nanos: bool,
+    /// Leaves out comments and interfaces' names.
+    is_masked: bool,
+    /// The link type and the bytes of frame check sequence of a pcap file, once it has begun.
+    link: Option<(LinkType, u8)>,
+    /// The numbers of the interfaces that were written, by file, number in it, and what a pcap file
+    /// says of one.
+    interfaces: HashMap<(usize, Option<usize>, LinkType, u8), u32>,
+    has_begun: bool,
+    out: &'a mut dyn Write,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        format: PacketFormat,
+        has_nanos: bool,
+        is_masked: bool,
+        out: &'a mut dyn Write,
+    ) -> Writer<'a> {
+        Writer {
+            format,
+            has_nanos,
+            is_masked,
+            link: None,
+            interfaces: HashMap::new(),
+            has_begun: false,
+            out,
+        }
+    }
+
+    /// Writes a packet, of which these bytes were captured.
+    pub(super) fn packet(&mut self, detailed: &Detailed<'_>, raw: &[u8]) -> Result<(), Error> {
+        match self.format {
+            PacketFormat::Pcap => self.pcap(detailed, raw),
+            PacketFormat::Pcapng => Ok(self.pcapng(detailed, raw)?),
+        }
+    }
+
+    /// Ends the file, which has a header even if there is no packet.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        match self.format {
+            PacketFormat::Pcap if self.link.is_none() => self.pcap_header(LinkType::EN10MB, 0)?,
+            PacketFormat::Pcapng => self.section()?,
+            PacketFormat::Pcap => {}
+        }
+        self.out.flush()
+    }
+
+    fn pcap(&mut self, detailed: &Detailed<'_>, raw: &[u8]) -> Result<(), Error> {
+        let packet = &detailed.packet;
+        match self.link {
+            None => self.pcap_header(packet.link, packet.fcs_len)?,
+            Some(link) if link == (packet.link, packet.fcs_len) => {}
+            Some(_) => return Err(Error::LinkTypes),
+        }
+        let nanos = packet.ts.as_nanos();
+        let (seconds, fraction) =
+            (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
+        let fraction = if self.has_nanos { fraction } else { fraction / 1_000 };
+        let words = [seconds as u32, fraction as u32, raw.len() as u32, on_wire(detailed)];
+        self.out.write_all(&words.map(u32::to_le_bytes).concat())?;
+        self.out.write_all(raw)?;
+        Ok(())
+    }
+
+    fn pcap_header(&mut self, link: LinkType, fcs_len: u8) -> io::Result<()> {
+        let magic: u32 = if self.has_nanos { 0xa1b2_3c4d } else { 0xa1b2_c3d4 };
+        let network = match fcs_len {
+            0 => u32::from(link.0),
+            bytes => u32::from(link.0) | 0x0400_0000 | u32::from(bytes / 2) << 28,
+        };
+        self.link = Some((link, fcs_len));
+        let words = [magic, 0x0004_0002, 0, 0, CAPTURED_BYTES_MAX, network];
+        self.out.write_all(&words.map(u32::to_le_bytes).concat())
+    }
+
+    fn pcapng(&mut self, detailed: &Detailed<'_>, raw: &[u8]) -> io::Result<()> {
+        self.section()?;
+        let interface = self.interface(detailed)?;
+        let nanos = detailed.packet.ts.as_nanos() as u64;
+        let (high, low) = ((nanos >> 32) as u32, nanos as u32);
+        let words = [interface, high, low, raw.len() as u32, on_wire(detailed)];
+        let mut body = words.map(u32::to_le_bytes).concat();
+        body.extend_from_slice(raw);
+        body.resize(body.len().next_multiple_of(4), 0);
+        let options = if self.is_masked { &[] } else { detailed.options };
+        body.extend(options);
+        if !options.is_empty() {
+            body.extend([0; 4]);
+        }
+        self.block(6, &body)
+    }
+
+    /// Begins the file, if that is to be done.
+    fn section(&mut self) -> io::Result<()> {
+        if self.has_begun {
+            return Ok(());
+        }
+        self.has_begun = true;
+        let mut body = [0x1a2b_3c4d, 1, u32::MAX, u32::MAX].map(u32::to_le_bytes).concat();
+        option(4, concat!("finwait ", env!("CARGO_PKG_VERSION")).as_bytes(), &mut body);
+        body.extend([0; 4]);
+        self.block(0x0a0d_0d0a, &body)
+    }
+
+    /// The number of a packet's interface, which is described before its first packet.
+    fn interface(&mut self, detailed: &Detailed<'_>) -> io::Result<u32> {
+        let Detailed { packet, source, interface, .. } = detailed;
+        let number = interface.map(|(number, _)| number);
+        let key = (*source, number, packet.link, packet.fcs_len);
+        if let Some(known) = self.interfaces.get(&key) {
+            return Ok(*known);
+        }
+        let new = self.interfaces.len() as u32;
+        self.interfaces.insert(key, new);
+        let (snaplen, options) = match interface {
+            Some((_, described)) if !self.is_masked => (described.snaplen, &described.options[..]),
+            Some((_, described)) => (described.snaplen, &[][..]),
+            None => (0, &[][..]),
+        };
+        let mut body = u32::from(packet.link.0).to_le_bytes().to_vec();
+        body.extend(snaplen.to_le_bytes());
+        body.extend(options);
+        option(9, &[9], &mut body);
+        if packet.fcs_len > 0 && options.is_empty() {
+            option(13, &[packet.fcs_len], &mut body);
+        }
+        body.extend([0; 4]);
+        self.block(1, &body)?;
+        Ok(new)
+    }
+
+    fn block(&mut self, kind: u32, body: &[u8]) -> io::Result<()> {
+        let length = (body.len() as u32 + 12).to_le_bytes();
+        self.out.write_all(&kind.to_le_bytes())?;
+        self.out.write_all(&length)?;
+        self.out.write_all(body)?;
+        self.out.write_all(&length)
+    }
+}
+
+/// Bytes that a packet had on the wire, with its frame check sequence.
+fn on_wire(detailed: &Detailed<'_>) -> u32 {
+    detailed.packet.orig_len.saturating_add(detailed.packet.fcs_len.into())
+}
+
+/// Appends an option.
+fn option(code: u16, value: &[u8], out: &mut Vec<u8>) {
+    out.extend(code.to_le_bytes());
+    out.extend((value.len() as u16).to_le_bytes());
+    out.extend(value);
+    out.resize(out.len().next_multiple_of(4), 0);
+}

@@ -1,0 +1,159 @@
+//! `extract` copies the packets of a connection byte for byte, and tshark, where it is installed,
+//! reads the copy without complaint and shows the same connection in it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use finwait::capture::{Format, Source};
+
+/// Runs the program.
+fn finwait(args: &[&str]) -> String {
+    let out = Command::new(env!("CARGO_BIN_EXE_finwait"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(args)
+        .output()
+        .expect("finwait runs");
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).expect("text")
+}
+
+/// A folder that goes away with its value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("finwait-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Frame, nanoseconds, original length and bytes of a packet.
+type Packet = (u64, i64, u32, Vec<u8>);
+
+/// Every packet.
+fn packets(path: &str) -> (Format, Vec<Packet>) {
+    let mut source = Source::open(path).expect("a capture");
+    let mut packets = Vec::new();
+    while let Some(packet) = source.next_packet().expect("a whole capture") {
+        let ts = packet.ts.as_nanos();
+        packets.push((packet.frame, ts, packet.orig_len, packet.raw.to_vec()));
+    }
+    (source.info().format, packets)
+}
+
+/// What tshark says; none where it is not installed.
+fn tshark(path: &str, fields: &[&str]) -> Option<String> {
+    let mut command = Command::new("tshark");
+    command.args(["-n", "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]);
+    command.args(["-r", path, "-T", "fields"]);
+    for field in fields {
+        command.args(["-e", field]);
+    }
+    let out = command.output().ok()?;
+    let complaints = String::from_utf8_lossy(&out.stderr);
+    let complaints: Vec<_> = complaints.lines().filter(|line| !line.contains("root")).collect();
+    assert!(out.status.success() && complaints.is_empty(), "{complaints:?}");
+    Some(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+const DEMO: &str = "testdata/kernel/demo/server.pcap";
+
+/// The frames of a connection by the JSON of `list`: first and last.
+fn frames_of(id: u64) -> (u64, u64) {
+    let lines = finwait(&["list", "--format", "jsonl", DEMO]);
+    let line = lines.lines().nth(id as usize).expect("a connection");
+    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    let frame = |name: &str| line[name].as_u64().expect("a frame");
+    (frame("first_frame"), frame("last_frame"))
+}
+
+#[test]
+fn packets_are_copied_byte_for_byte() {
+    let folder = Folder::new("extract");
+    let (_, all) = packets(&Path::new(env!("CARGO_MANIFEST_DIR")).join(DEMO).to_string_lossy());
+    for (name, format) in [("12.pcap", Format::Pcap), ("12.pcapng", Format::Pcapng)] {
+        let out = folder.file(name);
+        let as_format = if format == Format::Pcap { "pcap" } else { "pcapng" };
+        finwait(&["extract", "--id", "12", "--format", as_format, "-o", &out, DEMO]);
+        let (found, copied) = packets(&out);
+        assert_eq!(found, format);
+        let (first, last) = frames_of(12);
+        assert_eq!(copied.len() as u64, finwait_frames(12));
+        for (_, ts, length, bytes) in &copied {
+            let same = all.iter().find(|it| it.1 == *ts && it.3 == *bytes).expect("the packet");
+            assert!((first..=last).contains(&same.0) && same.2 == *length);
+        }
+        let told = |path: &str| tshark(path, &["frame.time_epoch", "tcp.seq_raw", "tcp.flags"]);
+        if let (Some(copy), Some(whole)) = (told(&out), told(DEMO)) {
+            assert!(copy.lines().all(|line| whole.lines().any(|other| other == line)));
+        }
+    }
+}
+
+fn finwait_frames(id: u64) -> u64 {
+    let lines = finwait(&["list", "--format", "jsonl", DEMO]);
+    let line: serde_json::Value =
+        serde_json::from_str(lines.lines().nth(id as usize).expect("a connection")).expect("JSON");
+    line["frames"].as_u64().expect("a count")
+}
+
+#[test]
+fn the_copy_shows_the_same_connections() {
+    let folder = Folder::new("extract-same");
+    let out = folder.file("leak.pcap");
+    finwait(&["extract", "--state", "CLOSE_WAIT", "-o", &out, DEMO]);
+    let list = |path: &str| {
+        let lines = finwait(&["list", "--state", "CLOSE_WAIT", "--format", "jsonl", path]);
+        let told = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let states = line["history"].as_array().expect("a history").iter();
+            let states = states.map(|it| (it["state"].clone(), it["ts"].clone()));
+            (line["client"].clone(), line["first_ts"].clone(), states.collect::<Vec<_>>())
+        };
+        lines.lines().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&out), list(DEMO));
+    assert!(!list(&out).is_empty());
+    if let Some(streams) = tshark(&out, &["tcp.stream"]) {
+        let streams: std::collections::BTreeSet<_> = streams.lines().collect();
+        assert_eq!(streams.len(), list(DEMO).len());
+    }
+}
+
+#[test]
+fn a_masked_copy_has_other_addresses_and_checksums_that_fit() {
+    let folder = Folder::new("extract-mask");
+    let (out, plain) = (folder.file("masked.pcap"), folder.file("plain.pcap"));
+    finwait(&["extract", "--id", "12", "--mask", "-o", &out, DEMO]);
+    finwait(&["extract", "--id", "12", "-o", &plain, DEMO]);
+    let lengths = |path: &str| packets(path).1.iter().map(|it| it.3.len()).collect::<Vec<_>>();
+    assert_eq!(lengths(&out), lengths(&plain));
+    for (_, _, _, bytes) in packets(&out).1 {
+        assert!(bytes[12..20] != [10, 9, 0, 1, 10, 9, 0, 2] && bytes[12] == 192, "{bytes:?}");
+        let header = bytes[..20].chunks(2).map(|it| u32::from(u16::from_be_bytes([it[0], it[1]])));
+        let sum: u32 = header.sum();
+        assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff, "the header's checksum");
+    }
+    let report = finwait(&["list", "--mask", "--format", "jsonl", DEMO]);
+    let masked = finwait(&["list", "--format", "jsonl", &out]);
+    let client = |lines: &str, at: usize| {
+        let line = lines.lines().nth(at).expect("a connection").to_owned();
+        serde_json::from_str::<serde_json::Value>(&line).expect("JSON")["client"]["addr"].clone()
+    };
+    assert_eq!(client(&report, 12), client(&masked, 0), "the report's addresses");
+    let status = ["ip.checksum.status", "tcp.checksum.status"];
+    if let Some(status) = tshark(&out, &status) {
+        assert!(!status.contains('0'), "{status}");
+    }
+}
