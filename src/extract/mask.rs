@@ -1,9 +1,10 @@
 //! Other addresses in a packet, and checksums that fit them.
 //!
 //! Every IP header that can be found is changed, in tunnels and in what ICMP errors quote, and the
-//! hardware addresses of Ethernet and of Linux cooked captures. Checksums are made anew where all that they cover was captured;
-//! where the snap length cut it, they are changed as the addresses were (RFC 1624), so that one that
-//! did not fit before does not fit then. What a payload says is left as it is.
+//! hardware addresses of Ethernet and of Linux cooked captures. Checksums are made anew where all
+//! that they cover was captured; where the snap length cut it, they are changed as the addresses
+//! were (RFC 1624), so that one that did not fit before does not fit then. What a payload says is
+//! left as it is.
 
 use core::net::IpAddr;
 

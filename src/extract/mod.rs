@@ -1,9 +1,9 @@
 //! The packets of chosen connections, copied byte for byte.
 //!
 //! A capture is read three times: to know its connections, to know which packets belong to those
-//! that are wanted, and to copy them. A packet belongs to the connection whose four-tuple it has, or
-//! quotes in an ICMP error, and that was the last to begin when it came; so copies of a packet and
-//! segments that the engine did not believe come along. All fragments of a packet belong to it.
+//! that are wanted, and to copy them. A packet belongs to the connection whose four-tuple it has,
+//! or quotes in an ICMP error, and that was the last to begin when it came; so copies of a packet
+//! and segments that the engine did not believe come along. All fragments of a packet belong to it.
 
 mod mask;
 mod write;
