@@ -268,3 +268,48 @@ fn segment(
         options,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read};
+    use std::sync::mpsc::{Receiver, channel};
+
+    use crate::capture::Source;
+
+    /// A live pipe: gives what was sent, and fails where a real one would block.
+    struct Pipe(Receiver<Vec<u8>>);
+
+    impl Read for Pipe {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let bytes = self.0.try_recv().map_err(|_| ErrorKind::WouldBlock)?;
+            buffer[..bytes.len()].copy_from_slice(&bytes);
+            Ok(bytes.len())
+        }
+    }
+
+    #[test]
+    fn a_live_pipe_is_not_a_packet_behind() {
+        let line = |second| {
+            format!("00:00:{second:02}.000000 IP a.1 > b.2: Flags [.], ack 1, win 2, length 0\n")
+        };
+        let (sender, receiver) = channel();
+        sender.send(line(0).into_bytes()).unwrap();
+        let mut source = Source::from_reader("-", Box::new(Pipe(receiver))).unwrap();
+        for second in 1..5 {
+            assert_eq!(source.next_packet().unwrap().unwrap().frame, second);
+            sender.send(line(second).into_bytes()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_takes_no_memory() {
+        let first = "00:00:00.000000 IP a.1 > b.2: Flags [.], ack 1, win 2, length 0\n";
+        let text = format!("{first}{}\n{first}", "x".repeat(1 << 20));
+        let mut source = Source::from_reader("x", Box::new(std::io::Cursor::new(text))).unwrap();
+        let mut packets = 0;
+        while source.next_packet().unwrap().is_some() {
+            packets += 1;
+        }
+        assert_eq!(packets, 2);
+    }
+}
