@@ -107,12 +107,12 @@ fn days(ts: Timestamp) -> String {
 }
 
 /// A date and a time of day in UTC, to the microsecond.
-pub fn date_time(ts: Timestamp) -> String {
+fn date_time(ts: Timestamp) -> String {
     utc(ts, "%Y-%m-%d %H:%M:%S.%6f UTC")
 }
 
 /// A time of day in UTC, to the microsecond.
-pub fn time_of_day(ts: Timestamp) -> String {
+fn time_of_day(ts: Timestamp) -> String {
     utc(ts, "%H:%M:%S.%6f")
 }
 
