@@ -444,6 +444,20 @@ fn a_proxy_that_holds_a_half_closed_connection_for_an_hour_is_named() {
 }
 
 #[test]
+fn what_icmp_said_of_unanswered_segments_is_told() {
+    use crate::decode::icmp::IcmpError;
+    use crate::infer::fact::{Fact, FactKind};
+    let mut history = connections("0.0 > S 0:0(0)\n1.0 > S 0:0(0)\n50.0 end").remove(0);
+    let (kind, end) = (FactKind::Icmp(IcmpError::Unreachable), history.client);
+    let (first, last) = (history.first, history.last);
+    history.facts.push(Fact { kind, end, first, last, count: 1 });
+    let found = crate::findings::check(&history, &Thresholds::default());
+    let said = "to 2 SYNs, the last 1 s after the first, in 50 s; \
+                ICMP said host or network unreachable in frame 1";
+    assert!(found[0].message.ends_with(said), "{}", found[0].message);
+}
+
+#[test]
 fn what_is_only_assumed_is_called_so() {
     let found = findings(
         "0.0 > P. 1:101(100) ack 1

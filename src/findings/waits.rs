@@ -113,3 +113,16 @@ pub(super) fn ended(history: &History, role: Role) -> Option<Timestamp> {
     let last = history.transitions_of(role).next_back()?;
     (last.to == State::Closed).then_some(last.at.ts)
 }
+
+/// What an ICMP error told a role about its segments: `; ICMP said packet too big in frame 7`.
+pub(super) fn icmp_said(history: &History, role: Role) -> String {
+    let end = history.end(role);
+    let told =
+        history.facts.iter().filter(|fact| fact.end == end).find_map(|fact| match fact.kind {
+            FactKind::Icmp(error) => Some((error, fact.first.frame)),
+            _ => None,
+        });
+    told.map_or(String::new(), |(error, frame)| {
+        format!("; ICMP said {} in frame {frame}", error.name())
+    })
+}

@@ -3,7 +3,7 @@
 use crate::findings::living::silent_drop::{SILENT_DROP, lost};
 use crate::findings::rule::{finding, opened};
 use crate::findings::timeouts::{Ends, consistent};
-use crate::findings::waits::{lasting, number, who};
+use crate::findings::waits::{icmp_said, lasting, number, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
 use crate::infer::event::Event;
@@ -135,11 +135,12 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         };
         let message = format!(
             "{} repeated {what} {} in {}{gave_up} and {} answered nothing: its host or the path is \
-             gone; look whether that host is up, and which direction is broken",
+             gone; look whether that host is up, and which direction is broken{}",
             who(history, role),
             number(run.repeats, "time"),
             lasting(run.length, run.is_ongoing),
             who(history, role.peer()),
+            icmp_said(history, role),
         );
         let at = Moment::silent(run.began);
         let finding = context.about(history, role, at, message).lasting(run.length);

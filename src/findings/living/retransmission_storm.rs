@@ -1,7 +1,7 @@
 //! A sender that repeats much of what it sends.
 
 use crate::findings::rule::{finding, opened};
-use crate::findings::waits::{number, who};
+use crate::findings::waits::{icmp_said, number, who};
 use crate::findings::{Context, Finding, Value};
 use crate::history::{History, Role};
 
@@ -87,11 +87,12 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             continue;
         }
         let message = format!(
-            "{} repeated {} of {} to {} ({share:.0} %): they, or their ACKs, are lost on the way",
+            "{} repeated {} of {} to {} ({share:.0} %): they, or their ACKs, are lost on the way{}",
             who(history, role),
             repeats,
             number(tally.segments, "segment"),
             history.addr(role.peer()),
+            icmp_said(history, role),
         );
         let finding = context.about(history, role, history.first, message);
         out.push(

@@ -3,7 +3,7 @@
 use crate::findings::living::dead_peer::{Unanswered, unanswered};
 use crate::findings::rule::{finding, opened};
 use crate::findings::timeouts::{Ends, consistent};
-use crate::findings::waits::{lasting, number, who};
+use crate::findings::waits::{icmp_said, lasting, number, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
 use crate::infer::event::Event;
@@ -140,12 +140,13 @@ fn void(history: &History, role: Role, lost: &Lost, context: &Context) -> Findin
     let run = &lost.run;
     let message = format!(
         "{} repeated data to {}{} {} in {} without an answer{both}; look for a NAT, firewall or \
-         load balancer in between, and send keepalives more often than it forgets",
+         load balancer in between, and send keepalives more often than it forgets{}",
         who(history, role),
         who(history, role.peer()),
         after(lost.idle),
         number(run.repeats, "time"),
         lasting(run.length, run.is_ongoing),
+        icmp_said(history, role),
     );
     let at = Moment::silent(run.began);
     let finding = context.about(history, role, at, message).lasting(run.length);

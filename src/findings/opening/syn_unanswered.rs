@@ -1,7 +1,7 @@
 //! A SYN that nothing answered.
 
 use crate::findings::rule::finding;
-use crate::findings::waits::{lasting, number, wait_in, who};
+use crate::findings::waits::{icmp_said, lasting, number, wait_in, who};
 use crate::findings::{Context, Finding};
 use crate::history::{Handshake, History, Role};
 use crate::infer::event::Event;
@@ -78,11 +78,12 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         ),
     };
     let message = format!(
-        "{} got no answer from {} to {}{schedule} in {}",
+        "{} got no answer from {} to {}{schedule} in {}{}",
         who(history, Role::Client),
         who(history, Role::Server),
         number(syns, "SYN"),
         lasting(length, wait.ended_by.is_none()),
+        icmp_said(history, Role::Client),
     );
     let finding = context.about(history, Role::Client, wait.since, message);
     out.push(finding.lasting(length).frame(history.last).with("syns", syns));
