@@ -14,6 +14,9 @@ const CAPTURES: [&str; 4] = [
     "testdata/kernel/port-reuse-after-reset/middle.pcap",
 ];
 
+/// A text with a host that it has by name.
+const TEXT: &str = "testdata/windump-close.txt";
+
 /// What a command says, on standard output and standard error.
 fn said(args: &[&str]) -> (String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
@@ -34,7 +37,7 @@ fn addrs(lines: &[Value]) -> Vec<[String; 2]> {
 
 #[test]
 fn a_masked_report_holds_no_address_and_no_name() {
-    for capture in CAPTURES {
+    for capture in CAPTURES.into_iter().chain([TEXT]) {
         let real = lines(&["--format", "jsonl", capture]);
         let real: BTreeSet<String> = addrs(&real).into_iter().flatten().collect();
         assert!(!real.is_empty());

@@ -69,10 +69,12 @@ impl Config {
     }
 
     fn take(&mut self, key: &str, value: &Value, path: &Path) -> Result<()> {
-        const KEYS: [&str; 8] = [
+        const KEYS: [&str; 10] = [
             "allow",
             "check",
             "close-wait",
+            "decode-tunnels",
+            "fd-limit",
             "max-connections",
             "msl",
             "names",
@@ -88,13 +90,15 @@ impl Config {
             }
             "check" => self.check = check(table(value)?, path)?,
             "close-wait" => thresholds.set_close_wait(seconds(value)?),
+            "decode-tunnels" => self.options.decode_tunnels = boolean(value)?,
+            "fd-limit" => thresholds.set_fd_limit(whole(value)?),
             "max-connections" => {
                 let max = whole(value)?.max(1);
                 self.options.connections_max = usize::try_from(max).unwrap_or(usize::MAX);
             }
             "msl" => self.options.params.msl = seconds(value)?,
             "names" => self.names = Some(beside(path, string(value)?)),
-            "strict" => self.strict = value.as_bool().context("is neither true nor false")?,
+            "strict" => self.strict = boolean(value)?,
             "thresholds" => {
                 for (name, values) in table(value)? {
                     for (threshold, number) in table(values)? {
@@ -154,6 +158,10 @@ fn array(value: &Value) -> Result<&Vec<Value>> {
     value.as_array().context("is no list")
 }
 
+fn boolean(value: &Value) -> Result<bool> {
+    value.as_bool().context("is neither true nor false")
+}
+
 fn string(value: &Value) -> Result<&str> {
     value.as_str().context("is no text in quotes")
 }
@@ -180,7 +188,7 @@ mod tests {
     #[test]
     fn every_setting_is_taken() {
         let config = parse(
-            "msl = 15\nnames = \"hosts\"\nclose-wait = 5.5\nstrict = true\nmax-connections = 9\n\
+            "msl = 15\nfd-limit = 4096\ndecode-tunnels = true\nnames = \"hosts\"\nclose-wait = 5.5\nstrict = true\nmax-connections = 9\n\
              allow = [\"long-close-wait\"]\n\
              [thresholds.close-wait-leak]\nstuck_min = 7\n\
              [check]\nfail-on = \"warning\"\nbaseline = \"known.toml\"\n\
@@ -190,9 +198,11 @@ mod tests {
         assert_eq!(names, Some(PathBuf::from("folder/hosts")));
         assert_eq!(options.params.msl, Span::from_secs(15));
         assert_eq!(options.connections_max, 9);
+        assert!(options.decode_tunnels);
         assert!(strict && !options.thresholds.is_on("long-close-wait"));
         let value = |name| options.thresholds.value(&CLOSE_WAIT_LEAK, name);
         assert_eq!((value("hold_s"), value("stuck_min")), (Some(5.5), Some(7.0)));
+        assert_eq!(value("fd_limit"), Some(4096.0));
         assert_eq!(check.fail_on, Some(Severity::Warning));
         assert_eq!(check.max, [("connection-refused", 2)]);
         assert_eq!(check.baseline, Some(PathBuf::from("folder/known.toml")));
