@@ -50,6 +50,23 @@ fn every_line_of_every_recording_is_what_the_schema_says() {
 }
 
 #[test]
+fn what_hosts_say_is_what_the_schema_says() {
+    let mut schema = schema();
+    closed(&mut schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let table = recording("sockets/holders/sockets/server.netstat-antpeo.txt");
+    let capture = recording("sockets/holders/server.pcap");
+    let args = ["report", "--format", "jsonl", "--sockets", table.to_str().unwrap()];
+    let text = written(&args, std::slice::from_ref(&capture));
+    assert!(text.contains("\"socket_tables\"") && text.contains("\"on_host\""));
+    for line in text.lines() {
+        let value: Value = serde_json::from_str(line).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&value).map(|it| it.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:#?}: {line}");
+    }
+}
+
+#[test]
 fn one_object_is_what_the_schema_says() {
     let mut schema = schema();
     closed(&mut schema);
