@@ -2,6 +2,7 @@
 //! a real kernel, the textbook, random input, and public captures where they are at hand.
 
 mod briefly;
+mod broken;
 mod corpus;
 mod extract;
 mod files;
