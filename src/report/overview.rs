@@ -38,11 +38,16 @@ pub fn input(
 /// What was read, and what it cannot tell, each with a label; one that goes on has none.
 pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, String)> {
     const FILES_MAX: usize = 4;
+    const NAMED_MAX: usize = 4;
     let mut facts = Vec::new();
     for file in analysis.files.iter().take(FILES_MAX) {
         let compression = file.compression.map(|it| it.to_string());
         let links = file.link_types.iter().map(ToString::to_string);
-        let kind = iter::once(file.format.to_string()).chain(compression).chain(links);
+        let named: Vec<_> = file.interfaces.iter().take(NAMED_MAX).map(|it| clean(it)).collect();
+        let more = file.interfaces.len() - named.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let on = (!named.is_empty()).then(|| format!("on {}{more}", named.join(", ")));
+        let kind = iter::once(file.format.to_string()).chain(compression).chain(links).chain(on);
         let kind: Vec<String> = kind.collect();
         let text = format!("{} ({})", clean(&file.file), kind.join(", "));
         facts.push(("file", text));
