@@ -4,6 +4,7 @@ use finwait::report::census::{Census, moments};
 use finwait::report::json::Shape;
 use finwait::report::sockets::SocketTable;
 use finwait::run::{Options, read};
+use finwait::sockets::Snapshot;
 use finwait_formats::{LEAKING, recording, recordings, written};
 use serde_json::Value;
 
@@ -97,6 +98,30 @@ fn sockets_and_counts_are_what_the_schema_says() {
         for value in values {
             assert!(validator.is_valid(&value), "{value}");
         }
+    }
+}
+
+/// The recorded table, with a row that the capture lacks; the host has forgotten one of its own.
+#[test]
+fn sockets_beside_a_hosts_table_are_what_the_schema_says() {
+    let mut schema = schema();
+    closed(&mut schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let table = recording("sockets/holders/sockets/server.ss-tanp.txt");
+    let table = std::fs::read_to_string(table).unwrap();
+    let table = table + "CLOSE-WAIT 1 0 10.9.0.2:6800 10.9.0.77:4000\n";
+    let capture = recording("sockets/holders/server.pcap");
+    let mut analysis = read(&[capture], &Options::default(), &mut ()).unwrap();
+    let last = analysis.totals.last_ts.unwrap();
+    analysis.join(vec![(Snapshot::parse("table", table.as_bytes()), last)]);
+    for shape in [Shape::Lines, Shape::Object] {
+        let mut text = Vec::new();
+        SocketTable::new(&analysis, last, &[]).as_json(shape, &mut text).unwrap();
+        let values = serde_json::Deserializer::from_slice(&text).into_iter::<Value>();
+        let values: Vec<Value> = values.map(Result::unwrap).collect();
+        assert!(values.iter().all(|value| validator.is_valid(value)), "{values:#?}");
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("10.9.0.77:4000") && text.contains("host-lacks"), "{text}");
     }
 }
 
