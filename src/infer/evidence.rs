@@ -277,11 +277,16 @@ impl Connection {
             return;
         };
         let sends_fin = segment.has(Flags::FIN);
-        if !sends_fin && self.is_in_flight(from, last.at.ts, at.ts) {
+        let beyond = self.fin_ahead_of_hole(from, segment);
+        if !sends_fin && beyond.is_none() && self.is_in_flight(from, last.at.ts, at.ts) {
             return;
         }
         if self.take_back_fin(from, at, false) && !sends_fin {
-            self.end_mut(from).fall_back();
+            let endpoint = self.end_mut(from);
+            endpoint.fall_back();
+            if let Some((start, end)) = beyond {
+                endpoint.take(start, end);
+            }
         }
     }
 
@@ -301,6 +306,14 @@ impl Connection {
             self.step_as(end, Event::RecvAckOfFin, acked.basis, acked.at, Moment::default());
         }
         taken.is_some()
+    }
+
+    /// The numbers that a SACK says have come, if the peer's FIN is among them and something before
+    /// it is missing.
+    fn fin_ahead_of_hole(&self, from: End, segment: &Segment) -> Option<(SeqNum, SeqNum)> {
+        let fin = self.end(from.peer()).fin?;
+        let (ack, sack) = segment.acked().zip(segment.options.sack)?;
+        (sack.1 == fin.add(1) && sack.0.after(ack)).then_some(sack)
     }
 
     /// It repeats its FIN: the ACK had not come.

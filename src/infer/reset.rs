@@ -232,6 +232,11 @@ impl Connection {
             self.take_back_fin(from, at, false);
         }
         let gone = answers && self.end(peer).proven == Some(segment.seq);
+        if gone && let Some(believed) = self.trail.undoubt(from, State::Closed) {
+            // Whoever sent the RST in the peer's name, it was believed.
+            self.step_as(from, Event::RecvRst, Basis::Inferred, believed.at, at);
+            return;
+        }
         let event = if gone { Event::SentRstWithoutSocket } else { Event::SentRst };
         self.step(from, event, at);
     }
@@ -244,7 +249,7 @@ impl Connection {
         self.go_back(from, &reset);
         let accepted = self.trail().last(to).is_some_and(|last| last.at == reset.at);
         if accepted {
-            self.withdraw(to, &[Event::RecvRst], at);
+            self.doubt(to, &[Event::RecvRst], at);
         }
         self.note(FactKind::DisprovedRst, from, reset.at);
     }

@@ -276,6 +276,19 @@ fn an_answer_to_a_syn_that_met_another_is_timed_from_that_syn() {
 }
 
 #[test]
+fn a_sack_of_the_fin_shows_that_something_before_it_is_missing() {
+    let history = history(&opened(
+        "0.1000 > P. 1:14(13) ack 1
+         0.1001 > F. 14:14(0) ack 1         ; FIN_WAIT_1 CLOSE_WAIT
+         0.1010 < . 1:1(0) ack 1 <sack 14:15> ; FIN_WAIT_1 ESTABLISHED
+         0.3000 > P. 1:14(13) ack 1         ; FIN_WAIT_1 CLOSE_WAIT
+         0.3100 < . 1:1(0) ack 15           ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!((waits.at.frame, waits.confirmed.frame), (7, 8));
+}
+
+#[test]
 fn a_dsack_shows_that_the_first_fin_had_come() {
     let history = history(&opened(
         "0.1 > F. 1:1(0) ack 1
@@ -346,6 +359,18 @@ fn rst_at_inside_and_outside_the_window() {
          0.2 < P. 1:51(50) ack 1          ; ESTABLISHED ESTABLISHED",
     ));
     assert!(outside.fact(FactKind::IgnoredRst, Role::Server).is_some());
+}
+
+#[test]
+fn a_forged_rst_that_was_believed_shows_in_the_answer_to_what_follows() {
+    let history = history(&opened(
+        "0.3 > R 1:1(0)                  ; CLOSED      CLOSED
+         0.6 > P. 1:14(13) ack 1         ; ESTABLISHED ESTABLISHED
+         0.61 < R 1:1(0)                 ; CLOSED      CLOSED",
+    ));
+    let ended = history.by_event(Role::Server, &[Event::RecvRst]).unwrap();
+    assert_eq!((ended.at.frame, ended.confirmed.frame), (4, 6));
+    assert_eq!(history.refuted.len(), 1, "only the client did not send it");
 }
 
 #[test]

@@ -178,6 +178,13 @@ impl Trail {
         Some(self.transitions.remove(at))
     }
 
+    /// What was doubted of the endpoint turns out to have been so: it is no refutation any more.
+    pub fn undoubt(&mut self, end: End, state: State) -> Option<Refuted> {
+        let same = |refuted: &Refuted| (refuted.end, refuted.state) == (end, state);
+        let at = self.refuted.iter().rposition(|it| same(it) && it.doubted)?;
+        Some(self.refuted.remove(at))
+    }
+
     /// The endpoint's newest transition is by one of the events and took the place of a refuted
     /// one that may have been right after all: gives it back its moment. What is refuted then is
     /// the later moment.

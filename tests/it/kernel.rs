@@ -8,7 +8,8 @@ use std::path::Path;
 
 use finwait::decode::tuple::End;
 
-use crate::recording::{Fault, Recording, Score};
+use crate::recording::{Fault, Recording};
+use crate::score::{Score, score};
 
 /// How a recording of the same scenario is named that exchanges its parts, or goes over IPv6.
 const VARIANTS: [&str; 2] = ["-mirrored", "-ipv6"];
@@ -79,7 +80,7 @@ fn score_all(root: &Path) -> (BTreeMap<&'static str, (usize, Score)>, Vec<String
         let (count, total) = classes.entry(class(&recording)).or_default();
         *count += 1;
         for point in POINTS {
-            let score = recording.score(point);
+            let score = score(&recording, point, Fault::None);
             println!("{:44} {point:6} {score}", recording.name);
             misses.extend(score.misses.iter().map(|m| format!("{} {point}: {m}", recording.name)));
             total.add(&score);
@@ -207,10 +208,13 @@ fn faulty_captures_prove_nothing_false() {
         let mut total = Score::default();
         for recording in recordings.iter().filter(|recording| recording.has_single_lives()) {
             for point in POINTS {
-                let score = recording.faulty_score(point, fault);
+                let score = score(recording, point, fault);
                 let false_claims = score.misses.iter().filter(|miss| miss.contains("CONFIDENT"));
                 let named = |miss: &String| format!("{fault:?} {} {point}: {miss}", recording.name);
                 wrong.extend(false_claims.map(named));
+                for miss in &score.misses {
+                    println!("MISS {fault:?} {} {point}: {miss}", recording.name);
+                }
                 total.add(&score);
             }
         }

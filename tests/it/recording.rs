@@ -1,44 +1,57 @@
 //! Reads a recording of the kernel lab and scores finwait's histories against its truth.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use finwait::capture::Source;
 use finwait::decode::tuple::End;
+use finwait::decode::segment::Flags;
 use finwait::decode::{Decoded, decode};
 use finwait::history::{History, Role};
 use finwait::infer::Params;
-use finwait::infer::state::{Basis, State};
-use finwait::infer::trail::Transition;
+use finwait::infer::state::State;
 use finwait::limits::CONNECTIONS_MAX;
 use finwait::pipeline::{Pipeline, Sink};
 use finwait::time::{Span, Timestamp};
 use serde_json::Value;
 
+use crate::knowable::Truth;
+use crate::passage::Passage;
+
 /// How far a capture's clock and the kernel's may differ for one event, on top of the path's delay.
 const TOLERANCE: Span = Span::from_millis(2);
 
-/// One transition of the kernel.
-#[derive(Clone, Copy, Debug)]
-pub struct Truth {
-    to: State,
-    at: Timestamp,
-    /// No captured segment of the connection accompanies it, and the next transition that one does
-    /// accompany comes then: nobody who sees segments only can know of it before.
-    unseen_until: Option<Timestamp>,
+/// One connection as the kernel tells it.
+#[derive(Debug)]
+pub struct Conn {
+    pub number: u64,
+    /// The client's and the server's.
+    pub ports: [u16; 2],
+    /// The transitions of client and server.
+    pub truths: [Vec<Truth>; 2],
 }
 
-/// One recording: the kernel's transitions of each endpoint of each connection.
+impl Conn {
+    /// The moment of its first transition.
+    fn began(&self) -> Timestamp {
+        let first = self.truths.iter().filter_map(|truths| truths.first()).map(|truth| truth.at);
+        first.min().unwrap_or_default()
+    }
+}
+
+/// One recording: what the kernel says of each connection, and three captures.
 pub struct Recording {
     pub name: String,
     /// What the path does to its packets, in words; `none` for nothing.
     pub impairment: String,
     dir: PathBuf,
+    /// The client host's address.
+    client: IpAddr,
     end: Timestamp,
     /// The longest that a segment took between the client's and the server's interface.
     transit: Span,
-    truths: BTreeMap<(u64, u16, u16, &'static str), Vec<Truth>>,
+    conns: Vec<Conn>,
 }
 
 /// One packet of a capture.
@@ -101,20 +114,6 @@ impl Fault {
     }
 }
 
-/// What came out.
-#[derive(Clone, Debug, Default)]
-pub struct Score {
-    pub endpoints: u32,
-    pub finals_right: u32,
-    pub sequences_right: u32,
-    pub time: u128,
-    pub time_right: u128,
-    pub confirmed: u32,
-    pub confirmed_right: u32,
-    pub confident_wrong: u32,
-    pub misses: Vec<String>,
-}
-
 #[derive(Default)]
 struct Keep(Vec<History>);
 
@@ -140,29 +139,43 @@ impl Recording {
         let mut recording = Recording {
             name: dir.file_name().unwrap().to_string_lossy().into_owned(),
             dir: dir.to_owned(),
+            client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             impairment: String::new(),
             end: Timestamp::default(),
             transit: Span::ZERO,
-            truths: BTreeMap::new(),
+            conns: Vec::new(),
         };
         for line in text.lines() {
             let line: Value = serde_json::from_str(line).expect("JSON");
             if let Some(impairment) = line["impairment"].as_str() {
                 recording.impairment = impairment.to_owned();
+                let client = line["endpoints"]["client"].as_str().expect("the client's address");
+                recording.client = client.parse::<SocketAddr>().expect("an address").ip();
             } else if let Some(end) = line["end_ts"].as_str() {
                 recording.end = time(end);
-            } else if let Some(to) = line["to"].as_str() {
-                let role = if line["endpoint"] == "client" { "client" } else { "server" };
-                let port = |name| line[name].as_u64().unwrap_or_default() as u16;
-                let conn = line["conn"].as_u64().unwrap_or_default();
-                let key = (conn, port("client_port"), port("server_port"), role);
-                let at = time(line["ts"].as_str().expect("a time"));
-                let to = State::from_name(to).expect("a state");
-                recording.truths.entry(key).or_default().push(Truth { to, at, unseen_until: None });
+            } else if line["to"].is_string() {
+                recording.take_truth(&line);
             }
         }
         recording.transit = recording.longest_transit();
         recording
+    }
+
+    fn take_truth(&mut self, line: &Value) {
+        let ports = ["client_port", "server_port"].map(|it| line[it].as_u64().unwrap_or(0) as u16);
+        let number = line["conn"].as_u64().unwrap_or_default();
+        let state = |name: &str| {
+            let name = line[name].as_str().expect("a state");
+            State::from_name(name).expect("a state of RFC 9293")
+        };
+        let at = time(line["ts"].as_str().expect("a time"));
+        let truth = Truth { from: state("from"), to: state("to"), at };
+        let known = self.conns.iter().position(|it| (it.number, it.ports) == (number, ports));
+        let place = known.unwrap_or_else(|| {
+            self.conns.push(Conn { number, ports, truths: Default::default() });
+            self.conns.len() - 1
+        });
+        self.conns[place].truths[usize::from(line["endpoint"] != "client")].push(truth);
     }
 
     /// The packets of one point's capture, as a faulty one would hold them.
@@ -177,13 +190,20 @@ impl Recording {
     }
 
     /// The segments among them.
-    fn segments(&self, point: &str, fault: Fault) -> Vec<Decoded> {
+    pub fn segments(&self, point: &str, fault: Fault) -> Vec<Decoded> {
         let packets = self.packets(point, fault);
         packets.iter().enumerate().filter_map(|(at, packet)| packet.decode(at)).collect()
     }
 
-    fn tolerance(&self) -> Span {
+    /// How far a claim and the truth may be apart: what a segment takes between the observer and
+    /// the endpoint, and how far clocks differ.
+    pub fn tolerance(&self) -> Span {
         TOLERANCE.plus(self.transit)
+    }
+
+    /// The longest that a segment took from one end to the other.
+    pub fn transit(&self) -> Span {
+        self.transit
     }
 
     /// Matches the segments that both ends' captures hold.
@@ -212,7 +232,8 @@ impl Recording {
         self.faulty_histories(point, Fault::None)
     }
 
-    fn faulty_histories(&self, point: &str, fault: Fault) -> Vec<History> {
+    /// The histories that finwait gives for a faulty capture.
+    pub fn faulty_histories(&self, point: &str, fault: Fault) -> Vec<History> {
         let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
         for (at, packet) in self.packets(point, fault).iter().enumerate() {
             let frame = at as u64 + 1;
@@ -224,238 +245,69 @@ impl Recording {
         histories
     }
 
+    /// The history of a connection, told from others on its ports by their order.
+    pub fn history_of<'a>(&self, conn: &Conn, histories: &'a [History]) -> Option<&'a History> {
+        let before = self.conns.iter().filter(|it| it.ports == conn.ports);
+        let nth = before.filter(|it| it.number < conn.number).count();
+        let same = |history: &&History| {
+            let mut ports = Role::BOTH.map(|role| history.addr(role).port());
+            let mut wanted = conn.ports;
+            ports.sort_unstable();
+            wanted.sort_unstable();
+            ports == wanted
+        };
+        histories.iter().filter(same).nth(nth)
+    }
+
+    /// What became of the segments of the connection's client (0) or server (1).
+    pub fn passage(&self, conn: &Conn, role: usize, seen: &[Decoded], own: &[Decoded]) -> Passage {
+        let later = self.conns.iter().filter(|it| it.ports == conn.ports);
+        let until = later.map(Conn::began).filter(|began| *began > conn.began()).min();
+        let on_ports = |decoded: &&Decoded| {
+            let mut ports = End::BOTH.map(|end| decoded.tuple.endpoint(end).port());
+            let mut wanted = conn.ports;
+            ports.sort_unstable();
+            wanted.sort_unstable();
+            ports == wanted
+        };
+        let of_conn = |decoded: &&Decoded| {
+            let ts = decoded.segment.ts;
+            let began = ts.after(TOLERANCE) >= conn.began();
+            on_ports(decoded) && began && until.is_none_or(|until| ts < until)
+        };
+        let part = |all: &[Decoded]| all.iter().filter(of_conn).copied().collect::<Vec<_>>();
+        // The next life's SYN may pass long before the kernel that it is for says a word.
+        let is_syn = |it: &&Decoded| {
+            it.segment.has(Flags::SYN)
+                && !it.segment.has(Flags::ACK)
+                && on_ports(it)
+                && it.segment.ts > conn.began().after(TOLERANCE)
+        };
+        let next = until.map(|until| until.after(TOLERANCE));
+        let before_next = |it: &&Decoded| next.is_some_and(|next| it.segment.ts <= next);
+        let superseded = seen.iter().filter(is_syn).filter(before_next).map(|it| it.segment.ts);
+        let superseded = superseded.last();
+        let is_own = |decoded: &Decoded| {
+            (decoded.tuple.endpoint(decoded.sender).ip().ip() == self.client) == (role == 0)
+        };
+        Passage { superseded, ..Passage::new(&part(own), &part(seen), is_own) }
+    }
+
     /// Whether no four-tuple lives twice in it.
     pub fn has_single_lives(&self) -> bool {
-        let conns: BTreeSet<_> = self.truths.keys().map(|key| (key.0, key.1, key.2)).collect();
-        let tuples: BTreeSet<_> = conns.iter().map(|conn| (conn.1, conn.2)).collect();
-        conns.len() == tuples.len()
+        let tuples: BTreeSet<_> = self.conns().map(|conn| conn.ports).collect();
+        self.conns().count() == tuples.len()
     }
 
-    /// Holds one point's histories against the truth.
-    pub fn score(&self, point: &str) -> Score {
-        self.faulty_score(point, Fault::None)
+    /// The connections in order.
+    pub fn conns(&self) -> impl Iterator<Item = &Conn> {
+        self.conns.iter()
     }
 
-    /// Holds the histories of a faulty capture against the truth.
-    pub fn faulty_score(&self, point: &str, fault: Fault) -> Score {
-        let histories = self.faulty_histories(point, fault);
-        let passed = self.segments(point, fault);
-        let mut score = Score::default();
-        let mut conns: Vec<_> = self.truths.keys().map(|key| (key.0, key.1, key.2)).collect();
-        conns.dedup();
-        for (conn, client_port, server_port) in conns {
-            let nth = self
-                .truths
-                .keys()
-                .filter(|k| k.1 == client_port && k.2 == server_port && k.0 < conn)
-                .map(|key| key.0)
-                .collect::<BTreeSet<_>>()
-                .len();
-            let found = histories
-                .iter()
-                .filter(|history| {
-                    let mut ports =
-                        [history.addr(Role::Client).port(), history.addr(Role::Server).port()];
-                    let mut wanted = [client_port, server_port];
-                    ports.sort();
-                    wanted.sort();
-                    ports == wanted
-                })
-                .nth(nth);
-            for (name, role) in [("client", Role::Client), ("server", Role::Server)] {
-                let key = (conn, client_port, server_port, name);
-                let Some(truths) = self.truths.get(&key) else { continue };
-                let truths = &self.watched(truths, &passed, [client_port, server_port]);
-                let Some(history) = found else {
-                    // Nothing of the connection passed this observer.
-                    if truths.iter().all(|truth| truth.unseen_until == Some(self.end)) {
-                        continue;
-                    }
-                    score.endpoints += 1;
-                    score.misses.push(format!("conn {conn} {name}: no history"));
-                    continue;
-                };
-                // Roles by port: who is client to the lab may not be to a capture that began late.
-                let port = if role == Role::Client { client_port } else { server_port };
-                let role = Role::BOTH
-                    .into_iter()
-                    .find(|role| history.addr(*role).port() == port)
-                    .unwrap_or(role);
-                self.score_endpoint(
-                    history,
-                    role,
-                    truths,
-                    &mut score,
-                    &format!("conn {conn} {name}"),
-                );
-            }
-        }
-        score
+    /// When the recording ends.
+    pub fn end(&self) -> Timestamp {
+        self.end
     }
-
-    /// Marks what happened without a segment of the connection passing the observer.
-    fn watched(&self, truths: &[Truth], passed: &[Decoded], ports: [u16; 2]) -> Vec<Truth> {
-        let own = |decoded: &&Decoded| {
-            let [a, b] = End::BOTH.map(|end| decoded.tuple.endpoint(end).port());
-            ports == [a, b] || ports == [b, a]
-        };
-        let times: Vec<_> = passed.iter().filter(own).map(|decoded| decoded.segment.ts).collect();
-        let is_seen = |truth: &Truth| {
-            let apart = |ts: &Timestamp| ts.since(truth.at).max(truth.at.since(*ts));
-            times.iter().any(|ts| apart(ts) <= self.tolerance())
-        };
-        let mark = |(at, truth): (usize, &Truth)| {
-            let next = truths.iter().skip(at + 1).find(|next| is_seen(next));
-            let until = next.map_or(self.end, |next| next.at);
-            Truth { unseen_until: (!is_seen(truth)).then_some(until), ..*truth }
-        };
-        truths.iter().enumerate().map(mark).collect()
-    }
-
-    fn score_endpoint(
-        &self,
-        history: &History,
-        role: Role,
-        truths: &[Truth],
-        score: &mut Score,
-        who: &str,
-    ) {
-        score.endpoints += 1;
-        let claims: Vec<Transition> = history.transitions_of(role).copied().collect();
-        let wanted = with_instants_optional(truths);
-        let states: Vec<State> = wanted.iter().map(|truth| truth.to).collect();
-        let claimed = claimed_states(&claims);
-        let last_true = truths.last().map_or(State::Unknown, |truth| truth.to);
-        let last_claimed = history.last_state(role);
-        // What happened unseen at the very end is nothing that anybody can know.
-        let unseen = |truth: &&Truth| truth.unseen_until.is_some_and(|until| until >= self.end);
-        let hidden = truths.iter().rev().take_while(unseen).count();
-        let knowable = truths.len().checked_sub(hidden + 1).and_then(|at| truths.get(at));
-        let stayed = hidden > 0 && knowable.is_none_or(|truth| truth.to == last_claimed);
-        if last_true == last_claimed || stayed {
-            score.finals_right += 1;
-        } else {
-            score.misses.push(format!("{who}: ends {last_claimed}, truly {last_true}"));
-        }
-        if agree(&wanted, &claimed) {
-            score.sequences_right += 1;
-        } else {
-            let names = |states: &[State]| {
-                states.iter().map(|state| state.name()).collect::<Vec<_>>().join(" ")
-            };
-            score.misses.push(format!("{who}: said {} | is {}", names(&claimed), names(&states)));
-        }
-        self.score_time(&claims, truths, score, who);
-        for claim in &claims {
-            self.score_claim(claim, truths, score, who);
-        }
-    }
-
-    /// The share of the endpoint's life in which the claimed state is the true one, claims being
-    /// allowed to lag or lead by the tolerance.
-    fn score_time(&self, claims: &[Transition], truths: &[Truth], score: &mut Score, who: &str) {
-        let mut wrong = 0u128;
-        for (at, truth) in truths.iter().enumerate() {
-            let until = truths.get(at + 1).map_or(self.end, |next| next.at);
-            let mut now = truth.at;
-            while now < until {
-                let state = state_at(claims, now);
-                let next = claims
-                    .iter()
-                    .map(|claim| claim.at.ts)
-                    .find(|ts| *ts > now)
-                    .map_or(until, |ts| ts.min(until));
-                let span = next.since(now);
-                let hidden = truth.unseen_until.map_or(Span::ZERO, |until| until.since(now));
-                let span = Span::from_nanos(span.as_nanos().saturating_sub(hidden.as_nanos()));
-                if state != truth.to && span > self.tolerance() {
-                    wrong += u128::from(span.as_nanos());
-                    let began = now.since(truths[0].at);
-                    score.misses.push(format!(
-                        "{who}: {state} for {span} from +{began}, truly {}",
-                        truth.to
-                    ));
-                }
-                now = next;
-            }
-        }
-        let Some(first) = truths.first() else { return };
-        let life = u128::from(self.end.since(first.at).as_nanos());
-        score.time += life;
-        score.time_right += life.saturating_sub(wrong);
-    }
-
-    fn score_claim(&self, claim: &Transition, truths: &[Truth], score: &mut Score, who: &str) {
-        let confirmed = claim.confirmed.frame > 0;
-        if claim.basis == Basis::Inferred && confirmed {
-            score.confirmed += 1;
-            let early = self.tolerance();
-            let right = truths.iter().any(|truth| {
-                truth.to == claim.to
-                    && truth.at.after(early) >= claim.at.ts
-                    && claim.confirmed.ts.after(early) >= truth.at
-            });
-            if right {
-                score.confirmed_right += 1;
-            } else {
-                score.misses.push(format!(
-                    "{who}: {} at frame {} confirmed by {} does not hold the truth",
-                    claim.to, claim.at.frame, claim.confirmed.frame
-                ));
-            }
-        }
-        let confident =
-            claim.basis == Basis::Observed || (claim.basis == Basis::Inferred && confirmed);
-        // It must have been in that state then, or else have passed through it.
-        let slack = self.tolerance();
-        let was = truths.iter().enumerate().any(|(at, truth)| {
-            let left = truths.get(at + 1).map_or(self.end, |next| next.at);
-            let until = claim.confirmed.ts.max(claim.at.ts);
-            truth.to == claim.to
-                && truth.at <= until.after(slack)
-                && claim.at.ts <= left.after(slack)
-        });
-        if confident && !was {
-            score.confident_wrong += 1;
-            score.misses.push(format!("{who}: CONFIDENT {} at frame {}", claim.to, claim.at.frame));
-        }
-    }
-}
-
-/// Whether the claimed states are the true ones in order, but for those that began unseen.
-fn agree(truths: &[Truth], claimed: &[State]) -> bool {
-    match (truths.split_first(), claimed.split_first()) {
-        (None, None) => true,
-        (None, Some(_)) => false,
-        (Some((truth, truths)), None) => truth.unseen_until.is_some() && agree(truths, &[]),
-        (Some((truth, rest)), Some((state, states))) => {
-            (truth.to == *state && agree(rest, states))
-                || (truth.unseen_until.is_some() && agree(rest, claimed))
-        }
-    }
-}
-
-/// The kernel passes through some states in one go: a stay of no length may be told or not.
-fn with_instants_optional(truths: &[Truth]) -> Vec<Truth> {
-    const INSTANT: Span = Span::from_micros(500);
-    let mut marked = truths.to_vec();
-    for at in 0..truths.len().saturating_sub(1) {
-        let (truth, next) = (truths[at], truths[at + 1]);
-        if next.at.since(truth.at) < INSTANT && truth.to != State::CloseWait {
-            marked[at].unseen_until.get_or_insert(next.at);
-        }
-    }
-    marked
-}
-
-/// The claimed states, without those that never lasted.
-fn claimed_states(claims: &[Transition]) -> Vec<State> {
-    claims.iter().map(|claim| claim.to).collect()
-}
-
-fn state_at(claims: &[Transition], now: Timestamp) -> State {
-    let newest = claims.iter().take_while(|claim| claim.at.ts <= now).last();
-    newest.map_or(State::Unknown, |claim| claim.to)
 }
 
 fn time(text: &str) -> Timestamp {
@@ -463,45 +315,3 @@ fn time(text: &str) -> Timestamp {
     Timestamp::from_nanos(time.as_nanosecond() as i64)
 }
 
-impl Score {
-    /// Adds another's counts.
-    pub fn add(&mut self, other: &Score) {
-        self.endpoints += other.endpoints;
-        self.finals_right += other.finals_right;
-        self.sequences_right += other.sequences_right;
-        self.time += other.time;
-        self.time_right += other.time_right;
-        self.confirmed += other.confirmed;
-        self.confirmed_right += other.confirmed_right;
-        self.confident_wrong += other.confident_wrong;
-    }
-}
-
-impl Score {
-    /// The five shares in percent, and the count of confident falsehoods.
-    pub fn shares(&self) -> [f64; 4] {
-        let share = |part: u128, whole: u128| match whole {
-            0 => 100.0,
-            whole => part as f64 * 100.0 / whole as f64,
-        };
-        let count = |part: u32, whole: u32| share(part.into(), whole.into());
-        [
-            count(self.finals_right, self.endpoints),
-            count(self.sequences_right, self.endpoints),
-            share(self.time_right, self.time),
-            count(self.confirmed_right, self.confirmed),
-        ]
-    }
-}
-
-impl fmt::Display for Score {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [finals, sequences, time, confirmed] = self.shares();
-        write!(
-            f,
-            "ends {:6}  finals {finals:6.2} %  sequences {sequences:6.2} %  time {time:6.2} %  \
-             confirmed {confirmed:6.2} %  confident wrong {}",
-            self.endpoints, self.confident_wrong,
-        )
-    }
-}

@@ -1,0 +1,319 @@
+//! Holds finwait's histories of a recording against the kernel's truth.
+
+use std::fmt;
+
+use finwait::decode::Decoded;
+use finwait::history::{History, Role};
+use finwait::infer::state::{Basis, State};
+use finwait::infer::trail::Transition;
+use finwait::time::{Span, Timestamp};
+
+use crate::knowable::{Allowance, Observed, Truth};
+use crate::recording::{Conn, Fault, Recording};
+
+/// What came out. `strict` counts are of what is literally so, the others of what is right by the
+/// rules of [`crate::knowable`].
+#[derive(Clone, Debug, Default)]
+pub struct Score {
+    pub endpoints: u32,
+    pub finals_right: u32,
+    pub finals_strict: u32,
+    pub sequences_right: u32,
+    pub sequences_strict: u32,
+    pub time: u128,
+    pub time_wrong: u128,
+    pub time_wrong_strict: u128,
+    pub confirmed: u32,
+    pub confirmed_right: u32,
+    pub confident_wrong: u32,
+    pub misses: Vec<String>,
+}
+
+/// Holds the histories of one point's capture, with a fault, against the truth.
+pub fn score(recording: &Recording, point: &str, fault: Fault) -> Score {
+    let histories = recording.faulty_histories(point, fault);
+    let seen = recording.segments(point, fault);
+    // What cannot be told apart in the observer's capture is not to be in the endpoints' either.
+    let own_fault = if let Fault::Cut = fault { fault } else { Fault::None };
+    let own = ["client", "server"].map(|end| recording.segments(end, own_fault));
+    let mut score = Score::default();
+    for conn in recording.conns() {
+        let history = recording.history_of(conn, &histories);
+        for role in [0, 1].into_iter().filter(|role| !conn.truths[*role].is_empty()) {
+            score_endpoint(recording, conn, role, history, &seen, &own[role], &mut score);
+        }
+    }
+    score
+}
+
+fn score_endpoint(
+    recording: &Recording,
+    conn: &Conn,
+    role: usize,
+    history: Option<&History>,
+    seen: &[Decoded],
+    own: &[Decoded],
+    score: &mut Score,
+) {
+    let truths = &conn.truths[role];
+    let passage = recording.passage(conn, role, seen, own);
+    let (end, transit) = (recording.end(), recording.transit());
+    let allowed = Observed { truths, passage: &passage, end, transit }.allowances();
+    let who = format!("conn {} {}", conn.number, ["client", "server"][role]);
+    let Some(history) = history else {
+        // Nothing of the connection passed this observer, or what did says nothing of this end.
+        if passage.sent.iter().any(|sent| sent.passed.is_some()) {
+            score.endpoints += 1;
+            score.misses.push(format!("{who}: no history"));
+        }
+        return;
+    };
+    // Roles by port: who is client to the lab may not be to a capture that began late.
+    let role = Role::BOTH.into_iter().find(|it| history.addr(*it).port() == conn.ports[role]);
+    let Some(role) = role else { return };
+    let claims: Vec<Transition> = history.transitions_of(role).copied().collect();
+    let slack = recording.tolerance();
+    Judge { truths, claims: &claims, allowed: &allowed, end, slack, who: &who }
+        .score(history.last_state(role), score);
+}
+
+/// One endpoint's claims before their judge.
+struct Judge<'a> {
+    truths: &'a [Truth],
+    claims: &'a [Transition],
+    allowed: &'a [Allowance],
+    end: Timestamp,
+    /// How far a claim's moment and the true one may be apart.
+    slack: Span,
+    who: &'a str,
+}
+
+impl Judge<'_> {
+    fn score(&self, last: State, score: &mut Score) {
+        score.endpoints += 1;
+        self.score_final(last, score);
+        self.score_sequence(score);
+        self.score_time(score);
+        self.claims.iter().for_each(|claim| self.score_claim(claim, score));
+    }
+
+    fn score_final(&self, last: State, score: &mut Score) {
+        let truth = self.truths.last().map_or(State::Unknown, |truth| truth.to);
+        let allowed = |it: &Allowance| it.state == last && it.until >= self.end;
+        score.finals_strict += u32::from(last == truth);
+        if last == truth || self.allowed.iter().any(allowed) {
+            score.finals_right += 1;
+        } else {
+            score.misses.push(format!("{}: ends {last}, truly {truth}", self.who));
+        }
+    }
+
+    fn score_sequence(&self, score: &mut Score) {
+        let strict = agree(
+            &self.steps(|at| self.is_instant(at)),
+            &self.claims.iter().map(|claim| (claim.to, false)).collect::<Vec<_>>(),
+        );
+        score.sequences_strict += u32::from(strict);
+        let wanted = self.steps(|at| self.is_instant(at) || self.is_unknowable(at));
+        let claimed = self.claims.iter().enumerate();
+        let claimed: Vec<_> =
+            claimed.map(|(at, claim)| (claim.to, self.is_allowed(at))).collect();
+        if strict || agree(&wanted, &claimed) {
+            score.sequences_right += 1;
+        } else {
+            let names = |steps: &[(State, bool)]| {
+                steps.iter().map(|(state, _)| state.name()).collect::<Vec<_>>().join(" ")
+            };
+            let (said, is) = (names(&claimed), names(&wanted));
+            score.misses.push(format!("{}: said {said} | is {is}", self.who));
+        }
+    }
+
+    fn steps(&self, optional: impl Fn(usize) -> bool) -> Vec<(State, bool)> {
+        let truths = self.truths.iter().enumerate();
+        truths.map(|(at, truth)| (truth.to, optional(at))).collect()
+    }
+
+    /// When the stay that a transition begins is over.
+    fn left(&self, at: usize) -> Timestamp {
+        self.truths.get(at + 1).map_or(self.end, |next| next.at)
+    }
+
+    /// The kernel passes through some states in one go: a stay of no length may be told or not.
+    fn is_instant(&self, at: usize) -> bool {
+        const INSTANT: Span = Span::from_micros(500);
+        let truth = &self.truths[at];
+        let passes = at + 1 < self.truths.len();
+        passes && self.left(at).since(truth.at) < INSTANT && truth.to != State::CloseWait
+    }
+
+    /// Whether through all of a true stay another state was as good an answer.
+    fn is_unknowable(&self, at: usize) -> bool {
+        let (from, until) = (self.truths[at].at, self.left(at));
+        self.uncovered(from, until, |state| state != self.truths[at].to) <= self.slack
+    }
+
+    /// Whether a claimed state was at some time as good an answer as the true one.
+    fn is_allowed(&self, at: usize) -> bool {
+        let claim = &self.claims[at];
+        let until = self.claims.get(at + 1).map_or(self.end, |next| next.at.ts).after(self.slack);
+        self.allowed.iter().any(|it| {
+            it.state == claim.to && it.from <= until && it.until.after(self.slack) >= claim.at.ts
+        })
+    }
+
+    /// How much of a time no allowance of such a state covers.
+    fn uncovered(&self, from: Timestamp, until: Timestamp, of: impl Fn(State) -> bool) -> Span {
+        let mut spans: Vec<_> = self.allowed.iter().filter(|it| of(it.state)).collect();
+        spans.sort_by_key(|it| it.from);
+        let (mut now, mut open) = (from, Span::ZERO);
+        for span in spans {
+            if span.from > now {
+                open = open.plus(span.from.min(until).since(now));
+            }
+            now = now.max(span.until.min(until));
+        }
+        open.plus(until.since(now))
+    }
+
+    /// The share of the endpoint's life in which the claimed state is right, claims being allowed
+    /// to lag or lead by the slack.
+    fn score_time(&self, score: &mut Score) {
+        for (at, truth) in self.truths.iter().enumerate() {
+            let until = self.left(at);
+            let mut now = truth.at;
+            while now < until {
+                let state = self.claimed_at(now);
+                let later = self.claims.iter().map(|claim| claim.at.ts).find(|ts| *ts > now);
+                let next = later.map_or(until, |ts| ts.min(until));
+                let began = now.since(self.truths[0].at);
+                let span = next.since(now);
+                let wrong = self.uncovered(now, next, |it| it == state);
+                now = next;
+                if state == truth.to {
+                    continue;
+                }
+                if span > self.slack {
+                    score.time_wrong_strict += u128::from(span.as_nanos());
+                }
+                if wrong > self.slack {
+                    score.time_wrong += u128::from(wrong.as_nanos());
+                    let truth = truth.to;
+                    let miss = format!("{}: {state} for {wrong} from +{began}, truly {truth}", self.who);
+                    score.misses.push(miss);
+                }
+            }
+        }
+        let life = self.truths.first().map_or(Span::ZERO, |first| self.end.since(first.at));
+        score.time += u128::from(life.as_nanos());
+    }
+
+    fn claimed_at(&self, now: Timestamp) -> State {
+        let newest = self.claims.iter().take_while(|claim| claim.at.ts <= now).last();
+        newest.map_or(State::Unknown, |claim| claim.to)
+    }
+
+    fn score_claim(&self, claim: &Transition, score: &mut Score) {
+        let confirmed = claim.confirmed.frame > 0;
+        if claim.basis == Basis::Inferred && confirmed {
+            score.confirmed += 1;
+            let right = self.truths.iter().any(|truth| {
+                truth.to == claim.to
+                    && truth.at.after(self.slack) >= claim.at.ts
+                    && claim.confirmed.ts.after(self.slack) >= truth.at
+            });
+            if right {
+                score.confirmed_right += 1;
+            } else {
+                score.misses.push(format!(
+                    "{}: {} at frame {} confirmed by {} does not hold the truth",
+                    self.who, claim.to, claim.at.frame, claim.confirmed.frame
+                ));
+            }
+        }
+        let confident =
+            claim.basis == Basis::Observed || (claim.basis == Basis::Inferred && confirmed);
+        // It must have been in that state then, or else have passed through it.
+        let was = self.truths.iter().enumerate().any(|(at, truth)| {
+            let until = claim.confirmed.ts.max(claim.at.ts);
+            truth.to == claim.to
+                && truth.at <= until.after(self.slack)
+                && claim.at.ts <= self.left(at).after(self.slack)
+        });
+        if confident && !was {
+            score.confident_wrong += 1;
+            let frame = claim.at.frame;
+            score.misses.push(format!("{}: CONFIDENT {} at frame {frame}", self.who, claim.to));
+        }
+    }
+}
+
+/// Whether two sequences of states are the same, but for those that either may leave out.
+fn agree(truths: &[(State, bool)], claims: &[(State, bool)]) -> bool {
+    match (truths.split_first(), claims.split_first()) {
+        (None, None) => true,
+        (None, Some((claim, claims))) => claim.1 && agree(&[], claims),
+        (Some((truth, truths)), None) => truth.1 && agree(truths, &[]),
+        (Some((truth, later)), Some((claim, rest))) => {
+            (truth.0 == claim.0 && agree(later, rest))
+                || (truth.1 && agree(later, claims))
+                || (claim.1 && agree(truths, rest))
+        }
+    }
+}
+
+impl Score {
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Score) {
+        self.endpoints += other.endpoints;
+        self.finals_right += other.finals_right;
+        self.finals_strict += other.finals_strict;
+        self.sequences_right += other.sequences_right;
+        self.sequences_strict += other.sequences_strict;
+        self.time += other.time;
+        self.time_wrong += other.time_wrong;
+        self.time_wrong_strict += other.time_wrong_strict;
+        self.confirmed += other.confirmed;
+        self.confirmed_right += other.confirmed_right;
+        self.confident_wrong += other.confident_wrong;
+    }
+
+    /// Finals, sequences, time and confirmations that are right, in percent.
+    pub fn shares(&self) -> [f64; 4] {
+        let [finals, sequences, time] = shares_of(
+            self,
+            self.finals_right,
+            self.sequences_right,
+            self.time_wrong,
+        );
+        let confirmed = percent(self.confirmed_right.into(), self.confirmed.into());
+        [finals, sequences, time, confirmed]
+    }
+
+    /// Finals, sequences and time that are literally so, in percent.
+    pub fn strict(&self) -> [f64; 3] {
+        shares_of(self, self.finals_strict, self.sequences_strict, self.time_wrong_strict)
+    }
+}
+
+fn shares_of(score: &Score, finals: u32, sequences: u32, wrong: u128) -> [f64; 3] {
+    let ends = u128::from(score.endpoints);
+    let right = score.time.saturating_sub(wrong);
+    [percent(finals.into(), ends), percent(sequences.into(), ends), percent(right, score.time)]
+}
+
+fn percent(part: u128, whole: u128) -> f64 {
+    if whole == 0 { 100.0 } else { part as f64 * 100.0 / whole as f64 }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [finals, sequences, time, confirmed] = self.shares();
+        write!(
+            f,
+            "ends {:6}  finals {finals:6.2} %  sequences {sequences:6.2} %  time {time:6.2} %  \
+             confirmed {confirmed:6.2} %  confident wrong {}",
+            self.endpoints, self.confident_wrong,
+        )
+    }
+}
