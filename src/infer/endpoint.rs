@@ -115,9 +115,13 @@ pub struct Endpoint {
     pub misread_as_fin: bool,
     /// It may have sent a FIN that the capture does not hold.
     pub may_have_closed: bool,
-    /// The peer's FIN met it while the peer's window was closed: its own may have been waiting
-    /// behind the data that it could not send.
+    /// The peer's FIN met it when it could not send all that it might have had: its own FIN may
+    /// have been waiting behind data.
     pub may_have_queued_fin: bool,
+    /// When it last sent, there was no room for more.
+    pub limited: bool,
+    /// Since when everything that it sent is acknowledged.
+    pub drained: Option<Timestamp>,
     /// It opened with a SYN that carried data.
     pub fast_open: bool,
     /// That data was acknowledged with the SYN (RFC 7413).
@@ -238,6 +242,13 @@ impl Endpoint {
     pub fn window_bytes(&self, peer_scales: bool) -> u32 {
         let shift = if peer_scales { self.window_scale.unwrap_or(0) } else { 0 };
         u32::from(self.window) << shift.min(14)
+    }
+
+    /// The most that the peer puts into one segment, in bytes.
+    pub fn segment_max(&self) -> u32 {
+        /// Where it announced none; larger than most, since that only adds doubt.
+        const MSS: u16 = 1460;
+        u32::from(self.mss.unwrap_or(MSS))
     }
 
     /// It has shown to have received everything before `number`.

@@ -31,6 +31,8 @@ impl Connection {
         let advanced = self.end(from).proven.is_none_or(|proven| ack.after(proven));
         if advanced {
             self.on_progress(from, ack, at);
+            let drained = self.end(peer).nxt == Some(ack);
+            self.end_mut(peer).drained = drained.then_some(at.ts);
         } else if self.end(peer).nxt == Some(ack) && !waits_for_ack(self.end(peer).state) {
             // The answer to a keepalive, or to a repeat that was not needed.
             let repeated = self.end(peer).repeats.count > 0;
@@ -159,8 +161,9 @@ impl Connection {
             // With Fast Open a server speaks before the handshake's ACK (RFC 7413 section 3), and
             // data in its place leaves open whether a bare ACK came before.
             let early = self.end(peer).fast_open_accepted && !self.is_beyond_syn(peer, ack);
-            // A socket in SYN_RCVD may abort, too.
-            if !early && self.end(from).bare_ack && !segment.has(Flags::RST) {
+            // A socket in SYN_RCVD may abort, or challenge what it cannot place.
+            let opened = !segment.has(Flags::RST) && !self.may_be_challenge(from, ack, segment);
+            if !early && self.end(from).bare_ack && opened {
                 self.confirm(from, &[Event::RecvAckOfSyn], at);
             }
         }
@@ -175,13 +178,24 @@ impl Connection {
         self.end(from).ack_candidate.frame > 0 || (speaks && !opener.fast_open)
     }
 
+    /// Whether a socket in SYN_RCVD might have sent it, too: an ACK that says no more than the
+    /// SYN+ACK did.
+    fn may_be_challenge(&self, from: End, ack: SeqNum, segment: &Segment) -> bool {
+        let opener = self.end(from.peer());
+        let echoes_later = match (segment.options.timestamps, opener.opening.last_tsval) {
+            (Some((_, echo)), Some(syn)) => SeqNum(echo).after(SeqNum(syn)),
+            _ => false,
+        };
+        segment.seq_len() == 0 && !self.is_beyond_syn(from.peer(), ack) && !echoes_later
+    }
+
     /// Whether more is acknowledged than what came with the SYN.
     pub(super) fn is_beyond_syn(&self, opener: End, ack: SeqNum) -> bool {
         self.end(opener).after_syn.is_some_and(|after_syn| ack.after(after_syn))
     }
 
     /// The sender has acknowledged the peer's FIN: it had received it.
-    fn prove_fin(&mut self, from: End, segment: &Segment, at: Moment) {
+    pub(super) fn prove_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
         if self.end(from).has_open(&BY_FIN) && !self.end(peer).fin_unseen {
             let doubts = self.end(from).fin_doubts;

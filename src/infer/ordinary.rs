@@ -9,6 +9,7 @@ use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
 use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
+use crate::time::Span;
 
 impl Connection {
     /// A segment with neither SYN nor RST. Without ACK it is dropped wherever it arrives (RFC 9293
@@ -35,6 +36,11 @@ impl Connection {
             self.on_sent(from, segment, at);
         }
         self.on_received(from.peer(), segment, probe, at);
+        if segment.window > 0 && self.end(from).window_closed.is_some() {
+            // It learns now that it may send again.
+            let peer = self.end_mut(from.peer());
+            (peer.limited, peer.drained) = (true, Some(at.ts));
+        }
         self.end_mut(from).advertise(segment.window, at.ts);
         if segment.window == 0 {
             self.note(FactKind::ZeroWindow, from, at);
@@ -204,7 +210,9 @@ impl Connection {
             }
             endpoint.nxt = Some(segment.seq_end());
             endpoint.edge = at.ts;
+            endpoint.drained = None;
             endpoint.tally.bytes += u64::from(bytes);
+            self.end_mut(from).limited = self.is_limited(from);
             if segment.payload > 0 {
                 self.settle(from);
             }
@@ -223,6 +231,19 @@ impl Connection {
         if segment.has(Flags::FIN) {
             self.on_fin_sent(from, segment, at);
         }
+    }
+
+    /// Whether the sender may have more to send than the peer's window, or the network as far as it
+    /// trusts it, has room for.
+    fn is_limited(&self, from: End) -> bool {
+        /// What a connection may send at its beginning (RFC 6928).
+        const INITIAL_WINDOW: u32 = 10;
+        let (endpoint, peer) = (self.end(from), self.end(from.peer()));
+        let Some((nxt, acked)) = endpoint.nxt.zip(peer.proven) else { return true };
+        let in_flight = nxt.offset_from(acked).max(0).unsigned_abs();
+        in_flight.saturating_add(peer.segment_max()) > peer.window_bytes(self.scales())
+            || in_flight >= peer.segment_max() * INITIAL_WINDOW
+            || endpoint.tally.retransmitted > 0
     }
 
     /// Counts what passes for the first time although later numbers have passed.
@@ -247,7 +268,7 @@ impl Connection {
     }
 
     /// Firms up what was assumed, where no doubt is left of either end.
-    fn settle_trail(&mut self) {
+    pub(super) fn settle_trail(&mut self) {
         let doubted = self
             .ends
             .iter()
@@ -304,9 +325,12 @@ impl Connection {
         if self.end(from.peer()).fast_open_accepted {
             self.refute_early_handshake(from, at);
         }
-        // A RST that passed it had not come.
+        // A RST that passed it had not come, but the peer's FIN may have.
         let reset = self.withdraw(from, &[Event::RecvRst], at).is_some();
         let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
+        if reset && covers {
+            self.prove_fin(from, segment, at);
+        }
         if self.end(from).state == State::CloseWait && !covers {
             self.overtake_fin(from, at);
         }
@@ -392,8 +416,7 @@ impl Connection {
             || (fin_came && self.end(to).state != State::LastAck);
         let acked = covers && !lost && heard;
         if fin_came {
-            let closed = self.end(from).window_closed.is_some();
-            self.end_mut(to).may_have_queued_fin |= closed;
+            self.doubt_unclosed(to, at);
             self.complete_handshake(to, at);
         }
         let event = match self.end(to).state {
@@ -404,6 +427,17 @@ impl Connection {
             _ => return self.on_time_wait(to, segment, at),
         };
         self.step(to, event, at);
+    }
+
+    /// The peer's FIN meets an end that could not send all that it might have had: its own FIN may
+    /// wait behind more of it.
+    fn doubt_unclosed(&mut self, to: End, at: Moment) {
+        let endpoint = self.end(to);
+        let is_unclosed = matches!(endpoint.state, State::SynRcvd | State::Established);
+        let closed = self.end(to.peer()).window_closed.is_some();
+        if is_unclosed && (closed || (endpoint.limited && !self.is_idle(to, at.ts, Span::ZERO))) {
+            self.end_mut(to).may_have_queued_fin = true;
+        }
     }
 
     fn on_ack_of_syn(&mut self, to: End, ack: SeqNum, segment: &Segment, at: Moment) {

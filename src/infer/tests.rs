@@ -362,6 +362,43 @@ fn rst_at_inside_and_outside_the_window() {
 }
 
 #[test]
+fn a_fin_that_meets_a_full_window_may_meet_a_fin_behind_it() {
+    let met = "0.090 > . 1:1(0) ack 1 win 12
+         0.100 < . 1:1449(1448) ack 1
+         0.101 > F. 1:1(0) ack 1 win 12   ; FIN_WAIT_1 CLOSE_WAIT
+         0.110 < . 1449:1449(0) ack 2     ; FIN_WAIT_2 CLOSE_WAIT";
+    let history = history(&opened(met));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!((waits.basis, waits.confirmed.frame), (Basis::Assumed, 0));
+    // Once all is acknowledged and it still sends nothing, there was none.
+    let silent = format!("{met}\n0.111 > . 2:2(0) ack 1449\n9.0 end ; FIN_WAIT_2 CLOSE_WAIT");
+    let history = self::history(&opened(&silent));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!(waits.basis, Basis::Inferred);
+}
+
+#[test]
+fn an_ack_that_says_no_more_than_the_syn_ack_proves_no_handshake() {
+    let history = history(&opened("0.02 < . 1:1(0) ack 1 <ts 2:1>"));
+    let open = history.stay_in(Role::Server, State::Established).unwrap().entered;
+    assert_eq!(open.confirmed.frame, 0);
+    let history = self::history(&opened("0.02 < . 1:1(0) ack 1 <ts 2:9>"));
+    let open = history.stay_in(Role::Server, State::Established).unwrap().entered;
+    assert_eq!(open.confirmed.frame, 4);
+}
+
+#[test]
+fn a_fin_in_flight_past_a_rst_says_what_had_come_before() {
+    let history = history(&opened(
+        "0.100 < F. 1:1(0) ack 1          ; CLOSE_WAIT FIN_WAIT_1
+         0.101 < R 2:2(0)                 ; CLOSED     CLOSED
+         0.102 > F. 1:1(0) ack 2          ; CLOSED     CLOSED",
+    ));
+    let states: Vec<_> = history.transitions_of(Role::Client).map(|t| t.to.name()).collect();
+    assert_eq!(states, ["SYN_SENT", "ESTABLISHED", "CLOSE_WAIT", "LAST_ACK", "CLOSED"]);
+}
+
+#[test]
 fn a_forged_rst_that_was_believed_shows_in_the_answer_to_what_follows() {
     let history = history(&opened(
         "0.3 > R 1:1(0)                  ; CLOSED      CLOSED
