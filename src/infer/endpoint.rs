@@ -149,6 +149,8 @@ pub struct Endpoint {
     pub close_doubts: u8,
     /// What marks the packet that last carried its FIN: IPv4 identification and TSval.
     pub fin_mark: Option<(u16, Option<u32>)>,
+    /// The TSval that its FIN first bore.
+    pub fin_tsval: Option<u32>,
     /// How often the peer's answer in the handshake was taken as received and was not.
     pub handshake_doubts: u8,
     /// When its SYNs passed.

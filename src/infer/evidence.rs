@@ -12,7 +12,7 @@ use crate::infer::trail::Moment;
 use crate::seq::SeqNum;
 
 /// Transitions that rest on the peer's FIN having come.
-const BY_FIN: [Event; 2] = [Event::RecvFin, Event::RecvFinAckingFin];
+pub(super) const BY_FIN: [Event; 2] = [Event::RecvFin, Event::RecvFinAckingFin];
 /// Numbers further ahead than this are not the peer's: no window is larger (RFC 7323 section 2.3).
 const AHEAD_MAX: i32 = 1 << 30;
 
@@ -197,6 +197,8 @@ impl Connection {
     /// The sender has acknowledged the peer's FIN: it had received it.
     pub(super) fn prove_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
+        let came = self.end(from).fin_candidate;
+        self.doubt_unclosed(from, came);
         if self.end(from).has_open(&BY_FIN) && !self.end(peer).fin_unseen {
             let doubts = self.end(from).fin_doubts;
             self.restore_first_fin(from, segment, at);
@@ -218,9 +220,11 @@ impl Connection {
             }
             _ => return,
         };
-        let came = self.end(from).fin_candidate;
         if self.end(peer).fin_unseen {
             self.step_as(from, event, Basis::Assumed, at, Moment::default());
+        } else if self.end(from).may_have_queued_fin && came.frame > 0 {
+            self.step_as(from, event, Basis::Assumed, came, Moment::default());
+            self.end_mut(from).take_open(&BY_FIN);
         } else if came.frame > 0 {
             self.step_as(from, event, Basis::Inferred, came, Moment::default());
             self.restore_first_fin(from, segment, at);
@@ -253,12 +257,24 @@ impl Connection {
         fin.zip(segment.options.sack).is_some_and(|(fin, (_, end))| end == fin.add(1))
     }
 
+    /// Whether the segment echoes a timestamp that an earlier transmission of the peer's FIN bore,
+    /// and not the repeat's.
+    fn echoes_first_fin(&self, from: End, segment: &Segment) -> bool {
+        let peer = self.end(from.peer());
+        let repeat = peer.fin_mark.and_then(|(_, tsval)| tsval);
+        let echo = segment.options.timestamps.map(|(_, echo)| echo);
+        let between = |(first, (repeat, echo)): (u32, (u32, u32))| {
+            SeqNum(echo).at_or_after(SeqNum(first)) && SeqNum(echo).before(SeqNum(repeat))
+        };
+        peer.fin_tsval.zip(repeat.zip(echo)).is_some_and(between)
+    }
+
     /// The FIN had to be repeated before this acknowledged it. A full socket says with a D-SACK
     /// that the first one had come (RFC 2883), and without one, if it speaks D-SACK, that it had
     /// not. A socket that is down to its last timer sends no SACK, and leaves open which of the two
     /// was lost: the first moment is then the one that cannot be too late.
     fn restore_first_fin(&mut self, from: End, segment: &Segment, at: Moment) {
-        let needless = self.is_needless(from, segment);
+        let needless = self.is_needless(from, segment) || self.echoes_first_fin(from, segment);
         let modern = self.end(from).timestamps && self.sacks();
         let would_tell = self.end(from).state == State::CloseWait && modern;
         if needless || !would_tell {

@@ -4,6 +4,7 @@ use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::endpoint::{Opening, Repeats};
 use crate::infer::event::Event;
+use crate::infer::evidence::BY_FIN;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
@@ -132,9 +133,8 @@ impl Connection {
         if !ahead || segment.seq_len() > 0 || self.end(from).fin.is_some() {
             return;
         }
-        let by_fin = [Event::RecvFin, Event::RecvFinAckingFin];
         let crossed =
-            !self.is_needless(from, segment) && self.withdraw(from, &by_fin, at).is_some();
+            !self.is_needless(from, segment) && self.withdraw(from, &BY_FIN, at).is_some();
         self.has_gap = true;
         let endpoint = self.end_mut(from);
         endpoint.fin = Some(segment.seq.sub(1));
@@ -241,9 +241,9 @@ impl Connection {
         let (endpoint, peer) = (self.end(from), self.end(from.peer()));
         let Some((nxt, acked)) = endpoint.nxt.zip(peer.proven) else { return true };
         let in_flight = nxt.offset_from(acked).max(0).unsigned_abs();
-        in_flight.saturating_add(peer.segment_max()) > peer.window_bytes(self.scales())
-            || in_flight >= peer.segment_max() * INITIAL_WINDOW
-            || endpoint.tally.retransmitted > 0
+        let trusted = peer.segment_max() * INITIAL_WINDOW;
+        let room = peer.window_bytes(self.scales()).min(trusted);
+        in_flight.saturating_add(peer.segment_max()) > room || endpoint.tally.retransmitted > 0
     }
 
     /// Counts what passes for the first time although later numbers have passed.
@@ -290,7 +290,7 @@ impl Connection {
 
     /// What was taken for the FIN of `from` was a byte that the capture missed.
     pub(super) fn disown_fin(&mut self, from: End, at: Moment) {
-        self.withdraw(from.peer(), &[Event::RecvFin, Event::RecvFinAckingFin], at);
+        self.withdraw(from.peer(), &BY_FIN, at);
         self.withdraw(from, &[Event::RecvAckOfFin], at);
         self.withdraw(from, &[Event::SentUnseenFin], at);
         let endpoint = self.end_mut(from);
@@ -314,6 +314,7 @@ impl Connection {
         }
         let endpoint = self.end_mut(from);
         endpoint.fin_mark = mark(segment);
+        endpoint.fin_tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
         endpoint.fin = Some(fin);
         endpoint.fin_unseen = false;
         // A FIN that the peer had not sent when this one left cannot have come before it.
@@ -349,10 +350,9 @@ impl Connection {
     /// The network brought a later segment first: it acknowledges the peer's FIN, and this FIN,
     /// sent before it, does not. So the FIN left before the peer's had come.
     fn overtake_fin(&mut self, from: End, at: Moment) {
-        let by_fin = [Event::RecvFin, Event::RecvFinAckingFin];
-        if let Some(wrong) = self.trail.overturn(from, &by_fin, at) {
+        if let Some(wrong) = self.trail.overturn(from, &BY_FIN, at) {
             let endpoint = self.end_mut(from);
-            endpoint.take_open(&by_fin);
+            endpoint.take_open(&BY_FIN);
             endpoint.state = wrong.from;
         }
     }
@@ -429,14 +429,19 @@ impl Connection {
         self.step(to, event, at);
     }
 
-    /// The peer's FIN meets an end that could not send all that it might have had: its own FIN may
-    /// wait behind more of it.
-    fn doubt_unclosed(&mut self, to: End, at: Moment) {
+    /// The peer's FIN, which passed at `came`, meets an end that could not send all that it might
+    /// have had: its own FIN may wait behind more of it.
+    pub(super) fn doubt_unclosed(&mut self, to: End, came: Moment) {
         let endpoint = self.end(to);
-        let is_unclosed = matches!(endpoint.state, State::SynRcvd | State::Established);
+        let is_unclosed = match endpoint.state {
+            State::SynRcvd | State::Established => true,
+            State::CloseWait => endpoint.has_open(&BY_FIN),
+            _ => false,
+        };
         let closed = self.end(to.peer()).window_closed.is_some();
-        if is_unclosed && (closed || (endpoint.limited && !self.is_idle(to, at.ts, Span::ZERO))) {
+        if is_unclosed && (closed || (endpoint.limited && !self.is_idle(to, came.ts, Span::ZERO))) {
             self.end_mut(to).may_have_queued_fin = true;
+            self.trail.weaken(to, &BY_FIN);
         }
     }
 

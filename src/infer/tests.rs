@@ -378,6 +378,29 @@ fn a_fin_that_meets_a_full_window_may_meet_a_fin_behind_it() {
 }
 
 #[test]
+fn an_echo_shows_that_the_first_fin_had_come() {
+    let history = history(&opened(
+        "0.1 > F. 1:1(0) ack 1 <ts 100:1>
+         0.4 > F. 1:1(0) ack 1 <ts 400:1>
+         0.41 < F. 1:1(0) ack 2 <ts 200:100> ; TIME_WAIT LAST_ACK",
+    ));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!((waits.at.frame, waits.confirmed.frame), (4, 6));
+}
+
+#[test]
+fn data_that_left_before_a_fin_came_may_have_filled_the_window() {
+    let history = history(&opened(
+        "0.090 > . 1:1(0) ack 1 win 12
+         0.100 > F. 1:1(0) ack 1 win 12   ; FIN_WAIT_1 CLOSE_WAIT
+         0.101 < . 1:1449(1448) ack 1
+         0.110 < . 1449:1449(0) ack 2     ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!((waits.basis, waits.confirmed.frame), (Basis::Assumed, 0));
+}
+
+#[test]
 fn an_ack_that_says_no_more_than_the_syn_ack_proves_no_handshake() {
     let history = history(&opened("0.02 < . 1:1(0) ack 1 <ts 2:1>"));
     let open = history.stay_in(Role::Server, State::Established).unwrap().entered;

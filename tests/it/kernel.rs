@@ -3,63 +3,13 @@
 //!
 //! `cargo test --test it kernel -- --nocapture` prints the score of each recording.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use finwait::decode::tuple::End;
 
 use crate::recording::{Fault, Recording};
-use crate::score::{Score, score};
-
-/// How a recording of the same scenario is named that exchanges its parts, or goes over IPv6.
-const VARIANTS: [&str; 2] = ["-mirrored", "-ipv6"];
-
-/// Recordings in which some moment is missed, and what lies behind it.
-const MISSED: &[(&str, &str)] = &[
-    ("accept-queue-overflow", "ends right after an ACK that is either dropped again or taken"),
-    ("both-fins-repeated", "a FIN that was lost before the observer shows when it is repeated"),
-    ("client-gives-up", "connect() was abandoned without a segment"),
-    ("close-behind-zero-window", "close() waits behind data that the window holds back"),
-    ("closing-behind-zero-window", "close() waits behind data that the window holds back"),
-    ("deferred-accept", "the server keeps the ACK's news to itself until data comes"),
-    ("demo", "the kernel's timer lets TIME_WAIT last up to two seconds longer than 60 s"),
-    ("duplicated-fin", "the RST that would end TIME_WAIT is lost behind the observer"),
-    ("fin-ahead-of-hole", "the data before the FIN is lost behind the observer"),
-    ("fin-lost", "a FIN that was lost before the observer shows when it is repeated"),
-    (
-        "handshake-completed-by-data",
-        "the ACK is lost behind the observer, and data mends it in silence",
-    ),
-    ("last-ack-stuck", "every ACK is lost before the observer at the server"),
-    (
-        "many-half-open",
-        "the SYN+ACK is lost behind the observer, and the end comes before a repeat",
-    ),
-    (
-        "port-reuse-after-time-wait",
-        "the kernel's timer lets TIME_WAIT last over a second longer than 60 s",
-    ),
-    (
-        "port-reuse-after-time-wait-without-timestamps",
-        "the kernel's timer lets TIME_WAIT last over a second longer than 60 s",
-    ),
-    ("random-10", "close() waits behind unsent data, and a RST comes before any FIN"),
-    ("reset-at-window-edge", "a forged RST is believed when what it killed answers with RST"),
-    ("second-fin-lost", "a lost FIN and a lost ACK look the same: the earlier moment is given"),
-    ("simultaneous-open-one-syn-lost", "a SYN that was lost before the observer"),
-    (
-        "stale-syn-to-time-wait",
-        "a copy of a SYN ends the old life when it passes, not when it arrives",
-    ),
-    ("syn-rcvd-held", "the kernel's last timeout comes some 70 ms later than computed"),
-    ("syn-unanswered", "the kernel's last timeout comes some milliseconds later than computed"),
-    ("syn-with-other-isn", "the server's SYN+ACK is lost before the observer at the client"),
-    ("time-wait-assassination-refused", "a host with tcp_rfc1337 ignores the RST in silence"),
-    (
-        "time-wait-to-its-end",
-        "the kernel's timer lets TIME_WAIT last over a second longer than 60 s",
-    ),
-];
+use crate::score::{Score, false_testimonies, score};
 
 const POINTS: [&str; 3] = ["client", "middle", "server"];
 
@@ -94,17 +44,9 @@ fn score_all(root: &Path) -> (BTreeMap<&'static str, (usize, Score)>, Vec<String
 fn histories_equal_the_kernels() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kernel");
     let (classes, misses) = score_all(&root);
-    let plain = |name: &str| {
-        let end = VARIANTS.iter().filter_map(|variant| name.find(variant)).min();
-        name[..end.unwrap_or(name.len())].to_owned()
-    };
-    let missed: BTreeSet<String> =
-        misses.iter().filter_map(|m| m.split(' ').next()).map(plain).collect();
-    let named: BTreeSet<String> = MISSED.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(missed, named, "the recordings with misses");
-    for (_, score) in classes.values() {
-        assert_eq!(score.confident_wrong, 0, "a state claimed for certain that never was");
-        assert_eq!(score.confirmed, score.confirmed_right, "a confirmation misses the truth");
+    assert!(misses.is_empty(), "{misses:#?}");
+    for (class, (_, score)) in &classes {
+        assert!(is_good_enough(class, score), "{class}: {score}");
     }
     let page = page(&classes);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/score.md");
@@ -115,6 +57,16 @@ fn histories_equal_the_kernels() {
     assert!(committed == page, "docs/score.md is stale: FINWAIT_BLESS=1 writes it anew");
 }
 
+/// What is asked of every class of recordings.
+fn is_good_enough(class: &str, score: &Score) -> bool {
+    let wanted = match class {
+        "path in order" => [100.0, 100.0, 99.9, 100.0],
+        _ => [99.5, 99.0, 99.5, 99.9],
+    };
+    let shares = score.shares();
+    score.confident_wrong == 0 && shares.iter().zip(wanted).all(|(share, least)| *share >= least)
+}
+
 /// Recordings that are not committed: those that a run of the lab has just made.
 #[test]
 fn fresh_recordings_score_as_well() {
@@ -123,30 +75,46 @@ fn fresh_recordings_score_as_well() {
     assert!(!classes.is_empty(), "no recordings in {root:?}");
     for (class, (_, score)) in &classes {
         println!("{class:14} {score}");
-        let [finals, sequences, time, confirmed] = score.shares();
-        // A close that waits behind unsent data shows nowhere, and a few random ones do.
-        let enough = finals >= 99.5 && sequences >= 97.0 && time >= 99.5 && confirmed >= 99.9;
-        assert!(enough && score.confident_wrong == 0, "{class}: {score}");
+        assert!(is_good_enough(class, score), "{class}: {score}");
     }
 }
 
-/// The score as a page: a table, the rules by which it is made, and where it misses.
+/// A judge who forgives what cannot be known must still convict: each transition left out of the
+/// testimony, and each given a false state, is a miss.
+#[test]
+fn the_judge_convicts_false_testimony() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kernel");
+    let (mut acquitted, mut tried) = (Vec::new(), 0);
+    for recording in Recording::all(&root).iter().filter(|it| class(it) == "path in order") {
+        for (name, passed) in false_testimonies(recording, "middle") {
+            tried += 1;
+            acquitted.extend(passed.then(|| format!("{}: {name}", recording.name)));
+        }
+    }
+    // A timer's moment, an abandoned connect() and the like can be told either way.
+    let share = acquitted.len() as f64 / f64::from(tried);
+    println!("{} of {tried} false testimonies acquitted", acquitted.len());
+    acquitted.iter().for_each(|it| println!("{it}"));
+    assert!(tried > 2_000 && share < 0.02, "{} of {tried} acquitted", acquitted.len());
+}
+
+/// The score as a page: a table, and the rules by which it is made.
 fn page(classes: &BTreeMap<&'static str, (usize, Score)>) -> String {
     let mut page = PAGE.to_owned();
     for (class, (count, score)) in classes {
         let [finals, sequences, time, confirmed] = score.shares();
-        let wrong = score.confident_wrong;
+        let strict = score.strict();
+        let both = |right: f64, strict: f64| format!("{right:.2} % ({strict:.2} %)");
         page += &format!(
-            "| {class} | {count} | {} | {finals:.2} % | {sequences:.2} % | {time:.2} % \
-             | {confirmed:.2} % | {wrong} |\n",
-            score.endpoints
+            "| {class} | {count} | {} | {} | {} | {} | {confirmed:.2} % | {} |\n",
+            score.endpoints,
+            both(finals, strict[0]),
+            both(sequences, strict[1]),
+            both(time, strict[2]),
+            score.confident_wrong,
         );
     }
-    page += "\n## Where it misses\n\nIn these scenarios, and nowhere else:\n\n";
-    for (name, why) in MISSED {
-        page += &format!("- `{name}`: {why}.\n");
-    }
-    page
+    page + RULES
 }
 
 const PAGE: &str = "\
@@ -169,12 +137,39 @@ and a test keeps it true. The columns, over all endpoints of all connections:
 - **confirmed**: confirmed transitions whose true moment lies between `ts` and `confirmed_ts`.
 - **confident wrong**: states given as observed, or as inferred and confirmed, that never were.
 
-One rule keeps the score honest about what cannot be known: a transition that no captured segment of
-the connection accompanies, such as an orphan that the kernel reaps or an application that gives up,
-is not held against the witness until the endpoint's next transition that a segment does accompany.
+The first number forgives what no observer can know, by the rules below; the one in brackets
+forgives nothing.
 
 | recordings | | endpoints | finals | sequences | time | confirmed | confident wrong |
 |---|---|---|---|---|---|---|---|
+";
+
+const RULES: &str = "
+## What no observer can know
+
+An observer tells two histories of an endpoint apart only by the segments that pass him. So beside
+the true history there may be others, twins of it, that would have let the same segments pass, and
+a twin's state is as good an answer as the true one. The lab captures at both ends as well, so which
+segments passed and which arrived is known, and the twins are computed, for every recording by the
+same rules. A twin begins where
+
+1. **an act shows late**: a close() whose FIN waits behind unsent data or was lost before the
+   observer, a timer, an application that died. The twin acts when the first segment that shows it
+   passes, or never.
+2. **a segment is lost behind the observer**, or still on its way. The twin got it.
+3. **an answer is lost before the observer**. The twin never got what it answers.
+4. **a host chooses in silence**: whether a request takes the ACK that completes it after it has
+   passed over one (a full accept queue, TCP_DEFER_ACCEPT), and whether TIME_WAIT heeds a RST
+   (tcp_rfc1337).
+
+A twin moves along the engine's own table, and ends when the endpoint next sends a segment that
+passes. Two things are so by definition: a SYN that begins another life on a four-tuple ends the old
+one when it passes, and a timer ends anywhere within the eighth of its length by which the kernel's
+timer wheel may be late.
+
+Confirmed transitions and confident claims are forgiven nothing: whatever finwait gives as certain
+must be so. And a judge who forgives must still convict: a test leaves out each transition of each
+history in turn, and falsifies each state, and counts what goes unnoticed.
 ";
 
 /// Recordings of data after a FIN: where a capture misses that FIN, the data says that there was
@@ -212,9 +207,6 @@ fn faulty_captures_prove_nothing_false() {
                 let false_claims = score.misses.iter().filter(|miss| miss.contains("CONFIDENT"));
                 let named = |miss: &String| format!("{fault:?} {} {point}: {miss}", recording.name);
                 wrong.extend(false_claims.map(named));
-                for miss in &score.misses {
-                    println!("MISS {fault:?} {} {point}: {miss}", recording.name);
-                }
                 total.add(&score);
             }
         }

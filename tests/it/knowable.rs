@@ -256,8 +256,8 @@ impl Observed<'_> {
             };
         }
         // Data may be the piece that was missing before a FIN.
-        let fin = segment.has(Flags::FIN)
-            || (segment.payload > 0 && self.fin_has_passed(segment.ts));
+        let fin =
+            segment.has(Flags::FIN) || (segment.payload > 0 && self.fin_has_passed(segment.ts));
         let acked = covers(self.own_fin());
         match state {
             State::SynSent if syn && covers(self.own_syn()) => Some(Event::RecvSynAck),

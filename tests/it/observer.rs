@@ -14,7 +14,8 @@ use finwait::infer::trail::Transition;
 use finwait::limits::CONNECTIONS_MAX;
 use finwait::pipeline::{Pipeline, Sink};
 
-use crate::recording::Recording;
+use crate::recording::{Fault, Recording};
+use crate::score::score;
 
 #[derive(Default)]
 pub struct Keep(pub Vec<History>);
@@ -35,7 +36,7 @@ fn a_faulty_capture_makes_nothing_false_certain() {
     assert!(!recordings.is_empty());
     for recording in recordings {
         for point in ["client", "middle", "server"] {
-            let score = recording.score(point);
+            let score = score(&recording, point, Fault::None);
             let context = format!("{} {point}: {:#?}", recording.name, score.misses);
             assert_eq!(score.confident_wrong, 0, "{context}");
             assert_eq!(score.confirmed, score.confirmed_right, "{context}");

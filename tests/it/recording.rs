@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use finwait::capture::Source;
-use finwait::decode::tuple::End;
 use finwait::decode::segment::Flags;
+use finwait::decode::tuple::End;
 use finwait::decode::{Decoded, decode};
 use finwait::history::{History, Role};
 use finwait::infer::Params;
@@ -314,4 +314,3 @@ fn time(text: &str) -> Timestamp {
     let time: jiff::Timestamp = text.parse().expect("RFC 3339");
     Timestamp::from_nanos(time.as_nanosecond() as i64)
 }
-

@@ -40,10 +40,41 @@ pub fn score(recording: &Recording, point: &str, fault: Fault) -> Score {
     for conn in recording.conns() {
         let history = recording.history_of(conn, &histories);
         for role in [0, 1].into_iter().filter(|role| !conn.truths[*role].is_empty()) {
-            score_endpoint(recording, conn, role, history, &seen, &own[role], &mut score);
+            score_endpoint(recording, conn, role, history, (&seen, &own[role]), &mut score);
         }
     }
     score
+}
+
+/// Testimonies made false on purpose, one change each, and whether the judge let it pass: a
+/// transition left out, or another state in its place.
+pub fn false_testimonies(recording: &Recording, point: &str) -> Vec<(String, bool)> {
+    let histories = recording.histories(point);
+    let seen = recording.segments(point, Fault::None);
+    let own = ["client", "server"].map(|end| recording.segments(end, Fault::None));
+    let mut verdicts = Vec::new();
+    for conn in recording.conns() {
+        let Some(history) = recording.history_of(conn, &histories) else { continue };
+        for role in [0, 1].into_iter().filter(|role| !conn.truths[*role].is_empty()) {
+            let case = Case::new(recording, conn, role, &seen, &own[role]);
+            let Some((claims, last)) = case.testimony(history) else { continue };
+            for at in 0..claims.len() {
+                let mut without = claims.clone();
+                let left_out = without.remove(at);
+                let mut other = claims.clone();
+                other[at].to =
+                    if left_out.to == State::Closing { State::Closed } else { State::Closing };
+                for (how, claims) in [("leaves out", without), ("falsifies", other)] {
+                    let last = claims.last().map_or(last, |claim| claim.to);
+                    let mut score = Score::default();
+                    case.judge(&claims).score(last, &mut score);
+                    let name = format!("{} {how} {}", case.who, left_out.to);
+                    verdicts.push((name, score.misses.is_empty()));
+                }
+            }
+        }
+    }
+    verdicts
 }
 
 fn score_endpoint(
@@ -51,30 +82,67 @@ fn score_endpoint(
     conn: &Conn,
     role: usize,
     history: Option<&History>,
-    seen: &[Decoded],
-    own: &[Decoded],
+    (seen, own): (&[Decoded], &[Decoded]),
     score: &mut Score,
 ) {
-    let truths = &conn.truths[role];
-    let passage = recording.passage(conn, role, seen, own);
-    let (end, transit) = (recording.end(), recording.transit());
-    let allowed = Observed { truths, passage: &passage, end, transit }.allowances();
-    let who = format!("conn {} {}", conn.number, ["client", "server"][role]);
-    let Some(history) = history else {
+    let case = Case::new(recording, conn, role, seen, own);
+    match history.map(|history| case.testimony(history)) {
+        Some(Some((claims, last))) => case.judge(&claims).score(last, score),
+        Some(None) => {}
         // Nothing of the connection passed this observer, or what did says nothing of this end.
-        if passage.sent.iter().any(|sent| sent.passed.is_some()) {
+        None if case.is_silent => {}
+        None => {
             score.endpoints += 1;
-            score.misses.push(format!("{who}: no history"));
+            score.misses.push(format!("{}: no history", case.who));
         }
-        return;
-    };
-    // Roles by port: who is client to the lab may not be to a capture that began late.
-    let role = Role::BOTH.into_iter().find(|it| history.addr(*it).port() == conn.ports[role]);
-    let Some(role) = role else { return };
-    let claims: Vec<Transition> = history.transitions_of(role).copied().collect();
-    let slack = recording.tolerance();
-    Judge { truths, claims: &claims, allowed: &allowed, end, slack, who: &who }
-        .score(history.last_state(role), score);
+    }
+}
+
+/// What an endpoint's testimony is held against.
+struct Case<'a> {
+    truths: &'a [Truth],
+    allowed: Vec<Allowance>,
+    end: Timestamp,
+    slack: Span,
+    port: u16,
+    /// Nothing that it sent passed the observer.
+    is_silent: bool,
+    who: String,
+}
+
+impl<'a> Case<'a> {
+    fn new(
+        recording: &Recording,
+        conn: &'a Conn,
+        role: usize,
+        seen: &[Decoded],
+        own: &[Decoded],
+    ) -> Case<'a> {
+        let truths = &conn.truths[role];
+        let passage = recording.passage(conn, role, seen, own);
+        let (end, transit) = (recording.end(), recording.transit());
+        Case {
+            truths,
+            allowed: Observed { truths, passage: &passage, end, transit }.allowances(),
+            end,
+            slack: recording.tolerance(),
+            port: conn.ports[role],
+            is_silent: passage.sent.iter().all(|sent| sent.passed.is_none()),
+            who: format!("conn {} {}", conn.number, ["client", "server"][role]),
+        }
+    }
+
+    /// What the history says of the endpoint: its transitions and its last state. Roles go by
+    /// port: who is client to the lab may not be to a capture that began late.
+    fn testimony(&self, history: &History) -> Option<(Vec<Transition>, State)> {
+        let role = Role::BOTH.into_iter().find(|it| history.addr(*it).port() == self.port)?;
+        Some((history.transitions_of(role).copied().collect(), history.last_state(role)))
+    }
+
+    fn judge<'b>(&'b self, claims: &'b [Transition]) -> Judge<'b> {
+        let Case { truths, allowed, end, slack, who, .. } = self;
+        Judge { truths, claims, allowed, end: *end, slack: *slack, who }
+    }
 }
 
 /// One endpoint's claims before their judge.
@@ -116,8 +184,7 @@ impl Judge<'_> {
         score.sequences_strict += u32::from(strict);
         let wanted = self.steps(|at| self.is_instant(at) || self.is_unknowable(at));
         let claimed = self.claims.iter().enumerate();
-        let claimed: Vec<_> =
-            claimed.map(|(at, claim)| (claim.to, self.is_allowed(at))).collect();
+        let claimed: Vec<_> = claimed.map(|(at, claim)| (claim.to, self.is_allowed(at))).collect();
         if strict || agree(&wanted, &claimed) {
             score.sequences_right += 1;
         } else {
@@ -199,7 +266,8 @@ impl Judge<'_> {
                 if wrong > self.slack {
                     score.time_wrong += u128::from(wrong.as_nanos());
                     let truth = truth.to;
-                    let miss = format!("{}: {state} for {wrong} from +{began}, truly {truth}", self.who);
+                    let miss =
+                        format!("{}: {state} for {wrong} from +{began}, truly {truth}", self.who);
                     score.misses.push(miss);
                 }
             }
@@ -280,12 +348,8 @@ impl Score {
 
     /// Finals, sequences, time and confirmations that are right, in percent.
     pub fn shares(&self) -> [f64; 4] {
-        let [finals, sequences, time] = shares_of(
-            self,
-            self.finals_right,
-            self.sequences_right,
-            self.time_wrong,
-        );
+        let [finals, sequences, time] =
+            shares_of(self, self.finals_right, self.sequences_right, self.time_wrong);
         let confirmed = percent(self.confirmed_right.into(), self.confirmed.into());
         [finals, sequences, time, confirmed]
     }
