@@ -49,6 +49,8 @@ pub struct Allowance {
     pub state: State,
     pub from: Timestamp,
     pub until: Timestamp,
+    /// Only because a segment takes its time between endpoint and observer.
+    pub on_way: bool,
 }
 
 /// An endpoint that would have let the same segments pass.
@@ -60,6 +62,7 @@ struct Twin {
     until: Timestamp,
     /// It has not closed yet, and does when its FIN passes.
     closes_late: bool,
+    on_way: bool,
 }
 
 /// What happens to endpoint and twins, in order of time.
@@ -105,7 +108,8 @@ impl Observed<'_> {
         let mut told = twins.told;
         self.allow_wheel(&mut told);
         let ended = self.passage.superseded;
-        let closed = |from| Allowance { state: State::Closed, from, until: self.forever() };
+        let closed =
+            |from| Allowance { state: State::Closed, from, until: self.forever(), on_way: false };
         told.extend(ended.map(closed));
         told
     }
@@ -124,8 +128,8 @@ impl Observed<'_> {
             }
             twins.begin(Twin { state, since: truth.at, ..twin });
         }
-        if let Some((until, closes_late)) = self.hidden(at) {
-            let stays = Twin { state: truth.from, since: truth.at, until, closes_late };
+        if let Some(hidden) = self.hidden(at) {
+            let stays = Twin { state: truth.from, since: truth.at, ..hidden };
             twins.begin(stays);
             if at == 0 {
                 twins.begin(Twin { state: State::Unknown, ..stays });
@@ -134,8 +138,8 @@ impl Observed<'_> {
         twins.end(truth.at, |twin| twin.state == truth.to);
     }
 
-    /// Until when nobody can know of a transition, if it hides, and whether its twin closes late.
-    fn hidden(&self, at: usize) -> Option<(Timestamp, bool)> {
+    /// Until when nobody can know of a transition, if it hides: as a twin that has not made it.
+    fn hidden(&self, at: usize) -> Option<Twin> {
         let truth = self.truths[at];
         let near = |ts: Timestamp| are_together(ts, truth.at);
         let shown = self.next_shown(truth.at);
@@ -151,12 +155,19 @@ impl Observed<'_> {
             Event::SentRst => sent(Flags::RST).or_else(|| sent(Flags::SYN)),
             _ => None,
         };
+        let stays = Twin {
+            state: truth.from,
+            since: truth.at,
+            until: shown,
+            closes_late: false,
+            on_way: false,
+        };
         if let Some(passed) = own {
-            return Some((passed, false));
+            return Some(Twin { until: passed, on_way: true, ..stays });
         }
         match event {
-            Event::SentFin => Some((self.forever(), true)),
-            Event::SentSyn => Some((shown, false)),
+            Event::SentFin => Some(Twin { until: self.forever(), closes_late: true, ..stays }),
+            Event::SentSyn => Some(stays),
             _ => {
                 let caused = |coming: &&Coming| {
                     coming.arrived.is_some_and(near) && self.brings(&truth, &coming.segment)
@@ -164,7 +175,7 @@ impl Observed<'_> {
                 let cause = self.passage.coming.iter().filter(caused).any(|it| it.passed.is_some());
                 let mute = self.is_mute(truth.at, shown);
                 let chose = truth.from == State::SynRcvd && self.passed_over_an_ack(truth.at);
-                (!cause || mute || chose).then_some((shown, false))
+                (!cause || mute || chose).then_some(stays)
             }
         }
     }
@@ -203,7 +214,9 @@ impl Observed<'_> {
             while let Some(moved) =
                 self.event(state, &coming.segment).and_then(|event| next(state, event))
             {
-                twins.begin(Twin { state: moved, since: now, until, closes_late: false });
+                let on_way = coming.arrived.is_some_and(|arrived| until == arrived.after(TOGETHER));
+                let closes_late = false;
+                twins.begin(Twin { state: moved, since: now, until, closes_late, on_way });
                 state = moved;
             }
         }
@@ -314,17 +327,18 @@ impl Observed<'_> {
 
     /// A timer's moment is known to within its wheel only.
     fn allow_wheel(&self, told: &mut Vec<Allowance>) {
+        let wheel = |from, until| Allowance { state: State::Closed, from, until, on_way: false };
         for (at, truth) in self.truths.iter().enumerate() {
             let left = self.truths.get(at + 1).map_or(self.end, |next| next.at);
             if truth.to == State::TimeWait {
                 let from = truth.at.after(TIME_WAIT);
-                told.push(Allowance { state: State::Closed, from, until: left.max(from) });
+                told.push(wheel(from, left.max(from)));
             }
             let silent = self.truths.get(at + 1).filter(|next| next.to == State::Closed);
             if silent.is_some() && self.hidden(at + 1).is_some() {
                 let eighth = Span::from_nanos(left.since(truth.at).as_nanos() / WHEEL);
                 let from = Timestamp::from_nanos(left.as_nanos() - eighth.as_nanos() as i64);
-                told.push(Allowance { state: State::Closed, from, until: left });
+                told.push(wheel(from, left));
             }
         }
     }
@@ -339,7 +353,8 @@ struct Twins {
 
 impl Twins {
     fn begin(&mut self, twin: Twin) {
-        let same = |it: &&mut Twin| (it.state, it.closes_late) == (twin.state, twin.closes_late);
+        let kind = |it: &Twin| (it.state, it.closes_late, it.on_way);
+        let same = |it: &&mut Twin| kind(it) == kind(&twin);
         match self.alive.iter_mut().find(same) {
             Some(known) => known.until = known.until.max(twin.until),
             None => self.alive.push(twin),
@@ -347,7 +362,8 @@ impl Twins {
     }
 
     fn tell(&mut self, twin: &Twin, until: Timestamp) {
-        self.told.push(Allowance { state: twin.state, from: twin.since, until });
+        let Twin { state, since: from, on_way, .. } = *twin;
+        self.told.push(Allowance { state, from, until, on_way });
     }
 
     /// Ends those whose endpoint has shown itself.

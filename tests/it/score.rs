@@ -178,11 +178,11 @@ impl Judge<'_> {
 
     fn score_sequence(&self, score: &mut Score) {
         let strict = agree(
-            &self.steps(|at| self.is_instant(at)),
+            &self.steps(|_| false),
             &self.claims.iter().map(|claim| (claim.to, false)).collect::<Vec<_>>(),
         );
         score.sequences_strict += u32::from(strict);
-        let wanted = self.steps(|at| self.is_instant(at) || self.is_unknowable(at));
+        let wanted = self.steps(|at| self.is_unknowable(at));
         let claimed = self.claims.iter().enumerate();
         let claimed: Vec<_> = claimed.map(|(at, claim)| (claim.to, self.is_allowed(at))).collect();
         if strict || agree(&wanted, &claimed) {
@@ -206,18 +206,12 @@ impl Judge<'_> {
         self.truths.get(at + 1).map_or(self.end, |next| next.at)
     }
 
-    /// The kernel passes through some states in one go: a stay of no length may be told or not.
-    fn is_instant(&self, at: usize) -> bool {
-        const INSTANT: Span = Span::from_micros(500);
-        let truth = &self.truths[at];
-        let passes = at + 1 < self.truths.len();
-        passes && self.left(at).since(truth.at) < INSTANT && truth.to != State::CloseWait
-    }
-
     /// Whether through all of a true stay another state was as good an answer.
     fn is_unknowable(&self, at: usize) -> bool {
         let (from, until) = (self.truths[at].at, self.left(at));
-        self.uncovered(from, until, |state| state != self.truths[at].to) <= self.slack
+        let half = Span::from_nanos(until.since(from).as_nanos() / 2);
+        let other = |it: &Allowance| it.state != self.truths[at].to && !it.on_way;
+        self.uncovered(from, until, other) <= self.slack.min(half)
     }
 
     /// Whether a claimed state was at some time as good an answer as the true one.
@@ -230,8 +224,13 @@ impl Judge<'_> {
     }
 
     /// How much of a time no allowance of such a state covers.
-    fn uncovered(&self, from: Timestamp, until: Timestamp, of: impl Fn(State) -> bool) -> Span {
-        let mut spans: Vec<_> = self.allowed.iter().filter(|it| of(it.state)).collect();
+    fn uncovered(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+        of: impl Fn(&Allowance) -> bool,
+    ) -> Span {
+        let mut spans: Vec<_> = self.allowed.iter().filter(|it| of(it)).collect();
         spans.sort_by_key(|it| it.from);
         let (mut now, mut open) = (from, Span::ZERO);
         for span in spans {
@@ -255,7 +254,7 @@ impl Judge<'_> {
                 let next = later.map_or(until, |ts| ts.min(until));
                 let began = now.since(self.truths[0].at);
                 let span = next.since(now);
-                let wrong = self.uncovered(now, next, |it| it == state);
+                let wrong = self.uncovered(now, next, |it| it.state == state);
                 now = next;
                 if state == truth.to {
                     continue;
