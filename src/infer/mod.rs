@@ -8,7 +8,7 @@
 //! Nothing here does I/O, reads a clock or can fail. Time is the capture's, handed in.
 //!
 //! - [`opening`](self): SYN and SYN+ACK; `ordinary`: ACK, data and FIN; `reset`: RST.
-//! - `evidence`: what a segment proves or refutes of its sender's past.
+//! - `evidence`: what a segment proves or refutes of its sender's past. `queued`: closes that wait.
 //! - `silence`: what passing time proves. `lives`: whether a SYN opens a new life.
 
 pub mod brief;
@@ -20,6 +20,7 @@ mod holes;
 mod lives;
 mod opening;
 mod ordinary;
+mod queued;
 pub mod refusal;
 mod reset;
 mod silence;

@@ -10,7 +10,6 @@ use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
 use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
-use crate::time::Span;
 
 impl Connection {
     /// A segment with neither SYN nor RST. Without ACK it is dropped wherever it arrives (RFC 9293
@@ -233,19 +232,6 @@ impl Connection {
         }
     }
 
-    /// Whether the sender may have more to send than the peer's window, or the network as far as it
-    /// trusts it, has room for.
-    fn is_limited(&self, from: End) -> bool {
-        /// What a connection may send at its beginning (RFC 6928).
-        const INITIAL_WINDOW: u32 = 10;
-        let (endpoint, peer) = (self.end(from), self.end(from.peer()));
-        let Some((nxt, acked)) = endpoint.nxt.zip(peer.proven) else { return true };
-        let in_flight = nxt.offset_from(acked).max(0).unsigned_abs();
-        let trusted = peer.segment_max() * INITIAL_WINDOW;
-        let room = peer.window_bytes(self.scales()).min(trusted);
-        in_flight.saturating_add(peer.segment_max()) > room || endpoint.tally.retransmitted > 0
-    }
-
     /// Counts what passes for the first time although later numbers have passed.
     fn fill_holes(&mut self, from: End, segment: &Segment) {
         let data_end = segment.seq.add(segment.payload);
@@ -427,22 +413,6 @@ impl Connection {
             _ => return self.on_time_wait(to, segment, at),
         };
         self.step(to, event, at);
-    }
-
-    /// The peer's FIN, which passed at `came`, meets an end that could not send all that it might
-    /// have had: its own FIN may wait behind more of it.
-    pub(super) fn doubt_unclosed(&mut self, to: End, came: Moment) {
-        let endpoint = self.end(to);
-        let is_unclosed = match endpoint.state {
-            State::SynRcvd | State::Established => true,
-            State::CloseWait => endpoint.has_open(&BY_FIN),
-            _ => false,
-        };
-        let closed = self.end(to.peer()).window_closed.is_some();
-        if is_unclosed && (closed || (endpoint.limited && !self.is_idle(to, came.ts, Span::ZERO))) {
-            self.end_mut(to).may_have_queued_fin = true;
-            self.trail.weaken(to, &BY_FIN);
-        }
     }
 
     fn on_ack_of_syn(&mut self, to: End, ack: SeqNum, segment: &Segment, at: Moment) {

@@ -11,7 +11,7 @@ use crate::time::{Span, Timestamp};
 /// The longest retransmission timeout of the usual stacks (Linux: TCP_RTO_MAX).
 const RTO_MAX: Span = Span::from_secs(120);
 /// A retransmission timeout before any is seen (RFC 6298 section 2.1).
-const RTO_INITIAL: Span = Span::from_secs(1);
+pub(super) const RTO_INITIAL: Span = Span::from_secs(1);
 /// How long a SYN may stay alone before it is taken for abandoned: older stacks wait three seconds
 /// before they repeat it.
 const SYN_ALONE_MAX: Span = Span::from_secs(4);
@@ -40,31 +40,6 @@ impl Connection {
                 _ => self.expire_repeats(end, now),
             }
         }
-    }
-
-    /// Whoever has nothing more to send, and sends nothing, had no FIN waiting behind data. Twice
-    /// the initial timeout leaves time for a repeat, had the last ACK been lost.
-    fn settle_drained(&mut self, end: End, now: Timestamp) {
-        let endpoint = self.end(end);
-        if !endpoint.may_have_queued_fin || endpoint.state != State::CloseWait {
-            return;
-        }
-        let may_send = self.end(end.peer()).window_closed.is_none();
-        if may_send && self.is_idle(end, now, RTO_INITIAL.times(2)) {
-            self.end_mut(end).may_have_queued_fin = false;
-            self.settle_trail();
-        }
-    }
-
-    /// Whether the end has sent nothing since all that it had sent was acknowledged, although it
-    /// could, for `longer` than its answers take. It may wait for more room where a whole segment
-    /// has none (RFC 9293 section 3.8.6.2.1).
-    pub(super) fn is_idle(&self, end: End, now: Timestamp, longer: Span) -> bool {
-        let peer = self.end(end.peer());
-        let cramped = peer.window_bytes(self.scales()) < peer.segment_max();
-        let wait = if cramped { RTO_INITIAL.times(2) } else { Span::ZERO };
-        let patience = self.end(end).in_flight().plus(wait).plus(longer);
-        self.end(end).drained.is_some_and(|since| now.since(since) > patience)
     }
 
     fn expire_time_wait(&mut self, end: End, now: Timestamp, params: &Params) {

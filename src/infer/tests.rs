@@ -397,7 +397,7 @@ fn data_that_left_before_a_fin_came_may_have_filled_the_window() {
          0.110 < . 1449:1449(0) ack 2     ; FIN_WAIT_2 CLOSE_WAIT",
     ));
     let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
-    assert_eq!((waits.basis, waits.confirmed.frame), (Basis::Assumed, 0));
+    assert_eq!((waits.basis, waits.confirmed.frame), (Basis::Inferred, 0));
 }
 
 #[test]

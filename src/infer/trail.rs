@@ -142,14 +142,6 @@ impl Trail {
         }
     }
 
-    /// The endpoint's newest transition, if it is open and by one of the events, is only assumed.
-    pub fn weaken(&mut self, end: End, events: &[Event]) {
-        let newest = self.transitions.iter_mut().rev().find(|transition| transition.end == end);
-        if let Some(last) = newest.filter(|last| last.is_open() && events.contains(&last.event)) {
-            last.basis = Basis::Assumed;
-        }
-    }
-
     /// Takes the endpoint's newest transition back if it is open and by one of the events, and
     /// returns it.
     pub fn withdraw(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
