@@ -232,7 +232,10 @@ impl Connection {
             self.take_back_fin(from, at, false);
         }
         let gone = answers && self.end(peer).proven == Some(segment.seq);
-        if gone && let Some(believed) = self.trail.undoubt(from, State::Closed) {
+        if gone
+            && state.is_synchronized()
+            && let Some(believed) = self.trail.undoubt(from, State::Closed)
+        {
             // Whoever sent the RST in the peer's name, it was believed.
             self.step_as(from, Event::RecvRst, Basis::Inferred, believed.at, at);
             return;
