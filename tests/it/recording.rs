@@ -285,8 +285,8 @@ impl Recording {
         };
         let next = until.map(|until| until.after(TOLERANCE));
         let before_next = |it: &&Decoded| next.is_some_and(|next| it.segment.ts <= next);
-        let superseded = seen.iter().filter(is_syn).filter(before_next).map(|it| it.segment.ts);
-        let superseded = superseded.last();
+        let mut superseded = seen.iter().filter(is_syn).filter(before_next).map(|it| it.segment.ts);
+        let superseded = superseded.next_back();
         let is_own = |decoded: &Decoded| {
             (decoded.tuple.endpoint(decoded.sender).ip().ip() == self.client) == (role == 0)
         };
