@@ -118,10 +118,8 @@ pub struct Endpoint {
     /// The peer's FIN met it when it could not send all that it might have had: its own FIN may
     /// have been waiting behind data.
     pub may_have_queued_fin: bool,
-    /// When it last sent, there was no room for more.
-    pub limited: bool,
-    /// Since when everything that it sent is acknowledged.
-    pub drained: Option<Timestamp>,
+    /// What was on its way when it last sent, in KiB, rounded up, 15 at most.
+    pub flight: u8,
     /// It opened with a SYN that carried data.
     pub fast_open: bool,
     /// That data was acknowledged with the SYN (RFC 7413).

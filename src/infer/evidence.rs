@@ -31,8 +31,6 @@ impl Connection {
         let advanced = self.end(from).proven.is_none_or(|proven| ack.after(proven));
         if advanced {
             self.on_progress(from, ack, at);
-            let drained = self.end(peer).nxt == Some(ack);
-            self.end_mut(peer).drained = drained.then_some(at.ts);
         } else if self.end(peer).nxt == Some(ack) && !waits_for_ack(self.end(peer).state) {
             // The answer to a keepalive, or to a repeat that was not needed.
             let repeated = self.end(peer).repeats.count > 0;
@@ -163,9 +161,17 @@ impl Connection {
             let early = self.end(peer).fast_open_accepted && !self.is_beyond_syn(peer, ack);
             // A socket in SYN_RCVD may abort, or challenge what it cannot place.
             let opened = !segment.has(Flags::RST) && !self.may_be_challenge(from, ack, segment);
-            if !early && self.end(from).bare_ack && opened {
-                self.confirm(from, &[Event::RecvAckOfSyn], at);
+            if !early && opened {
+                self.confirm_handshake(from, at);
             }
+        }
+    }
+
+    /// The end has shown that the handshake's ACK had come; which segment brought it is clear only
+    /// where that was bare.
+    pub(super) fn confirm_handshake(&mut self, from: End, at: Moment) {
+        if self.end(from).bare_ack {
+            self.confirm(from, &[Event::RecvAckOfSyn], at);
         }
     }
 
@@ -198,7 +204,10 @@ impl Connection {
     pub(super) fn prove_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
         let came = self.end(from).fin_candidate;
-        self.doubt_unclosed(from, came);
+        // What it sent since then may have left before.
+        if self.end(from).edge > came.ts {
+            self.doubt_unclosed(from, self.end(peer).window, came.ts);
+        }
         if self.end(from).has_open(&BY_FIN) && !self.end(peer).fin_unseen {
             let doubts = self.end(from).fin_doubts;
             self.restore_first_fin(from, segment, at);

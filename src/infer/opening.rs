@@ -160,8 +160,6 @@ impl Connection {
         endpoint.edge = at.ts;
         endpoint.first_seq = Some(segment.seq);
         endpoint.window_scale = segment.options.window_scale;
-        // The window of a SYN is never scaled (RFC 7323 section 2.2).
-        endpoint.window = segment.window >> segment.options.window_scale.unwrap_or(0).min(14);
         endpoint.mss = segment.options.mss;
         endpoint.sack_permitted = segment.options.sack_permitted;
         endpoint.timestamps = segment.options.timestamps.is_some();

@@ -6,6 +6,7 @@ use crate::infer::endpoint::{Opening, Repeats};
 use crate::infer::event::Event;
 use crate::infer::evidence::BY_FIN;
 use crate::infer::fact::FactKind;
+use crate::infer::queued::flight_kib;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
 use crate::infer::{Connection, DOUBTS_MAX};
@@ -23,6 +24,9 @@ impl Connection {
         self.pick_up(from, segment, at);
         self.meet_unseen_fin(from, segment, at);
         self.note_challenge(from, segment, at);
+        if segment.has(Flags::FIN) {
+            self.doubt_unclosed(from.peer(), segment.window, at.ts);
+        }
         if let Some(ack) = segment.acked() {
             if !self.is_old(from, segment) {
                 self.refute(from, segment, at);
@@ -37,9 +41,7 @@ impl Connection {
         }
         self.on_received(from.peer(), segment, probe, at);
         if segment.window > 0 && self.end(from).window_closed.is_some() {
-            // It learns now that it may send again.
-            let peer = self.end_mut(from.peer());
-            (peer.limited, peer.drained) = (true, Some(at.ts));
+            self.set_free(from.peer());
         }
         self.end_mut(from).advertise(segment.window, at.ts);
         if segment.window == 0 {
@@ -209,9 +211,12 @@ impl Connection {
             }
             endpoint.nxt = Some(segment.seq_end());
             endpoint.edge = at.ts;
-            endpoint.drained = None;
             endpoint.tally.bytes += u64::from(bytes);
-            self.end_mut(from).limited = self.is_limited(from);
+            let acked = self.end(from.peer()).proven;
+            let on_way = acked.map_or(u32::MAX, |acked| {
+                segment.seq_end().offset_from(acked).max(0).unsigned_abs()
+            });
+            self.end_mut(from).flight = flight_kib(on_way);
             if segment.payload > 0 {
                 self.settle(from);
             }
@@ -402,7 +407,6 @@ impl Connection {
             || (fin_came && self.end(to).state != State::LastAck);
         let acked = covers && !lost && heard;
         if fin_came {
-            self.doubt_unclosed(to, at);
             self.complete_handshake(to, at);
         }
         let event = match self.end(to).state {

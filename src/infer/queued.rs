@@ -9,13 +9,22 @@ use crate::infer::Connection;
 use crate::infer::evidence::BY_FIN;
 use crate::infer::silence::RTO_INITIAL;
 use crate::infer::state::State;
-use crate::infer::trail::Moment;
 use crate::time::{Span, Timestamp};
 
+/// A flight of this many KiB or more.
+const FLIGHT_MAX: u8 = 15;
+
+/// Bytes on their way, in KiB and rounded up: as precise as is needed to tell whether there was
+/// room for more.
+pub(super) const fn flight_kib(bytes: u32) -> u8 {
+    let kib = bytes.div_ceil(1 << 10);
+    if kib < FLIGHT_MAX as u32 { kib as u8 } else { FLIGHT_MAX }
+}
+
 impl Connection {
-    /// The peer's FIN, which passed at `came`, meets an end that could not send all that it might
-    /// have had: its own FIN may wait behind more of it.
-    pub(super) fn doubt_unclosed(&mut self, to: End, came: Moment) {
+    /// The peer's FIN passes, or its window is `window` when the FIN shows to have come, and the
+    /// end could not send all that it might have had: its own FIN may wait behind more of it.
+    pub(super) fn doubt_unclosed(&mut self, to: End, window: u16, now: Timestamp) {
         let endpoint = self.end(to);
         let is_unclosed = match endpoint.state {
             State::SynRcvd | State::Established => true,
@@ -23,26 +32,37 @@ impl Connection {
             State::CloseWait | State::Closed => endpoint.has_open(&BY_FIN),
             _ => false,
         };
-        let closed = self.end(to.peer()).window_closed.is_some();
-        if is_unclosed && (closed || (endpoint.limited && !self.is_idle(to, came.ts, Span::ZERO))) {
+        if is_unclosed && self.is_limited(to, window) && !self.is_idle(to, window, now, Span::ZERO)
+        {
             self.end_mut(to).may_have_queued_fin = true;
         }
     }
 
-    /// Whether the sender may have more to send than the peer's window, or the network as far as it
-    /// trusts it, has room for.
-    pub(super) fn is_limited(&self, from: End) -> bool {
+    /// The end learns that the peer's window is open again.
+    pub(super) fn set_free(&mut self, end: End) {
+        self.end_mut(end).flight = FLIGHT_MAX;
+    }
+
+    /// Whether, when it last sent, the peer's window, or the network as far as the sender trusts
+    /// it, had no room for another segment.
+    fn is_limited(&self, end: End, window: u16) -> bool {
         /// What a connection may send at its beginning (RFC 6928).
         const INITIAL_WINDOW: u32 = 10;
-        let (endpoint, peer) = (self.end(from), self.end(from.peer()));
-        let Some((nxt, acked)) = endpoint.nxt.zip(peer.proven) else { return true };
-        let in_flight = nxt.offset_from(acked).max(0).unsigned_abs();
+        let (endpoint, peer) = (self.end(end), self.end(end.peer()));
         let trusted = peer.segment_max() * INITIAL_WINDOW;
-        // Without the SYN, what a window means is not known.
-        let known = peer.opening.first.frame > 0;
-        let window = if known { peer.window_bytes(self.scales()) } else { trusted };
-        let room = window.min(trusted);
-        in_flight.saturating_add(peer.segment_max()) > room || endpoint.tally.retransmitted > 0
+        let room = self.window_of(end.peer(), window).unwrap_or(trusted).min(trusted);
+        let in_flight = u32::from(endpoint.flight) << 10;
+        in_flight + peer.segment_max() > room
+            || endpoint.flight == FLIGHT_MAX
+            || endpoint.tally.retransmitted > 0
+    }
+
+    /// The window in bytes, unless its SYN was not captured: what it means is not known then.
+    fn window_of(&self, end: End, window: u16) -> Option<u32> {
+        let endpoint = self.end(end);
+        let known = endpoint.opening.first.frame > 0 || window == 0;
+        let shift = if self.scales() { endpoint.window_scale.unwrap_or(0) } else { 0 };
+        known.then_some(u32::from(window) << shift.min(14))
     }
 
     /// Whoever has nothing more to send, and sends nothing, had no FIN waiting behind data. Twice
@@ -52,22 +72,22 @@ impl Connection {
         if !endpoint.may_have_queued_fin || endpoint.state != State::CloseWait {
             return;
         }
-        let may_send = self.end(end.peer()).window_closed.is_none();
-        if may_send && self.is_idle(end, now, RTO_INITIAL.times(2)) {
+        let window = self.end(end.peer()).window;
+        if self.is_idle(end, window, now, RTO_INITIAL.times(2)) {
             self.end_mut(end).may_have_queued_fin = false;
             self.settle_trail();
         }
     }
 
-    /// Whether the end has sent nothing since all that it had sent was acknowledged, although it
-    /// could, for `longer` than its answers take. It may wait for more room where a whole segment
-    /// has none (RFC 9293 section 3.8.6.2.1).
-    fn is_idle(&self, end: End, now: Timestamp, longer: Span) -> bool {
-        let peer = self.end(end.peer());
-        let known = peer.opening.first.frame > 0;
-        let cramped = known && peer.window_bytes(self.scales()) < peer.segment_max();
-        let wait = if cramped { RTO_INITIAL.times(2) } else { Span::ZERO };
-        let patience = self.end(end).in_flight().plus(wait).plus(longer);
-        self.end(end).drained.is_some_and(|since| now.since(since) > patience)
+    /// Whether the end sends nothing although all that it had sent was acknowledged, for `longer`
+    /// than its answers take. It may wait for more room where a whole segment has none (RFC 9293
+    /// section 3.8.6.2.1).
+    fn is_idle(&self, end: End, window: u16, now: Timestamp, longer: Span) -> bool {
+        let (endpoint, peer) = (self.end(end), self.end(end.peer()));
+        let room = self.window_of(end.peer(), window).unwrap_or(u32::MAX);
+        let wait = if room < peer.segment_max() { RTO_INITIAL.times(2) } else { Span::ZERO };
+        let patience = endpoint.in_flight().plus(wait).plus(longer);
+        let is_drained = endpoint.nxt.is_some_and(|nxt| peer.has_proven(nxt));
+        room > 0 && is_drained && now.since(peer.last.ts) > patience
     }
 }

@@ -48,21 +48,30 @@ impl Brief {
         let Some(block) = blocks.get_mut(self.block(1)) else { return false };
         let [len, written @ ..] = block;
         let mut lines = Reader::new(written.get(..usize::from(*len)).unwrap_or_default());
-        while lines.line(&mut near, true).is_some() {}
-        units >= near.units
+        // Which of two FINs an answer is to, the echo of a timestamp tells, and none is kept.
+        let mut repeats_fin = false;
+        while let Some((by, line, _)) = lines.line(&mut near, true) {
+            repeats_fin |= by == from && line.has(Flags::FIN) && segment.has(Flags::FIN);
+        }
+        !repeats_fin
+            && units >= near.units
             && frames > near.frames
             && write_behind(block, from, segment, (units, frames), &mut near)
     }
 
     /// Whether a segment surely belongs to this connection: no SYN, and if no RST either, then
-    /// numbers that are near those of before.
+    /// numbers that are near those of before. The server's first word since its SYN+ACK must say
+    /// more than that did.
     fn may_close_with(&self, from: End, segment: &Segment) -> bool {
         let [a, b] = self.read_lanes();
         let (own, peer) = if from == End::A { (a, b) } else { (b, a) };
         let is_near =
             |number: SeqNum, known: SeqNum| number.offset_from(known).unsigned_abs() <= NEAR;
         let is_rst = segment.has(Flags::RST);
+        let is_first_word = own.segments == 1 && from != self.client();
+        let says_more = segment.seq_len() > 0 || segment.ack.after(own.proven);
         !segment.has(Flags::SYN)
+            && (!is_first_word || is_rst || says_more)
             && segment.payload <= PAYLOAD_MAX
             && (is_rst || (is_near(segment.seq, own.nxt) && is_near(segment.ack, peer.nxt)))
     }

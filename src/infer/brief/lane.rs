@@ -38,6 +38,8 @@ pub(super) struct Lane {
     pub turnaround: u32,
     /// Segments.
     pub segments: u16,
+    /// What was on its way when it last sent, in KiB; it rests elsewhere.
+    pub flight: u8,
 }
 
 /// The first five bytes.
@@ -65,10 +67,11 @@ impl Lane {
         window: 0,
         turnaround: UNTIMED,
         segments: 0,
+        flight: 0,
     };
 
     #[inline]
-    pub fn read(bytes: &[u8; LANE]) -> Lane {
+    pub fn read(bytes: &[u8; LANE], flight: u8) -> Lane {
         let [
             n0,
             n1,
@@ -115,6 +118,7 @@ impl Lane {
             window: u16::from_le_bytes([w0, w1]),
             turnaround: u32::from_le_bytes([r0, r1, r2, r3]),
             segments: u16::from_le_bytes([s0, s1]),
+            flight,
         }
     }
 
@@ -175,6 +179,7 @@ impl Connection {
         endpoint.expected = Some(peer.nxt);
         endpoint.edge = clock.time(own.edge);
         endpoint.window = own.window;
+        endpoint.flight = own.flight;
         endpoint.turnaround =
             (own.turnaround != UNTIMED).then(|| Span::from_nanos(own.turnaround.into()));
         endpoint.tsval = endpoint.timestamps.then_some(own.tsval);

@@ -20,6 +20,7 @@ mod transcript;
 
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
+use crate::infer::queued::flight_kib;
 use crate::infer::{Connection, IDLE_MIN, Params};
 use crate::slab::Slab;
 use crate::time::Timestamp;
@@ -52,7 +53,7 @@ pub struct Brief {
     phase: Phase,
     /// What else is so, a bit each.
     marks: u8,
-    /// Bytes of the opening's transcript.
+    /// Bytes of the opening's transcript; then the flights of both ends, four bits each.
     len: u8,
     first_ts: [u8; 8],
     first_frame: [u8; 5],
@@ -220,7 +221,15 @@ impl Brief {
     #[inline]
     fn read_lanes(&self) -> [Lane; 2] {
         let [a, b] = &self.lanes;
-        [Lane::read(a), Lane::read(b)]
+        [Lane::read(a, self.len & 15), Lane::read(b, self.len >> 4)]
+    }
+
+    #[inline]
+    fn rest(&mut self, end: End, lane: &Lane) {
+        let [a, b] = &mut self.lanes;
+        let (place, shift) = if end == End::A { (a, 0) } else { (b, 4) };
+        lane.write(place);
+        self.len = self.len & !(15 << shift) | lane.flight << shift;
     }
 
     /// What a transcript that follows on the lanes is written as the difference to.
@@ -275,19 +284,20 @@ impl Brief {
         if segment.payload > 0 {
             own.nxt = segment.seq_end();
             own.edge = units;
+            own.flight = flight_kib(own.nxt.offset_from(peer.proven).max(0).unsigned_abs());
         }
         (own.last, own.frame, own.window) = (units, frames, segment.window);
         if let Some((tsval, _)) = segment.options.timestamps {
             own.tsval = tsval;
         }
-        if own.segments == 2
-            && from != self.client()
-            && !self.keep_first_word((units, frames), blocks)
-        {
-            return false;
+        if own.segments == 2 && from != self.client() {
+            // Whatever says no more than the SYN+ACK did confirms nothing.
+            let confirms = segment.payload > 0 || acked > 0;
+            if !confirms || !self.keep_first_word((units, frames), blocks) {
+                return false;
+            }
         }
-        let [place_a, place_b] = &mut self.lanes;
-        own.write(if from == End::A { place_a } else { place_b });
+        self.rest(from, &own);
         true
     }
 
@@ -322,6 +332,8 @@ impl Brief {
         let (seq, ack) = (near.next_of(server), connection.end(server).proven.unwrap_or_default());
         let segment = Segment { seq, ack, flags: Flags::ACK, window: 1, ..Segment::default() };
         self.tell(connection, (server, segment, moment), params);
+        let at = connection.span().1;
+        connection.confirm_handshake(server, at);
     }
 
     /// Hands a line of the transcript to the engine.

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
+use crate::infer::queued::flight_kib;
 
 /// A silence in which no end of a connection gives up.
 const PATIENCE_NANOS: u64 = 1_000_000_000;
@@ -123,8 +124,8 @@ impl Brief {
             return false;
         }
         let Some(lanes) = self.opened(syn_ack, answered, ack, moment) else { return false };
-        for (lane, place) in lanes.iter().zip(&mut self.lanes) {
-            lane.write(place);
+        for (end, lane) in End::BOTH.into_iter().zip(&lanes) {
+            self.rest(end, lane);
         }
         self.blocks = [blocks.put(block).to_le_bytes(), [0xff; 4]];
         self.phase = Phase::Running;
@@ -159,6 +160,7 @@ impl Brief {
             tsval: tsval(ack),
             window: ack.window,
             segments: 2,
+            flight: flight_kib(ack.payload),
             ..Lane::EMPTY
         };
         let took = |units: u64| self.clock().nanos(units);
