@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::addr::{Addr, HostPort};
 use crate::history::{History, Role};
 use crate::limits::SERVICES_MAX;
@@ -49,7 +51,7 @@ impl Party {
 /// been dropped on the way, so its counts are whole and do not depend on who came when.
 #[derive(Debug)]
 pub(super) struct Parties<T> {
-    counts: HashMap<Party, T>,
+    counts: HashMap<Party, T, RandomState>,
     max: usize,
     beyond: u64,
 }
@@ -63,7 +65,7 @@ impl<T> Default for Parties<T> {
 impl<T> Parties<T> {
     /// For at most that many.
     pub fn with_max(max: usize) -> Self {
-        Parties { counts: HashMap::new(), max, beyond: 0 }
+        Parties { counts: HashMap::default(), max, beyond: 0 }
     }
 
     /// The counts of a party.

@@ -272,7 +272,9 @@ impl History {
 
     /// The stay of a role in a state, the last one if there were several.
     pub fn stay_in(&self, role: Role, state: State) -> Option<Stay> {
-        self.stays(role).filter(|stay| stay.state == state).last()
+        // Asked of every connection for every finding, and hardly ever so.
+        let was_there = self.transitions.iter().any(|transition| transition.to == state);
+        was_there.then(|| self.stays(role).filter(|stay| stay.state == state).last())?
     }
 
     /// The state of a role at a moment; `UNKNOWN` before its first transition.
