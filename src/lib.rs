@@ -38,6 +38,7 @@ pub mod flow;
 pub mod history;
 pub mod infer;
 pub mod limits;
+pub mod notes;
 pub mod owner;
 mod parallel;
 pub mod pipeline;

@@ -55,6 +55,29 @@ pub const NAMES_MAX: usize = 1 << 16;
 /// Bytes of one name, of a host or an interface. A domain name has at most 255 (RFC 1035).
 pub const NAME_BYTES_MAX: usize = 255;
 
+/// Comments, and filters, kept of one file for its description.
+pub const FILE_COMMENTS_MAX: usize = 64;
+
+/// Bytes kept of one comment or filter. ptcpdump writes a container's labels in one, which are a
+/// few hundred.
+pub const COMMENT_BYTES_MAX: usize = 2_048;
+
+/// Processes that one pcapng section describes. Linux and macOS have at most 2^22 and 10^5 at a
+/// time; a capture sees a few hundred.
+pub const PROCESSES_MAX: usize = 1 << 16;
+
+/// Connections of which a capture's own notes are kept, and holders and comments of each end or
+/// connection: about 100 MB if all are used.
+pub const NOTED_CONNECTIONS_MAX: usize = 1 << 18;
+
+/// Holders kept of one end by the capture's own notes. Few processes share a socket.
+pub const NOTED_HOLDERS_MAX: usize = 8;
+
+/// Different comments kept of all packets, 16 MB, and of one connection's.
+pub const COMMENTS_MAX: usize = 1 << 13;
+/// See [`COMMENTS_MAX`].
+pub const CONNECTION_COMMENTS_MAX: usize = 64;
+
 /// Link-layer headers (VLAN tags, MPLS labels, PPPoE) in front of one IP packet.
 pub const LINK_HEADERS_MAX: usize = 16;
 
@@ -161,6 +184,7 @@ pub const FRAGMENT_HEAD_BYTES: usize = 384;
 
 /// Holes between the fragments of one packet. In order there is none; reversed, none either.
 pub const FRAGMENT_HOLES_MAX: usize = 32;
+
 /// Segments that go from one half of the pipeline to the other at once: a few dozen microseconds of
 /// work, so that handing over costs little, in memory that stays in the cache.
 pub const BATCH_SEGMENTS: usize = 256;

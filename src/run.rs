@@ -6,6 +6,7 @@
 mod judging;
 mod masking;
 mod names;
+mod noting;
 mod reading;
 
 use std::collections::BTreeMap;
@@ -13,16 +14,18 @@ use std::path::Path;
 
 use crate::addr::Addr;
 use crate::capture::text::Clock;
-use crate::capture::{self, Cut, Ending, FileInfo, Merge};
+use crate::capture::{self, Cut, Ending, FileInfo, Merge, Note};
 use crate::decode::segment::Segment;
 use crate::decode::skip::Skip;
 use crate::decode::tunnel::Tunnel;
 use crate::decode::tuple::{End, FourTuple};
 use crate::findings::{self, CaptureFacts, Finding, Summary, Thresholds, holders};
-use crate::history::History;
 use crate::history::archive::Archive;
+use crate::history::{History, Role};
 use crate::infer::Params;
 use crate::limits::CONNECTIONS_MAX;
+use crate::notes::Notes;
+use crate::owner::Owner;
 use crate::pipeline::{Sink, Totals, Tracker};
 use crate::sockets::{Join, Snapshot};
 use crate::time::Timestamp;
@@ -68,6 +71,12 @@ pub trait Watcher {
     fn progress(&mut self, position: u64, size: Option<u64>) {
         let _ = (position, size);
     }
+
+    /// What the capture says of packets whose segments come next, in their order; what is left of
+    /// it is dropped.
+    fn notes(&mut self, notes: &mut Vec<Note>) {
+        let _ = notes;
+    }
 }
 
 impl Watcher for () {}
@@ -103,6 +112,8 @@ pub struct Analysis {
     pub mask: Option<Mask>,
     /// What hosts' own socket tables say of the connections, if there are any.
     pub sockets: Option<Join>,
+    /// What the capture itself says of the connections, beside their packets.
+    pub notes: Notes,
 }
 
 impl Analysis {
@@ -130,10 +141,32 @@ impl Analysis {
         self.sockets = Some(join);
     }
 
+    /// Gives what the capture notes to its connections, and says in findings who holds the
+    /// sockets that they are about.
+    fn place_notes(&mut self) {
+        self.notes.place(&self.archive);
+        let single = self.findings.worst.values_mut().flatten();
+        for finding in self.findings.grouped.iter_mut().chain(single) {
+            holders::tell_noted(finding, &self.notes);
+        }
+    }
+
+    /// Who holds a role's end of a connection, by its host's own table or else by the capture.
+    pub fn owners(&self, id: u64, role: Role) -> &[Owner] {
+        let by_host = self.sockets.as_ref().map_or(&[][..], |join| join.owners(id, role));
+        if by_host.is_empty() { self.notes.owners(id, role) } else { by_host }
+    }
+
+    /// Whether hosts or the capture say who holds sockets.
+    pub fn tells_owners(&self) -> bool {
+        self.sockets.is_some() || self.notes.has_owners()
+    }
+
     /// The findings about one of its connections.
     pub fn findings_of(&self, history: &History) -> Vec<Finding> {
         let mut found = findings::check(history, &self.thresholds);
         for finding in &mut found {
+            holders::tell_noted(finding, &self.notes);
             if let Some(join) = &self.sockets {
                 holders::tell(finding, join);
             }
@@ -143,11 +176,12 @@ impl Analysis {
     }
 
     /// The same with names for hosts.
+    /// Those that the capture has itself are for hosts that are not among them.
     pub fn named(mut self, names: Names) -> Analysis {
         let mask = &mut self.mask;
         self.names = match mask {
             Some(mask) => names.masked(|addr| mask.addr(addr)),
-            None => names,
+            None => names.and_of(&self.files),
         };
         let mut findings = core::mem::take(&mut self.findings);
         let worst = findings.worst.values_mut().flatten();
@@ -225,6 +259,7 @@ impl Analysis {
             ("connections_max", self.totals.beyond_connections_max.saturating_add(beyond)),
             ("fragmented_packets_max", self.totals.fragments_forced_out),
             ("names_max", names),
+            ("noted_connections_max", self.notes.left_out),
             ("repeats_max", self.repeats_beyond),
             ("snapshot_rows_max", self.snapshot_rows_beyond()),
             ("services_max", self.findings.groups_beyond),
@@ -250,7 +285,18 @@ pub fn read<P: AsRef<Path>>(
 }
 
 /// Reads opened captures as one, to the end.
-pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) -> Analysis {
+pub fn analyse(merge: Merge, options: &Options, watcher: &mut impl Watcher) -> Analysis {
+    if !merge.may_note() {
+        return follow(merge, options, watcher);
+    }
+    let mut noting = noting::Noting::new(watcher);
+    let mut analysis = follow(merge.keeping_details(), options, &mut noting);
+    analysis.notes = noting.notes;
+    analysis.place_notes();
+    analysis
+}
+
+fn follow(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) -> Analysis {
     let mut tracker = Tracker::new(options.params, options.connections_max, Told { watcher });
     if options.decode_tunnels {
         tracker = tracker.decoding_tunnels();
@@ -279,6 +325,7 @@ pub fn analyse(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) 
         repeated: merge.repeated(),
         repeats_beyond: merge.repeats_beyond(),
         sockets: None,
+        notes: Notes::default(),
     }
 }
 

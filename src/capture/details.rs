@@ -1,11 +1,13 @@
 //! What a pcapng capture says of its packets beside their bytes: interfaces, comments, directions.
-//! It is kept for who copies packets; reading them for their bytes does not need it.
+//! It is kept for who copies packets or asks who sent them; reading them for their bytes does not
+//! need it.
 
 use pcap_parser::OptionCode;
 
 use super::order::Order;
 use super::{LinkType, Packet};
 use crate::limits::INTERFACES_MAX;
+use crate::owner::Owner;
 
 /// A packet with all that the capture says of it.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +20,8 @@ pub struct Detailed<'a> {
     pub interface: Option<(usize, &'a Described)>,
     /// Its pcapng options, as they stand in a little-endian file, without an end.
     pub options: &'a [u8],
+    /// The processes that its section has described so far, which options refer to by number.
+    pub processes: &'a [Owner],
 }
 
 /// An interface as its file describes it.
@@ -64,6 +68,13 @@ impl Kept {
     }
 }
 
+/// The text that an option is, of bounded length; none where there is nothing in it.
+pub(super) fn text(bytes: &[u8], longest: usize) -> Option<Box<str>> {
+    let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    let bytes = bytes.get(..longest).unwrap_or(bytes);
+    (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into())
+}
+
 /// Bytes of the number that an interface's option is; 0 where it is none.
 fn interface_number(code: u16) -> usize {
     match code {
@@ -76,7 +87,7 @@ fn interface_number(code: u16) -> usize {
 /// Bytes of the number that a packet's option is; 0 where it is none.
 fn packet_number(code: u16) -> usize {
     match code {
-        2 | 6 => 4,
+        2 | 6 | 0x8001..=0x8003 => 4,
         4 | 5 => 8,
         _ => 0,
     }
@@ -86,24 +97,30 @@ fn packet_number(code: u16) -> usize {
 /// not fit.
 fn copy_options(
     order: Order,
-    mut options: &[u8],
+    options: &[u8],
     number: fn(u16) -> usize,
     is_wanted: impl Fn(OptionCode) -> bool,
     out: &mut Vec<u8>,
 ) {
-    while let Some(([a, b, c, d], rest)) = options.split_first_chunk() {
-        let (code, length) = (order.u16([*a, *b]), order.u16([*c, *d]));
-        let Some(value) = rest.get(..usize::from(length)).filter(|_| code != 0) else { return };
-        if is_wanted(OptionCode(code)) {
-            out.extend(code.to_le_bytes());
-            out.extend(length.to_le_bytes());
-            let at = out.len();
-            out.extend(value);
-            if order == Order::Big && number(code) == value.len() {
-                out.get_mut(at..).unwrap_or_default().reverse();
-            }
-            out.resize(out.len().next_multiple_of(4), 0);
+    for (code, value) in each(order, options).filter(|(code, _)| is_wanted(OptionCode(*code))) {
+        out.extend(code.to_le_bytes());
+        out.extend((value.len() as u16).to_le_bytes());
+        let at = out.len();
+        out.extend(value);
+        if order == Order::Big && number(code) == value.len() {
+            out.get_mut(at..).unwrap_or_default().reverse();
         }
-        options = rest.get(value.len().next_multiple_of(4)..).unwrap_or_default();
+        out.resize(out.len().next_multiple_of(4), 0);
     }
+}
+
+/// Each option's code and value, up to their end or the first that does not fit.
+pub(super) fn each(order: Order, mut options: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    core::iter::from_fn(move || {
+        let ([a, b, c, d], rest) = options.split_first_chunk()?;
+        let (code, length) = (order.u16([*a, *b]), order.u16([*c, *d]));
+        let value = rest.get(..usize::from(length)).filter(|_| code != 0)?;
+        options = rest.get(value.len().next_multiple_of(4)..).unwrap_or_default();
+        Some((code, value))
+    })
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::repeats::Repeats;
 use super::set::{by_name, members};
-use super::{Detailed, Error, Packet, Record, Source};
+use super::{Detailed, Error, Note, Packet, Record, Source};
 use crate::limits::{MERGE_BUFFER_BYTES, READ_BUFFER_BYTES};
 use crate::time::Timestamp;
 
@@ -121,10 +121,23 @@ impl Merge {
     }
 
     /// Keeps what captures say of their packets beside the bytes. To be called before the first
-    /// packet is asked for; of several captures it is only kept of those that are files.
+    /// packet is asked for; of several captures of those that are no files it is
+    /// not kept of the first packet.
     pub fn keeping_details(mut self) -> Merge {
-        self.sources.iter_mut().for_each(Source::keep_details);
+        for (source, found) in self.sources.iter_mut().zip(&self.records) {
+            source.keep_details(*found);
+        }
         self
+    }
+
+    /// Whether that is kept.
+    pub fn keeps_details(&self) -> bool {
+        self.sources.iter().any(Source::keeps_details)
+    }
+
+    /// Whether captures are of a kind that may say who sent packets, or comment on them.
+    pub fn may_note(&self) -> bool {
+        self.sources.iter().map(Source::info).any(Note::may_be_in)
     }
 
     /// The next packet as [`Merge::next_packet`] gives it, with what else is said of it.

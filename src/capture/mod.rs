@@ -17,6 +17,7 @@ mod details;
 mod error;
 mod link;
 mod merge;
+mod note;
 mod order;
 mod packed;
 mod pcap;
@@ -37,6 +38,7 @@ pub use details::{Described, Detailed};
 pub use error::Error;
 pub use link::LinkType;
 pub use merge::Merge;
+pub use note::{Note, Noted};
 pub use packed::Compression;
 pub use source::{Cut, Ending, FileInfo, Format, Source};
 

@@ -4,8 +4,8 @@
 //! interfaces. Packets name an interface of their section, whose link type and clock are theirs.
 //! pcap-parser takes the blocks apart, and sees none that is not complete, of a plausible length
 //! that is the same at both ends, and of use here. The others are stepped over by their length
-//! alone: its parser for process information panics on short ones. Options nobody asks for are cut
-//! off before it collects them in memory: a packet can carry millions.
+//! alone, or read here: its parser for process information panics on short ones. Options nobody
+//! asks for are cut off before it collects them in memory: a packet can carry millions.
 
 use pcap_parser::pcapng::{
     parse_enhancedpacketblock_be, parse_enhancedpacketblock_le, parse_sectionheaderblock,
@@ -21,11 +21,15 @@ use super::source::FileInfo;
 use super::window::Window;
 use super::{Fault, LinkType, Record, Step, pcapng_meta};
 use crate::limits::{BLOCK_BYTES_MAX, INTERFACES_MAX};
+use crate::owner::Owner;
 use crate::time::Timestamp;
 
 /// The type of the packet block that is obsolete since 2009, and still found in captures.
 /// pcap-parser does not know it.
 const OLD_PACKET: u32 = 2;
+
+/// Apple's block about a process, which packets refer to by its number in the section.
+const PROCESS_INFORMATION: u32 = 0x8000_0001;
 
 /// Blocks that are no packets and that Wireshark numbers like packets all the same: journal
 /// entries, custom blocks, and the events of sysdig.
@@ -39,6 +43,8 @@ const SUFFIX_BYTES: usize = 4;
 const FRAME_BYTES: usize = PREFIX_BYTES + SUFFIX_BYTES;
 /// A section header without options.
 const SECTION_HEADER_BYTES: usize = 28;
+/// Where a section header's options begin.
+const SECTION_OPTIONS_AT: usize = SECTION_HEADER_BYTES - SUFFIX_BYTES;
 /// A packet block without data and options.
 const PACKET_BYTES: usize = 32;
 
@@ -58,6 +64,8 @@ pub(super) struct Interface {
 pub(super) struct Reader {
     order: Order,
     interfaces: Vec<Interface>,
+    /// The processes that the section describes, which packets refer to.
+    processes: Vec<Owner>,
     /// The time of the packet before, for packets that have none.
     last_ts: Timestamp,
     /// What else is said of packets, if somebody wants to know.
@@ -70,6 +78,7 @@ impl Reader {
         Reader {
             order: Order::Little,
             interfaces: Vec::new(),
+            processes: Vec::new(),
             last_ts: Timestamp::default(),
             kept: None,
         }
@@ -78,6 +87,11 @@ impl Reader {
     /// Keeps, from now on, what else is said of packets.
     pub(super) fn keep_details(&mut self) {
         self.kept.get_or_insert_default();
+    }
+
+    /// The processes of the section so far.
+    pub(super) fn processes(&self) -> &[Owner] {
+        &self.processes
     }
 
     /// What is kept.
@@ -181,8 +195,10 @@ impl Reader {
 
     /// Begins a new section, without the interfaces of the old one.
     #[cold]
-    fn begin_section(&mut self, block: &mut [u8]) -> Result<(), Fault> {
+    fn begin_section(&mut self, block: &mut [u8], info: &mut FileInfo) -> Result<(), Fault> {
         let length = block.len() as u32;
+        let options = block.get(SECTION_OPTIONS_AT..block.len().saturating_sub(SUFFIX_BYTES));
+        pcapng_meta::comments(self.order, options.unwrap_or_default(), info);
         let block = reframe(self.order, block, SHB_MAGIC, SECTION_HEADER_BYTES);
         let Ok((_, header)) = parse_sectionheaderblock(block) else {
             return Err(bad_length(SHB_MAGIC, length));
@@ -193,6 +209,7 @@ impl Reader {
             return Err(Fault::Damage(what));
         }
         self.interfaces.clear();
+        self.processes.clear();
         if let Some(kept) = &mut self.kept {
             kept.before = kept.interfaces.len();
         }
@@ -298,7 +315,7 @@ impl Reader {
     #[cold]
     fn other(&mut self, kind: u32, block: &mut [u8], info: &mut FileInfo) -> Result<(), Fault> {
         match kind {
-            SHB_MAGIC => self.begin_section(block)?,
+            SHB_MAGIC => self.begin_section(block, info)?,
             IDB_MAGIC => {
                 if self.interfaces.len() >= INTERFACES_MAX {
                     let what = format!("more than {INTERFACES_MAX} interfaces in one section");
@@ -306,9 +323,11 @@ impl Reader {
                 }
                 let interface = pcapng_meta::interface(self.order, block, info);
                 let interface = interface.ok_or_else(|| bad_length(kind, block.len() as u32))?;
+                let options = block.get(16..block.len().saturating_sub(SUFFIX_BYTES));
+                let options = options.unwrap_or_default();
+                pcapng_meta::comments(self.order, options, info);
+                pcapng_meta::filters(self.order, options, info);
                 if let Some(kept) = &mut self.kept {
-                    let options = block.get(16..block.len().saturating_sub(SUFFIX_BYTES));
-                    let options = options.unwrap_or_default();
                     kept.describe(self.order, interface.link, interface.snaplen, options);
                 }
                 self.interfaces.push(interface);
@@ -316,6 +335,10 @@ impl Reader {
             NRB_MAGIC => pcapng_meta::names(self.order, block, info),
             ISB_MAGIC => {
                 pcapng_meta::statistics(self.order, block, &mut self.interfaces, info);
+            }
+            PROCESS_INFORMATION => {
+                let body = block.get(PREFIX_BYTES..block.len().saturating_sub(SUFFIX_BYTES));
+                pcapng_meta::process(self.order, body.unwrap_or_default(), &mut self.processes);
             }
             _ => {}
         }

@@ -16,10 +16,15 @@ use pcap_parser::{NameRecordType, OptionCode, PcapNGOption};
 
 use super::LinkType;
 use super::clock::Clock;
+use super::details::{self, each};
 use super::order::Order;
 use super::pcapng::Interface;
 use super::source::FileInfo;
-use crate::limits::{INTERFACES_MAX, NAME_BYTES_MAX, NAMES_MAX, READ_BUFFER_BYTES};
+use crate::limits::{
+    COMMENT_BYTES_MAX, FILE_COMMENTS_MAX, INTERFACES_MAX, NAME_BYTES_MAX, NAMES_MAX, PROCESSES_MAX,
+    READ_BUFFER_BYTES,
+};
+use crate::owner::Owner;
 
 /// `if_fcslen`, which pcap-parser has no name for.
 const IF_FCSLEN: OptionCode = OptionCode(13);
@@ -54,6 +59,47 @@ pub(super) fn interface(order: Order, block: &[u8], info: &mut FileInfo) -> Opti
         fcs_len: fcs_len(byte(IF_FCSLEN).unwrap_or(0)),
         dropped: 0,
     })
+}
+
+/// A comment, of any block.
+const COMMENT: u16 = 1;
+/// `if_filter`.
+const IF_FILTER: u16 = 11;
+
+/// Takes the comments among the raw options of a section or an interface.
+pub(super) fn comments(order: Order, options: &[u8], info: &mut FileInfo) {
+    for (_, comment) in each(order, options).filter(|(code, _)| *code == COMMENT) {
+        if info.comments.len() < FILE_COMMENTS_MAX {
+            info.comments.extend(details::text(comment, COMMENT_BYTES_MAX).map(String::from));
+        }
+    }
+}
+
+/// Takes the capture filter among the raw options of an interface, where it stands in words.
+pub(super) fn filters(order: Order, options: &[u8], info: &mut FileInfo) {
+    let filter = each(order, options).find(|(code, _)| *code == IF_FILTER);
+    if let Some((_, [0, filter @ ..])) = filter
+        && info.filters.len() < FILE_COMMENTS_MAX
+    {
+        info.filters.extend(details::text(filter, COMMENT_BYTES_MAX).map(String::from));
+    }
+}
+
+/// The name in a process information block.
+const PROCESS_NAME: u16 = 2;
+
+/// Takes the body of a process information block: Apple's, a process and its name. One without a
+/// process has its number all the same.
+pub(super) fn process(order: Order, body: &[u8], processes: &mut Vec<Owner>) {
+    if processes.len() >= PROCESSES_MAX {
+        return;
+    }
+    let Some((pid, options)) = body.split_first_chunk() else {
+        return processes.push(Owner::default());
+    };
+    let program = each(order, options).find(|(code, _)| *code == PROCESS_NAME);
+    let program = program.and_then(|(_, name)| details::text(name, NAME_BYTES_MAX));
+    processes.push(Owner { program, pid: Some(order.u32(*pid)), fd: None });
 }
 
 /// Takes an interface's drop counters. They count from the start of the capture, so a later block

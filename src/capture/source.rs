@@ -80,6 +80,10 @@ pub struct FileInfo {
     pub snaplen: u32,
     /// The names of the interfaces.
     pub interfaces: BTreeSet<String>,
+    /// What it was captured with: the filters of its interfaces.
+    pub filters: BTreeSet<String>,
+    /// What somebody noted of its sections and interfaces, each once.
+    pub comments: BTreeSet<String>,
     /// Packets lost while capturing, by interface and system, as the file itself counts them.
     pub dropped: u64,
     /// Names of addresses that the file carries.
@@ -106,6 +110,8 @@ impl FileInfo {
             link_types: Vec::new(),
             snaplen: 0,
             interfaces: BTreeSet::new(),
+            filters: BTreeSet::new(),
+            comments: BTreeSet::new(),
             dropped: 0,
             names: BTreeMap::new(),
             names_left_out: 0,
@@ -277,25 +283,31 @@ impl Source {
         }
     }
 
-    /// Keeps, from now on, what else is said of packets.
-    pub(super) fn keep_details(&mut self) {
+    /// Keeps, from now on, what else is said of packets. One may have been found before.
+    pub(super) fn keep_details(&mut self, found: Option<Record>) {
         self.keeps_details = true;
+        self.newest = found;
         if let Reader::Pcapng(reader) = &mut self.reader {
             reader.keep_details();
         }
     }
 
+    /// Whether it keeps them.
+    pub(super) fn keeps_details(&self) -> bool {
+        self.keeps_details
+    }
+
     /// The packet that was found last, and what else is said of it.
     pub(super) fn detailed(&self, frame: u64, source: usize) -> Option<Detailed<'_>> {
-        let packet = self.newest.as_ref()?.packet(frame, &self.window);
-        let kept = match &self.reader {
-            Reader::Pcapng(reader) => reader.kept(),
-            Reader::Pcap(_) | Reader::Text(_) => None,
+        let packet = self.packet(self.newest.as_ref()?, frame);
+        let (kept, processes) = match &self.reader {
+            Reader::Pcapng(reader) => (reader.kept(), reader.processes()),
+            Reader::Pcap(_) | Reader::Text(_) => (None, &[][..]),
         };
         let interface =
             kept.and_then(|kept| Some((kept.interface, kept.interfaces.get(kept.interface)?)));
         let options = kept.map_or(&[][..], |kept| &kept.options);
-        Some(Detailed { packet, source, interface, options })
+        Some(Detailed { packet, source, interface, options, processes })
     }
 
     /// Closes the file, until it is woken; false if it could not be opened again.
@@ -312,7 +324,7 @@ impl Source {
             let keeps_details = self.keeps_details;
             *self = Source::open_with_buffer(&path, capacity)?;
             if keeps_details {
-                self.keep_details();
+                self.keep_details(None);
             }
         }
         self.advance()

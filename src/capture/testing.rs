@@ -120,6 +120,27 @@ impl Pcapng {
         self.block(6, &body)
     }
 
+    /// A packet of interface 0 with options.
+    pub(super) fn packet_with(self, ticks: u64, data: &[u8], options: &[(u16, Vec<u8>)]) -> Self {
+        let length = data.len() as u32;
+        let mut body = self.packet_body([0; 4], ticks, [length, length], data);
+        body.resize(body.len().next_multiple_of(4), 0);
+        body.extend(self.options(options));
+        self.block(6, &body)
+    }
+
+    /// Apple's description of a process.
+    pub(super) fn process(self, pid: u32, name: &str) -> Self {
+        let mut body = word(self.order, pid).to_vec();
+        body.extend(self.options(&[(2, name.as_bytes().to_vec())]));
+        self.block(0x8000_0001, &body)
+    }
+
+    /// A 32-bit option value in the order of the section.
+    pub(super) fn word(&self, value: u32) -> Vec<u8> {
+        word(self.order, value).to_vec()
+    }
+
     pub(super) fn old_packet(self, interface: u16, drops: u16, ticks: u64, data: &[u8]) -> Self {
         let ([a, b], [c, d]) = (half(self.order, interface), half(self.order, drops));
         let length = data.len() as u32;

@@ -55,7 +55,7 @@ pub fn fit_to_show(analysis: Analysis, tables: Tables, args: &ReadArgs) -> Resul
     let mut analysis = if args.mask { analysis.masked() } else { analysis };
     args.sockets.join(tables, &mut analysis);
     let Some(path) = args.names.as_ref().or(args.settings.names.as_ref()) else {
-        return Ok(analysis);
+        return Ok(analysis.named(Names::default()));
     };
     let text =
         fs::read_to_string(path).with_context(|| format!("{}: cannot read it", path.display()))?;

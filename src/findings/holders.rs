@@ -1,9 +1,11 @@
 //! Who holds the sockets that a finding is about, where a host's own table tells.
 
-use crate::addr::HostPort;
+use crate::addr::{Addr, HostPort};
 use crate::findings::{Finding, Value};
 use crate::history::Role;
 use crate::infer::state::State;
+use crate::notes::Notes;
+use crate::owner::Owner;
 use crate::sockets::{Join, Outcome, View};
 
 /// Adds to a finding's message, and to its evidence, what the hosts say.
@@ -17,6 +19,33 @@ pub fn tell(finding: &mut Finding, join: &Join) {
         finding.message += &format!("; {said}");
         finding.evidence.push(("on_host", Value::Text(said)));
     }
+}
+
+/// Adds to a finding's message, and to its evidence, what the capture itself notes.
+pub fn tell_noted(finding: &mut Finding, notes: &Notes) {
+    if !notes.has_owners() {
+        return;
+    }
+    let said = match (finding.connection, finding.role) {
+        (Some(id), Some(role)) => {
+            let owners = notes.owners(id, role);
+            (!owners.is_empty()).then(|| format!("the {}'s socket: {}", role.name(), by(owners)))
+        }
+        (None, Some(role)) => side(finding, role)
+            .and_then(|(host, service)| notes.held(role, host, service))
+            .map(ToString::to_string),
+        _ => None,
+    };
+    if let Some(said) = said {
+        finding.message += &format!("; {said}, as the capture notes");
+        finding.evidence.push(("noted", Value::Text(said)));
+    }
+}
+
+/// `held by curl (pid 812), nginx (pid 813)`.
+pub fn by(owners: &[Owner]) -> String {
+    let owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
+    format!("held by {}", owners.join(", "))
 }
 
 /// What is said of the end that the finding is about, and of the other one if that waits for its
@@ -48,13 +77,19 @@ fn of_end(role: Role, view: &View) -> Option<String> {
 
 /// What is said of the sockets in CLOSE_WAIT on one side of a service.
 fn of_service(finding: &Finding, role: Role, join: &Join) -> Option<String> {
+    let (host, service) = side(finding, role)?;
+    let held = join.held(role, host, service)?;
+    let said = held.to_string();
+    (!said.is_empty()).then_some(said)
+}
+
+/// The host and the service of the side that a finding is about.
+fn side(finding: &Finding, role: Role) -> Option<(Addr, HostPort)> {
     let host = finding.host?;
-    let service: HostPort = match (role, finding.value("service")) {
+    let service = match (role, finding.value("service")) {
         (Role::Server, _) => host,
         (Role::Client, Some(Value::Text(service))) => service.parse().ok()?,
         (Role::Client, _) => return None,
     };
-    let held = join.held(role, host.ip(), service)?;
-    let said = held.to_string();
-    (!said.is_empty()).then_some(said)
+    Some((host.ip(), service))
 }

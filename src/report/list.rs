@@ -90,7 +90,7 @@ pub fn table(
             *widest = width(&cell).max(*widest);
         }
     }
-    let shown = fitting(&widths, analysis.sockets.is_some(), paper);
+    let shown = fitting(&widths, analysis.tells_owners(), paper);
     let taken: usize = widths.iter().zip(&shown).map(|(w, s)| if *s { w + 1 } else { 0 }).sum();
     let room = match paper.is_terminal {
         true => usize::from(paper.columns).saturating_sub(taken),
@@ -137,8 +137,10 @@ fn cells(analysis: &Analysis, history: &History) -> [String; COLUMNS.len()] {
 
 /// Who holds the ends, the server's first: `leaky/4711`.
 fn held_by(analysis: &Analysis, history: &History) -> String {
-    let Some(join) = &analysis.sockets else { return String::new() };
-    let owners = [Role::Server, Role::Client].map(|role| join.owners(history.id, role));
+    if !analysis.tells_owners() {
+        return String::new();
+    }
+    let owners = [Role::Server, Role::Client].map(|role| analysis.owners(history.id, role));
     let mut names: Vec<String> = owners
         .into_iter()
         .flatten()

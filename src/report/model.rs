@@ -16,6 +16,8 @@ use crate::history::{Close, ClosedFirst, History, Role, Side};
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::{Refuted, Transition};
+use crate::notes::Comment;
+use crate::owner::Owner;
 use crate::report::hosts::{HostSays, TableEntry};
 use crate::run::Analysis;
 use crate::sockets::Join;
@@ -141,6 +143,11 @@ pub struct ConnectionLine<'a> {
     findings: &'a [&'static str],
     #[serde(skip_serializing_if = "Option::is_none")]
     on_host: Option<Both<Option<HostSays<'a>>>>,
+    /// Who holds the ends by the capture's own notes, where it has any of this connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    noted_owners: Option<Both<&'a [Owner]>>,
+    #[serde(skip_serializing_if = "<[Comment]>::is_empty")]
+    comments: &'a [Comment],
 }
 
 impl<'a> ConnectionLine<'a> {
@@ -177,8 +184,15 @@ impl<'a> ConnectionLine<'a> {
                 let view = |role| join.view(history.id, role);
                 Both::of(|role| view(role).map(|view| HostSays::new(&view)))
             }),
+            noted_owners: noted(history.id, analysis),
+            comments: analysis.notes.comments(history.id),
         }
     }
+}
+
+fn noted(id: u64, analysis: &Analysis) -> Option<Both<&[Owner]>> {
+    let owners = |role| analysis.notes.owners(id, role);
+    Role::BOTH.iter().any(|role| !owners(*role).is_empty()).then(|| Both::of(owners))
 }
 
 /// What one endpoint sent.

@@ -58,12 +58,13 @@ pub fn table(table: &SocketTable, style: Style, out: &mut dyn Write) -> io::Resu
         Style::Ss => SS.to_vec(),
     };
     columns.extend(WITNESSED);
-    if table.join.is_some() {
+    if table.join.is_some() || table.notes.has_owners() {
         let process = match style {
             Style::Netstat => "PID/Program name",
             Style::Ss => "Process",
         };
-        columns.extend([("Host", false), (process, false)]);
+        columns.extend(table.join.map(|_| ("Host", false)));
+        columns.push((process, false));
     }
     let rows = || {
         let seen = table.sockets.iter().map(|socket| of_capture(socket, table, style));
@@ -151,8 +152,13 @@ fn of_capture(socket: &Socket, table: &SocketTable, style: Style) -> Vec<(String
     ]);
     if table.join.is_some() {
         cells.push(compared(view.as_ref(), table.at, style));
-        let owners = view.as_ref().and_then(|view| view.row).map(|row| row.holders.named());
-        cells.push((process(owners.unwrap_or_default(), style), Tone::Plain));
+    }
+    let noted = table.notes;
+    if table.join.is_some() || noted.has_owners() {
+        let by_host = view.as_ref().and_then(|view| view.row).map(|row| row.holders.named());
+        let by_host = by_host.filter(|owners| !owners.is_empty());
+        let owners = by_host.unwrap_or_else(|| noted.owners(socket.id, socket.role));
+        cells.push((process(owners, style), Tone::Plain));
     }
     cells
 }

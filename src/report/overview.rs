@@ -1,6 +1,6 @@
 //! The report's first part: what was read, what it cannot tell, and where all endpoints stand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::iter;
 
@@ -51,6 +51,8 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
         let kind: Vec<String> = kind.collect();
         let text = format!("{} ({})", clean(&file.file), kind.join(", "));
         facts.push(("file", text));
+        facts.extend(written("filter", &file.filters));
+        facts.extend(written("comment", &file.comments));
     }
     if let Some(more) = analysis.files.len().checked_sub(FILES_MAX).filter(|more| *more > 0) {
         facts.push(("", format!("and {more} more")));
@@ -85,6 +87,17 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
     facts.push(("limits", limits(analysis, survey)));
     facts.extend(analysis.cuts.iter().map(|cut| ("cut", clean(&cut.to_string()).into())));
     facts.extend(analysis.errors.iter().map(|error| ("damaged", clean(&error.to_string()).into())));
+    facts
+}
+
+/// What somebody wrote into the file, the first few of it.
+fn written(label: &'static str, texts: &BTreeSet<String>) -> Vec<(&'static str, String)> {
+    const SHOWN_MAX: usize = 4;
+    let lines = |text: &String| clean(&text.lines().collect::<Vec<_>>().join("; ")).into_owned();
+    let mut facts: Vec<_> = texts.iter().take(SHOWN_MAX).map(|text| (label, lines(text))).collect();
+    if let Some(more @ 1..) = texts.len().checked_sub(SHOWN_MAX) {
+        facts.push(("", format!("and {more} more")));
+    }
     facts
 }
 

@@ -5,17 +5,18 @@ use std::io::{self, Write};
 
 use crate::capture::text::Clock;
 use crate::decode::tuple::End;
-use crate::findings::Finding;
+use crate::findings::{Finding, holders};
 use crate::history::{History, Role};
 use crate::infer::state::{Basis, State};
 use crate::infer::table;
 use crate::infer::trail::Transition;
+use crate::notes::Comment;
 use crate::report::ladder;
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, heading, plain_table, put_table};
 use crate::report::reel::Reel;
 use crate::report::states::lesson;
-use crate::report::text::{Bytes, Since, clean, moment, plural, width, wrap};
+use crate::report::text::{Bytes, Grouped, Since, clean, moment, plural, width, wrap};
 use crate::run::Analysis;
 use crate::sockets::{Outcome, View};
 use crate::time::Span;
@@ -36,6 +37,7 @@ pub fn page(
     let steps = reel.folded(history, &frames);
     writeln!(out)?;
     ladder::draw(history, &steps, width, out)?;
+    comments(analysis.notes.comments(history.id), width, out)?;
     heading("Transitions", out)?;
     transitions(history, paper, out)?;
     refuted(history, width, out)?;
@@ -76,6 +78,13 @@ fn head(
         for (at, line) in wrap(&line, width.saturating_sub(2)).iter().enumerate() {
             writeln!(out, "{}{line}", if at == 0 { "" } else { "  " })?;
         }
+        let noted = analysis.notes.owners(history.id, role);
+        if !noted.is_empty() {
+            let line = format!("{}, as the capture notes", holders::by(noted));
+            wrap(&clean(&line), width.saturating_sub(2))
+                .iter()
+                .try_for_each(|line| writeln!(out, "  {line}"))?;
+        }
         if let Some(view) = join.and_then(|join| join.view(history.id, role)) {
             let line = clean(&on_host(&view, analysis.clock())).into_owned();
             wrap(&line, width.saturating_sub(2))
@@ -100,6 +109,28 @@ fn head(
         Some(tunnel) => writeln!(out, "in a tunnel: {tunnel}"),
         None => Ok(()),
     }
+}
+
+/// What the capture's packets are commented with, by frame.
+fn comments(comments: &[Comment], width: usize, out: &mut dyn Write) -> io::Result<()> {
+    if comments.is_empty() {
+        return Ok(());
+    }
+    heading("Comments", out)?;
+    for comment in comments {
+        let frames: Vec<String> = comment.frames.iter().map(ToString::to_string).collect();
+        let more = match comment.count - comment.frames.len() as u64 {
+            0 => String::new(),
+            more => format!(" and {} more", Grouped(more)),
+        };
+        let word = if comment.count == 1 { "frame" } else { "frames" };
+        let text = comment.text.lines().collect::<Vec<_>>().join("; ");
+        let line = format!("{word} {}{more}: {}", frames.join(", "), clean(&text));
+        for (at, line) in wrap(&line, width.saturating_sub(3)).iter().enumerate() {
+            writeln!(out, " {}{line}", if at == 0 { "" } else { "  " })?;
+        }
+    }
+    Ok(())
 }
 
 /// What a host's own table says of one end.

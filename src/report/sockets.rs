@@ -12,6 +12,8 @@ use crate::addr::{Addr, HostPort};
 use crate::history::{History, Role, Stay};
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Transition;
+use crate::notes::Notes;
+use crate::owner::Owner;
 use crate::report::hosts::{HostSays, HostSocketLine};
 use crate::report::json::{self, Shape};
 use crate::report::model::Host;
@@ -47,6 +49,8 @@ pub struct SocketTable<'a> {
     pub sockets: Vec<Socket>,
     /// What hosts' own tables say.
     pub join: Option<&'a Join>,
+    /// What the capture itself says of them.
+    pub notes: &'a Notes,
     /// What hosts are called, where people read.
     pub names: &'a Names,
     hosts: &'a [Addr],
@@ -69,7 +73,14 @@ impl<'a> SocketTable<'a> {
             }
         }
         sockets.sort_by_key(|socket| (socket.local, socket.remote, socket.id));
-        SocketTable { at, sockets, join: analysis.sockets.as_ref(), names: &analysis.names, hosts }
+        SocketTable {
+            at,
+            sockets,
+            join: analysis.sockets.as_ref(),
+            notes: &analysis.notes,
+            names: &analysis.names,
+            hosts,
+        }
     }
 
     /// What a host's own table says of a socket.
@@ -92,7 +103,8 @@ impl<'a> SocketTable<'a> {
     pub fn as_json(&self, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
         let lines = self.sockets.iter().map(|socket| {
             let on_host = self.view(socket).map(|view| HostSays::new(&view));
-            SocketLine::new(socket, self.at, on_host)
+            let noted = self.notes.owners(socket.id, socket.role);
+            SocketLine { noted_owners: noted, ..SocketLine::new(socket, self.at, on_host) }
         });
         let lacking = self.lacking().map(|(taken, row)| HostSocketLine::new(taken, row));
         match shape {
@@ -160,6 +172,8 @@ struct SocketLine<'a> {
     stream: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     on_host: Option<HostSays<'a>>,
+    #[serde(skip_serializing_if = "<[Owner]>::is_empty")]
+    noted_owners: &'a [Owner],
 }
 
 impl<'a> SocketLine<'a> {
@@ -181,6 +195,7 @@ impl<'a> SocketLine<'a> {
             connection: socket.id,
             stream: socket.stream,
             on_host,
+            noted_owners: &[],
         }
     }
 }

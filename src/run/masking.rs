@@ -99,7 +99,7 @@ impl Mask {
 
 impl Analysis {
     /// The same with other addresses, in the order of their first appearance, and without names
-    /// of files, hosts and interfaces.
+    /// of files, hosts and interfaces, and without what somebody wrote.
     pub fn masked(mut self) -> Analysis {
         let mut mask = Mask::default();
         for history in self.archive.iter() {
@@ -123,6 +123,8 @@ impl Analysis {
         self.findings = collector.finish(&facts(&self.totals, &self.files));
         self.mask = Some(mask);
         self.mask_files();
+        self.notes.drop_comments();
+        self.place_notes();
         self
     }
 
@@ -132,6 +134,8 @@ impl Analysis {
             let label = format!("capture-{at}.{}", file.format).into();
             labels.insert(core::mem::replace(&mut file.file, label), file.file.clone());
             file.interfaces.clear();
+            file.filters.clear();
+            file.comments.clear();
             file.names.clear();
         }
         for why in &mut self.left_out {

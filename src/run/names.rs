@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::addr::{Addr, HostPort};
+use crate::capture::FileInfo;
 use crate::limits::NAME_BYTES_MAX;
 
 /// What hosts are called.
@@ -53,6 +54,15 @@ impl Names {
             names.by_addr.entry(addr.into()).or_insert_with(|| name.to_owned());
         }
         Ok(names)
+    }
+
+    /// The same, and for other hosts the names that captures carry.
+    pub(super) fn and_of(mut self, files: &[FileInfo]) -> Names {
+        let carried = files.iter().flat_map(|file| &file.names);
+        for (addr, name) in carried.filter(|(_, name)| is_name(name)) {
+            self.by_addr.entry((*addr).into()).or_insert_with(|| name.clone());
+        }
+        self
     }
 
     /// Whether there are none.

@@ -4,7 +4,7 @@
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
-use crate::capture::{self, Merge};
+use crate::capture::{self, Merge, Note};
 use crate::history::archive::Archive;
 use crate::limits::BATCH_SEGMENTS;
 use crate::pipeline::{Intake, Keyed, Totals, Tracker};
@@ -28,12 +28,14 @@ pub(super) struct Read {
 /// Segments, and how far the capture had been read when they were complete.
 struct Batch {
     segments: Vec<Keyed>,
+    /// What the capture says of its packets, if that is kept.
+    notes: Vec<Note>,
     position: u64,
 }
 
 impl Batch {
     fn new() -> Batch {
-        Batch { segments: Vec::with_capacity(BATCH_SEGMENTS), position: 0 }
+        Batch { segments: Vec::with_capacity(BATCH_SEGMENTS), notes: Vec::new(), position: 0 }
     }
 }
 
@@ -43,9 +45,13 @@ pub(super) fn read<W: Watcher>(
     mut tracker: Tracker<Told<'_, W>>,
     threads: usize,
 ) -> Read {
-    let mut filler = Filler { intake: tracker.intake(), errors: Vec::new() };
+    let is_noting = merge.keeps_details();
+    let mut filler = Filler { intake: tracker.intake(), errors: Vec::new(), is_noting };
     let (mut batches, size) = (0_u64, merge.size());
-    let mut track = |batch: &Batch| {
+    let mut track = |batch: &mut Batch| {
+        if !batch.notes.is_empty() {
+            tracker.sink().watcher.notes(&mut batch.notes);
+        }
         tracker.batch(&batch.segments);
         batches += 1;
         if batches.is_multiple_of(PROGRESS_BATCHES) {
@@ -55,7 +61,7 @@ pub(super) fn read<W: Watcher>(
     if threads <= 1 {
         let mut batch = Batch::new();
         while filler.fill(merge, &mut batch) {
-            track(&batch);
+            track(&mut batch);
         }
     } else {
         in_two_threads(merge, &mut filler, track);
@@ -65,7 +71,7 @@ pub(super) fn read<W: Watcher>(
 }
 
 /// Fills batches in a thread of its own.
-fn in_two_threads(merge: &mut Merge, filler: &mut Filler, mut track: impl FnMut(&Batch)) {
+fn in_two_threads(merge: &mut Merge, filler: &mut Filler, mut track: impl FnMut(&mut Batch)) {
     let (hand_over, filled) = sync_channel(BATCHES);
     let (hand_back, empty) = channel();
     thread::scope(|scope| {
@@ -82,8 +88,8 @@ fn in_two_threads(merge: &mut Merge, filler: &mut Filler, mut track: impl FnMut(
                 }
             }
         });
-        for batch in filled {
-            track(&batch);
+        for mut batch in filled {
+            track(&mut batch);
             // The other thread may have come to the end.
             let _ = hand_back.send(batch);
         }
@@ -94,17 +100,37 @@ fn in_two_threads(merge: &mut Merge, filler: &mut Filler, mut track: impl FnMut(
 struct Filler {
     intake: Intake,
     errors: Vec<capture::Error>,
+    is_noting: bool,
 }
 
 impl Filler {
     /// Fills a batch anew. Whether there was anything left.
     fn fill(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
+        match self.is_noting {
+            true => self.fill_as::<true>(merge, batch),
+            false => self.fill_as::<false>(merge, batch),
+        }
+    }
+
+    /// The same, with or without what the capture says of packets: which costs nothing where
+    /// nothing is said.
+    fn fill_as<const NOTING: bool>(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
         batch.segments.clear();
+        batch.notes.clear();
         for count in 0..PACKETS {
             if batch.segments.len() >= BATCH_SEGMENTS {
                 break;
             }
-            match merge.next_packet() {
+            let next = match NOTING {
+                true => merge.next_detailed().map(|next| {
+                    next.map(|detailed| {
+                        batch.notes.extend(Note::of(&detailed));
+                        detailed.packet
+                    })
+                }),
+                false => merge.next_packet(),
+            };
+            match next {
                 Ok(Some(packet)) => {
                     let (link, data, orig_len) = (packet.link.0, packet.data, packet.orig_len);
                     let keyed = self.intake.packet(link, data, orig_len, packet.ts, packet.frame);

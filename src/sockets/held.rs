@@ -7,6 +7,7 @@ use super::{Holders, Row};
 use crate::addr::{Addr, HostPort};
 use crate::history::Role;
 use crate::infer::state::State;
+use crate::owner::Owner;
 
 /// One side of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +57,17 @@ impl Held {
         self.shared += u64::from(row.is_shared());
         self.unaccepted += u64::from(row.is_unaccepted(waiting) == Some(true));
         self.unshown += u64::from(row.is_unaccepted(waiting).is_none());
-        for owner in row.holders.named() {
+        self.name(row.holders.named());
+    }
+
+    /// Counts a socket of which nothing but its holders is known.
+    pub fn add_owners(&mut self, owners: &[Owner]) {
+        self.sockets += 1;
+        self.name(owners);
+    }
+
+    fn name(&mut self, owners: &[Owner]) {
+        for owner in owners {
             let process = (owner.program.clone(), owner.pid);
             let descriptors = self.by_process.entry(process).or_default();
             descriptors.sockets += 1;

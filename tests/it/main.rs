@@ -11,6 +11,7 @@ mod halves;
 mod join;
 mod kernel;
 mod knowable;
+mod notes;
 mod observer;
 mod passage;
 mod peers;

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["flow"],
     &["infer"],
     &["history"],
-    &["sockets"],
+    &["sockets", "notes"],
     &["findings"],
     &["pipeline"],
     &["run"],

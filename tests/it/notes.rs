@@ -1,0 +1,180 @@
+//! What a pcapng capture says beside its packets: who holds a connection, comments, filters and
+//! names, as they stand in every output.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Runs the program, which must succeed.
+fn printed(args: &[&str]) -> String {
+    let out =
+        Command::new(env!("CARGO_BIN_EXE_finwait")).args(args).output().expect("finwait runs");
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).expect("text")
+}
+
+fn block(kind: u32, body: &[u8], out: &mut Vec<u8>) {
+    let length = (body.len() as u32 + 12).to_le_bytes();
+    out.extend(kind.to_le_bytes());
+    out.extend(length);
+    out.extend(body);
+    out.extend(length);
+}
+
+fn options(all: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (code, value) in all {
+        bytes.extend(code.to_le_bytes());
+        bytes.extend((value.len() as u16).to_le_bytes());
+        bytes.extend(*value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    bytes
+}
+
+/// A segment without payload from or to the client.
+fn segment(port: u16, to_server: bool, flags: u8, seq: u32, ack: u32) -> Vec<u8> {
+    let (client, server) = (([10, 9, 0, 1], port), ([10, 9, 0, 2], 6800_u16));
+    let (from, to) = if to_server { (client, server) } else { (server, client) };
+    let mut packet = vec![0x45, 0, 0, 40, 0, seq as u8 ^ flags, 0x40, 0, 64, 6, 0, 0];
+    packet.extend(from.0);
+    packet.extend(to.0);
+    packet.extend(from.1.to_be_bytes());
+    packet.extend(to.1.to_be_bytes());
+    packet.extend(seq.to_be_bytes());
+    packet.extend(ack.to_be_bytes());
+    packet.extend([0x50, flags, 0xfa, 0xf0, 0, 0, 0, 0]);
+    packet
+}
+
+const SERVER: &[u8] = b"PID: 4711\nCmd: /opt/shop/leaky\nArgs: leaky --port 6800";
+
+/// Connections of which the server never closes its end, taken on the server: the process stands
+/// by ptcpdump's comments, or by Apple's blocks.
+fn capture(name: &str, is_apple: bool) -> String {
+    let mut file = Vec::new();
+    let mut header = 0x1a2b_3c4d_u32.to_le_bytes().to_vec();
+    header.extend([1, 0, 0, 0]);
+    header.extend([0xff; 8]);
+    header.extend(options(&[(1, b"taken by Ann at 10.9.0.2")]));
+    block(0x0a0d_0d0a, &header, &mut file);
+    let mut interface = vec![101, 0, 0, 0, 0, 0, 0, 0];
+    interface.extend(options(&[(2, b"eth7"), (11, b"\0tcp port 6800"), (1, b"behind the NAT")]));
+    block(1, &interface, &mut file);
+    block(4, &options(&[(1, b"\x0a\x09\0\x02shop.example\0"), (0, b"")]), &mut file);
+    if is_apple {
+        let process = [&4711_u32.to_le_bytes()[..], &options(&[(2, b"leaky")])].concat();
+        block(0x8000_0001, &process, &mut file);
+    }
+    let mut at = 1_700_000_000_000_000_u64;
+    for port in 2000..2006 {
+        let life = [
+            (true, 2, 100, 0),
+            (false, 18, 300, 101),
+            (true, 16, 101, 301),
+            (true, 17, 101, 301),
+            (false, 16, 301, 102),
+        ];
+        for (to_server, flags, seq, ack) in life {
+            let packet = segment(port, to_server, flags, seq, ack);
+            let mut body = vec![0; 4];
+            body.extend(((at >> 32) as u32).to_le_bytes());
+            body.extend((at as u32).to_le_bytes());
+            body.extend([40, 0, 0, 0, 40, 0, 0, 0]);
+            body.extend(packet);
+            let way = if to_server { [1, 0, 0, 0] } else { [2, 0, 0, 0] };
+            let owner: (u16, &[u8]) = if is_apple { (0x8001, &[0; 4]) } else { (1, SERVER) };
+            let mut said = vec![(2, &way[..]), owner];
+            if flags == 17 {
+                said.push((1, b"why does 10.9.0.1 go?\x1b[31m"));
+            }
+            body.extend(options(&said));
+            block(6, &body, &mut file);
+            at += 10_000;
+        }
+    }
+    // Until long after, so that the ends count as never closed.
+    let late = segment(3000, true, 2, 1, 0);
+    let end = at + 900_000_000;
+    let mut body = vec![0; 4];
+    body.extend(((end >> 32) as u32).to_le_bytes());
+    body.extend((end as u32).to_le_bytes());
+    body.extend([40, 0, 0, 0, 40, 0, 0, 0]);
+    body.extend(late);
+    block(6, &body, &mut file);
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("notes");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join(name);
+    std::fs::write(&path, file).expect("written");
+    path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn processes_that_a_capture_names_stand_wherever_a_holder_does() {
+    for (name, is_apple) in [("ptcpdump.pcapng", false), ("apple.pcapng", true)] {
+        let file = &capture(name, is_apple);
+        for threads in ["1", "2"] {
+            let report = printed(&["--threads", threads, file]);
+            let held = "held by leaky (pid 4711, 6 sockets), as the capture notes";
+            let flat = report.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains(held), "{report}");
+        }
+        let show = printed(&["show", "0", file]);
+        assert!(show.contains("  held by leaky (pid 4711), as the capture notes"), "{show}");
+        let list = printed(&["list", file]);
+        assert_eq!(list.matches("leaky/4711").count(), 6, "{list}");
+        let netstat = printed(&["netstat", "--host", "10.9.0.2", file]);
+        assert!(netstat.contains("4711/leaky") && !netstat.contains("Host "), "{netstat}");
+        let line: Value =
+            serde_json::from_str(printed(&["show", "0", "--format", "jsonl", file]).trim())
+                .expect("JSON");
+        assert_eq!(line["noted_owners"]["server"][0]["program"], "leaky");
+        assert_eq!(line["noted_owners"]["client"].as_array().map(Vec::len), Some(0));
+        assert_eq!(line["comments"][0]["frames"][0], 4);
+        let sockets = printed(&["netstat", "--host", "10.9.0.2", "--format", "jsonl", file]);
+        let socket: Value =
+            serde_json::from_str(sockets.lines().next().expect("a socket")).expect("JSON");
+        assert_eq!(socket["noted_owners"][0]["pid"], 4711);
+    }
+}
+
+#[test]
+fn comments_filters_interfaces_and_names_are_shown() {
+    let file = &capture("shown.pcapng", false);
+    let report = printed(&[file]);
+    for part in ["eth7", "taken by Ann", "behind the NAT", "tcp port 6800", "shop.example:6800"] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+    let show = printed(&["show", "1", file]);
+    assert!(show.contains(" frame 9: why does 10.9.0.1 go?\u{fffd}[31m"), "{show}");
+    assert!(!show.contains("PID: 4711") && show.contains("shop.example:6800"), "{show}");
+    let names = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("notes/hosts");
+    std::fs::write(&names, "10.9.0.2 mine\n").expect("written");
+    let named = printed(&["--names", &names.to_string_lossy(), file]);
+    assert!(named.contains("mine:6800") && !named.contains("shop.example"), "{named}");
+}
+
+#[test]
+fn of_several_captures_each_has_its_notes() {
+    let (one, other) = (&capture("one.pcapng", true), &capture("other.pcapng", false));
+    let list = printed(&["list", one, other]);
+    assert_eq!(list.matches("leaky/4711").count(), 6, "{list}");
+    let piped = format!("cat {one} | {} list - {other}", env!("CARGO_BIN_EXE_finwait"));
+    let out = Command::new("sh").args(["-c", &piped]).output().expect("a shell");
+    assert_eq!(String::from_utf8_lossy(&out.stdout), list);
+}
+
+#[test]
+fn a_masked_report_has_nothing_that_somebody_wrote() {
+    let file = &capture("masked.pcapng", false);
+    for command in [&["report"][..], &["list"], &["show", "0"], &["netstat"]] {
+        for format in [&[][..], &["--format", "jsonl"]] {
+            let page = printed(&[command, format, &["--mask", file]].concat());
+            for secret in ["10.9.0.", "Ann", "eth7", "NAT", "tcp port", "shop.", "why does"] {
+                assert!(!page.contains(secret), "{command:?}: {secret}\n{page}");
+            }
+            assert!(page.contains("leaky"), "{command:?}: programs stay\n{page}");
+        }
+    }
+}
