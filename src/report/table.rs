@@ -89,7 +89,13 @@ fn findings(survey: &Survey, names: &Names, paper: &Paper, out: &mut dyn Write) 
             rows += 1;
         }
     }
-    keep_whole(&mut table, &[0, 1, 2]);
+    // A long address is broken rather than all that stands beside it.
+    let blanks = 2 * head.len();
+    let width: usize = table.column_max_content_widths().into_iter().map(usize::from).sum();
+    keep_whole(&mut table, &[0, 1, 3, 4, 5]);
+    if width + blanks <= usize::from(paper.columns) {
+        keep_whole(&mut table, &[2]);
+    }
     put_table(&table, out)?;
     if beyond > 0 {
         writeln!(out, " and {}", plural(beyond, "other finding"))?;

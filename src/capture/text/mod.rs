@@ -1,8 +1,8 @@
 //! The printed output of tcpdump and windump as a capture.
 //!
 //! Lines come from the window (bounded), several of them make what tcpdump printed as one
-//! ([`entry`]), [`line`] takes that apart, [`stamp`] and [`numbers`] make moments and absolute
-//! sequence numbers of what is printed, [`names`] finds addresses and ports. Each entry is a
+//! (`entry`), `line` takes that apart, `stamp` and `numbers` make moments and absolute
+//! sequence numbers of what is printed, `names` finds addresses and ports. Each entry is a
 //! packet, whatever its protocol, as tcpdump prints one for each; dumps, banners and what people
 //! wrote between are none.
 
