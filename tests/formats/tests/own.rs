@@ -67,6 +67,46 @@ fn what_hosts_say_is_what_the_schema_says() {
     }
 }
 
+/// A pcapng block: its type, and the words that it is made of.
+fn block(kind: u32, body: &[u32]) -> Vec<u8> {
+    let length = body.len() as u32 * 4 + 12;
+    let words = [&[kind, length], body, &[length]].concat();
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+#[test]
+fn what_a_capture_notes_is_what_the_schema_says() {
+    let mut schema = schema();
+    closed(&mut schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    // A SYN to port 80 that went out, of process 7, with the comment `hm`.
+    let syn = [0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 8, 0, 0, 80];
+    let syn = [&syn[..], &[0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 9, 9, 0, 0, 0, 0]].concat();
+    let syn = syn.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word));
+    let options = [0x4_0002, 2, 0x4_8001, 0, 0x2_0001, u32::from_le_bytes(*b"hm\0\0")];
+    let packet: Vec<u32> = [0, 0, 0, 40, 40].into_iter().chain(syn).chain(options).collect();
+    let file = [
+        block(0x0a0d_0d0a, &[0x1a2b_3c4d, 1, u32::MAX, u32::MAX]),
+        block(1, &[101, 0]),
+        block(0x8000_0001, &[7]),
+        block(6, &packet),
+    ];
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("noted.pcapng");
+    std::fs::write(&path, file.concat()).unwrap();
+    let mut text = written(&["report", "--format", "jsonl"], std::slice::from_ref(&path));
+    assert!(text.contains("\"comments\""), "{text}");
+    let analysis = read(&[path], &Options::default(), &mut ()).unwrap();
+    let (mut sockets, last) = (Vec::new(), analysis.totals.last_ts.unwrap());
+    SocketTable::new(&analysis, last, &[]).as_json(Shape::Lines, &mut sockets).unwrap();
+    text += &String::from_utf8(sockets).unwrap();
+    assert_eq!(text.matches("\"noted_owners\"").count(), 2, "{text}");
+    for line in text.lines() {
+        let value: Value = serde_json::from_str(line).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&value).map(|it| it.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:#?}: {line}");
+    }
+}
+
 #[test]
 fn one_object_is_what_the_schema_says() {
     let mut schema = schema();
