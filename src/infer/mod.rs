@@ -201,6 +201,10 @@ impl Connection {
                 self.go_back(end, &overtaken);
             }
         }
+        // Without the SYN that it took, nothing shows that it listened for this life.
+        if self.end(end).state == State::Listen {
+            self.place(end, State::Unknown);
+        }
         self.step(end, Event::Superseded, at);
     }
 

@@ -519,6 +519,25 @@ fn port_reuse_in_time_wait() {
 }
 
 #[test]
+fn an_answer_that_belongs_to_a_later_life_leaves_nothing_of_its_sender() {
+    for (syn_ack, refuses) in [("<", ">"), (">", "<")] {
+        for repeat in ["5.003", "5.100"] {
+            let histories = connections(&format!(
+                "0.000 > S  2:2(0)
+                 5.001 > S  0:0(0)
+                 5.002 < S  3:3(0)
+                 {repeat} < S  3:3(0)
+                 5.200 {syn_ack} S. 1:1(0) ack 4
+                 5.300 {refuses} R  1:1(0)"
+            ));
+            for history in &histories {
+                assert_ne!(history.last_state(Role::Server), State::Listen, "{history:#?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn peer_rebooted_syn_challenged_then_accepted() {
     let histories = check(&opened(
         "9.0 > S 90000:90000(0)
