@@ -171,8 +171,9 @@ passes. Two things are so by definition: a SYN that begins another life on a fou
 one when it passes, and a timer ends anywhere within the eighth of its length by which the kernel's
 timer wheel may be late.
 
-Confirmed transitions and confident claims are forgiven nothing: whatever finwait gives as certain
-must be so. And a judge who forgives must still convict: a test leaves out each transition of each
+Confirmed transitions and confident claims are forgiven none of this. They are allowed what every
+claim is: 2 ms, and the longest time that a segment of the recording took from one end to the other.
+On a path that reorders, that is generous to confirmations. And a judge who forgives must still convict: a test leaves out each transition of each
 history in turn, and falsifies each state, and counts what goes unnoticed.
 ";
 
