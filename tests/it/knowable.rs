@@ -118,9 +118,13 @@ impl Observed<'_> {
     fn on_truth(&self, at: usize, twins: &mut Twins) {
         let truth = self.truths[at];
         let event = event_between(truth.from, truth.to);
-        let heard = [event, Event::RecvFin, Event::RecvAckOfFin];
+        // A FIN+ACK is for a twin whatever of the two moves it.
+        let heard: &[Event] = match event {
+            Event::RecvFinAckingFin => &[event, Event::RecvFin, Event::RecvAckOfFin],
+            _ => &[event],
+        };
         for twin in twins.alive.clone().into_iter().filter(|_| is_heard(event)) {
-            let moved = heard.into_iter().find_map(|event| next(twin.state, event));
+            let moved = heard.iter().find_map(|event| next(twin.state, *event));
             let Some(state) = moved else { continue };
             // Who only closes late gets all that comes; who was lost to the observer may not.
             if twin.closes_late {
@@ -332,7 +336,8 @@ impl Observed<'_> {
             let left = self.truths.get(at + 1).map_or(self.end, |next| next.at);
             if truth.to == State::TimeWait {
                 let from = truth.at.after(TIME_WAIT);
-                told.push(wheel(from, left.max(from)));
+                let late = Span::from_nanos(TIME_WAIT.as_nanos() / WHEEL);
+                told.push(wheel(from, left.min(from.after(late)).max(from)));
             }
             let silent = self.truths.get(at + 1).filter(|next| next.to == State::Closed);
             if silent.is_some() && self.hidden(at + 1).is_some() {

@@ -20,7 +20,7 @@ use crate::knowable::Truth;
 use crate::passage::Passage;
 
 /// How far a capture's clock and the kernel's may differ for one event, on top of the path's delay.
-const TOLERANCE: Span = Span::from_millis(2);
+pub const TOLERANCE: Span = Span::from_millis(2);
 
 /// One connection as the kernel tells it.
 #[derive(Debug)]

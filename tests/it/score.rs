@@ -9,7 +9,7 @@ use finwait::infer::trail::Transition;
 use finwait::time::{Span, Timestamp};
 
 use crate::knowable::{Allowance, Observed, Truth};
-use crate::recording::{Conn, Fault, Recording};
+use crate::recording::{Conn, Fault, Recording, TOLERANCE};
 
 /// What came out. `strict` counts are of what is literally so, the others of what is right by the
 /// rules of [`crate::knowable`].
@@ -57,7 +57,7 @@ pub fn false_testimonies(recording: &Recording, point: &str) -> Vec<(String, boo
         let Some(history) = recording.history_of(conn, &histories) else { continue };
         for role in [0, 1].into_iter().filter(|role| !conn.truths[*role].is_empty()) {
             let case = Case::new(recording, conn, role, &seen, &own[role]);
-            let Some((claims, last)) = case.testimony(history) else { continue };
+            let (claims, last) = case.testimony(history);
             for at in 0..claims.len() {
                 let mut without = claims.clone();
                 let left_out = without.remove(at);
@@ -87,8 +87,7 @@ fn score_endpoint(
 ) {
     let case = Case::new(recording, conn, role, seen, own);
     match history.map(|history| case.testimony(history)) {
-        Some(Some((claims, last))) => case.judge(&claims).score(last, score),
-        Some(None) => {}
+        Some((claims, last)) => case.judge(&claims).score(last, score),
         // Nothing of the connection passed this observer, or what did says nothing of this end.
         None if case.is_silent => {}
         None => {
@@ -134,9 +133,10 @@ impl<'a> Case<'a> {
 
     /// What the history says of the endpoint: its transitions and its last state. Roles go by
     /// port: who is client to the lab may not be to a capture that began late.
-    fn testimony(&self, history: &History) -> Option<(Vec<Transition>, State)> {
-        let role = Role::BOTH.into_iter().find(|it| history.addr(*it).port() == self.port)?;
-        Some((history.transitions_of(role).copied().collect(), history.last_state(role)))
+    fn testimony(&self, history: &History) -> (Vec<Transition>, State) {
+        let is_it = |role: &Role| history.addr(*role).port() == self.port;
+        let role = Role::BOTH.into_iter().find(is_it).expect("a history is found by its ports");
+        (history.transitions_of(role).copied().collect(), history.last_state(role))
     }
 
     fn judge<'b>(&'b self, claims: &'b [Transition]) -> Judge<'b> {
@@ -286,8 +286,8 @@ impl Judge<'_> {
             score.confirmed += 1;
             let right = self.truths.iter().any(|truth| {
                 truth.to == claim.to
-                    && truth.at.after(self.slack) >= claim.at.ts
-                    && claim.confirmed.ts.after(self.slack) >= truth.at
+                    && truth.at.after(TOLERANCE) >= claim.at.ts
+                    && claim.confirmed.ts.after(TOLERANCE) >= truth.at
             });
             if right {
                 score.confirmed_right += 1;
