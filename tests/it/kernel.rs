@@ -3,14 +3,15 @@
 //!
 //! `cargo test --test it kernel -- --nocapture` prints the score of each recording.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::OnceLock;
 
 use finwait::decode::tuple::End;
 
+use crate::frames::Frames;
 use crate::recording::{Fault, Recording};
-use crate::score::{Score, false_testimonies, score};
+use crate::score::{Miss, Score, false_testimonies, score};
 
 const POINTS: [&str; 3] = ["client", "middle", "server"];
 
@@ -33,12 +34,27 @@ fn score_all(root: &Path) -> (BTreeMap<&'static str, (usize, Score)>, Vec<String
         for point in POINTS {
             let score = score(&recording, point, Fault::None);
             println!("{:44} {point:6} {score}", recording.name);
-            misses.extend(score.misses.iter().map(|m| format!("{} {point}: {m}", recording.name)));
+            let name = |miss: &Miss| format!("{} {point}: {}", recording.name, miss.text);
+            misses.extend(score.misses.iter().map(name));
+            print_frames(&recording, point, &score.misses);
             total.add(&score);
         }
     }
     misses.iter().for_each(|miss| println!("{miss}"));
     (classes, misses)
+}
+
+/// Prints each connection of which something was missed, frame by frame.
+fn print_frames(recording: &Recording, point: &str, misses: &[Miss]) {
+    let numbers: BTreeSet<u64> = misses.iter().map(|miss| miss.conn).collect();
+    let mut frames = None;
+    for conn in recording.conns().filter(|conn| numbers.contains(&conn.number)) {
+        let frames = frames.get_or_insert_with(|| Frames::new(recording, point));
+        for miss in misses.iter().filter(|miss| miss.conn == conn.number) {
+            println!("{} {point}: {}", recording.name, miss.text);
+        }
+        println!("{}", frames.of(conn));
+    }
 }
 
 #[test]
@@ -235,8 +251,10 @@ fn faulty_captures_prove_nothing_false() {
         for recording in recordings.iter().filter(|recording| recording.has_single_lives()) {
             for point in POINTS {
                 let score = score(recording, point, fault);
-                let false_claims = score.misses.iter().filter(|miss| miss.contains("CONFIDENT"));
-                let named = |miss: &String| format!("{fault:?} {} {point}: {miss}", recording.name);
+                let false_claims =
+                    score.misses.iter().filter(|miss| miss.text.contains("CONFIDENT"));
+                let named =
+                    |miss: &Miss| format!("{fault:?} {} {point}: {}", recording.name, miss.text);
                 wrong.extend(false_claims.map(named));
                 total.add(&score);
             }

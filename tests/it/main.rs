@@ -7,6 +7,7 @@ mod corpus;
 mod extract;
 mod files;
 mod formats;
+mod frames;
 mod halves;
 mod join;
 mod kernel;

@@ -26,7 +26,15 @@ pub struct Score {
     pub confirmed: u32,
     pub confirmed_right: u32,
     pub confident_wrong: u32,
-    pub misses: Vec<String>,
+    pub misses: Vec<Miss>,
+}
+
+/// Something that is not as the kernel has it.
+#[derive(Clone, Debug)]
+pub struct Miss {
+    /// The number of the connection.
+    pub conn: u64,
+    pub text: String,
 }
 
 /// Holds the histories of one point's capture, with a fault, against the truth.
@@ -92,7 +100,7 @@ fn score_endpoint(
         None if case.is_silent => {}
         None => {
             score.endpoints += 1;
-            score.misses.push(format!("{}: no history", case.who));
+            score.miss(conn.number, format!("{}: no history", case.who));
         }
     }
 }
@@ -106,6 +114,7 @@ struct Case<'a> {
     port: u16,
     /// Nothing that it sent passed the observer.
     is_silent: bool,
+    conn: u64,
     who: String,
 }
 
@@ -127,6 +136,7 @@ impl<'a> Case<'a> {
             slack: recording.tolerance(),
             port: conn.ports[role],
             is_silent: passage.sent.iter().all(|sent| sent.passed.is_none()),
+            conn: conn.number,
             who: format!("conn {} {}", conn.number, ["client", "server"][role]),
         }
     }
@@ -140,8 +150,8 @@ impl<'a> Case<'a> {
     }
 
     fn judge<'b>(&'b self, claims: &'b [Transition]) -> Judge<'b> {
-        let Case { truths, allowed, end, slack, who, .. } = self;
-        Judge { truths, claims, allowed, end: *end, slack: *slack, who }
+        let Case { truths, allowed, end, slack, conn, who, .. } = self;
+        Judge { truths, claims, allowed, end: *end, slack: *slack, conn: *conn, who }
     }
 }
 
@@ -153,6 +163,7 @@ struct Judge<'a> {
     end: Timestamp,
     /// How far a claim's moment and the true one may be apart.
     slack: Span,
+    conn: u64,
     who: &'a str,
 }
 
@@ -172,7 +183,7 @@ impl Judge<'_> {
         if last == truth || self.allowed.iter().any(allowed) {
             score.finals_right += 1;
         } else {
-            score.misses.push(format!("{}: ends {last}, truly {truth}", self.who));
+            score.miss(self.conn, format!("{}: ends {last}, truly {truth}", self.who));
         }
     }
 
@@ -192,7 +203,7 @@ impl Judge<'_> {
                 steps.iter().map(|(state, _)| state.name()).collect::<Vec<_>>().join(" ")
             };
             let (said, is) = (names(&claimed), names(&wanted));
-            score.misses.push(format!("{}: said {said} | is {is}", self.who));
+            score.miss(self.conn, format!("{}: said {said} | is {is}", self.who));
         }
     }
 
@@ -267,7 +278,7 @@ impl Judge<'_> {
                     let truth = truth.to;
                     let miss =
                         format!("{}: {state} for {wrong} from +{began}, truly {truth}", self.who);
-                    score.misses.push(miss);
+                    score.miss(self.conn, miss);
                 }
             }
         }
@@ -292,10 +303,11 @@ impl Judge<'_> {
             if right {
                 score.confirmed_right += 1;
             } else {
-                score.misses.push(format!(
+                let text = format!(
                     "{}: {} at frame {} confirmed by {} does not hold the truth",
                     self.who, claim.to, claim.at.frame, claim.confirmed.frame
-                ));
+                );
+                score.miss(self.conn, text);
             }
         }
         let confident =
@@ -310,7 +322,7 @@ impl Judge<'_> {
         if confident && !was {
             score.confident_wrong += 1;
             let frame = claim.at.frame;
-            score.misses.push(format!("{}: CONFIDENT {} at frame {frame}", self.who, claim.to));
+            score.miss(self.conn, format!("{}: CONFIDENT {} at frame {frame}", self.who, claim.to));
         }
     }
 }
@@ -330,6 +342,10 @@ fn agree(truths: &[(State, bool)], claims: &[(State, bool)]) -> bool {
 }
 
 impl Score {
+    fn miss(&mut self, conn: u64, text: String) {
+        self.misses.push(Miss { conn, text });
+    }
+
     /// Adds another's counts.
     pub fn add(&mut self, other: &Score) {
         self.endpoints += other.endpoints;
