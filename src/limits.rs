@@ -105,6 +105,10 @@ pub const DUPLICATE_SLOTS: usize = 1 << 12;
 /// Four-tuples, by default. About two gigabytes with their connections, if all are open.
 pub const CONNECTIONS_MAX: usize = 1 << 21;
 
+/// Four-tuples of which no segment came, and whose stream number is kept: about 5 MB. A router may
+/// quote every SYN of a scan in ICMP errors; beyond them stream numbers fall behind Wireshark's.
+pub const SEEN_TUPLES_MAX: usize = 1 << 16;
+
 /// Segments of one connection that `show` keeps one by one: about 10 MB. What is ordinary beyond
 /// them is counted only.
 pub const LADDER_SEGMENTS_MAX: usize = 100_000;

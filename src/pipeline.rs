@@ -8,13 +8,15 @@
 mod intake;
 mod lives;
 
+use intake::Glimpse;
 pub use intake::{Intake, Keyed};
 
 use std::collections::HashMap;
 use std::hint::black_box;
 
+use foldhash::fast::RandomState;
+
 use crate::decode::Decoded;
-use crate::decode::icmp::IcmpError;
 use crate::decode::segment::Segment;
 use crate::decode::skip::SkipCounts;
 use crate::decode::tunnel::Tunnels;
@@ -26,7 +28,7 @@ use crate::history::archive::{Archive, Followed};
 use crate::infer::brief::Brief;
 use crate::infer::trail::Moment;
 use crate::infer::{Connection, Params};
-use crate::limits::{BATCH_SEGMENTS, FETCHED_SEGMENTS};
+use crate::limits::{BATCH_SEGMENTS, FETCHED_SEGMENTS, SEEN_TUPLES_MAX};
 use crate::time::{Span, Timestamp};
 
 /// Takes what comes out.
@@ -65,6 +67,8 @@ pub struct Totals {
     pub skipped: SkipCounts,
     /// Segments whose four-tuple found no room.
     pub beyond_connections_max: u64,
+    /// Headers quoted by ICMP errors, or broken, whose four-tuple found no room.
+    pub beyond_seen_tuples_max: u64,
     /// Fragmented packets that had to go before they were whole.
     pub fragments_forced_out: u64,
     /// The tunnels that were opened.
@@ -168,8 +172,11 @@ pub struct Tracker<S> {
     /// Wireshark's numbering by four-tuple alone, where there may be tunnels: it does not count
     /// them.
     across_tunnels: Option<HashMap<FourTuple, Numbering>>,
+    /// The same of four-tuples of which nothing but glimpses came yet.
+    only_seen: HashMap<FourTuple, Numbering, RandomState>,
     next_stream: u32,
     beyond_connections_max: u64,
+    beyond_seen_tuples_max: u64,
     sink: S,
 }
 
@@ -184,8 +191,10 @@ impl<S: Sink> Tracker<S> {
             places: Places::default(),
             archive: Archive::of(params),
             across_tunnels: None,
+            only_seen: HashMap::default(),
             next_stream: 0,
             beyond_connections_max: 0,
+            beyond_seen_tuples_max: 0,
             sink,
         }
     }
@@ -232,8 +241,8 @@ impl<S: Sink> Tracker<S> {
         let Decoded { tuple, sender, segment } = &keyed.decoded;
         let archive = &self.archive;
         let found = self.places.find(keyed.hash, |id| archive.is_of(id, tuple));
-        if let Some(error) = keyed.error {
-            return self.quoted(found, error, keyed);
+        if let Some(glimpse) = keyed.glimpse {
+            return self.seen(found, glimpse, keyed);
         }
         let Some(id) = found else { return self.begin(keyed) };
         if self.archive.take(id, *sender, segment) {
@@ -243,13 +252,27 @@ impl<S: Sink> Tracker<S> {
         self.follow(id, keyed);
     }
 
-    /// An ICMP error about a segment like this one.
+    /// A segment like this one is quoted by an ICMP error, or its header is broken.
     #[cold]
-    fn quoted(&mut self, found: Option<u32>, error: IcmpError, keyed: &Keyed) {
-        let Decoded { sender, segment, .. } = &keyed.decoded;
-        if let Some(mut followed) = found.and_then(|id| self.archive.take_out(id)) {
-            let at = Moment { ts: segment.ts, frame: segment.frame };
-            followed.connection.note_icmp_error(error, *sender, at);
+    fn seen(&mut self, found: Option<u32>, glimpse: Glimpse, keyed: &Keyed) {
+        let Decoded { tuple, sender, segment } = &keyed.decoded;
+        let mut followed = found.and_then(|id| self.archive.take_out(id));
+        let own = followed.as_mut().map(|followed| &mut followed.numbering);
+        if glimpse.is_numbered {
+            let (tuple, begun) = match &mut self.across_tunnels {
+                Some(all) => (tuple.in_tunnel(0), all.get_mut(&tuple.in_tunnel(0))),
+                None => (*tuple, own),
+            };
+            match begun.or_else(|| room_for(tuple, &mut self.only_seen)) {
+                Some(numbering) => numbering.seen(*sender, segment, &mut self.next_stream),
+                None => self.beyond_seen_tuples_max += 1,
+            }
+        }
+        if let Some(mut followed) = followed {
+            if let Some(error) = glimpse.error {
+                let at = Moment { ts: segment.ts, frame: segment.frame };
+                followed.connection.note_icmp_error(error, *sender, at);
+            }
             self.archive.follow(followed);
         }
     }
@@ -258,10 +281,21 @@ impl<S: Sink> Tracker<S> {
     fn number(&mut self, numbering: &mut Numbering, decoded: &Decoded) -> u32 {
         let Decoded { tuple, sender, segment } = decoded;
         let numbering = match &mut self.across_tunnels {
-            Some(all) => all.entry(tuple.in_tunnel(0)).or_default(),
+            Some(all) => all.entry(tuple.in_tunnel(0)).or_insert(*numbering),
             None => numbering,
         };
         numbering.stream_of(*sender, segment, &mut self.next_stream)
+    }
+
+    /// The numbering of a four-tuple at its first segment, of which there may have been glimpses.
+    #[inline]
+    fn seen_before(&mut self, tuple: &FourTuple) -> Numbering {
+        if self.only_seen.is_empty() {
+            return Numbering::default();
+        }
+        let across = self.across_tunnels.is_some();
+        let tuple = if across { tuple.in_tunnel(0) } else { *tuple };
+        self.only_seen.remove(&tuple).unwrap_or_default()
     }
 
     /// The first segment of a four-tuple.
@@ -272,7 +306,7 @@ impl<S: Sink> Tracker<S> {
             self.beyond_connections_max += 1;
             return;
         }
-        let mut numbering = Numbering::default();
+        let mut numbering = self.seen_before(tuple);
         let stream = self.number(&mut numbering, decoded);
         let id = self.archive.add(tuple, stream, None);
         let (archive, hasher) = (&self.archive, &self.hasher);
@@ -345,9 +379,21 @@ impl<S: Sink> Tracker<S> {
             connections: self.archive.reach(),
             streams: self.next_stream,
             beyond_connections_max: self.beyond_connections_max,
+            beyond_seen_tuples_max: self.beyond_seen_tuples_max,
             ..intake.into_totals()
         };
         self.archive.close(totals.last_ts.unwrap_or_default());
         (self.sink, self.archive, totals)
+    }
+}
+
+/// The numbering of a four-tuple of which there are glimpses only, as far as there is room.
+fn room_for(
+    tuple: FourTuple,
+    seen: &mut HashMap<FourTuple, Numbering, RandomState>,
+) -> Option<&mut Numbering> {
+    match seen.len() < SEEN_TUPLES_MAX {
+        true => Some(seen.entry(tuple).or_default()),
+        false => seen.get_mut(&tuple),
     }
 }

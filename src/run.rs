@@ -261,6 +261,7 @@ impl Analysis {
             ("names_max", names),
             ("noted_connections_max", self.notes.left_out),
             ("repeats_max", self.repeats_beyond),
+            ("seen_tuples_max", self.totals.beyond_seen_tuples_max),
             ("snapshot_rows_max", self.snapshot_rows_beyond()),
             ("services_max", self.findings.groups_beyond),
             ("transitions_max", self.transitions_dropped),

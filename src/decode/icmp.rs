@@ -5,11 +5,8 @@
 
 use super::ip::{self, IpPacket, protocol};
 use super::rest::Rest;
-use super::segment::{Flags, Segment};
 use super::skip::Skip;
-use super::tuple::FourTuple;
-use super::{Decoded, Moment};
-use crate::seq::SeqNum;
+use super::{Decoded, Moment, glimpse};
 
 /// What an error says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,8 +55,8 @@ pub(super) fn quoted<'a>(packet: &IpPacket<'a>) -> Result<Rest<'a>, Skip> {
 }
 
 /// The error in an ICMP packet, and the segment that it quotes: its ports and number, and as sender
-/// the one who is told.
-pub(super) fn error(packet: &IpPacket<'_>, at: Moment) -> Result<(IcmpError, Decoded), Skip> {
+/// the one who is told; and whether Wireshark takes a stream number for that.
+pub(super) fn error(packet: &IpPacket<'_>, at: Moment) -> Result<(IcmpError, Decoded, bool), Skip> {
     let mut payload = packet.payload;
     let [kind, code, ..] = *payload.take::<8>()?;
     let error = IcmpError::of(packet.protocol, kind, code).ok_or(Skip::NotTcp)?;
@@ -68,20 +65,6 @@ pub(super) fn error(packet: &IpPacket<'_>, at: Moment) -> Result<(IcmpError, Dec
     if quoted.protocol != protocol::TCP || !is_first {
         return Err(Skip::NotTcp);
     }
-    let [a, b, c, d, seq @ ..] = *quoted.payload.peek::<8>()?;
-    let (tuple, sender) = FourTuple::new(
-        quoted.version,
-        (quoted.source.to_be_bytes(), u16::from_be_bytes([a, b])),
-        (quoted.destination.to_be_bytes(), u16::from_be_bytes([c, d])),
-    );
-    let segment = Segment {
-        ts: at.ts,
-        frame: at.frame,
-        seq: SeqNum(u32::from_be_bytes(seq)),
-        flags: Flags::default(),
-        ip_id: quoted.id,
-        ttl: quoted.ttl,
-        ..Segment::default()
-    };
-    Ok((error, Decoded { tuple, sender, segment }))
+    let (decoded, is_numbered) = glimpse::of(&quoted, at)?;
+    Ok((error, decoded, is_numbered && quoted.part.is_none()))
 }

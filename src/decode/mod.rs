@@ -7,6 +7,7 @@
 //! [`opener::Opener`] looks into.
 
 mod fragments;
+mod glimpse;
 pub mod headers;
 pub mod icmp;
 mod ip;

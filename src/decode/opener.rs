@@ -10,9 +10,12 @@ use super::ip::{self, IpPacket, protocol};
 use super::rest::Rest;
 use super::skip::Skip;
 use super::tunnel::{self, Path, Tunnels};
-use super::{Decoded, Moment, link, segment_of};
+use super::{Decoded, Moment, glimpse, link, segment_of};
 use crate::limits::{FRAGMENT_HEAD_BYTES, TUNNEL_DEPTH_MAX};
 use crate::time::Timestamp;
+
+/// The number of a tunnel in which nothing came yet, which no tunnel has.
+const TUNNEL_UNKNOWN: u32 = u32::MAX;
 
 /// What is known of the packets before: fragments that wait, tunnels that have a number.
 #[derive(Debug, Default)]
@@ -28,8 +31,12 @@ pub enum Found {
     /// A segment.
     Segment(Decoded),
     /// An ICMP error and what it quotes: four-tuple, sequence number, and as sender the end that is
-    /// told.
-    Error(IcmpError, Decoded),
+    /// told; and whether Wireshark takes a stream number for it. In a tunnel in which nothing came
+    /// before, the four-tuple is nobody's.
+    Error(IcmpError, Decoded, bool),
+    /// A header of which no segment comes, for this reason, but for which Wireshark takes a stream
+    /// number.
+    Broken(Skip, Decoded),
 }
 
 impl Opener {
@@ -70,7 +77,7 @@ impl Opener {
         ts: Timestamp,
         frame: u64,
     ) -> Result<Found, Skip> {
-        if !matches!(why, Skip::Fragment | Skip::NotTcp) {
+        if !matches!(why, Skip::Fragment | Skip::NotTcp | Skip::Malformed | Skip::CutHeader) {
             return Err(why);
         }
         self.fragments.frames.clear();
@@ -95,7 +102,15 @@ impl Opener {
             return Err(Skip::NotTcp);
         }
         let mut room = [0; FRAGMENT_HEAD_BYTES];
-        let (protocol, payload) = self.fragments.add(&ip, part, path, at, &mut room)?;
+        let (protocol, payload) = match self.fragments.add(&ip, part, path, at, &mut room) {
+            Ok(whole) => whole,
+            // Wireshark puts nothing together that is cut, and reads what the first part shows.
+            Err(why) if why == Skip::Malformed || ip.payload.is_cut() => {
+                let is_header = ip.protocol == protocol::TCP && part.offset == 0;
+                return if is_header { self.broken(why, &ip, &path, at) } else { Err(why) };
+            }
+            Err(why) => return Err(why),
+        };
         let carried = ip::after_extensions::<true>(protocol, payload)?;
         let whole = IpPacket {
             protocol: carried.protocol,
@@ -119,16 +134,17 @@ impl Opener {
     ) -> Result<Found, Skip> {
         match ip.protocol {
             protocol::TCP => {
-                let mut decoded = segment_of(ip, at)?;
+                let mut decoded = match segment_of(ip, at) {
+                    Ok(decoded) => decoded,
+                    Err(why) => return self.broken(why, ip, &path, at),
+                };
                 let tunnel = self.tunnels.number(&path, &decoded.tuple)?;
                 decoded.tuple = decoded.tuple.in_tunnel(tunnel);
                 Ok(Found::Segment(decoded))
             }
             protocol::ICMP | protocol::ICMPV6 => {
-                let (error, mut quoted) = icmp::error(ip, at)?;
-                let tunnel = self.tunnels.known(&path, &quoted.tuple).ok_or(Skip::NotTcp)?;
-                quoted.tuple = quoted.tuple.in_tunnel(tunnel);
-                Ok(Found::Error(error, quoted))
+                let (error, quoted, is_numbered) = icmp::error(ip, at)?;
+                Ok(Found::Error(error, self.in_known_tunnel(&path, quoted), is_numbered))
             }
             _ if !self.decode_tunnels => Err(Skip::NotTcp),
             _ if depth >= TUNNEL_DEPTH_MAX => Err(Skip::TooManyHeaders),
@@ -137,5 +153,19 @@ impl Opener {
                 self.ip(packet, path, depth + 1, at)
             }
         }
+    }
+    /// A header of which no segment comes.
+    fn broken(&self, why: Skip, ip: &IpPacket<'_>, path: &Path, at: Moment) -> Result<Found, Skip> {
+        match glimpse::of(ip, at) {
+            Ok((seen, true)) => Ok(Found::Broken(why, self.in_known_tunnel(path, seen))),
+            _ => Err(why),
+        }
+    }
+
+    /// What came in a tunnel, but is no reason to number that.
+    fn in_known_tunnel(&self, path: &Path, mut seen: Decoded) -> Decoded {
+        let tunnel = self.tunnels.known(path, &seen.tuple).unwrap_or(TUNNEL_UNKNOWN);
+        seen.tuple = seen.tuple.in_tunnel(tunnel);
+        seen
     }
 }

@@ -24,6 +24,11 @@ impl<'a> Rest<'a> {
         Rest { data, len: orig_len.max(kept) }
     }
 
+    /// Whether the capture kept less than there was.
+    pub fn is_cut(&self) -> bool {
+        self.data.len() < self.len as usize
+    }
+
     /// Why `wanted` bytes are not there.
     #[inline(always)]
     pub fn lacks(&self, wanted: usize) -> Skip {

@@ -91,8 +91,8 @@ pub fn find(
         let (decoded, is_opened) = match decode::decode(link.0, data, orig_len, ts, frame) {
             Ok(decoded) => (decoded, false),
             Err(skip) => match opener.open(skip, link.0, data, orig_len, ts, frame) {
-                Ok(Found::Segment(decoded) | Found::Error(_, decoded)) => (decoded, true),
-                Err(_) => continue,
+                Ok(Found::Segment(decoded) | Found::Error(_, decoded, _)) => (decoded, true),
+                Ok(Found::Broken(..)) | Err(_) => continue,
             },
         };
         if !chosen.has(&decoded.tuple, frame) {

@@ -19,18 +19,10 @@ pub struct Numbering {
 impl Numbering {
     /// The stream of the next segment, sent by `from`; `next` is the first number not given yet.
     pub fn stream_of(&mut self, from: End, segment: &Segment, next: &mut u32) -> u32 {
+        self.find(from, segment, next);
         let syn = segment.has(Flags::SYN);
         let [a, b] = &mut self.base;
         let (own, peer) = if from == End::A { (a, b) } else { (b, a) };
-        let reused = syn && !segment.has(Flags::ACK) && own.is_some_and(|base| base != segment.seq);
-        if reused {
-            (*own, *peer) = (None, None);
-        }
-        if reused || !self.begun {
-            self.begun = true;
-            self.stream = *next;
-            *next = next.wrapping_add(1);
-        }
         if syn || own.is_none() {
             *own = Some(if syn { segment.seq } else { segment.seq.sub(1) });
         }
@@ -38,6 +30,29 @@ impl Numbering {
             *peer = Some(segment.ack.sub(1));
         }
         self.stream
+    }
+
+    /// An ICMP error quotes a segment of `from`, or its header is broken: Wireshark looks for its
+    /// stream all the same, but takes no base from it.
+    pub fn seen(&mut self, from: End, segment: &Segment, next: &mut u32) {
+        self.find(from, segment, next);
+    }
+
+    /// Goes on to the next stream where the segment is the first, or opens another.
+    #[inline]
+    fn find(&mut self, from: End, segment: &Segment, next: &mut u32) {
+        let [a, b] = self.base;
+        let own = if from == End::A { a } else { b };
+        let opens = segment.has(Flags::SYN) && !segment.has(Flags::ACK);
+        let reused = opens && own.is_some_and(|base| base != segment.seq);
+        if reused {
+            self.base = [None, None];
+        }
+        if reused || !self.begun {
+            self.begun = true;
+            self.stream = *next;
+            *next = next.wrapping_add(1);
+        }
     }
 }
 
@@ -58,6 +73,17 @@ mod tests {
         assert_eq!(stream(End::A, segment(Flags::SYN, 100, 0)), 4, "the same again");
         assert_eq!(stream(End::A, segment(Flags::SYN, 900, 0)), 5);
         assert_eq!(stream(End::A, segment(Flags::ACK, 901, 7)), 5);
+    }
+
+    #[test]
+    fn a_quoted_segment_takes_a_number_but_gives_no_base() {
+        let (mut numbering, mut next) = (Numbering::default(), 0);
+        numbering.seen(End::A, &segment(Flags::SYN, 100, 0), &mut next);
+        let mut stream = |from, segment: Segment| numbering.stream_of(from, &segment, &mut next);
+        assert_eq!(stream(End::A, segment(Flags::SYN, 777, 0)), 0, "none was known");
+        numbering.seen(End::A, &segment(Flags::SYN, 900, 0), &mut next);
+        let mut stream = |from, segment: Segment| numbering.stream_of(from, &segment, &mut next);
+        assert_eq!(stream(End::A, segment(Flags::SYN, 950, 0)), 1, "which lost its base");
     }
 
     #[test]

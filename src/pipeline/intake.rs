@@ -16,8 +16,17 @@ pub struct Keyed {
     pub(super) hash: u64,
     /// The segment.
     pub(super) decoded: Decoded,
-    /// It did not pass itself: this ICMP error quotes it.
-    pub(super) error: Option<IcmpError>,
+    /// There is no more of it than this.
+    pub(super) glimpse: Option<Glimpse>,
+}
+
+/// What is seen of a segment that is none to the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Glimpse {
+    /// This ICMP error quotes it; else its header is broken or cut.
+    pub error: Option<IcmpError>,
+    /// Wireshark takes a stream number for it.
+    pub is_numbered: bool,
 }
 
 /// Makes segments of packets, and counts both.
@@ -78,16 +87,23 @@ impl Intake {
     ) -> Option<Keyed> {
         match self.opener.open(skip, link, data, orig_len, ts, frame) {
             Ok(Found::Segment(decoded)) => self.segment(decoded),
-            Ok(Found::Error(error, quoted)) => {
+            Ok(Found::Error(error, quoted, is_numbered)) => {
                 self.totals.skipped.add(Skip::IcmpError);
-                let hash = self.hasher.hash(&quoted.tuple);
-                Some(Keyed { hash, decoded: quoted, error: Some(error) })
+                Some(self.seen(quoted, Glimpse { error: Some(error), is_numbered }))
+            }
+            Ok(Found::Broken(why, seen)) => {
+                self.totals.skipped.add(why);
+                Some(self.seen(seen, Glimpse { error: None, is_numbered: true }))
             }
             Err(skip) => {
                 self.totals.skipped.add(skip);
                 None
             }
         }
+    }
+
+    fn seen(&self, decoded: Decoded, glimpse: Glimpse) -> Keyed {
+        Keyed { hash: self.hasher.hash(&decoded.tuple), decoded, glimpse: Some(glimpse) }
     }
 
     /// Takes the next segment, and returns it if it is no copy.
@@ -98,7 +114,7 @@ impl Intake {
             return None;
         }
         self.totals.segments += 1;
-        Some(Keyed { hash: self.hasher.hash(&decoded.tuple), decoded, error: None })
+        Some(Keyed { hash: self.hasher.hash(&decoded.tuple), decoded, glimpse: None })
     }
 
     /// The capture goes on until `now`, without a packet.

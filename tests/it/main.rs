@@ -23,6 +23,7 @@ mod replay;
 mod score;
 mod services;
 mod sockets;
+mod streams;
 mod text;
 mod textbook;
 mod tidy;
