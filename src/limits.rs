@@ -95,6 +95,9 @@ pub const REFUTATIONS_MAX: usize = 32;
 /// losses has a few; data that fills a hole beyond them is not counted.
 pub const HOLES_MAX: usize = 4;
 
+/// Times kept between a SYN and its repeats. Linux repeats one six times, and then gives up.
+pub const SYN_GAPS_MAX: usize = 7;
+
 /// Repeats kept of a SYN that waits to be accepted or refused on a four-tuple still in use.
 pub const HELD_REPEATS_MAX: usize = 8;
 

@@ -66,7 +66,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
         Err(error) => Outcome::error(format!("{error:#}")),
     };
     // A path may hold what a terminal or a job's runner obeys.
-    outcome.messages.iter_mut().for_each(|message| *message = clean(message).into_owned());
+    outcome.messages.iter_mut().for_each(|message| *message = clean(&spelt_out(message)).into());
     outcome
 }
 
@@ -88,6 +88,14 @@ fn command(command: &Command) -> Result<Outcome> {
         Command::Explain(args) => explain::explain(args),
         Command::Extract(args) => extract::extract(args),
         Command::Demo(args) => report::demo(args),
+    }
+}
+
+/// A message about standard input calls it so, and not by the sign that stands for it.
+fn spelt_out(message: &str) -> String {
+    match message.strip_prefix("-: ") {
+        Some(rest) => format!("standard input: {rest}"),
+        None => message.to_owned(),
     }
 }
 

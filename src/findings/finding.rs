@@ -56,6 +56,8 @@ pub enum Value {
     Number(f64),
     /// A duration.
     Seconds(Span),
+    /// Durations, in order.
+    Spans(Vec<Span>),
     /// A word.
     Text(String),
 }
@@ -66,6 +68,7 @@ impl Serialize for Value {
             Value::Integer(number) => serializer.serialize_u64(*number),
             Value::Number(number) => serializer.serialize_f64(*number),
             Value::Seconds(span) => span.serialize(serializer),
+            Value::Spans(spans) => spans.serialize(serializer),
             Value::Text(text) => serializer.serialize_str(text),
         }
     }
@@ -77,6 +80,10 @@ impl fmt::Display for Value {
             Value::Integer(number) => write!(f, "{number}"),
             Value::Number(number) => write!(f, "{number:.1}"),
             Value::Seconds(span) => write!(f, "{span}"),
+            Value::Spans(spans) => {
+                let words: Vec<String> = spans.iter().map(Span::to_string).collect();
+                f.write_str(&words.join(", "))
+            }
             Value::Text(text) => f.write_str(text),
         }
     }

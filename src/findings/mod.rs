@@ -40,6 +40,7 @@ pub const ALL: &[&Rule] = &[
     &opening::accept_queue_overflow::ACCEPT_QUEUE_OVERFLOW,
     &opening::deferred_accept::DEFERRED_ACCEPT,
     &opening::syn_flood::SYN_FLOOD,
+    &opening::syn_cookies::SYN_COOKIES,
     &opening::port_scan::PORT_SCAN,
     &opening::simultaneous_open::SIMULTANEOUS_OPEN,
     &opening::split_handshake::SPLIT_HANDSHAKE,

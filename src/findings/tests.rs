@@ -58,6 +58,7 @@ const PROMISED: &[(Severity, &[&str])] = &[
             "deferred-accept",
             "simultaneous-open",
             "split-handshake",
+            "syn-cookies",
             "fast-open",
             "options-mismatch",
             "stale-syn",
@@ -452,7 +453,7 @@ fn what_icmp_said_of_unanswered_segments_is_told() {
     let (first, last) = (history.first, history.last);
     history.facts.push(Fact { kind, end, first, last, count: 1 });
     let found = crate::findings::check(&history, &Thresholds::default());
-    let said = "to 2 SYNs, the last 1 s after the first, in 50 s; \
+    let said = "to 2 SYNs, again after 1 s, in 50 s; \
                 ICMP said host or network unreachable in frame 1";
     assert!(found[0].message.ends_with(said), "{}", found[0].message);
 }

@@ -2,6 +2,7 @@
 //! whether a CLOSE_WAIT is somebody's neglect.
 
 use crate::history::{History, Role, Stay};
+use crate::infer::endpoint::Gaps;
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::{Basis, State};
@@ -112,6 +113,15 @@ pub(super) fn idle_before_close(history: &History, role: Role) -> Option<Span> {
 pub(super) fn ended(history: &History, role: Role) -> Option<Timestamp> {
     let last = history.transitions_of(role).next_back()?;
     (last.to == State::Closed).then_some(last.at.ts)
+}
+
+/// When a SYN was repeated: `, again after 1.02 s, 2.05 s, 4.1 s,`, or nothing if it was not.
+pub(super) fn schedule(gaps: &Gaps) -> String {
+    let times: Vec<String> = gaps.iter().map(|gap| gap.to_string()).collect();
+    match times.is_empty() {
+        true => String::new(),
+        false => format!(", again after {},", times.join(", ")),
+    }
 }
 
 /// What an ICMP error told a role about its segments: `; ICMP said packet too big in frame 7`.

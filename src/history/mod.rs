@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::addr::HostPort;
 use crate::decode::tuple::{End, FourTuple};
-use crate::infer::endpoint::{Endpoint, Tally};
+use crate::infer::endpoint::{Endpoint, Gaps, Tally};
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::State;
@@ -82,6 +82,8 @@ pub struct Side {
     pub window_closed: Option<Timestamp>,
     /// Repeats that were still unanswered when the record ended.
     pub unanswered_at_end: u16,
+    /// The times between its SYN, or SYN+ACK, and the repeats.
+    pub syn_gaps: Gaps,
 }
 
 /// What the four-tuple was before this connection.
@@ -324,6 +326,7 @@ impl Side {
             last: endpoint.last,
             window_closed: endpoint.window_closed,
             unanswered_at_end: endpoint.repeats.count,
+            syn_gaps: endpoint.opening.gaps,
         }
     }
 }

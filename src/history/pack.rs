@@ -6,7 +6,7 @@
 use crate::decode::tuple::{End, FourTuple};
 use crate::history::{History, Predecessor, Side};
 use crate::infer::RolesFrom;
-use crate::infer::endpoint::Tally;
+use crate::infer::endpoint::{Gaps, Tally};
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::{Basis, State};
@@ -199,6 +199,8 @@ impl Writer<'_> {
         self.optional(side.window_scale.map(u64::from));
         self.optional(side.mss.map(u64::from));
         self.optional(side.window_closed.map(|since| since.as_nanos() as u64));
+        self.number(side.syn_gaps.iter().count() as u64);
+        side.syn_gaps.iter().for_each(|gap| self.number(gap.as_nanos()));
     }
 }
 
@@ -236,6 +238,14 @@ impl Reader<'_> {
             0 => Some(None),
             _ => Some(Some(self.number()?)),
         }
+    }
+
+    fn gaps(&mut self) -> Option<Gaps> {
+        let mut gaps = Gaps::default();
+        for _ in 0..self.number()? {
+            gaps.push(Span::from_nanos(self.number()?));
+        }
+        Some(gaps)
     }
 
     fn time(&mut self) -> Option<Timestamp> {
@@ -306,6 +316,7 @@ impl Reader<'_> {
             window_scale: self.optional()?.map(|number| number as u8),
             mss: self.optional()?.map(|number| number as u16),
             window_closed: self.optional()?.map(|nanos| Timestamp::from_nanos(nanos as i64)),
+            syn_gaps: self.gaps()?,
         })
     }
 }

@@ -6,6 +6,7 @@ use crate::infer::event::Event;
 use crate::infer::holes::Holes;
 use crate::infer::state::State;
 use crate::infer::trail::Moment;
+use crate::limits::SYN_GAPS_MAX;
 use crate::seq::SeqNum;
 use crate::time::{Span, Timestamp};
 
@@ -88,6 +89,31 @@ pub struct Opening {
     pub last: Moment,
     /// Its TSval.
     pub last_tsval: Option<u32>,
+    /// The times between them.
+    pub gaps: Gaps,
+}
+
+/// The first times between a SYN and its repeats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    micros: [u32; SYN_GAPS_MAX],
+    len: u8,
+}
+
+impl Gaps {
+    /// One more, if there is room.
+    pub fn push(&mut self, gap: Span) {
+        if let Some(place) = self.micros.get_mut(usize::from(self.len)) {
+            *place = u32::try_from(gap.as_nanos() / 1_000).unwrap_or(u32::MAX);
+            self.len += 1;
+        }
+    }
+
+    /// All that are known, in whole microseconds.
+    pub fn iter(&self) -> impl Iterator<Item = Span> {
+        let known = self.micros.iter().take(self.len.into());
+        known.map(|micros| Span::from_micros((*micros).into()))
+    }
 }
 
 /// One endpoint.

@@ -50,10 +50,11 @@ pub enum FactKind {
     LongestIdle,
     /// The same of the newest that it ended.
     NewestIdle,
-    /// It closed, by its first FIN or RST, after both ends had been silent: from the last segment
-    /// before to its own.
+    /// It closed, by its first FIN or RST, after both ends had been silent, as far as it knew:
+    /// from the last segment before to its own.
     ClosedAfterIdle,
-    /// It sent new data that does not acknowledge the peer's FIN, which had passed already.
+    /// Its new data crossed the peer's FIN: whichever passed first, the other does not acknowledge
+    /// it.
     DataCrossedFin,
     /// It sent a RST when the newest data was the peer's.
     ResetOverData,

@@ -2,6 +2,7 @@
 
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
+use crate::infer::endpoint::Gaps;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
@@ -144,6 +145,9 @@ impl Connection {
         let opening = &mut endpoint.opening;
         if opening.first.frame == 0 || !repeated {
             (opening.first, opening.first_tsval) = (at, tsval);
+            opening.gaps = Gaps::default();
+        } else {
+            opening.gaps.push(at.ts.since(opening.last.ts));
         }
         (opening.previous, opening.previous_tsval) = (opening.last, opening.last_tsval);
         (opening.last, opening.last_tsval) = (at, tsval);

@@ -9,7 +9,7 @@ use crate::infer::fact::FactKind;
 use crate::infer::queued::flight_kib;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
-use crate::infer::{Connection, DOUBTS_MAX};
+use crate::infer::{Connection, DOUBTS_MAX, SILENCE_MIN};
 use crate::seq::SeqNum;
 
 impl Connection {
@@ -308,7 +308,13 @@ impl Connection {
         endpoint.fin_tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
         endpoint.fin = Some(fin);
         endpoint.fin_unseen = false;
+        let peer = self.end(from.peer());
+        let unheard = segment.acked().zip(peer.nxt).is_some_and(|(ack, nxt)| nxt.after(ack));
+        if unheard && peer.fin.is_none() && peer.repeats.count == 0 && peer.tally.bytes > 0 {
+            self.on_crossing_data(from, at);
+        }
         // A FIN that the peer had not sent when this one left cannot have come before it.
+        let endpoint = self.end_mut(from);
         let settled = endpoint.may_have_closed;
         endpoint.may_have_closed = false;
         if settled {
@@ -335,6 +341,16 @@ impl Connection {
         let crossing = self.end(from).state == State::FinWait1 && self.has_fin_ahead(from);
         if crossing {
             self.step(from, Event::RecvFin, at);
+        }
+    }
+
+    /// The peer's new data and the FIN of `from` are on their ways at once: to `from` the silence
+    /// went on until it closed.
+    fn on_crossing_data(&mut self, from: End, at: Moment) {
+        self.note(FactKind::DataCrossedFin, from.peer(), at);
+        let before = self.end(from).last;
+        if before.frame > 0 && at.ts.since(before.ts) >= SILENCE_MIN {
+            self.facts.put(FactKind::ClosedAfterIdle, from, before, at);
         }
     }
 

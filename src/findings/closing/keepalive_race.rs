@@ -24,9 +24,9 @@ finding! {
     /// ## How it is inferred
     ///
     /// The server closed first, on a connection that it had answered on before. Then new data of
-    /// the client came, and a RST of the server. Either the data does not acknowledge the FIN
-    /// (they crossed), or the connection was idle for a second or more before the FIN (the client
-    /// used a connection that was closed).
+    /// the client came, and a RST of the server. Either the data does not acknowledge the FIN,
+    /// nor the FIN the data (they crossed), or the connection was idle for a second or more before
+    /// the FIN (the client used a connection that was closed).
     ///
     /// ## When it is wrong
     ///
@@ -78,7 +78,7 @@ pub(super) fn raced(history: &History) -> Option<(Span, bool)> {
     late_reset(history, Role::Server)?;
     let crossed = history
         .fact(FactKind::DataCrossedFin, Role::Client)
-        .is_some_and(|fact| fact.first.frame > fin.at.frame);
+        .is_some_and(|fact| fact.last.frame >= fin.at.frame);
     let used = history.side(Role::Client).tally.after_peer_fin > 0;
     let answered = history.side(Role::Server).tally.bytes > 0;
     let idle = idle_before_close(history, Role::Server).unwrap_or_default();

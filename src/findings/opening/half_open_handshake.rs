@@ -1,8 +1,8 @@
 //! SYN_RCVD held: the client never sent the third segment.
 
 use crate::findings::rule::finding;
-use crate::findings::waits::{wait_in, who};
-use crate::findings::{Context, Finding};
+use crate::findings::waits::{schedule, wait_in, who};
+use crate::findings::{Context, Finding, Value};
 use crate::history::{History, Role};
 use crate::infer::event::Event;
 use crate::infer::state::State;
@@ -27,8 +27,9 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// With SYN cookies the server keeps no state and waits for nothing. If only the server's
-    /// direction was captured and the client never spoke again, its ACK went unseen.
+    /// With SYN cookies the server keeps no state and waits for nothing (see syn-cookies). If
+    /// only the server's direction was captured and the client never spoke again, its ACK went
+    /// unseen.
     ///
     /// ## What to do
     ///
@@ -74,14 +75,16 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         true => "did not take the ACK of its SYN+ACK",
         false => "got no ACK of its SYN+ACK",
     };
+    let gaps = &history.side(Role::Server).syn_gaps;
     let message = format!(
-        "{} answered the SYN of {} and {lacks} in {}: to it, the connection is half open",
+        "{} answered the SYN of {}{} and {lacks} in {}: to it, the connection is half open",
         who(history, Role::Server),
         who(history, Role::Client),
+        schedule(gaps),
         wait.words(),
     );
     let finding = context.about(history, Role::Server, wait.since, message);
-    out.push(
-        finding.lasting(wait.length).frame(wait.stay.entered.confirmed).with("syn_acks", answers),
-    );
+    let finding = finding.lasting(wait.length).frame(wait.stay.entered.confirmed);
+    let gaps = Value::Spans(gaps.iter().collect());
+    out.push(finding.with("syn_acks", answers).with("gaps_s", gaps));
 }

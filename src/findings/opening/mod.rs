@@ -11,5 +11,6 @@ pub mod simultaneous_open;
 pub mod split_handshake;
 pub mod stale_syn;
 pub mod syn_challenged;
+pub mod syn_cookies;
 pub mod syn_flood;
 pub mod syn_unanswered;

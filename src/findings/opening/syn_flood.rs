@@ -16,15 +16,15 @@ finding! {
     ///
     /// Each SYN takes a place in the listener's queue until its handshake is complete. Whoever
     /// sends SYNs from forged addresses and never answers fills the queue, and real clients are
-    /// turned away. With SYN cookies the server keeps no such places and survives it.
+    /// turned away. With SYN cookies the server keeps no such places and survives it; see
+    /// syn-cookies for whether it seems to.
     ///
     /// ## How it is inferred
     ///
     /// At least `half_open_min` connections to one service stayed without the third segment of
     /// their handshake, they are at least `share_min` percent of all attempts, and came at
     /// `per_second_min` or more. SYNs that the server did not answer count if it answered others
-    /// or if they came from as many hosts. No repeat of any SYN+ACK is consistent with SYN
-    /// cookies, and said.
+    /// or if they came from as many hosts.
     ///
     /// ## When it is wrong
     ///
@@ -135,13 +135,9 @@ impl Target {
 
     fn finding(&self, party: &Party, per_second: f64, context: &Context) -> Finding {
         let count = self.half_open + self.unanswered;
-        let cookies = match (self.half_open, self.repeated) {
-            (1.., 0) => "; no SYN+ACK was repeated, which is consistent with SYN cookies",
-            _ => "",
-        };
         let message = format!(
             "{} got {per_second:.0} SYNs per second from {} of which no connection came, {count} \
-             of {}: a SYN flood, or a path that loses its answers{cookies}",
+             of {}: a SYN flood, or a path that loses its answers",
             party.words(),
             self.hosts.words(),
             number(self.attempts, "attempt"),

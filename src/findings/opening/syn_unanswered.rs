@@ -1,8 +1,8 @@
 //! A SYN that nothing answered.
 
 use crate::findings::rule::finding;
-use crate::findings::waits::{icmp_said, lasting, number, wait_in, who};
-use crate::findings::{Context, Finding};
+use crate::findings::waits::{icmp_said, lasting, number, schedule, wait_in, who};
+use crate::findings::{Context, Finding, Value};
 use crate::history::{Handshake, History, Role};
 use crate::infer::event::Event;
 use crate::infer::state::State;
@@ -70,21 +70,17 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         return;
     }
     let syns = u64::from(history.side(Role::Client).tally.syns);
-    let schedule = match syns {
-        1 => String::new(),
-        _ => format!(
-            ", the last {} after the first,",
-            history.side(Role::Client).tally.unanswered_for
-        ),
-    };
+    let gaps = &history.side(Role::Client).syn_gaps;
     let message = format!(
-        "{} got no answer from {} to {}{schedule} in {}{}",
+        "{} got no answer from {} to {}{} in {}{}",
         who(history, Role::Client),
         who(history, Role::Server),
         number(syns, "SYN"),
+        schedule(gaps),
         lasting(length, wait.ended_by.is_none()),
         icmp_said(history, Role::Client),
     );
     let finding = context.about(history, Role::Client, wait.since, message);
-    out.push(finding.lasting(length).frame(history.last).with("syns", syns));
+    let gaps = Value::Spans(gaps.iter().collect());
+    out.push(finding.lasting(length).frame(history.last).with("syns", syns).with("gaps_s", gaps));
 }

@@ -1,0 +1,122 @@
+//! A server that answers SYNs and never asks again: SYN cookies, as it seems.
+
+use crate::findings::rule::finding;
+use crate::findings::service::{Parties, Party};
+use crate::findings::trend::Firsts;
+use crate::findings::waits::number;
+use crate::findings::{CaptureFacts, Context, Finding, Grouping};
+use crate::history::{Handshake, History, Role};
+use crate::infer::event::Event;
+
+finding! {
+    /// A server never repeated a SYN+ACK that nobody acknowledged: SYN cookies, as it seems.
+    ///
+    /// ## What it means
+    ///
+    /// A server that keeps a place for each handshake asks again when the third segment does not
+    /// come. With SYN cookies it keeps none: all that it needs to know is in the sequence number
+    /// of its SYN+ACK, which the client's ACK brings back. Linux sends cookies while the queue of
+    /// a listener is full, or always if told so. They let real clients in during a SYN flood;
+    /// what they cost is a window scale, SACK or a Fast Open that could not be kept, and a client
+    /// that waits in vain if its ACK is lost and the server is to speak first.
+    ///
+    /// ## How it is inferred
+    ///
+    /// On at least `connections_min` connections of one service the server sent no more SYN+ACKs
+    /// than the client sent SYNs, although nothing acknowledged them for `wait_s` or more, and on
+    /// no other such connection did it repeat one. Linux repeats after one second, others after
+    /// three.
+    ///
+    /// ## When it is wrong
+    ///
+    /// `net.ipv4.tcp_synack_retries` of 0 looks the same, and so does a device in front of the
+    /// server that completes handshakes itself. A server that is out of the capture's sight when
+    /// it repeats cannot be told from one that does not.
+    ///
+    /// ## What to do
+    ///
+    /// `nstat -az TcpExtSyncookiesSent TcpExtListenOverflows` on the server says whether. If it
+    /// was not attacked, its queue is too short for its clients: see `net.core.somaxconn`, the
+    /// backlog of `listen()`, and accept-queue-overflow.
+    ///
+    /// ## References
+    ///
+    /// RFC 4987 section 3.6; tcp(7), tcp_syncookies; RFC 9293 section 3.10.7.4
+    pub SYN_COOKIES = {
+        name: "syn-cookies",
+        severity: Note,
+        since: "0.1.0",
+        thresholds: {
+            connections_min: 3.0 "connections" "Handshakes without an ACK and without a repeat.",
+            wait_s: 4.0 "seconds" "Time in which a server would have repeated its SYN+ACK.",
+        },
+        scope: Grouped(new),
+        raises: "clients 4 1
+                 0.0 > S  0:0(0)
+                 0.1 < S. 0:0(0) ack 1
+                 9.0 end",
+        // It asks again.
+        near_miss: "clients 4 1
+                    0.0 > S  0:0(0)
+                    0.1 < S. 0:0(0) ack 1
+                    1.1 < S. 0:0(0) ack 1
+                    9.0 end",
+    }
+}
+
+/// What is counted for one service.
+#[derive(Debug, Default)]
+struct Answers {
+    once: u64,
+    again: u64,
+    first: Firsts,
+}
+
+#[derive(Default)]
+struct Cookies(Parties<Answers>);
+
+fn new() -> Box<dyn Grouping> {
+    Box::new(Cookies::default())
+}
+
+impl Grouping for Cookies {
+    fn take(&mut self, history: &History, context: &Context) {
+        let resets = [Event::SentRst, Event::SentRstWithoutSocket];
+        let is_left_alone = history.handshake() == Handshake::HalfOpen
+            && history.by_event(Role::Client, &resets).is_none()
+            && !history.side(Role::Client).acked_syn;
+        let [asked, answered] = Role::BOTH.map(|role| history.side(role).tally.syns);
+        if !is_left_alone || asked == 0 {
+            return;
+        }
+        let is_again = answered > asked;
+        let waited = history.until.since(history.side(Role::Server).last.ts);
+        if !is_again && waited < context.span("wait_s") {
+            return;
+        }
+        let answers = self.0.entry(Party::of(history, Role::Server));
+        match is_again {
+            true => answers.again += 1,
+            false => answers.once += 1,
+        }
+        answers.first.add(history.first, history.id);
+    }
+
+    fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
+        for (party, Answers { once, again, first }) in self.0.drain() {
+            if again > 0 || once < context.count("connections_min").max(1) {
+                continue;
+            }
+            let message = format!(
+                "{} got no ACK on {} and never repeated its SYN+ACK: consistent with SYN cookies",
+                party.words(),
+                number(once, "connection"),
+            );
+            out.push(first.finding(once, &party, context, message).with("connections", once));
+        }
+    }
+
+    fn beyond(&self) -> u64 {
+        self.0.beyond()
+    }
+}
