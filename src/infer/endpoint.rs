@@ -139,6 +139,8 @@ pub struct Endpoint {
     pub fin_unseen: bool,
     /// A byte of it that the capture missed was once taken for its FIN.
     pub misread_as_fin: bool,
+    /// The number of a RST in its name that lay ahead of all that it had sent.
+    pub reset_ahead: Option<SeqNum>,
     /// It may have sent a FIN that the capture does not hold.
     pub may_have_closed: bool,
     /// The peer's FIN met it when it could not send all that it might have had: its own FIN may

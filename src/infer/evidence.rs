@@ -375,7 +375,10 @@ impl Connection {
         let Some(last) = self.trail().last(from).copied() else {
             return;
         };
-        let fresh = self.end(from).nxt.is_some_and(|nxt| segment.seq_end().after(nxt));
+        let end = segment.seq_end();
+        // A RST may overtake the data that was sent before it.
+        let overtaken = self.end(from).reset_ahead.is_some_and(|reset| !end.after(reset));
+        let fresh = self.end(from).nxt.is_some_and(|nxt| end.after(nxt)) && !overtaken;
         let in_flight = self.is_in_flight(from, last.at.ts, at.ts);
         match last.event {
             Event::RecvAckOfFin if !in_flight => {

@@ -44,6 +44,7 @@ impl Connection {
             Verdict::Refusal => self.on_refusal(from, at),
             // Bytes that the capture misses may lie before it, or somebody guessed.
             Verdict::Challenged if !own => {
+                self.end_mut(from).reset_ahead = Some(segment.seq);
                 self.step_as(from, Event::SentRst, Basis::Assumed, at, Moment::default());
             }
             _ if credible => self.on_reset_sent(from, segment, at),

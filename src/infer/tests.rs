@@ -233,6 +233,23 @@ fn an_old_ack_does_not_survive_a_reset() {
     ));
 }
 
+#[test]
+fn a_reset_may_overtake_the_data_before_it() {
+    let overtaken = "0.100 < R. 101:101(0) ack 1      ; ESTABLISHED CLOSED
+         0.100 > .  1:1(0) ack 1          ; ESTABLISHED CLOSED
+         0.101 < P. 1:101(100) ack 1      ; ESTABLISHED CLOSED\n";
+    history(&opened(&format!(
+        "{overtaken}
+         0.101 > .  1:1(0) ack 101        ; ESTABLISHED CLOSED
+         0.102 < R  101:101(0)            ; CLOSED      CLOSED"
+    )));
+    // Whoever sends beyond the number of the RST has not sent it.
+    history(&opened(&format!(
+        "{overtaken}
+         0.102 < P. 101:151(50) ack 1     ; ESTABLISHED ESTABLISHED"
+    )));
+}
+
 /// The RST bears the number zero, as of a host that has no such socket.
 #[test]
 fn an_opener_that_gave_up_resets_the_peers_syn() {

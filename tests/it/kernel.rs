@@ -198,7 +198,8 @@ same rules. A twin begins where
 1. **an act shows late**: a close() whose FIN waits behind unsent data or was lost before the
    observer, a timer, an application that died. The twin acts when the first segment that shows it
    passes, or never.
-2. **a segment is lost behind the observer**, or still on its way. The twin got it.
+2. **a segment is lost behind the observer**, still on its way, or overtaken there by another. The
+   twin got it, and in the order in which they passed.
 3. **an answer is lost before the observer**. The twin never got what it answers.
 4. **a host chooses in silence**: whether a request takes the ACK that completes it after it has
    passed over one (a full accept queue, TCP_DEFER_ACCEPT), and whether TIME_WAIT heeds a RST

@@ -7,7 +7,8 @@
 //! 1. **an act shows late**: an application's close() whose FIN waits behind unsent data or was
 //!    lost before the observer, a timer, an application that died. The twin acts when the first
 //!    segment that shows the act passes, or never;
-//! 2. **a segment is lost behind the observer**, or still on its way: the twin got it;
+//! 2. **a segment is lost behind the observer**, still on its way, or overtaken there: the twin
+//!    got it, and got it first;
 //! 3. **an answer is lost before the observer**: the twin never got what it answers;
 //! 4. **a host chooses in silence**: whether a request takes the ACK that completes it (a full
 //!    accept queue, TCP_DEFER_ACCEPT) after it has passed over one, and whether TIME_WAIT heeds a
@@ -218,12 +219,20 @@ impl Observed<'_> {
             while let Some(moved) =
                 self.event(state, &coming.segment).and_then(|event| next(state, event))
             {
-                let on_way = coming.arrived.is_some_and(|arrived| until == arrived.after(TOGETHER));
+                let on_way = coming.arrived.is_some_and(|arrived| until == arrived.after(TOGETHER))
+                    && !self.is_overtaken(coming);
                 let closes_late = false;
                 twins.begin(Twin { state: moved, since: now, until, closes_late, on_way });
                 state = moved;
             }
         }
+    }
+
+    /// Whether a segment that passed later arrived before it: the twin got them as they passed.
+    fn is_overtaken(&self, coming: &Coming) -> bool {
+        let overtakes = |it: &Coming| it.passed > coming.passed && it.arrived < coming.arrived;
+        let arrived = self.passage.coming.iter().filter(|it| it.arrived.is_some());
+        arrived.filter(|it| it.passed.is_some()).any(overtakes)
     }
 
     /// Whether the endpoint's host had the choice, and did not take the segment.
