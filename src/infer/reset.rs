@@ -31,7 +31,9 @@ impl Connection {
             self.on_opener_gone(from, at);
         }
         let verdict = self.judge(to, segment);
-        let credible = verdict != Verdict::Ignored || self.is_own_number(from, segment);
+        let credible = verdict != Verdict::Ignored
+            || self.is_own_number(from, segment)
+            || self.answers_earlier_ack(from, segment);
         // An answer to an earlier life's segment, which came while a SYN waits for its own.
         if verdict == Verdict::Ignored
             && self.end(to).state == State::SynSent
@@ -142,6 +144,15 @@ impl Connection {
         own.nxt.is_none() || own.nxt == Some(segment.seq) || asked == Some(segment.seq)
     }
 
+    /// Whether the RST answers, as one without such a socket does, an ACK that the peer has sent
+    /// before its newest (RFC 9293 section 3.10.7.1).
+    fn answers_earlier_ack(&self, from: End, segment: &Segment) -> bool {
+        let acked = self.end(from).isn.zip(self.end(from.peer()).proven);
+        let among =
+            |(isn, newest): (SeqNum, SeqNum)| segment.seq.after(isn) && segment.seq.before(newest);
+        !segment.has(Flags::ACK) && acked.is_some_and(among)
+    }
+
     /// Whether an opener's host answers the peer's SYN as one without such a socket does: with the
     /// number zero (RFC 9293 section 3.10.7.1). So the opener has given up in the meantime.
     fn is_from_no_socket(&self, from: End, segment: &Segment) -> bool {
@@ -210,14 +221,7 @@ impl Connection {
             return;
         }
         if state == State::Closed {
-            if answers {
-                self.trail.confirm_last(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
-            } else if self.is_own_number(from, segment)
-                && self.withdraw(from, &[Event::RecvAckOfFin], at).is_some()
-            {
-                // Only a socket sends a RST with an ACK and a number of its own.
-                self.step(from, Event::SentRst, at);
-            }
+            self.on_reset_of_closed(from, segment, at);
             return;
         }
         let known = |ack: &SeqNum| self.end(peer).nxt.is_some_and(|nxt| !ack.after(nxt));
@@ -241,8 +245,28 @@ impl Connection {
             self.step_as(from, Event::RecvRst, Basis::Inferred, believed.at, at);
             return;
         }
+        if !gone && self.answers_earlier_ack(from, segment) {
+            // Anybody may have guessed an old number.
+            let event = Event::SentRstWithoutSocket;
+            self.step_as(from, event, Basis::Assumed, at, Moment::default());
+            return;
+        }
         let event = if gone { Event::SentRstWithoutSocket } else { Event::SentRst };
         self.step(from, event, at);
+    }
+
+    /// Who was taken to have closed resets: it confirms that, or shows how it was.
+    fn on_reset_of_closed(&mut self, from: End, segment: &Segment, at: Moment) {
+        if !self.is_own_number(from, segment) {
+            return;
+        }
+        if !segment.has(Flags::ACK) {
+            self.trail.settle_last(from, Event::SentRstWithoutSocket);
+            self.trail.confirm_last(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
+        } else if self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
+            // Only a socket sends a RST with an ACK and a number of its own.
+            self.step(from, Event::SentRst, at);
+        }
     }
 
     /// A RST in the name of `from` was not its own: it goes on, and so does the other end.

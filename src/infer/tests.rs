@@ -250,6 +250,24 @@ fn a_reset_may_overtake_the_data_before_it() {
     )));
 }
 
+#[test]
+fn a_reset_may_answer_an_ack_before_the_newest() {
+    let answered = "0.100 < P. 1:201(200) ack 1
+         0.102 > .  1:1(0) ack 101
+         0.103 > .  1:1(0) ack 201
+         0.110 < R  101:101(0)            ; ESTABLISHED CLOSED\n";
+    let closed = |rest: &str| {
+        let history = history(&opened(&format!("{answered}{rest}")));
+        let last = history.transitions_of(Role::Server).last().copied().unwrap();
+        (last.at.frame, last.to, last.basis)
+    };
+    assert_eq!(closed(""), (7, State::Closed, Basis::Assumed));
+    let next = "0.111 < R  201:201(0)            ; CLOSED CLOSED";
+    assert_eq!(closed(next), (7, State::Closed, Basis::Observed));
+    let alive = "0.400 < P. 201:251(50) ack 1";
+    assert_eq!(closed(alive).1, State::Established);
+}
+
 /// The RST bears the number zero, as of a host that has no such socket.
 #[test]
 fn an_opener_that_gave_up_resets_the_peers_syn() {

@@ -133,6 +133,14 @@ impl Trail {
         }
     }
 
+    /// Firms up the endpoint's newest transition, if it is by the event and was only assumed.
+    pub fn settle_last(&mut self, end: End, event: Event) {
+        let newest = self.transitions.iter_mut().rev().find(|transition| transition.end == end);
+        if let Some(last) = newest.filter(|last| last.event == event) {
+            last.basis = event.basis();
+        }
+    }
+
     /// Confirms the endpoint's open transitions by one of the events.
     pub fn confirm(&mut self, end: End, events: &[Event], by: Moment) {
         for transition in self.transitions.iter_mut().rev() {
