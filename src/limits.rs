@@ -196,6 +196,14 @@ pub const FRAGMENT_HOLES_MAX: usize = 32;
 /// work, so that handing over costs little, in memory that stays in the cache.
 pub const BATCH_SEGMENTS: usize = 256;
 
+/// Segments of a capture that still grows which wait to be taken: about 2 MB. Whoever sends them
+/// waits then, as tcpdump does for a pipe.
+pub const FED_SEGMENTS_MAX: usize = 1 << 14;
+
+/// Connections of a capture that still grows from which on those that are over are forgotten, in
+/// time: judging so many takes some hundredths of a second.
+pub const FORGET_FROM: usize = 1 << 14;
+
 /// Segments whose records are fetched from memory together: about as many misses as a core can
 /// have open, and a little more.
 pub const FETCHED_SEGMENTS: usize = 32;

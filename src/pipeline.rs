@@ -5,6 +5,7 @@
 //! [`Tracker`] finds their connections. Segments go from one to the other in batches, because the
 //! records of a batch can be fetched from memory all at once.
 
+mod forget;
 mod intake;
 mod lives;
 

@@ -4,6 +4,7 @@
 //! [`Analysis::errors`] and [`Analysis::cuts`] say what is missing.
 
 mod judging;
+pub mod live;
 mod masking;
 mod names;
 mod noting;
@@ -120,6 +121,35 @@ impl Analysis {
     /// Whether all input was read to its end undamaged.
     pub fn is_complete(&self) -> bool {
         self.cuts.is_empty() && self.errors.is_empty()
+    }
+
+    /// Judges an archive.
+    fn judged(
+        archive: Archive,
+        totals: Totals,
+        parts: Parts,
+        errors: Vec<capture::Error>,
+        options: &Options,
+    ) -> Analysis {
+        let judged = judging::judge(&archive, &options.thresholds, options.threads);
+        let Parts { files, cuts, left_out, repeated, repeats_beyond } = parts;
+        Analysis {
+            findings: judged.collector.finish(&facts(&totals, &files)),
+            files,
+            totals,
+            archive,
+            thresholds: options.thresholds.clone(),
+            transitions_dropped: judged.transitions_dropped,
+            cuts,
+            errors,
+            names: Names::default(),
+            mask: None,
+            left_out,
+            repeated,
+            repeats_beyond,
+            sockets: None,
+            notes: Notes::default(),
+        }
     }
 
     /// Joins the connections with hosts' own socket tables, each with the moment that it is of.
@@ -304,29 +334,33 @@ fn follow(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) -> An
     }
     let reading::Read { archive, totals, errors } =
         reading::read(&mut merge, tracker, options.threads);
-    let judged = judging::judge(&archive, &options.thresholds, options.threads);
-    let files: Vec<FileInfo> = merge.sources().iter().map(|source| source.info().clone()).collect();
-    let facts = facts(&totals, &files);
-    let cut = |source: &capture::Source| match source.ending() {
-        Some(Ending::Cut(cut)) => Some(cut.clone()),
-        _ => None,
-    };
-    Analysis {
-        files,
-        totals,
-        archive,
-        findings: judged.collector.finish(&facts),
-        thresholds: options.thresholds.clone(),
-        transitions_dropped: judged.transitions_dropped,
-        cuts: merge.sources().iter().filter_map(cut).collect(),
-        errors,
-        names: Names::default(),
-        mask: None,
-        left_out: merge.left_out().iter().map(ToString::to_string).collect(),
-        repeated: merge.repeated(),
-        repeats_beyond: merge.repeats_beyond(),
-        sockets: None,
-        notes: Notes::default(),
+    Analysis::judged(archive, totals, Parts::of(&merge), errors, options)
+}
+
+/// What is known of the captures themselves.
+#[derive(Clone, Debug, Default)]
+struct Parts {
+    files: Vec<FileInfo>,
+    cuts: Vec<Cut>,
+    left_out: Vec<String>,
+    repeated: u64,
+    repeats_beyond: u64,
+}
+
+impl Parts {
+    /// As far as they have been read.
+    fn of(merge: &Merge) -> Parts {
+        let cut = |source: &capture::Source| match source.ending() {
+            Some(Ending::Cut(cut)) => Some(cut.clone()),
+            _ => None,
+        };
+        Parts {
+            files: merge.sources().iter().map(|source| source.info().clone()).collect(),
+            cuts: merge.sources().iter().filter_map(cut).collect(),
+            left_out: merge.left_out().iter().map(ToString::to_string).collect(),
+            repeated: merge.repeated(),
+            repeats_beyond: merge.repeats_beyond(),
+        }
     }
 }
 

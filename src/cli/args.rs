@@ -10,6 +10,7 @@ use super::config::Config;
 use super::extract::ExtractArgs;
 use super::netstat::NetstatArgs;
 use super::sockets::SocketsArgs;
+use super::watch::WatchArgs;
 use crate::addr::Addr;
 use crate::findings::ThresholdError;
 use crate::findings::thresholds::find;
@@ -30,7 +31,8 @@ const AFTER_HELP: &str = "\
   finwait list server.pcap --state CLOSE_WAIT
   finwait show 7 server.pcap              one connection, segment by segment
   finwait netstat --at +60 server.pcap    the hosts' sockets a minute after its start
-  tcpdump -w - tcp | finwait              from a pipe
+  tcpdump -w - tcp | finwait              from a pipe, at its end
+  tcpdump -U -w - tcp | finwait watch     from a pipe, while it grows
   finwait check server.pcap               for a job: fails if an error is found
   finwait explain CLOSE_WAIT              what a state or a finding means
   finwait demo                            see it work, without a capture
@@ -66,6 +68,8 @@ pub enum Command {
     Netstat(NetstatArgs),
     /// Report, and fail if a finding is grave enough: for jobs that run by themselves
     Check(CheckArgs),
+    /// Follow a capture that grows: tell of findings when they become true, and when they are over
+    Watch(WatchArgs),
     /// Copy the packets of chosen connections into a capture file
     Extract(ExtractArgs),
     /// Explain a finding or a state; without a name, list all
@@ -83,6 +87,7 @@ impl Command {
             Command::Show(args) => Some(&mut args.read),
             Command::Netstat(args) => Some(&mut args.read),
             Command::Check(args) => Some(&mut args.read),
+            Command::Watch(args) => Some(&mut args.read),
             Command::Extract(args) => Some(&mut args.read),
             Command::Demo(args) => Some(&mut args.read),
             Command::Explain(_) => None,

@@ -9,6 +9,7 @@ mod check;
 mod config;
 mod explain;
 mod extract;
+mod interrupt;
 mod list;
 mod netstat;
 mod output;
@@ -17,6 +18,7 @@ mod read;
 mod report;
 mod show;
 mod sockets;
+mod watch;
 
 use std::ffi::OsString;
 use std::io;
@@ -86,6 +88,7 @@ fn command(command: &Command) -> Result<Outcome> {
         Command::Netstat(args) => netstat::netstat(args),
         Command::Check(args) => check::check(args),
         Command::Explain(args) => explain::explain(args),
+        Command::Watch(args) => watch::watch(args),
         Command::Extract(args) => extract::extract(args),
         Command::Demo(args) => report::demo(args),
     }

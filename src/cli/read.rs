@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::CommandFactory;
 
 use super::args::{Cli, ReadArgs};
+use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::sockets::Tables;
 use super::{ERROR, Outcome, sockets};
@@ -37,6 +38,10 @@ pub fn help(command: Option<&str>) -> Result<Outcome> {
 
 /// Reads captures, telling `watcher` of every segment.
 pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> Result<Analysis> {
+    if files.iter().any(|file| file.as_os_str() == "-") {
+        // The pipe ends when what feeds it does.
+        Interrupt::catch();
+    }
     let mut watched = Watched { watcher, progress: Progress::new(args.progress) };
     let options = args.options()?;
     let tables = args.sockets.read()?;
@@ -52,15 +57,24 @@ pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> R
 /// What was read with the names that are wanted, without those that are not, and with what hosts'
 /// own socket tables say.
 pub fn fit_to_show(analysis: Analysis, tables: Tables, args: &ReadArgs) -> Result<Analysis> {
-    let mut analysis = if args.mask { analysis.masked() } else { analysis };
+    let analysis = if args.mask { analysis.masked() } else { analysis };
+    Ok(joined(analysis, tables, names(args)?, args))
+}
+
+/// The same, where addresses are masked already if they are to be.
+pub fn joined(mut analysis: Analysis, tables: Tables, names: Names, args: &ReadArgs) -> Analysis {
     args.sockets.join(tables, &mut analysis);
+    analysis.named(names)
+}
+
+/// The names that are wanted.
+pub fn names(args: &ReadArgs) -> Result<Names> {
     let Some(path) = args.names.as_ref().or(args.settings.names.as_ref()) else {
-        return Ok(analysis.named(Names::default()));
+        return Ok(Names::default());
     };
     let text =
         fs::read_to_string(path).with_context(|| format!("{}: cannot read it", path.display()))?;
-    let names = Names::parse(&text).with_context(|| path.display().to_string())?;
-    Ok(analysis.named(names))
+    Names::parse(&text).with_context(|| path.display().to_string())
 }
 
 /// Whether a name that is no file may have been meant as a command.

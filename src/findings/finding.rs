@@ -126,6 +126,8 @@ pub struct Finding {
     pub ts: Timestamp,
     /// How long it lasted, as far as the capture shows.
     pub duration: Option<Span>,
+    /// Whether it went on when the record ended, if it is of the kind that can.
+    pub ongoing: Option<bool>,
     /// Frames to look at, at most [`FINDING_FRAMES_MAX`].
     pub frames: Vec<u64>,
     /// The numbers behind it.
@@ -136,6 +138,11 @@ impl Finding {
     /// With a duration.
     pub fn lasting(self, duration: Span) -> Finding {
         Finding { duration: Some(duration), ..self }
+    }
+
+    /// That goes on, or does not any more.
+    pub fn going_on(self, ongoing: bool) -> Finding {
+        Finding { ongoing: Some(ongoing), ..self }
     }
 
     /// With a piece of evidence.

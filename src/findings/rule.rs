@@ -146,6 +146,7 @@ impl<'a> Context<'a> {
             host: None,
             ts: at.ts,
             duration: None,
+            ongoing: None,
             frames: Vec::new(),
             evidence: Vec::new(),
         }

@@ -25,7 +25,12 @@ pub(super) struct Wait {
 impl Wait {
     /// The length in words: at least so long, where the record ended first.
     pub fn words(&self) -> String {
-        lasting(self.length, self.ended_by.is_none())
+        lasting(self.length, self.goes_on())
+    }
+
+    /// Whether it went on when the record ended.
+    pub fn goes_on(&self) -> bool {
+        self.ended_by.is_none()
     }
 
     /// What the message adds where nothing but an assumption stands behind the state.

@@ -301,6 +301,28 @@ impl Archive {
         }
     }
 
+    /// Takes a connection over from another archive, unless it is packed; its number here.
+    pub(crate) fn adopt(&mut self, other: &mut Archive, id: u64) -> Option<u32> {
+        let id = u32::try_from(id).ok()?;
+        let (tuple, stream) = (other.tuple(id)?, other.stream(id));
+        match &other.records.get(id)?.form {
+            Form::Brief(brief) => {
+                let moved = brief.moved(&other.blocks, &mut self.blocks);
+                let new = self.add(&tuple, stream, None);
+                self.keep_brief(new, moved);
+                Some(new)
+            }
+            Form::Followed(_) => {
+                let mut followed = other.take_out(id)?;
+                followed.id = self.add(&tuple, stream, None);
+                let new = followed.id;
+                self.follow(followed);
+                Some(new)
+            }
+            Form::Packed(_) | Form::Gone => None,
+        }
+    }
+
     /// Keeps a finished history, packed.
     pub(crate) fn pack(&mut self, history: &History) {
         let Ok(id) = u32::try_from(history.id) else { return };
@@ -325,7 +347,7 @@ impl Archive {
         held
     }
 
-    /// The capture is over, and every record ends.
+    /// The capture is over, or taken to be, and every record ends.
     pub(crate) fn close(&mut self, end: Timestamp) {
         self.end = end;
         for at in 0..self.followed.reach() {

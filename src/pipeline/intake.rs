@@ -29,6 +29,13 @@ pub(super) struct Glimpse {
     pub is_numbered: bool,
 }
 
+impl Keyed {
+    /// When it passed, or the ICMP error that quotes it.
+    pub fn ts(&self) -> Timestamp {
+        self.decoded.segment.ts
+    }
+}
+
 /// Makes segments of packets, and counts both.
 #[derive(Debug)]
 pub struct Intake {
@@ -120,6 +127,11 @@ impl Intake {
     /// The capture goes on until `now`, without a packet.
     pub fn silence(&mut self, now: Timestamp) {
         self.totals.last_ts = self.totals.last_ts.max(Some(now));
+    }
+
+    /// What was taken so far, without the tunnels.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// What was taken, in numbers.

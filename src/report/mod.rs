@@ -9,6 +9,7 @@
 //! - For people elsewhere: [`html`] is the report as one file.
 //! - For jobs that run by themselves: [`ci`] has the formats of code hosts and test collectors.
 //! - [`hosts`] and [`holders`] tell what hosts' own socket tables say, to programs and to people.
+//! - [`standing`] tells what changed in a capture that grows.
 //! - [`explain`] says what names mean; [`states`] is what it teaches about each state.
 
 pub mod census;
@@ -45,6 +46,8 @@ pub mod reel;
 #[cfg(feature = "cli")]
 pub mod show;
 pub mod sockets;
+#[cfg(feature = "cli")]
+pub mod standing;
 pub mod states;
 pub mod survey;
 #[cfg(feature = "cli")]

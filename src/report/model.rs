@@ -341,6 +341,7 @@ pub struct FindingLine<'a> {
     host: Option<Host>,
     ts: Timestamp,
     duration_s: Option<Span>,
+    ongoing: Option<bool>,
     frames: &'a [u64],
     evidence: BTreeMap<&'static str, &'a Value>,
 }
@@ -357,6 +358,7 @@ impl<'a> FindingLine<'a> {
             host: finding.host.map(Host::from),
             ts: finding.ts,
             duration_s: finding.duration,
+            ongoing: finding.ongoing,
             frames: &finding.frames,
             evidence: finding.evidence.iter().map(|(key, value)| (*key, value)).collect(),
         }

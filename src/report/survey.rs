@@ -167,11 +167,9 @@ pub struct Lasted {
 }
 
 impl Lasted {
-    /// How long a finding lasted. Its message says whether that is a lower bound.
+    /// How long a finding lasted; at least so long if it goes on.
     pub fn of(finding: &Finding) -> Lasted {
-        let is_ongoing =
-            finding.duration.is_some_and(|span| finding.message.contains(&format!(">= {span}")));
-        Lasted { span: finding.duration, is_ongoing }
+        Lasted { span: finding.duration, is_ongoing: finding.ongoing == Some(true) }
     }
 }
 

@@ -92,7 +92,7 @@ pub fn moment(ts: Timestamp, clock: Clock) -> String {
     match clock {
         Clock::Utc => date_time(ts),
         Clock::NoZone => utc(ts, "%Y-%m-%d %H:%M:%S.%6f (time zone not known)"),
-        Clock::TimeOfDay => format!("{}{} (date not known)", days(ts), time_of_day(ts)),
+        Clock::TimeOfDay => format!("{}{} (date not known)", days(ts), utc(ts, "%H:%M:%S.%6f")),
         Clock::SinceStart => {
             format!("+{} s (date not known)", Since(ts.since(Timestamp::default())))
         }
@@ -111,9 +111,9 @@ fn date_time(ts: Timestamp) -> String {
     utc(ts, "%Y-%m-%d %H:%M:%S.%6f UTC")
 }
 
-/// A time of day in UTC, to the microsecond.
-fn time_of_day(ts: Timestamp) -> String {
-    utc(ts, "%H:%M:%S.%6f")
+/// A time of day in UTC, to the second.
+pub fn time_of_day(ts: Timestamp) -> String {
+    utc(ts, "%H:%M:%S")
 }
 
 fn utc(ts: Timestamp, format: &str) -> String {
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(Since(Span::from_nanos(1_234_567_890)).to_string(), "1.234567");
         let ts = Timestamp::from_nanos(1_795_172_489_836_089_123);
         assert_eq!(date_time(ts), "2026-11-20 11:01:29.836089 UTC");
-        assert_eq!(time_of_day(ts), "11:01:29.836089");
+        assert_eq!(time_of_day(ts), "11:01:29");
     }
 
     #[test]

@@ -100,8 +100,12 @@ impl Mask {
 impl Analysis {
     /// The same with other addresses, in the order of their first appearance, and without names
     /// of files, hosts and interfaces, and without what somebody wrote.
-    pub fn masked(mut self) -> Analysis {
-        let mut mask = Mask::default();
+    pub fn masked(self) -> Analysis {
+        self.masked_as(Mask::default())
+    }
+
+    /// The same, where some addresses have stand-ins already.
+    pub fn masked_as(mut self, mut mask: Mask) -> Analysis {
         for history in self.archive.iter() {
             mask.taken.extend(Role::BOTH.map(|role| history.addr(role).ip()));
         }

@@ -180,7 +180,7 @@ impl Passive {
         self.stuck += 1;
         self.confirmed += u64::from(!entered.is_open());
         self.assumed += u64::from(entered.basis == Basis::Assumed);
-        self.ongoing += u64::from(wait.ended_by.is_none());
+        self.ongoing += u64::from(wait.goes_on());
         self.mute += u64::from(history.side(role).tally.bytes == 0);
         if let Some(idle) = idle_before_close(history, role.peer()) {
             let (count, least, most) = self.idle.unwrap_or((0, idle, idle));
@@ -228,7 +228,10 @@ impl Passive {
             );
         }
         let first = self.entered.map_or(Timestamp::default(), |(first, _)| first);
-        let mut finding = context.of_capture(Moment::silent(first), message).lasting(self.longest);
+        let mut finding = context
+            .of_capture(Moment::silent(first), message)
+            .lasting(self.longest)
+            .going_on(self.ongoing > 0);
         finding.role = Some(party.role);
         finding.host = Some(party.addr());
         finding.frames = self.worst.iter().map(|(_, _, frame)| *frame).collect();

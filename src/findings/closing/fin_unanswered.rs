@@ -86,7 +86,10 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             wait.words(),
             who(history, role.peer()),
         );
-        let finding = context.about(history, role, wait.since, message).lasting(wait.length);
+        let finding = context
+            .about(history, role, wait.since, message)
+            .lasting(wait.length)
+            .going_on(wait.goes_on());
         out.push(finding.frame(history.last).with("repeats", repeats));
     }
 }

@@ -79,6 +79,11 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             wait.doubt(),
         );
         let finding = context.about(history, role, wait.stay.entered.at, message);
-        out.push(finding.lasting(wait.length).with("basis", wait.stay.entered.basis.name()));
+        out.push(
+            finding
+                .lasting(wait.length)
+                .going_on(wait.goes_on())
+                .with("basis", wait.stay.entered.basis.name()),
+        );
     }
 }

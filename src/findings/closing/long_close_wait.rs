@@ -87,7 +87,10 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             history.addr(role.peer()),
             wait.doubt(),
         );
-        let finding = context.about(history, role, entered.at, message).lasting(wait.length);
+        let finding = context
+            .about(history, role, entered.at, message)
+            .lasting(wait.length)
+            .going_on(wait.goes_on());
         out.push(
             finding
                 .frame(entered.confirmed)

@@ -143,7 +143,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             icmp_said(history, role),
         );
         let at = Moment::silent(run.began);
-        let finding = context.about(history, role, at, message).lasting(run.length);
+        let finding =
+            context.about(history, role, at, message).lasting(run.length).going_on(run.is_ongoing);
         out.push(finding.frame(history.last).with("repeats", run.repeats).with("unanswered", what));
     }
 }

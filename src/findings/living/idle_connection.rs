@@ -65,6 +65,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         who(history, Role::Client),
         who(history, Role::Server),
     );
-    let finding = context.about(history, Role::Client, history.last, message).lasting(idle);
+    let finding =
+        context.about(history, Role::Client, history.last, message).lasting(idle).going_on(true);
     out.push(finding.with("idle_s", idle));
 }

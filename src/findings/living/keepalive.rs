@@ -75,7 +75,10 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             number(sent, "keepalive"),
             history.addr(role.peer()),
         );
-        let finding = context.about(history, role, probe.first, message).lasting(probe.span());
+        let finding = context
+            .about(history, role, probe.first, message)
+            .lasting(probe.span())
+            .going_on(history.is_open());
         out.push(
             finding
                 .frame(probe.last)

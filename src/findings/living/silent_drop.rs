@@ -149,7 +149,8 @@ fn void(history: &History, role: Role, lost: &Lost, context: &Context) -> Findin
         icmp_said(history, role),
     );
     let at = Moment::silent(run.began);
-    let finding = context.about(history, role, at, message).lasting(run.length);
+    let finding =
+        context.about(history, role, at, message).lasting(run.length).going_on(run.is_ongoing);
     finding
         .frame(history.last)
         .with("idle_s", lost.idle.unwrap_or_default())

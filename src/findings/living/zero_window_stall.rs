@@ -85,7 +85,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             (None, None) => history.first,
         };
         let probes = probed.map_or(0, |fact| u64::from(fact.count));
-        let finding = context.about(history, role, at, message).lasting(stall);
+        let finding =
+            context.about(history, role, at, message).lasting(stall).going_on(still.is_some());
         out.push(finding.with("zero_window_s", stall).with("probes", probes));
     }
 }

@@ -84,7 +84,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         wait.words(),
     );
     let finding = context.about(history, Role::Server, wait.since, message);
-    let finding = finding.lasting(wait.length).frame(wait.stay.entered.confirmed);
+    let finding =
+        finding.lasting(wait.length).going_on(wait.goes_on()).frame(wait.stay.entered.confirmed);
     let gaps = Value::Spans(gaps.iter().collect());
     out.push(finding.with("syn_acks", answers).with("gaps_s", gaps));
 }

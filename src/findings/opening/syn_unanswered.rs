@@ -77,10 +77,11 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         who(history, Role::Server),
         number(syns, "SYN"),
         schedule(gaps),
-        lasting(length, wait.ended_by.is_none()),
+        lasting(length, wait.goes_on()),
         icmp_said(history, Role::Client),
     );
-    let finding = context.about(history, Role::Client, wait.since, message);
+    let finding =
+        context.about(history, Role::Client, wait.since, message).going_on(wait.goes_on());
     let gaps = Value::Spans(gaps.iter().collect());
     out.push(finding.lasting(length).frame(history.last).with("syns", syns).with("gaps_s", gaps));
 }

@@ -182,13 +182,27 @@ impl Brief {
 
     /// Gives back what it has in blocks.
     pub fn give_back(&self, blocks: &mut Blocks) {
-        let count = match self.phase {
+        for index in 0..self.blocks_used() {
+            blocks.give_back(self.block(index));
+        }
+    }
+
+    /// The same with its blocks elsewhere.
+    pub fn moved(&self, from: &Blocks, to: &mut Blocks) -> Brief {
+        let mut moved = *self;
+        let places = moved.blocks.iter_mut().take(self.blocks_used());
+        for (index, place) in places.enumerate() {
+            let block = from.get(self.block(index)).copied().unwrap_or([0xff; BLOCK]);
+            *place = to.put(block).to_le_bytes();
+        }
+        moved
+    }
+
+    fn blocks_used(&self) -> usize {
+        match self.phase {
             Phase::Opening => 0,
             Phase::Running => 1,
             Phase::Closing => 2,
-        };
-        for index in 0..count {
-            blocks.give_back(self.block(index));
         }
     }
 

@@ -125,9 +125,14 @@ pub struct Issues {
 
 /// Groups the findings of a run.
 pub fn issues(analysis: &Analysis) -> Issues {
+    issues_among(analysis, |_| true)
+}
+
+/// Groups those findings of a run that are wanted.
+pub fn issues_among(analysis: &Analysis, is_wanted: impl Fn(&Finding) -> bool) -> Issues {
     let mut issues = HashMap::new();
     let mut services = BTreeSet::new();
-    for finding in &analysis.findings.grouped {
+    for finding in analysis.findings.grouped.iter().filter(|it| is_wanted(it)) {
         let place = place_of(finding, analysis);
         take(&mut issues, Key { name: finding.name, place, side: finding.role }, finding);
     }
@@ -136,8 +141,8 @@ pub fn issues(analysis: &Analysis) -> Issues {
         if services.len() < SERVICES_MAX {
             services.insert(place);
         }
-        for finding in analysis.findings_of(&history) {
-            take(&mut issues, Key { name: finding.name, place, side: finding.role }, &finding);
+        for finding in analysis.findings_of(&history).iter().filter(|it| is_wanted(it)) {
+            take(&mut issues, Key { name: finding.name, place, side: finding.role }, finding);
         }
     }
     let mut issues: Vec<Issue> = issues.into_values().collect();

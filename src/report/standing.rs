@@ -1,0 +1,207 @@
+//! What is found in a capture that still grows: told when it becomes true, and when it is over.
+//!
+//! Findings are told as issues, so that a service that refuses a thousand clients is one line and
+//! not a thousand. Nothing is said twice as long as it goes on.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use crate::findings::{Finding, Severity};
+use crate::report::ci::issues::{Issue, Key, issues_among};
+use crate::report::paint::Tone;
+use crate::report::paper::Paper;
+use crate::report::survey::Survey;
+use crate::report::text::{clean, plural, time_of_day, wrap};
+use crate::run::Analysis;
+use crate::time::{Span, Timestamp};
+
+/// How long something that happens in a moment is on after it happened last.
+const MOMENTARY: Span = Span::from_secs(60);
+
+/// The issues that are on.
+#[derive(Debug, Default)]
+pub struct Standing {
+    known: BTreeMap<Key, Since>,
+}
+
+/// An issue that is on.
+#[derive(Debug)]
+struct Since {
+    /// When what was told of it began; none of what happens in a moment.
+    began: Option<Timestamp>,
+    severity: Severity,
+    /// The most findings that it had at a time.
+    most: u64,
+}
+
+/// What changed.
+#[derive(Debug)]
+pub enum Change {
+    /// It is on from now on.
+    Began(Box<Issue>),
+    /// It is not any more.
+    Ended {
+        /// What.
+        key: Key,
+        /// How grave it was.
+        severity: Severity,
+        /// How long it was on, if it is not of the kind that happens in a moment.
+        lasted: Option<Span>,
+        /// The most findings that it had at a time.
+        most: u64,
+    },
+}
+
+impl Standing {
+    /// What changed until `now`: what is over, then what is new, the gravest first.
+    pub fn update(&mut self, analysis: &Analysis, now: Timestamp) -> Vec<Change> {
+        let on = issues_among(analysis, |finding| is_on(finding, now)).issues;
+        let mut before = core::mem::take(&mut self.known);
+        let mut began = Vec::new();
+        for issue in on {
+            let known = before.remove(&issue.key);
+            let Finding { ongoing, ts, .. } = issue.worst;
+            let new = Since { began: ongoing.map(|_| ts), severity: issue.severity(), most: 0 };
+            let is_new = known.is_none();
+            let since = known.unwrap_or(new);
+            let most = since.most.max(issue.count());
+            let severity = since.severity.max(issue.severity());
+            self.known.insert(issue.key, Since { most, severity, ..since });
+            if is_new {
+                began.push(Change::Began(Box::new(issue)));
+            }
+        }
+        let ended = before.into_iter().map(|(key, since)| Change::Ended {
+            key,
+            severity: since.severity,
+            lasted: since.began.map(|began| now.since(began)),
+            most: since.most,
+        });
+        ended.chain(began).collect()
+    }
+
+    /// How many issues of that severity are on.
+    fn count(&self, severity: Severity) -> u64 {
+        self.known.values().filter(|since| since.severity == severity).count() as u64
+    }
+
+    /// One line on how things are: connections by state, and what is on.
+    pub fn summary(&self, analysis: &Analysis, forgotten: u64) -> String {
+        let survey = Survey::new(analysis);
+        let states = |role: usize| {
+            let of_role = survey.states.get(role).into_iter().flatten();
+            let open = of_role.filter(|(state, _)| state.is_listed() && !state.is_over());
+            let counts: Vec<String> =
+                open.map(|(state, count)| format!("{count} {state}")).collect();
+            if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+        };
+        let on: Vec<String> = Severity::ALL
+            .into_iter()
+            .rev()
+            .map(|severity| (self.count(severity), severity))
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, severity)| plural(count, severity.name()))
+            .collect();
+        format!(
+            "{}, {} open (clients {}; servers {}); {}",
+            plural(analysis.totals.connections + forgotten, "connection"),
+            survey.open,
+            states(0),
+            states(1),
+            if on.is_empty() {
+                "nothing is on".to_owned()
+            } else {
+                format!("on: {}", on.join(", "))
+            },
+        )
+    }
+}
+
+/// Whether what was found goes on at that moment. What is about many connections does as long as
+/// it is found at all.
+fn is_on(finding: &Finding, now: Timestamp) -> bool {
+    let newest = finding.ts.after(finding.duration.unwrap_or_default());
+    match finding.ongoing {
+        Some(goes_on) => goes_on,
+        None => finding.connection.is_none() || now.since(newest) < MOMENTARY,
+    }
+}
+
+impl Change {
+    /// How grave it is, or was.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Change::Began(issue) => issue.severity(),
+            Change::Ended { severity, .. } => *severity,
+        }
+    }
+
+    /// The line in words: which issue, and what of it.
+    fn words(&self) -> (Tone, &'static str, String) {
+        match self {
+            Change::Began(issue) => {
+                let severity = issue.severity();
+                let words = format!("{}: {}", issue.key.name, issue.message());
+                (Tone::of_severity(severity), severity.name(), words)
+            }
+            Change::Ended { key, lasted, most, severity } => {
+                let most = match most {
+                    1 => String::new(),
+                    most => format!(", {most} findings at most"),
+                };
+                let lasted = match lasted {
+                    Some(lasted) => format!("after {lasted}"),
+                    None => format!("not again for {MOMENTARY}"),
+                };
+                (Tone::Good, "over", format!("{key} ({severity}), {lasted}{most}"))
+            }
+        }
+    }
+
+    /// Its line.
+    pub fn line(&self, now: Timestamp) -> Line {
+        let (tone, what, words) = self.words();
+        Line { now, tone, what, words }
+    }
+}
+
+/// One line of what is told while a capture grows.
+#[derive(Clone, Debug)]
+pub struct Line {
+    now: Timestamp,
+    tone: Tone,
+    what: &'static str,
+    /// What it says.
+    pub words: String,
+}
+
+impl Line {
+    /// A line on how things are.
+    pub fn of_summary(now: Timestamp, words: String) -> Line {
+        Line { now, tone: Tone::Faint, what: "so far", words }
+    }
+
+    /// Writes it: on a terminal, what is too long goes on below its beginning.
+    pub fn write(&self, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
+        let head = format!(
+            "{}  {}  ",
+            time_of_day(self.now),
+            self.tone.paint(&format!("{:7}", self.what))
+        );
+        let words = clean(&self.words);
+        if !paper.is_terminal {
+            return writeln!(out, "{head}{words}");
+        }
+        let columns = usize::from(paper.columns).saturating_sub(INDENT);
+        for (at, line) in wrap(&words, columns).iter().enumerate() {
+            match at {
+                0 => writeln!(out, "{head}{line}")?,
+                _ => writeln!(out, "{:INDENT$}{line}", "")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Columns of the time and of the word behind it.
+const INDENT: usize = 8 + 2 + 7 + 2;

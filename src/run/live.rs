@@ -1,0 +1,203 @@
+//! A capture that still grows: what has come of it so far, judged whenever somebody asks.
+//!
+//! One thread waits for packets and makes segments of them; the caller's takes those segments at
+//! its own pace and has them judged in between. Nothing here reads a clock but the capture's.
+
+use std::mem::take;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::{Analysis, Options, Parts};
+use crate::capture::{Error, Merge};
+use crate::limits::{FED_SEGMENTS_MAX, FORGET_FROM};
+use crate::pipeline::{Intake, Keyed, Sink, Tracker};
+use crate::time::{Span, Timestamp};
+
+/// How long a connection that is over still counts: long enough for a scan, a flood or a leak to
+/// be seen as one thing.
+const REMEMBERED: Span = Span::from_secs(300);
+
+/// A capture that still grows.
+pub struct Live {
+    shared: Arc<Shared>,
+    tracker: Tracker<Silent>,
+    options: Options,
+    /// What has come; taken up to `taken`.
+    come: Vec<Keyed>,
+    taken: usize,
+    forgotten: u64,
+    /// From so many connections on, some are to be forgotten.
+    forget_from: usize,
+}
+
+/// What both threads see.
+struct Shared {
+    feed: Mutex<Feed>,
+    came: Condvar,
+    went: Condvar,
+}
+
+/// What has come and is not fetched yet.
+struct Feed {
+    intake: Intake,
+    segments: Vec<Keyed>,
+    errors: Vec<Error>,
+    parts: Parts,
+    is_over: bool,
+}
+
+/// Nobody looks at single segments.
+#[derive(Debug)]
+struct Silent;
+
+impl Sink for Silent {}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Feed> {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Live {
+    /// Begins to read these captures as one. `-` is standard input.
+    ///
+    /// An error is returned only where a file cannot be read at all.
+    pub fn open<P: AsRef<Path>>(paths: &[P], options: Options) -> Result<Live, Error> {
+        let merge = Merge::open(paths)?;
+        let mut tracker = Tracker::new(options.params, options.connections_max, Silent);
+        if options.decode_tunnels {
+            tracker = tracker.decoding_tunnels();
+        }
+        let feed = Feed {
+            intake: tracker.intake(),
+            segments: Vec::new(),
+            errors: Vec::new(),
+            parts: Parts::of(&merge),
+            is_over: false,
+        };
+        let (came, went) = (Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { feed: Mutex::new(feed), came, went });
+        let own = Arc::clone(&shared);
+        thread::spawn(move || read(merge, &own));
+        Ok(Live {
+            shared,
+            tracker,
+            options,
+            come: Vec::new(),
+            taken: 0,
+            forgotten: 0,
+            forget_from: FORGET_FROM,
+        })
+    }
+
+    /// Waits for segments, so long at most, unless there are some. Whether the capture goes on.
+    pub fn wait(&mut self, patience: Duration) -> bool {
+        if self.next_ts().is_some() {
+            return true;
+        }
+        self.come.clear();
+        self.taken = 0;
+        let Shared { came, went, .. } = &*self.shared;
+        let feed = self.shared.lock();
+        let is_quiet = |feed: &mut Feed| feed.segments.is_empty() && !feed.is_over;
+        let (mut feed, _) = came
+            .wait_timeout_while(feed, patience, is_quiet)
+            .unwrap_or_else(PoisonError::into_inner);
+        core::mem::swap(&mut self.come, &mut feed.segments);
+        went.notify_one();
+        !self.come.is_empty() || !feed.is_over
+    }
+
+    /// The time of the next segment that has come and is not taken.
+    pub fn next_ts(&self) -> Option<Timestamp> {
+        self.come.get(self.taken).map(Keyed::ts)
+    }
+
+    /// Takes the next segment that has come, and the others up to the first that passed at `until`
+    /// or later. The newest one's time.
+    pub fn take_before(&mut self, until: Timestamp) -> Timestamp {
+        let come = self.come.get(self.taken..).unwrap_or_default();
+        let count = come.iter().skip(1).take_while(|keyed| keyed.ts() < until).count() + 1;
+        let few = come.get(..count).unwrap_or_default();
+        self.tracker.batch(few);
+        self.taken += few.len();
+        few.iter().map(Keyed::ts).max().unwrap_or_default()
+    }
+
+    /// Judges what was taken as if the capture ended at `now`. Of a capture that goes on, that
+    /// must never be earlier than the last time.
+    pub fn judge<R>(&mut self, now: Timestamp, look: impl FnOnce(&Analysis) -> R) -> R {
+        let feed = self.shared.lock();
+        let (parts, mut totals) = (feed.parts.clone(), feed.intake.totals().clone());
+        drop(feed);
+        let archive = self.tracker.lend_archive(now);
+        totals.connections = archive.reach();
+        totals.last_ts = Some(now);
+        let analysis = Analysis::judged(archive, totals, parts, Vec::new(), &self.options);
+        let seen = look(&analysis);
+        self.tracker.take_back(analysis.archive);
+        seen
+    }
+
+    /// Lets go of connections that have long been over, where there are so many that it is worth
+    /// the work, or no room for others.
+    pub fn forget(&mut self, now: Timestamp) {
+        let count = self.tracker.connections();
+        if count < self.forget_from.min(self.options.connections_max) {
+            return;
+        }
+        let is_crowded = count >= self.options.connections_max / 2;
+        self.forgotten += self.tracker.forget(|history| {
+            let is_long_ago = now.since(history.last.ts) >= REMEMBERED;
+            !history.is_open() && (is_crowded || is_long_ago)
+        });
+        // Each time there must be twice as many, or the work would never end.
+        self.forget_from = FORGET_FROM.max(2 * self.tracker.connections());
+    }
+
+    /// How many connections were let go.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// The capture is over, or nobody waits for more: everything that is still known, as of `now`
+    /// at least.
+    pub fn finish(self, now: Timestamp) -> Analysis {
+        let mut feed = self.shared.lock();
+        let mut intake = core::mem::replace(&mut feed.intake, self.tracker.intake());
+        let (parts, errors) = (feed.parts.clone(), take(&mut feed.errors));
+        drop(feed);
+        intake.silence(now);
+        let (_, archive, totals) = self.tracker.close(intake);
+        Analysis::judged(archive, totals, parts, errors, &self.options)
+    }
+}
+
+/// Makes segments of packets until there are none, in a thread of its own.
+fn read(mut merge: Merge, shared: &Shared) {
+    loop {
+        // This waits for the capture, so nothing is locked.
+        let next = merge.next_packet();
+        let mut feed = shared.lock();
+        match next {
+            Ok(Some(packet)) => {
+                let (link, data, orig_len) = (packet.link.0, packet.data, packet.orig_len);
+                let keyed = feed.intake.packet(link, data, orig_len, packet.ts, packet.frame);
+                feed.segments.extend(keyed);
+            }
+            Ok(None) => {
+                feed.parts = Parts::of(&merge);
+                feed.is_over = true;
+            }
+            Err(error) => feed.errors.push(error),
+        }
+        shared.came.notify_one();
+        if feed.is_over {
+            return;
+        }
+        let is_full = |feed: &mut Feed| feed.segments.len() >= FED_SEGMENTS_MAX;
+        drop(shared.went.wait_while(feed, is_full));
+    }
+}

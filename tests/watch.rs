@@ -1,0 +1,142 @@
+//! `finwait watch` as somebody uses it: a pipe that grows, findings that become true while nothing
+//! comes, their end, and Ctrl-C. Captures are recorded ones, handed over in pieces.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+fn recording(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/services").join(name).join("server.pcap")
+}
+
+/// A capture's bytes up to the first packet that comes so many seconds after the first, and from
+/// there on.
+fn cut(name: &str, seconds: u64) -> (Vec<u8>, Vec<u8>) {
+    let bytes = std::fs::read(recording(name)).expect("a recording");
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let (mut at, begin) = (24, u64::from(word(24)));
+    while u64::from(word(at)) < begin + seconds {
+        at += 16 + word(at + 8) as usize;
+    }
+    (bytes[..at].to_vec(), bytes[at..].to_vec())
+}
+
+fn watch(args: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_finwait"))
+        .arg("watch")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("finwait")
+}
+
+/// The lines up to the first that has all of these words.
+fn lines_to(lines: &mut impl Iterator<Item = String>, words: &[&str]) -> Vec<String> {
+    let mut seen = Vec::new();
+    for line in lines {
+        seen.push(line);
+        let line = seen.last().unwrap();
+        if words.iter().all(|word| line.contains(word)) {
+            return seen;
+        }
+    }
+    panic!("{words:?} is not in {seen:#?}");
+}
+
+#[test]
+fn a_wait_is_told_while_nothing_comes_and_its_end_when_it_ends() {
+    let (first, rest) = cut("closes-late", 30);
+    let mut child = watch(&["--close-wait", "1", "-"]);
+    let mut pipe = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    pipe.write_all(&first).unwrap();
+    pipe.flush().unwrap();
+    // The capture goes on by the clock, and not a packet comes.
+    lines_to(&mut lines, &["error", "close-wait-leak: server 10.9.0.2:8888 never closed 6"]);
+    lines_to(&mut lines, &["warning", "long-close-wait: server 10.9.0.2:8888", "6 such findings"]);
+    pipe.write_all(&rest).unwrap();
+    drop(pipe);
+    lines_to(&mut lines, &["over", "close-wait-leak: server 10.9.0.2:8888 (error), after 65"]);
+    lines_to(
+        &mut lines,
+        &["over", "long-close-wait: server 10.9.0.2:8888 (warning)", "6 findings"],
+    );
+    // In the end comes the report.
+    lines_to(&mut lines, &["Server 10.9.0.2:8888 acknowledged the FIN", "closed only 65 s later"]);
+    lines_to(&mut lines, &["States at the end"]);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_file_is_watched_as_it_happened() {
+    let run = |args: &[&str]| {
+        let leaks = recording("leaks");
+        let mut all = vec!["watch", leaks.to_str().unwrap()];
+        all.extend(args);
+        let output = Command::new(env!("CARGO_BIN_EXE_finwait")).args(all).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told = run(&[]);
+    let lines: Vec<&str> = told.lines().take_while(|line| !line.is_empty()).collect();
+    // A minute after the third client left, and long before the last one did.
+    let leak: Vec<_> = lines.iter().filter(|line| line.contains("close-wait-leak")).collect();
+    assert_eq!(leak.len(), 1, "{told}");
+    assert!(leak[0].contains("never closed 3 of the 14 connections"), "{told}");
+    assert!(lines.iter().any(|line| line.contains("so far") && line.contains("CLOSE_WAIT")));
+    let grave = run(&["--at-least", "error", "--every", "0"]);
+    let lines: Vec<&str> = grave.lines().take_while(|line| !line.is_empty()).collect();
+    assert_eq!(lines.len(), 1, "{grave}");
+    let masked = run(&["--mask"]);
+    assert!(masked.contains("192.0.2.") && !masked.contains("10.9.0."), "{masked}");
+}
+
+#[cfg(unix)]
+#[test]
+fn control_c_ends_it_with_the_report() {
+    let (first, _) = cut("leaks", 70);
+    let mut child = watch(&["-"]);
+    let mut pipe = child.stdin.take().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    pipe.write_all(&first).unwrap();
+    pipe.flush().unwrap();
+    let mut line = String::new();
+    while !line.contains("close-wait-leak") {
+        line.clear();
+        assert!(out.read_line(&mut line).unwrap() > 0, "the leak is told");
+    }
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.unwrap().success());
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("Server 10.9.0.2:6800 never closed"), "{rest}");
+    assert!(rest.contains("Findings"), "{rest}");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(pipe);
+}
+
+#[cfg(unix)]
+#[test]
+fn control_c_does_not_lose_the_report_on_a_pipe() {
+    let (first, rest) = cut("leaks", 70);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_finwait"))
+        .args(["report", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(&first).unwrap();
+    // It has begun to read when the pipe took more than one holds.
+    pipe.flush().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.unwrap().success());
+    pipe.write_all(&rest).unwrap();
+    drop(pipe);
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.starts_with("Server 10.9.0.2:6800 never closed 12 of the 14"), "{told}");
+    assert_eq!(output.status.code(), Some(0));
+}
