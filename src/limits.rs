@@ -160,6 +160,11 @@ pub const SNAPSHOT_HOLDERS_MAX: usize = 256;
 /// Lines of one such table that could not be read and are named; all are counted.
 pub const SNAPSHOT_UNREAD_NAMED_MAX: usize = 3;
 
+/// Cells of four megabytes, touched only where they are used, in which a finding about many
+/// connections counts roughly who may have so many. A power of two, and more than the connections
+/// of most captures, so that few share one.
+pub const SUSPECT_CELLS: usize = 1 << 22;
+
 /// Buckets of time in which a finding counts when something began and ended: enough to see a
 /// trend; they widen with the capture.
 pub const TIME_BUCKETS_MAX: u64 = 128;

@@ -20,7 +20,7 @@ use crate::decode::segment::Segment;
 use crate::decode::skip::Skip;
 use crate::decode::tunnel::Tunnel;
 use crate::decode::tuple::{End, FourTuple};
-use crate::findings::{self, CaptureFacts, Finding, Summary, Thresholds, holders};
+use crate::findings::{self, CaptureFacts, Finding, Summary, Survey, Thresholds, holders};
 use crate::history::archive::Archive;
 use crate::history::{History, Role};
 use crate::infer::Params;
@@ -93,6 +93,8 @@ pub struct Analysis {
     pub archive: Archive,
     /// What was found, in numbers, and the worst of it.
     pub findings: Summary,
+    /// The connections counted.
+    pub survey: Survey,
     /// What counted as a finding.
     pub thresholds: Thresholds,
     /// Transitions and refutations that connections had no room for.
@@ -131,10 +133,12 @@ impl Analysis {
         errors: Vec<capture::Error>,
         options: &Options,
     ) -> Analysis {
-        let judged = judging::judge(&archive, &options.thresholds, options.threads);
+        let facts = facts(&totals, &parts.files);
+        let judged = judging::judge(&archive, &options.thresholds, &facts, options.threads);
         let Parts { files, cuts, left_out, repeated, repeats_beyond } = parts;
         Analysis {
-            findings: judged.collector.finish(&facts(&totals, &files)),
+            findings: judged.findings,
+            survey: judged.survey,
             files,
             totals,
             archive,

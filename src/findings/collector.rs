@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::findings::finding::{Finding, Severity};
 use crate::findings::rule::{Context, Grouping, Rule, Scope};
+use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::thresholds::Thresholds;
 use crate::findings::{ALL, check};
 use crate::history::History;
@@ -89,94 +90,192 @@ pub struct Summary {
 }
 
 /// Gathers findings while connections finish.
+///
+/// Every connection is shown once ([`Collector::take`]), and then those that concern a suspect once
+/// more ([`Collector::again`]): see [`suspects`](super::suspects).
 pub struct Collector {
     thresholds: Thresholds,
-    groupings: Vec<(&'static Rule, Box<dyn Grouping>)>,
-    summary: Summary,
+    watches: Vec<Watch>,
+    /// By the place of the rule in [`ALL`].
+    counts: Vec<Counts>,
+    worst: Vec<Worst>,
+}
+
+/// A rule that judges many connections together, at work.
+struct Watch {
+    rule: &'static Rule,
+    grouping: Box<dyn Grouping>,
+    suspects: Option<Suspects>,
+}
+
+/// Those whom the rules that look twice suspect, by rule.
+pub struct Suspicions(Vec<Option<Suspects>>);
+
+impl Suspicions {
+    /// Whether there is anybody to look at again.
+    pub fn any(&self) -> bool {
+        self.0.iter().flatten().any(Suspects::any)
+    }
+
+    /// Whether a connection with these groups is one to look at again.
+    pub fn concern(&self, keys: &Keys) -> bool {
+        self.0.iter().flatten().any(|suspects| suspects.any() && suspects.concern(keys))
+    }
 }
 
 impl Collector {
     /// With these thresholds.
     pub fn new(thresholds: Thresholds) -> Collector {
-        let groupings = ALL
-            .iter()
-            .filter(|rule| thresholds.is_on(rule.name))
-            .filter_map(|rule| match rule.scope {
-                Scope::Grouped(new) => Some((*rule, new())),
-                _ => None,
-            })
-            .collect();
-        Collector { thresholds, groupings, summary: Summary::default() }
+        let watch = |rule: &&'static Rule| {
+            let Scope::Grouped(new) = rule.scope else { return None };
+            let grouping = new();
+            let suspects = grouping.suspects(&Context::new(rule, &thresholds));
+            thresholds.is_on(rule.name).then_some(Watch { rule, grouping, suspects })
+        };
+        let watches = ALL.iter().filter_map(watch).collect();
+        let counts = vec![Counts::default(); ALL.len()];
+        let worst = ALL.iter().map(|_| Worst::default()).collect();
+        Collector { thresholds, watches, counts, worst }
     }
 
-    /// The thresholds in force.
-    pub fn thresholds(&self) -> &Thresholds {
-        &self.thresholds
-    }
-
-    /// Takes a finished connection.
-    pub fn on_history(&mut self, history: &History) {
-        self.take(history, check(history, &self.thresholds));
+    /// Takes all connections, and what is known of the capture as a whole.
+    pub fn collect<'a>(
+        thresholds: Thresholds,
+        histories: impl Iterator<Item = &'a History> + Clone,
+        capture: &CaptureFacts,
+    ) -> Summary {
+        let mut collector = Collector::new(thresholds);
+        for history in histories.clone() {
+            let own = check(history, &collector.thresholds);
+            collector.take(history, own);
+        }
+        let suspicions = collector.suspicions();
+        for history in histories.filter(|it| suspicions.concern(&Keys::of(it))) {
+            collector.again(history, &suspicions);
+        }
+        collector.finish(capture)
     }
 
     /// Takes a finished connection with the findings about it by itself.
     pub fn take(&mut self, history: &History, own: impl IntoIterator<Item = Finding>) {
-        for (rule, grouping) in &mut self.groupings {
-            grouping.take(history, &Context::new(rule, &self.thresholds));
+        let (keys, signs) = (Keys::of(history), history.signs());
+        for Watch { rule, grouping, suspects } in &mut self.watches {
+            if !rule.may_concern(signs) {
+                continue;
+            }
+            let context = Context::new(rule, &self.thresholds);
+            match suspects {
+                Some(suspects) => grouping.suspect(history, &keys, &context, suspects),
+                None => grouping.take(history, &context),
+            }
         }
         for finding in own {
-            self.summary.count(&finding);
-            let kept = self.summary.worst.entry(finding.name).or_default();
-            kept.push(finding);
-            if kept.len() >= 2 * FINDINGS_KEPT_PER_NAME {
-                keep_worst(kept);
+            let Some(place) = ALL.iter().position(|rule| rule.name == finding.name) else {
+                continue;
+            };
+            if let (Some(counts), Some(worst)) =
+                (self.counts.get_mut(place), self.worst.get_mut(place))
+            {
+                counts.add(finding.severity);
+                worst.take(finding);
+            }
+        }
+    }
+
+    /// All connections were shown: whom to look at again.
+    pub fn suspicions(&mut self) -> Suspicions {
+        Suspicions(self.watches.iter_mut().map(|watch| watch.suspects.take()).collect())
+    }
+
+    /// Takes a connection that concerns a suspect for the second time.
+    pub fn again(&mut self, history: &History, suspicions: &Suspicions) {
+        let keys = Keys::of(history);
+        for (Watch { rule, grouping, .. }, suspects) in self.watches.iter_mut().zip(&suspicions.0) {
+            if let Some(suspects) = suspects.as_ref().filter(|it| it.any() && it.concern(&keys)) {
+                let context = Context::new(rule, &self.thresholds);
+                grouping.again(history, &keys, &context, suspects);
             }
         }
     }
 
     /// The capture is over.
     pub fn finish(mut self, capture: &CaptureFacts) -> Summary {
-        let mut summary = core::mem::take(&mut self.summary);
-        let mut grouped = Vec::new();
-        for rule in ALL.iter().filter(|rule| self.thresholds.is_on(rule.name)) {
+        let mut summary = Summary::default();
+        for (at, rule) in ALL.iter().enumerate() {
             let context = Context::new(rule, &self.thresholds);
             let mut found = Vec::new();
             match rule.scope {
+                _ if !self.thresholds.is_on(rule.name) => {}
                 Scope::PerConnection(_) => {}
                 Scope::Capture(check) => check(capture, &context, &mut found),
                 Scope::Grouped(_) => {
-                    let own = self.groupings.iter_mut().find(|(of, _)| of.name == rule.name);
-                    if let Some((_, grouping)) = own {
+                    let own = self.watches.iter_mut().find(|watch| watch.rule.name == rule.name);
+                    if let Some(Watch { grouping, .. }) = own {
                         grouping.finish(capture, &context, &mut found);
                         summary.groups_beyond += grouping.beyond();
                     }
                 }
             }
             found.sort_by_cached_key(Finding::order);
-            grouped.append(&mut found);
+            let mut counts = self.counts.get(at).copied().unwrap_or_default();
+            found.iter().for_each(|finding| counts.add(finding.severity));
+            summary.count(rule.name, &counts);
+            summary.grouped.append(&mut found);
+            if let Some(worst) = self.worst.get_mut(at).filter(|worst| !worst.kept.is_empty()) {
+                summary.worst.insert(rule.name, worst.sorted());
+            }
         }
-        for (place, finding) in grouped.iter().enumerate() {
-            summary.count(finding);
+        for (place, finding) in summary.grouped.iter().enumerate() {
             if let Some(id) = finding.connection {
                 summary.of_one.entry(id).or_default().push(place);
             }
         }
-        summary.grouped = grouped;
-        summary.worst.values_mut().for_each(keep_worst);
         summary
     }
 }
 
 impl Summary {
-    fn count(&mut self, finding: &Finding) {
-        self.findings.add(finding.severity);
-        *self.by_name.entry(finding.name).or_default() += 1;
+    fn count(&mut self, name: &'static str, counts: &Counts) {
+        let Counts { error, warning, note } = counts;
+        self.findings.error += error;
+        self.findings.warning += warning;
+        self.findings.note += note;
+        let all = counts.at_least(Severity::Note);
+        if all > 0 {
+            self.by_name.insert(name, all);
+        }
     }
 }
 
-/// Keeps the worst, in order. Cutting early is safe: what is cut had enough worse ones before it,
-/// and they stay.
-fn keep_worst(findings: &mut Vec<Finding>) {
-    findings.sort_by_cached_key(Finding::order);
-    findings.truncate(FINDINGS_KEPT_PER_NAME);
+/// The worst findings of one name.
+#[derive(Default)]
+struct Worst {
+    kept: Vec<Finding>,
+    /// Whether they are no more than are kept at the end, in order.
+    is_cut: bool,
+}
+
+impl Worst {
+    /// Cutting early is safe: what is cut had enough worse ones before it, and they stay.
+    fn take(&mut self, finding: Finding) {
+        let least = self.kept.get(FINDINGS_KEPT_PER_NAME - 1).filter(|_| self.is_cut);
+        if least.is_some_and(|least| least.order() <= finding.order()) {
+            return;
+        }
+        self.kept.push(finding);
+        if self.kept.len() >= 2 * FINDINGS_KEPT_PER_NAME {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        self.kept.sort_by_cached_key(Finding::order);
+        self.kept.truncate(FINDINGS_KEPT_PER_NAME);
+        self.is_cut = true;
+    }
+
+    fn sorted(&mut self) -> Vec<Finding> {
+        self.cut();
+        core::mem::take(&mut self.kept)
+    }
 }

@@ -132,6 +132,8 @@ pub struct Finding {
     pub frames: Vec<u64>,
     /// The numbers behind it.
     pub evidence: Vec<(&'static str, Value)>,
+    /// It is without words, frames and evidence.
+    pub(super) is_sketch: bool,
 }
 
 impl Finding {
@@ -147,14 +149,16 @@ impl Finding {
 
     /// With a piece of evidence.
     pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Finding {
-        self.evidence.push((key, value.into()));
+        if !self.is_sketch {
+            self.evidence.push((key, value.into()));
+        }
         self
     }
 
     /// With a frame to look at, if there is one and room for it.
     pub fn frame(mut self, at: Moment) -> Finding {
         let known = at.frame == 0 || self.frames.contains(&at.frame);
-        if !known && self.frames.len() < FINDING_FRAMES_MAX {
+        if !self.is_sketch && !known && self.frames.len() < FINDING_FRAMES_MAX {
             self.frames.push(at.frame);
         }
         self

@@ -9,6 +9,7 @@
 //! - [`holders`]: who holds the sockets that a finding is about, where a host tells.
 //! - [`timeouts`]: what a length of time is consistent with.
 //! - [`thresholds`]: the numbers a user may change. [`collector`]: findings over a whole capture.
+//!   [`suspects`]: rules that look twice. [`survey`]: the connections counted, for the overview.
 
 pub mod capture;
 pub mod closing;
@@ -20,14 +21,17 @@ pub mod opening;
 pub mod ports;
 pub mod rule;
 mod service;
+pub mod survey;
+pub mod suspects;
 pub mod thresholds;
 pub mod timeouts;
 mod trend;
 mod waits;
 
-pub use collector::{CaptureFacts, Collector, Counts, Summary};
+pub use collector::{CaptureFacts, Collector, Counts, Summary, Suspicions};
 pub use finding::{Finding, Severity, Value};
 pub use rule::{Context, Grouping, Rule, Scope, Threshold};
+pub use survey::Survey;
 pub use thresholds::{ThresholdError, Thresholds};
 
 use crate::history::History;
@@ -96,12 +100,54 @@ pub fn rule(name: &str) -> Option<&'static Rule> {
 /// The findings of one connection by itself, in the order of [`ALL`].
 pub fn check(history: &History, thresholds: &Thresholds) -> Vec<Finding> {
     let mut found = Vec::new();
-    for rule in ALL.iter().filter(|rule| thresholds.is_on(rule.name)) {
-        if let Scope::PerConnection(check) = rule.scope {
-            check(history, &Context::new(rule, thresholds), &mut found);
-        }
+    for rule in ALL {
+        run(history, &Context::new(rule, thresholds), &mut found);
     }
     found
+}
+
+/// The same in sketch: without words, frames and evidence. [`tell`] has them.
+pub fn sketch(history: &History, thresholds: &Thresholds, found: &mut Vec<Finding>) {
+    for rule in ALL {
+        run(history, &Context::new(rule, thresholds).sketching(), found);
+    }
+}
+
+/// Tells findings in full, of which each is in sketch so far. `read` has the history of a number.
+pub fn tell<'a>(
+    sketches: &mut [Finding],
+    thresholds: &Thresholds,
+    mut read: impl FnMut(u64) -> Option<History> + 'a,
+) {
+    for at in 0..sketches.len() {
+        let (before, rest) = sketches.split_at_mut(at);
+        let Some(sketch) = rest.first_mut() else { return };
+        let (Some(id), Some(rule)) = (sketch.connection, rule(sketch.name)) else { continue };
+        let Some(history) = read(id) else { continue };
+        let mut told = Vec::new();
+        run(&history, &Context::new(rule, thresholds), &mut told);
+        // Equals stand together, and in the order in which they were found.
+        let alike = |other: &Finding| other.order() == sketch.order();
+        let earlier = before.iter().rev().take_while(|other| alike(other)).count();
+        if let Some(full) = told.into_iter().filter(alike).nth(earlier) {
+            *sketch = full;
+        }
+    }
+}
+
+#[inline]
+fn run(history: &History, context: &Context, found: &mut Vec<Finding>) {
+    let rule = context.rule();
+    let Scope::PerConnection(check) = rule.scope else { return };
+    if rule.may_concern(history.signs()) {
+        if context.is_on() {
+            check(history, context, found);
+        }
+    } else if cfg!(debug_assertions) {
+        let mut none = Vec::new();
+        check(history, context, &mut none);
+        debug_assert!(none.is_empty(), "{} looks for less than it finds", rule.name);
+    }
 }
 
 #[cfg(test)]

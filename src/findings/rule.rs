@@ -5,8 +5,9 @@
 
 use crate::findings::collector::CaptureFacts;
 use crate::findings::finding::{Finding, Severity};
+use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::thresholds::Thresholds;
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::trail::Moment;
 use crate::time::Span;
 
@@ -38,7 +39,26 @@ pub enum Scope {
 /// not show in what it finds.
 pub trait Grouping: Send {
     /// Counts one connection.
-    fn take(&mut self, history: &History, context: &Context);
+    fn take(&mut self, history: &History, context: &Context) {
+        let _ = (history, context);
+    }
+
+    /// For a rule that looks twice: who is suspect, at first nobody. It is given to the next two
+    /// in place of [`Grouping::take`].
+    fn suspects(&self, context: &Context) -> Option<Suspects> {
+        let _ = context;
+        None
+    }
+
+    /// Looks at one connection for the first time.
+    fn suspect(&self, history: &History, keys: &Keys, context: &Context, suspects: &mut Suspects) {
+        let _ = (history, keys, context, suspects);
+    }
+
+    /// Counts one connection that concerns a suspect.
+    fn again(&mut self, history: &History, keys: &Keys, context: &Context, suspects: &Suspects) {
+        let _ = (history, keys, context, suspects);
+    }
 
     /// Judges what was counted.
     fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>);
@@ -64,6 +84,8 @@ pub struct Rule {
     pub explanation: &'static str,
     /// What it looks at.
     pub scope: Scope,
+    /// What must be there of a connection for it to matter: of each of these, something.
+    pub looks_for: &'static [Signs],
     /// A trace that must raise it.
     pub raises: &'static str,
     /// A trace that comes near and must not.
@@ -71,6 +93,12 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Whether a connection with these signs can matter to it.
+    #[inline]
+    pub fn may_concern(&self, signs: Signs) -> bool {
+        self.looks_for.iter().all(|any| any.meets(signs))
+    }
+
     /// The explanation, without the blank that `///` leaves before each line.
     pub fn text(&self) -> String {
         let lines = self.explanation.lines().map(|line| line.strip_prefix(' ').unwrap_or(line));
@@ -96,12 +124,34 @@ impl Rule {
 pub struct Context<'a> {
     rule: &'static Rule,
     thresholds: &'a Thresholds,
+    is_sketching: bool,
 }
 
 impl<'a> Context<'a> {
     /// For one rule.
     pub fn new(rule: &'static Rule, thresholds: &'a Thresholds) -> Self {
-        Context { rule, thresholds }
+        Context { rule, thresholds, is_sketching: false }
+    }
+
+    /// The same for findings that are only counted and compared: without words, frames and
+    /// evidence, which take far longer to write than to see that they are due.
+    pub fn sketching(self) -> Self {
+        Context { is_sketching: true, ..self }
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> &'static Rule {
+        self.rule
+    }
+
+    /// Whether its findings are wanted.
+    pub fn is_on(&self) -> bool {
+        self.thresholds.is_on(self.rule.name)
+    }
+
+    /// Whether findings are told in full.
+    pub fn is_telling(&self) -> bool {
+        !self.is_sketching
     }
 
     /// The same thresholds, seen from another rule: where one finding gives way to another.
@@ -149,6 +199,7 @@ impl<'a> Context<'a> {
             ongoing: None,
             frames: Vec::new(),
             evidence: Vec::new(),
+            is_sketch: self.is_sketching,
         }
     }
 }
@@ -165,6 +216,7 @@ macro_rules! finding {
                 $($threshold:ident: $default:literal $unit:literal $about:literal),* $(,)?
             },
             scope: $scope:ident($check:expr),
+            $(looks_for: [$($signs:expr),+ $(,)?],)?
             raises: $raises:expr,
             near_miss: $near_miss:expr $(,)?
         }
@@ -182,12 +234,21 @@ macro_rules! finding {
             }),*],
             explanation: concat!($($doc, "\n"),+),
             scope: $crate::findings::rule::Scope::$scope($check),
+            looks_for: &[$($($signs),+)?],
             raises: $raises,
             near_miss: $near_miss,
         };
     };
 }
 pub(crate) use finding;
+
+/// A message as `format!` makes it, where the finding is told in full.
+macro_rules! words {
+    ($context:expr, $($text:tt)+) => {
+        if $context.is_telling() { format!($($text)+) } else { String::new() }
+    };
+}
+pub(crate) use words;
 
 /// A trace that goes on after a handshake that took 11 ms.
 macro_rules! opened {

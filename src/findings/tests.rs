@@ -475,12 +475,9 @@ fn what_is_only_assumed_is_called_so() {
 fn the_order_of_the_connections_does_not_show() {
     let text = many(30, STUCK, 200) + &many(3, "0.5 > S 0:0(0)", 200);
     let histories = connections(&text);
-    let collect = |order: &mut dyn Iterator<Item = &History>| {
-        let mut collector = Collector::new(Thresholds::default());
-        order.for_each(|history| collector.on_history(history));
-        collector.finish(&CaptureFacts::default())
-    };
-    assert_eq!(collect(&mut histories.iter()), collect(&mut histories.iter().rev()));
+    let (thresholds, facts) = (Thresholds::default(), CaptureFacts::default());
+    let forth = Collector::collect(thresholds.clone(), histories.iter(), &facts);
+    assert_eq!(forth, Collector::collect(thresholds, histories.iter().rev(), &facts));
 }
 
 #[test]

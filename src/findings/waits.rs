@@ -1,7 +1,7 @@
 //! Words and measures that several findings share: who an endpoint is, how long it waited, and
 //! whether a CLOSE_WAIT is somebody's neglect.
 
-use crate::history::{History, Role, Stay};
+use crate::history::{History, Role, Signs, Stay};
 use crate::infer::endpoint::Gaps;
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
@@ -47,6 +47,13 @@ impl Wait {
         self.ended_by.is_some_and(|event| CLOSES.contains(&event))
     }
 }
+
+/// A FIN was sent.
+pub(super) const FINS: Signs = Signs::event(Event::SentFin).or(Signs::event(Event::SentUnseenFin));
+
+/// A RST was sent.
+pub(super) const RESETS: Signs =
+    Signs::event(Event::SentRst).or(Signs::event(Event::SentRstWithoutSocket));
 
 /// `server 10.9.0.2:6800`.
 pub(super) fn who(history: &History, role: Role) -> String {

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use crate::addr::HostPort;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::{End, FourTuple, widen_v4};
 use crate::flow::stream::Numbering;
@@ -142,6 +143,14 @@ impl Archive {
     /// All histories, by number.
     pub fn iter(&self) -> impl Iterator<Item = History> {
         (0..u64::from(self.records.reach())).filter_map(|id| self.get(id))
+    }
+
+    /// Who is the client and who the server of a connection, where that is known at a glance.
+    pub fn client_and_server(&self, id: u64) -> Option<(HostPort, HostPort)> {
+        let place = u32::try_from(id).ok()?;
+        let Form::Brief(brief) = &self.records.get(place)?.form else { return None };
+        let (tuple, client) = (self.tuple(place)?, brief.client());
+        Some((tuple.endpoint(client), tuple.endpoint(client.peer())))
     }
 
     /// The number after the last.

@@ -124,9 +124,45 @@ impl From<Role> for ClosedFirst {
     }
 }
 
+/// The words for one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Words {
+    handshake: Handshake,
+    close: Option<Close>,
+    closed_first: Option<ClosedFirst>,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Words { handshake: Handshake::NotCaptured, close: None, closed_first: None }
+    }
+}
+
 impl History {
     /// How it opened.
     pub fn handshake(&self) -> Handshake {
+        self.digest.words.handshake
+    }
+
+    /// How it closed or stands; `None` where it never opened.
+    pub fn close(&self) -> Option<Close> {
+        self.digest.words.close
+    }
+
+    /// Whose close came first: the first FIN, unless the other end's crossed it, or the RST of an
+    /// end that had not sent a FIN.
+    pub fn closed_first(&self) -> Option<ClosedFirst> {
+        self.digest.words.closed_first
+    }
+
+    /// Finds the words.
+    pub(super) fn words(&self) -> Words {
+        let close = self.find_close();
+        let closed_first = self.find_closed_first(close.is_some());
+        Words { handshake: self.find_handshake(), close, closed_first }
+    }
+
+    fn find_handshake(&self) -> Handshake {
         let went = |role, event| self.by_event(role, &[event]).is_some();
         if Role::BOTH.iter().any(|role| went(*role, Event::FoundOpen)) {
             return Handshake::NotCaptured;
@@ -151,8 +187,7 @@ impl History {
         Handshake::HalfOpen
     }
 
-    /// How it closed or stands; `None` where it never opened.
-    pub fn close(&self) -> Option<Close> {
+    fn find_close(&self) -> Option<Close> {
         let opened = self.transitions.iter().any(|transition| transition.to == State::Established)
             || self.transitions.iter().any(|transition| FINS.contains(&transition.event));
         if !opened {
@@ -184,17 +219,13 @@ impl History {
         }
     }
 
-    /// Whose close came first: the first FIN, unless the other end's crossed it, or the RST of an
-    /// end that had not sent a FIN.
-    pub fn closed_first(&self) -> Option<ClosedFirst> {
+    fn find_closed_first(&self, opened: bool) -> Option<ClosedFirst> {
         if self.transitions.iter().any(|transition| transition.to == State::Closing) {
             return Some(ClosedFirst::Both);
         }
         const CLOSES: [Event; 4] =
             [Event::SentFin, Event::SentUnseenFin, Event::SentRst, Event::SentRstWithoutSocket];
-        let opened = self.close().is_some();
-        let first =
-            self.transitions.iter().find(|transition| CLOSES.contains(&transition.event))?;
+        let first = self.transitions.iter().find(|it| CLOSES.contains(&it.event))?;
         opened.then(|| self.role(first.end).into())
     }
 

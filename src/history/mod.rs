@@ -7,6 +7,7 @@
 pub mod archive;
 mod classify;
 mod pack;
+pub mod signs;
 
 use serde::Serialize;
 
@@ -19,9 +20,13 @@ use crate::infer::state::State;
 use crate::infer::trail::{Moment, Refuted, Transition};
 use crate::infer::zeek::ConnState;
 use crate::infer::{Connection, RolesFrom};
+use crate::limits::TRANSITIONS_MAX;
 use crate::time::{Span, Timestamp};
 
 pub use classify::{Close, ClosedFirst, Handshake};
+pub use signs::Signs;
+
+use classify::Words;
 
 /// Client or server: who opened, or seems to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -138,7 +143,28 @@ pub struct History {
     pub predecessor: Option<Predecessor>,
     /// What Zeek calls it.
     pub zeek: ConnState,
+    /// What is asked again and again, found once.
+    digest: Digest,
 }
+
+/// What follows from the rest of a history, and is asked of it for every finding.
+#[derive(Clone, Debug, Default)]
+struct Digest {
+    words: Words,
+    signs: Signs,
+    /// For client and server and each state, the place of the last transition into it, plus one;
+    /// zero if there is none.
+    entries: [[u8; State::ALL.len()]; 2],
+}
+
+/// Histories that are equal otherwise are equal.
+impl PartialEq for Digest {
+    fn eq(&self, _: &Digest) -> bool {
+        true
+    }
+}
+
+const _: () = assert!(TRANSITIONS_MAX < u8::MAX as usize, "places of transitions fit");
 
 /// One endpoint's stay in one state.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -187,6 +213,7 @@ impl History {
             facts: Vec::new(),
             predecessor: None,
             zeek: ConnState::Oth,
+            digest: Digest::default(),
         }
     }
 
@@ -215,6 +242,27 @@ impl History {
         self.facts.extend(connection.facts().iter());
         self.predecessor = predecessor.map(|before| before.seen_from(client));
         self.zeek = connection.zeek(client);
+        self.digest();
+    }
+
+    /// Finds what follows from the rest.
+    fn digest(&mut self) {
+        let mut entries = [[0; State::ALL.len()]; 2];
+        let [client, server] = &mut entries;
+        for (place, transition) in (1..).zip(&self.transitions) {
+            let own = if transition.end == self.client { &mut *client } else { &mut *server };
+            if let Some(entry) = own.get_mut(transition.to as usize) {
+                *entry = place;
+            }
+        }
+        self.digest = Digest { entries, ..Digest::default() };
+        self.digest.words = self.words();
+        self.digest.signs = Signs::of(self);
+    }
+
+    /// What there is in it.
+    pub fn signs(&self) -> Signs {
+        self.digest.signs
     }
 
     /// The role of an end.
@@ -274,9 +322,14 @@ impl History {
 
     /// The stay of a role in a state, the last one if there were several.
     pub fn stay_in(&self, role: Role, state: State) -> Option<Stay> {
-        // Asked of every connection for every finding, and hardly ever so.
-        let was_there = self.transitions.iter().any(|transition| transition.to == state);
-        was_there.then(|| self.stays(role).filter(|stay| stay.state == state).last())?
+        let [client, server] = &self.digest.entries;
+        let entries = if role == Role::Client { client } else { server };
+        let entry = usize::from(*entries.get(state as usize)?).checked_sub(1)?;
+        let entered = *self.transitions.get(entry)?;
+        let after = self.transitions.get(entry + 1..).unwrap_or_default();
+        let left = after.iter().find(|next| next.end == entered.end).map(|next| next.at.ts);
+        let dwell = left.unwrap_or(self.until).since(entered.at.ts);
+        Some(Stay { state, entered, left, dwell })
     }
 
     /// The state of a role at a moment; `UNKNOWN` before its first transition.

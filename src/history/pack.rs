@@ -97,7 +97,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<History> {
             Some(Predecessor { id: id - 1, states })
         }
     };
-    Some(History {
+    let mut history = History {
         id,
         stream,
         tuple,
@@ -114,7 +114,10 @@ pub(super) fn read(bytes: &[u8]) -> Option<History> {
         facts,
         predecessor,
         zeek,
-    })
+        ..History::empty(tuple)
+    };
+    history.digest();
+    Some(history)
 }
 
 struct Writer<'a> {

@@ -110,8 +110,37 @@ impl FactKind {
     ];
 
     /// Its place in [`FactKind::ALL`].
-    pub fn index(self) -> usize {
-        FactKind::ALL.iter().position(|kind| *kind == self).unwrap_or_default()
+    pub const fn index(self) -> usize {
+        match self {
+            FactKind::Refused => 0,
+            FactKind::ChallengedSyn => 1,
+            FactKind::StaleSyn => 2,
+            FactKind::InexactRst => 3,
+            FactKind::IgnoredRst => 4,
+            FactKind::DisprovedRst => 5,
+            FactKind::DataAfterFin => 6,
+            FactKind::HalfCloseData => 7,
+            FactKind::SynAckRepeatedAfterAck => 8,
+            FactKind::FinRepeatedAfterAck => 9,
+            FactKind::Gap => 10,
+            FactKind::Keepalive => 11,
+            FactKind::WindowProbe => 12,
+            FactKind::ZeroWindow => 13,
+            FactKind::Assassinated => 14,
+            FactKind::TimeWaitRestarted => 15,
+            FactKind::FastOpen => 16,
+            FactKind::LongestIdle => 17,
+            FactKind::NewestIdle => 18,
+            FactKind::ClosedAfterIdle => 19,
+            FactKind::DataCrossedFin => 20,
+            FactKind::ResetOverData => 21,
+            FactKind::ResetWithUnread => 22,
+            FactKind::StrangeTtl => 23,
+            FactKind::SynAckRepeatedAfterData => 24,
+            FactKind::KeepaliveAnswered => 25,
+            FactKind::WrongChecksum => 26,
+            FactKind::Icmp(error) => 27 + error as usize,
+        }
     }
 }
 
@@ -173,5 +202,17 @@ impl Facts {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Fact> {
         self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_stands_at_its_place() {
+        for (place, kind) in FactKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind.index(), place, "{kind:?}");
+        }
     }
 }

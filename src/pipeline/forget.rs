@@ -85,7 +85,10 @@ mod tests {
             }
         }
         let (_, archive, _) = tracker.close(intake);
-        let numberless = |history| History { id: 0, predecessor: None, ..history };
+        let numberless = |mut history: History| {
+            (history.id, history.predecessor) = (0, None);
+            history
+        };
         (archive.iter().map(numberless).collect(), forgotten)
     }
 

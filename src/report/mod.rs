@@ -1,7 +1,7 @@
 //! Histories and findings to what people and programs read.
 //!
 //! - For programs: [`model`] is the one shape of the machine formats, and [`json`] writes it.
-//! - For people, on a [`paper`] of some width: [`table`] is the report, from what [`survey`]
+//! - For people, on a [`paper`] of some width: [`table`] is the report, from what the run's survey
 //!   counts, with the [`verdict`] on top; [`list`] has a row for each connection; [`show`] is the
 //!   page of one, with its [`ladder`] from the segments on a [`reel`].
 //! - [`sockets`] is the socket table of the capture's hosts at a moment and [`census`] its counts
@@ -49,7 +49,6 @@ pub mod sockets;
 #[cfg(feature = "cli")]
 pub mod standing;
 pub mod states;
-pub mod survey;
 #[cfg(feature = "cli")]
 pub mod table;
 #[cfg(feature = "cli")]

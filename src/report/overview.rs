@@ -6,11 +6,12 @@ use std::iter;
 
 use crate::capture::text::Clock;
 use crate::decode::skip::Skip;
+use crate::findings::survey::Survey;
+use crate::history::Role;
 use crate::infer::state::State;
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, plain_table, put_table};
 use crate::report::states::lesson;
-use crate::report::survey::Survey;
 use crate::report::text::{Grouped, clean, moment, plural, wrap};
 use crate::run::Analysis;
 
@@ -81,7 +82,7 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
         "{} in {} to {}{not_used}",
         plural(totals.segments, "segment"),
         plural(totals.connections, "connection"),
-        plural(survey.services.len() as u64, "service"),
+        plural(survey.services(), "service"),
     );
     facts.push(("tcp", tcp));
     facts.push(("limits", limits(analysis, survey)));
@@ -160,14 +161,15 @@ fn limits(analysis: &Analysis, survey: &Survey) -> String {
 pub fn states(survey: &Survey, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
     let mut table = plain_table(paper.columns);
     table.set_header(["state", "clients", "servers", "meaning"].map(|name| Tone::Faint.cell(name)));
-    let [clients, servers] = &survey.states;
     for state in State::ALL.into_iter().rev() {
-        let counts = [clients, servers].map(|counts| counts.get(&state).copied());
-        if counts == [None, None] {
+        let counts = Role::BOTH.map(|role| survey.in_state(role, state));
+        if counts == [0, 0] {
             continue;
         }
-        let [client, server] =
-            counts.map(|count| count.map_or(String::new(), |count| Grouped(count).to_string()));
+        let [client, server] = counts.map(|count| match count {
+            0 => String::new(),
+            count => Grouped(count).to_string(),
+        });
         let tone = Tone::of_state(state);
         let gloss = Tone::Faint.cell(lesson(state).gloss);
         table.add_row([tone.cell(state), tone.cell(client), tone.cell(server), gloss]);

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use crate::findings::{Finding, Severity};
+use crate::history::Role;
+use crate::infer::state::State;
 use crate::report::ci::issues::{Issue, Key, issues_among};
 use crate::report::paint::Tone;
 use crate::report::paper::Paper;
-use crate::report::survey::Survey;
 use crate::report::text::{clean, plural, time_of_day, wrap};
 use crate::run::Analysis;
 use crate::time::{Span, Timestamp};
@@ -87,12 +88,14 @@ impl Standing {
 
     /// One line on how things are: connections by state, and what is on.
     pub fn summary(&self, analysis: &Analysis, forgotten: u64) -> String {
-        let survey = Survey::new(analysis);
-        let states = |role: usize| {
-            let of_role = survey.states.get(role).into_iter().flatten();
-            let open = of_role.filter(|(state, _)| state.is_listed() && !state.is_over());
-            let counts: Vec<String> =
-                open.map(|(state, count)| format!("{count} {state}")).collect();
+        let survey = &analysis.survey;
+        let states = |role: Role| {
+            let open = State::ALL.into_iter().filter(|it| it.is_listed() && !it.is_over());
+            let counts = open.map(|state| (survey.in_state(role, state), state));
+            let counts: Vec<String> = counts
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, state)| format!("{count} {state}"))
+                .collect();
             if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
         };
         let on: Vec<String> = Severity::ALL
@@ -106,8 +109,8 @@ impl Standing {
             "{}, {} open (clients {}; servers {}); {}",
             plural(analysis.totals.connections + forgotten, "connection"),
             survey.open,
-            states(0),
-            states(1),
+            states(Role::Client),
+            states(Role::Server),
             if on.is_empty() {
                 "nothing is on".to_owned()
             } else {

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use crate::addr::HostPort;
+use crate::findings::survey::{Group, Lasted, Survey};
 use crate::findings::{Finding, Severity};
 use crate::history::{History, Role};
 use crate::report::holders;
 use crate::report::overview::{input, states};
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, heading, keep_whole, plain_table, put_table};
-use crate::report::survey::{Group, Lasted, Survey};
 use crate::report::text::{Grouped, clean, plural, wrap};
 use crate::report::verdict::{of_connections, verdict, worst_findings};
 use crate::run::{Analysis, Names};
@@ -30,26 +30,26 @@ pub const WORST_MAX: usize = 5;
 
 /// Writes the report.
 pub fn report(analysis: &Analysis, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
-    let survey = Survey::new(analysis);
+    let survey = &analysis.survey;
     let worst = worst_findings(analysis);
-    let (verdict, tone) = verdict(analysis, &survey);
+    let (verdict, tone) = verdict(analysis, survey);
     paper.sentence(&verdict, tone, out)?;
     heading("Input", out)?;
-    input(analysis, &survey, paper, out)?;
+    input(analysis, survey, paper, out)?;
     if analysis.totals.connections == 0 {
         return Ok(());
     }
     heading("States at the end", out)?;
-    states(&survey, paper, out)?;
+    states(survey, paper, out)?;
     if let Some(join) = &analysis.sockets {
         holders::section(join, analysis, paper, out)?;
     }
     heading("Findings", out)?;
-    findings(&survey, &analysis.names, paper, out)?;
+    findings(survey, &analysis.names, paper, out)?;
     messages(&worst, paper, out)?;
     connections(analysis, &worst, paper, out)?;
     heading("Go on with", out)?;
-    next(analysis, &survey, paper, out)
+    next(analysis, survey, paper, out)
 }
 
 fn findings(survey: &Survey, names: &Names, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {

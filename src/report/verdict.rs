@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 
 use crate::addr::HostPort;
+use crate::findings::survey::Survey;
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, Role};
 use crate::report::paint::Tone;
-use crate::report::survey::Survey;
 use crate::report::text::{Grouped, clean, plural};
 use crate::run::Analysis;
 

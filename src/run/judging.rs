@@ -1,8 +1,10 @@
 //! From the archive to the findings: every history is read once, and judged, in several threads.
+//! Those that concern somebody who is suspect are read once more.
 
 use std::ops::ControlFlow;
 
-use crate::findings::{Collector, Finding, Thresholds, check};
+use crate::findings::suspects::Keys;
+use crate::findings::{self, CaptureFacts, Collector, Finding, Summary, Survey, Thresholds};
 use crate::history::History;
 use crate::history::archive::{Archive, Room};
 use crate::parallel::in_order;
@@ -12,7 +14,8 @@ const PIECE: u64 = 256;
 
 /// What was found.
 pub(super) struct Judged {
-    pub collector: Collector,
+    pub findings: Summary,
+    pub survey: Survey,
     /// Transitions and refutations that connections had no room for.
     pub transitions_dropped: u64,
 }
@@ -26,39 +29,82 @@ struct Few {
     ends: Vec<(usize, usize)>,
 }
 
-/// Judges all connections, in the order of their numbers.
-pub(super) fn judge(archive: &Archive, thresholds: &Thresholds, threads: usize) -> Judged {
-    let mut judged =
-        Judged { collector: Collector::new(thresholds.clone()), transitions_dropped: 0 };
-    let pieces = archive.reach().div_ceil(PIECE);
-    let work = |piece: u64, few: &mut Few| {
-        few.rooms.resize_with(PIECE as usize, Room::default);
-        few.ends.clear();
-        few.findings.clear();
-        for (at, (id, room)) in (piece * PIECE..).zip(&mut few.rooms).enumerate() {
-            if let Some(history) = archive.read(id, room) {
-                few.findings.extend(check(history, thresholds));
-                few.ends.push((at, few.findings.len()));
+impl Few {
+    /// Reads the connections of a piece that are wanted.
+    fn read(&mut self, piece: u64, archive: &Archive, wanted: impl Fn(u64) -> bool) {
+        self.rooms.resize_with(PIECE as usize, Room::default);
+        self.ends.clear();
+        self.findings.clear();
+        for (at, (id, room)) in (piece * PIECE..).zip(&mut self.rooms).enumerate() {
+            if wanted(id) && archive.read(id, room).is_some() {
+                self.ends.push((at, 0));
             }
         }
-    };
-    in_order(threads, pieces, work, |few: &mut Few| {
-        let mut findings = few.findings.drain(..);
-        let mut begin = 0;
-        for (at, end) in &few.ends {
-            if let Some(history) = few.rooms.get(*at).map(Room::history) {
-                judged.take(history, findings.by_ref().take(end - begin));
+    }
+
+    /// Finds what there is to find of each by itself.
+    fn judge(&mut self, thresholds: &Thresholds) {
+        for (at, end) in &mut self.ends {
+            if let Some(room) = self.rooms.get(*at) {
+                findings::sketch(room.history(), thresholds, &mut self.findings);
             }
+            *end = self.findings.len();
+        }
+    }
+
+    /// Shows each with its findings.
+    fn each(&mut self, mut take: impl FnMut(&History, &mut Vec<Finding>)) {
+        let (mut own, mut begin) = (Vec::new(), 0);
+        let mut all = self.findings.drain(..);
+        for (at, end) in &self.ends {
+            own.clear();
+            own.extend(all.by_ref().take(end - begin));
             begin = *end;
+            if let Some(room) = self.rooms.get(*at) {
+                take(room.history(), &mut own);
+            }
         }
-        ControlFlow::Continue(())
-    });
-    judged
+    }
 }
 
-impl Judged {
-    fn take(&mut self, history: &History, findings: impl IntoIterator<Item = Finding>) {
-        self.transitions_dropped += u64::from(history.dropped);
-        self.collector.take(history, findings);
+/// Judges all connections, in the order of their numbers.
+pub(super) fn judge(
+    archive: &Archive,
+    thresholds: &Thresholds,
+    facts: &CaptureFacts,
+    threads: usize,
+) -> Judged {
+    let mut collector = Collector::new(thresholds.clone());
+    let (mut survey, mut transitions_dropped) = (Survey::default(), 0);
+    let pieces = archive.reach().div_ceil(PIECE);
+    let look = |piece: u64, few: &mut Few| {
+        few.read(piece, archive, |_| true);
+        few.judge(thresholds);
+    };
+    in_order(threads, pieces, look, |few: &mut Few| {
+        few.each(|history, own| {
+            transitions_dropped += u64::from(history.dropped);
+            survey.take(history, own);
+            collector.take(history, own.drain(..));
+        });
+        ControlFlow::Continue(())
+    });
+    let suspicions = collector.suspicions();
+    if suspicions.any() {
+        let concerns = |id: u64| {
+            let ends = archive.client_and_server(id);
+            ends.is_none_or(|(client, server)| suspicions.concern(&Keys::new(client, server)))
+        };
+        let look = |piece: u64, few: &mut Few| few.read(piece, archive, concerns);
+        in_order(threads, pieces, look, |few: &mut Few| {
+            few.each(|history, _| collector.again(history, &suspicions));
+            ControlFlow::Continue(())
+        });
     }
+    let mut findings = collector.finish(facts);
+    survey.finish(&findings.grouped);
+    for worst in findings.worst.values_mut() {
+        findings::tell(worst, thresholds, |id| archive.get(id));
+    }
+    Judged { findings, survey, transitions_dropped }
 }

@@ -7,10 +7,10 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use super::judging::judge;
 use super::names::replace;
 use super::{Analysis, facts};
 use crate::addr::Addr;
-use crate::findings::Collector;
 use crate::history::Role;
 use crate::history::archive::Archive;
 
@@ -113,18 +113,18 @@ impl Analysis {
             mask.taken.insert((*addr).into());
         });
         let mut archive = Archive::default();
-        let mut collector = Collector::new(self.thresholds.clone());
         for mut history in self.archive.iter() {
             for role in Role::BOTH {
                 mask.addr(history.addr(role).ip());
             }
             history.tuple = history.tuple.with_addrs(|addr| mask.known(addr));
-            collector.on_history(&history);
             archive.push(&history);
         }
         self.totals.tunnels.each_addr(|addr| *addr = mask.addr((*addr).into()).ip());
         self.archive = archive;
-        self.findings = collector.finish(&facts(&self.totals, &self.files));
+        let facts = facts(&self.totals, &self.files);
+        let judged = judge(&self.archive, &self.thresholds, &facts, 1);
+        (self.findings, self.survey) = (judged.findings, judged.survey);
         self.mask = Some(mask);
         self.mask_files();
         self.notes.drop_comments();

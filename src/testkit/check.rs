@@ -108,11 +108,7 @@ pub fn summary(text: &str, mut thresholds: Thresholds) -> Summary {
     let mut skipped = totals.skipped.iter();
     let duplicates = skipped.find(|(reason, _)| *reason == Skip::Duplicate.name());
     let duplicates = duplicates.map_or(0, |(_, count)| count);
-    let mut collector = Collector::new(thresholds);
-    for history in &histories {
-        collector.on_history(history);
-    }
-    collector.finish(&CaptureFacts {
+    let facts = CaptureFacts {
         packets: trace.segments.len() as u64 + trace.cut,
         segments: totals.segments,
         connections: totals.connections,
@@ -123,7 +119,8 @@ pub fn summary(text: &str, mut thresholds: Thresholds) -> Summary {
         backwards_most: trace.backwards().max().unwrap_or_default(),
         first_ts: trace.segments.first().map(|first| first.segment.ts),
         last_ts: Some(trace.end),
-    })
+    };
+    Collector::collect(thresholds, histories.iter(), &facts)
 }
 
 /// The histories of a recorded capture, and of a minute of silence after it.

@@ -30,7 +30,8 @@ pub fn assert_consistent(name: &str, history: &History) {
         assert!(begins && last.to == history.last_state(role), "whole: {}", context());
     }
     let mut archive = Archive::default();
-    let renumbered = History { id: 0, ..history.clone() };
+    let mut renumbered = history.clone();
+    renumbered.id = 0;
     archive.push(&renumbered);
     assert_eq!(archive.get(0).as_ref(), Some(&renumbered), "packed and unpacked");
 }

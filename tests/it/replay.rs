@@ -93,7 +93,8 @@ pub fn mirrored(decoded: &Decoded) -> Decoded {
 /// What is told of a mirrored capture, said of the capture itself. What happened at one moment has
 /// no order between the ends: each end's own comes by itself, the client's first.
 pub fn unmirrored(history: &History, original: FourTuple) -> History {
-    let mut history = History { tuple: original, client: history.client.peer(), ..history.clone() };
+    let mut history = history.clone();
+    (history.tuple, history.client) = (original, history.client.peer());
     history.transitions.iter_mut().for_each(|transition| transition.end = transition.end.peer());
     history.refuted.iter_mut().for_each(|refuted| refuted.end = refuted.end.peer());
     history.facts.iter_mut().for_each(|fact| fact.end = fact.end.peer());

@@ -3,7 +3,7 @@
 use crate::findings::rule::{finding, opened};
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::trail::Moment;
@@ -45,6 +45,7 @@ finding! {
         since: "0.1.0",
         thresholds: { bytes_min: 1.0 "bytes" "Missing bytes from which on they are reported." },
         scope: Grouped(new),
+        looks_for: [Signs::fact(FactKind::Gap)],
         raises: opened!(
             "0.1 > P. 1:101(100) ack 1
              0.2 < .  1:1(0) ack 1101

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::addr::{Addr, HostPort};
 use crate::findings::rule::finding;
+use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::Firsts;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::fact::FactKind;
 use crate::limits::PEERS_MAX;
 
@@ -44,6 +45,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: Grouped(new),
+        looks_for: [Signs::fact(FactKind::WrongChecksum)],
         raises: "0.00 > S  0:0(0) sum 0
                  0.01 < S. 0:0(0) ack 1
                  0.02 > .  1:1(0) ack 1",
@@ -72,8 +74,25 @@ fn new() -> Box<dyn Grouping> {
 }
 
 impl Grouping for Hosts {
-    fn take(&mut self, history: &History, _context: &Context) {
-        for role in Role::BOTH.into_iter().filter(|role| history.side(*role).tally.syns > 0) {
+    fn suspects(&self, _: &Context) -> Option<Suspects> {
+        let concern = |suspects: &Suspects, keys: &Keys| {
+            Role::BOTH.iter().any(|role| suspects.holds(keys.host(*role, Role::Client)))
+        };
+        Some(Suspects::new(1, concern))
+    }
+
+    fn suspect(&self, history: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
+        for role in Role::BOTH {
+            if history.fact(FactKind::WrongChecksum, role).is_some() {
+                suspects.count(keys.host(role, Role::Client));
+            }
+        }
+    }
+
+    fn again(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &Suspects) {
+        let is_suspect = |role: &Role| suspects.holds(keys.host(*role, Role::Client));
+        let has_opened = |role: &Role| history.side(*role).tally.syns > 0;
+        for role in Role::BOTH.into_iter().filter(is_suspect).filter(has_opened) {
             let sums = self.0.entry(history.addr(role).ip()).or_default();
             sums.connections += 1;
             if let Some(fact) = history.fact(FactKind::WrongChecksum, role) {

@@ -1,9 +1,9 @@
 //! The capture began when the connection was open.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::RolesFrom;
 
 finding! {
@@ -37,6 +37,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::handshake(Handshake::NotCaptured)],
         raises: "0.0 > P. 1:101(100) ack 1
                  0.1 < P. 1:51(50) ack 101",
         near_miss: opened!("0.1 > P. 1:101(100) ack 1"),
@@ -46,7 +47,8 @@ finding! {
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let began = history.roles_from == RolesFrom::Syn;
     if history.handshake() == Handshake::NotCaptured && !began {
-        let message = format!(
+        let message = words!(
+            context,
             "the connection of {} to {} was open before its first captured segment: how it opened \
              is not known",
             who(history, Role::Client),

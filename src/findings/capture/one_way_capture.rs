@@ -3,7 +3,7 @@
 use crate::findings::rule::finding;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::trail::Moment;
 use crate::limits::FINDING_FRAMES_MAX;
 
@@ -43,6 +43,7 @@ finding! {
             share_min: 10.0 "percent" "Share of all connections from which on it is reported.",
         },
         scope: Grouped(new),
+        looks_for: [Signs::ONE_WAY],
         raises: "0.0 > S  0:0(0)
                  0.1 > .  1:1(0) ack 1
                  0.2 > P. 1:101(100) ack 1
@@ -57,7 +58,6 @@ finding! {
 
 #[derive(Default)]
 struct OneWay {
-    total: u64,
     /// By the end that is heard.
     heard: [u64; 2],
     /// First segments of the first ones, with connection.
@@ -70,7 +70,6 @@ fn new() -> Box<dyn Grouping> {
 
 impl Grouping for OneWay {
     fn take(&mut self, history: &History, _context: &Context) {
-        self.total += 1;
         let Some(role) = only_heard(history) else { return };
         let [client, server] = &mut self.heard;
         match role {
@@ -82,27 +81,24 @@ impl Grouping for OneWay {
         self.first.truncate(FINDING_FRAMES_MAX);
     }
 
-    fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
+    fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         let [client, server] = self.heard;
-        let count = client + server;
-        if count == 0 || (count as f64) * 100.0 < context.value("share_min") * self.total as f64 {
+        let (count, total) = (client + server, capture.connections);
+        if count == 0 || (count as f64) * 100.0 < context.value("share_min") * total as f64 {
             return;
         }
         let message = format!(
             "of {} out of {} only one direction was captured ({client} the client's, {server} \
              the server's): the other end's states are inferred",
             number(count, "connection"),
-            self.total,
+            total,
         );
         let (at, id) = self.first.first().copied().unwrap_or_default();
         let mut finding = context.of_capture(at, message);
         finding.connection = Some(id).filter(|_| count == 1);
         finding.frames = self.first.iter().map(|(at, _)| at.frame).collect();
         out.push(
-            finding
-                .with("client_only", client)
-                .with("server_only", server)
-                .with("total", self.total),
+            finding.with("client_only", client).with("server_only", server).with("total", total),
         );
     }
 }

@@ -1,10 +1,10 @@
 //! RST instead of FIN.
 
 use crate::findings::closing::unread_data_reset::reset_over_data;
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{had_socket, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
 
@@ -44,6 +44,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::event(Event::SentRst)],
         raises: opened!(
             "0.1 > P. 1:101(100) ack 1
              0.2 < P. 1:101(100) ack 101
@@ -71,7 +72,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         {
             continue;
         }
-        let message = format!(
+        let message = words!(
+            context,
             "{} closed its connection to {} with RST instead of FIN: data on its way is \
              lost; look there for SO_LINGER with a time of zero",
             who(history, role),

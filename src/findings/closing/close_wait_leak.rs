@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::addr::{Addr, HostPort};
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
+use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::trend::{Ages, Hosts};
 use crate::findings::waits::{Wait, close_wait, idle_before_close, lasting};
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
-use crate::limits::FINDING_FRAMES_MAX;
+use crate::limits::{FINDING_FRAMES_MAX, SERVICES_MAX};
 use crate::time::{Span, Timestamp};
 
 finding! {
@@ -66,6 +67,7 @@ finding! {
             fd_limit: 1024.0 "descriptors" "Descriptors that the program may have open.",
         },
         scope: Grouped(new),
+        looks_for: [Signs::state(State::CloseWait)],
         raises: "0.000 > S  0:0(0)
                  0.010 < S. 0:0(0) ack 1
                  0.020 > .  1:1(0) ack 1
@@ -119,23 +121,49 @@ struct Passive {
 }
 
 #[derive(Default)]
-struct Leaks(Parties<Passive>);
+struct Leaks {
+    parties: Parties<Passive>,
+    /// The first service that a leaking host uses or offers in its other part.
+    legs: [BTreeMap<Addr, HostPort>; 2],
+}
 
 fn new() -> Box<dyn Grouping> {
     Box::new(Leaks::default())
 }
 
 impl Grouping for Leaks {
-    fn take(&mut self, history: &History, context: &Context) {
+    fn suspects(&self, context: &Context) -> Option<Suspects> {
+        let concern = |suspects: &Suspects, keys: &Keys| {
+            let is_suspect = |role: Role| {
+                suspects.holds(keys.party(role)) || suspects.holds(keys.host(role, role.peer()))
+            };
+            Role::BOTH.into_iter().any(is_suspect)
+        };
+        Some(Suspects::new(context.count("stuck_min"), concern))
+    }
+
+    fn suspect(&self, history: &History, keys: &Keys, context: &Context, suspects: &mut Suspects) {
         for role in Role::BOTH {
-            let party = self.0.entry(Party::of(history, role));
+            if stuck(history, role, context).is_some() {
+                suspects.count(keys.party(role));
+                suspects.count(keys.host(role, role));
+            }
+        }
+    }
+
+    fn again(&mut self, history: &History, keys: &Keys, context: &Context, suspects: &Suspects) {
+        for role in Role::BOTH {
+            if suspects.holds(keys.host(role, role.peer())) {
+                self.note_leg(history, role);
+            }
+            if !suspects.holds(keys.party(role)) {
+                continue;
+            }
+            let party = self.parties.entry(Party::of(history, role));
             party.total += 1;
             party.closed += u64::from(has_closed(history, role));
             party.left += u64::from(history.closed_first() == Some(role.peer().into()));
-            let stuck = close_wait(history, role)
-                .filter(|wait| wait.length >= context.span("hold_s"))
-                .filter(|wait| !wait.was_closed() && wait.ended_by != Some(Event::GaveUp));
-            match (stuck, history.stay_in(role, State::CloseWait)) {
+            match (stuck(history, role, context), history.stay_in(role, State::CloseWait)) {
                 (Some(wait), _) => party.add(history, role, &wait),
                 (None, Some(stay)) if stay.left.is_none() => party.add_young(stay.entered.at.ts),
                 _ => {}
@@ -144,13 +172,8 @@ impl Grouping for Leaks {
     }
 
     fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
-        let parties = self.0.drain();
-        let services = |role| -> BTreeMap<Addr, HostPort> {
-            let of_role = parties.iter().rev().filter(|(party, _)| party.role == role);
-            of_role.map(|(party, _)| (party.host, party.service)).collect()
-        };
-        let (used, offered) = (services(Role::Client), services(Role::Server));
-        for (party, passive) in &parties {
+        let [used, offered] = &self.legs;
+        for (party, passive) in &self.parties.drain() {
             if passive.stuck < context.count("stuck_min").max(1) {
                 continue;
             }
@@ -169,7 +192,20 @@ impl Grouping for Leaks {
     }
 
     fn beyond(&self) -> u64 {
-        self.0.beyond()
+        self.parties.beyond()
+    }
+}
+
+impl Leaks {
+    /// A host that may leak in its other part uses or offers a service here.
+    fn note_leg(&mut self, history: &History, role: Role) {
+        let Party { host, service, .. } = Party::of(history, role);
+        let [used, offered] = &mut self.legs;
+        let legs = if role == Role::Client { used } else { offered };
+        if legs.len() < SERVICES_MAX || legs.contains_key(&host) {
+            let first = legs.entry(host).or_insert(service);
+            *first = service.min(*first);
+        }
     }
 }
 
@@ -319,6 +355,13 @@ struct Trend {
     per_minute: f64,
     /// Until the descriptors are used up, if the number grows.
     left: Option<Span>,
+}
+
+/// The CLOSE_WAIT of a role that is stuck.
+fn stuck(history: &History, role: Role, context: &Context) -> Option<Wait> {
+    close_wait(history, role)
+        .filter(|wait| wait.length >= context.span("hold_s"))
+        .filter(|wait| !wait.was_closed() && wait.ended_by != Some(Event::GaveUp))
 }
 
 /// Whether the side closed by itself, first or second.

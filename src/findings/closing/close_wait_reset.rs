@@ -1,9 +1,9 @@
 //! RST out of CLOSE_WAIT: the second to close did it with an abort.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{had_socket, wait_in, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
 
@@ -41,6 +41,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::state(State::CloseWait), Signs::event(Event::SentRst)],
         raises: opened!(
             "0.1 > F. 1:1(0) ack 1
              0.2 < .  1:1(0) ack 2
@@ -63,7 +64,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if !had_socket(history, role) {
             continue;
         }
-        let message = format!(
+        let message = words!(
+            context,
             "{} answered the FIN of {} with RST after {} in CLOSE_WAIT, instead of closing{}",
             who(history, role),
             history.addr(role.peer()),

@@ -1,9 +1,9 @@
 //! New data behind one's own FIN: no TCP does that.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{number, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::fact::FactKind;
 
 finding! {
@@ -37,6 +37,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::fact(FactKind::DataAfterFin)],
         raises: opened!(
             "0.1 > F. 1:1(0) ack 1
              0.2 < .  1:1(0) ack 2
@@ -56,7 +57,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some(fact) = history.fact(FactKind::DataAfterFin, role) else { continue };
         let segments = u64::from(fact.count);
-        let message = format!(
+        let message = words!(
+            context,
             "{} sent {} with data behind its own FIN: a broken stack, or another sender in its \
              name",
             who(history, role),

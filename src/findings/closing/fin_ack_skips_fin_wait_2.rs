@@ -1,9 +1,9 @@
 //! Three segments closed the connection: legal and common.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{Close, History, Role};
+use crate::history::{Close, History, Role, Signs};
 use crate::infer::state::State;
 
 finding! {
@@ -37,6 +37,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::close(Close::FinAckSkipsFinWait2)],
         raises: opened!(
             "0.1 > F. 1:1(0) ack 1
              0.2 < F. 1:1(0) ack 2
@@ -61,7 +62,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         Some((role, waited))
     });
     let Some((role, waited)) = active else { return };
-    let message = format!(
+    let message = words!(
+        context,
         "{} answered the FIN of {} with FIN and ACK in one segment: three segments closed it",
         who(history, role.peer()),
         who(history, role),

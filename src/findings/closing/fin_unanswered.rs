@@ -1,9 +1,9 @@
 //! A FIN that nobody acknowledges: FIN_WAIT_1 for long.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{number, wait_in, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
 
@@ -47,6 +47,7 @@ finding! {
             wait_s: 2.0 "seconds" "Time without an answer.",
         },
         scope: PerConnection(check),
+        looks_for: [Signs::UNANSWERED],
         raises: opened!(
             "0.1 > F. 1:1(0) ack 1
              0.4 > F. 1:1(0) ack 1
@@ -79,7 +80,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if wait.length < context.span("wait_s") || !enough || unseen {
             continue;
         }
-        let message = format!(
+        let message = words!(
+            context,
             "{} repeated its FIN {} in {} and {} did not acknowledge it",
             who(history, role),
             number(repeats, "time"),

@@ -1,10 +1,10 @@
 //! FIN_WAIT_2 for long: the peer does not close.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::waits::{silence_in, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::state::State;
 
 finding! {
@@ -42,6 +42,7 @@ finding! {
         since: "0.1.0",
         thresholds: { hold_s: 60.0 "seconds" "Silence in FIN_WAIT_2 that is reported." },
         scope: PerConnection(check),
+        looks_for: [Signs::state(State::FinWait2)],
         raises: opened!(
             "1.0 > F. 1:1(0) ack 1
              1.1 < .  1:1(0) ack 2
@@ -70,7 +71,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             Some(_) => consistent(wait.length, Ends::HalfClose),
             None => String::new(),
         };
-        let message = format!(
+        let message = words!(
+            context,
             "{} closed and waited {} in FIN_WAIT_2{as_long_as} for the FIN of {}, whose \
              application did not call close() in that time{}",
             who(history, role),

@@ -1,10 +1,10 @@
 //! Data after the peer's FIN: the half-close in use.
 
 use crate::findings::closing::reset_after_fin::late_reset;
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{number, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::fact::FactKind;
 
 finding! {
@@ -39,6 +39,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::fact(FactKind::HalfCloseData)],
         raises: opened!(
             "0.1 > F. 1:1(0) ack 1
              0.2 < .  1:1(0) ack 2
@@ -66,7 +67,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             continue;
         }
         let length = fact.last.ts.since(fact.first.ts);
-        let message = format!(
+        let message = words!(
+            context,
             "{} sent {} after {} had closed its direction: a half-close in use",
             who(history, role),
             number(bytes, "byte"),

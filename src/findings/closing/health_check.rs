@@ -1,9 +1,9 @@
 //! A connection that was opened, said nothing and was closed at once.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{ClosedFirst, Handshake, History, Role};
+use crate::history::{ClosedFirst, Handshake, History, Role, Signs};
 use crate::infer::event::Event;
 
 finding! {
@@ -38,6 +38,7 @@ finding! {
         since: "0.1.0",
         thresholds: { check_s: 1.0 "seconds" "Time from the first segment to the last." },
         scope: PerConnection(check),
+        looks_for: [Signs::NO_DATA],
         raises: opened!(
             "0.02 > F. 1:1(0) ack 1
              0.03 < F. 1:1(0) ack 2
@@ -59,7 +60,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     if bytes > 0 || history.is_open() || length > context.span("check_s") {
         return;
     }
-    let message = format!(
+    let message = words!(
+        context,
         "{} connected to {}, said nothing and closed by {how}, all in {length}: a health check",
         who(history, Role::Client),
         who(history, Role::Server),

@@ -1,9 +1,9 @@
 //! A request that met a server which had just closed the idle connection.
 
 use crate::findings::closing::reset_after_fin::late_reset;
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::timeouts::{Ends, consistent};
-use crate::findings::waits::{idle_before_close, who};
+use crate::findings::waits::{FINS, RESETS, idle_before_close, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
 use crate::infer::fact::FactKind;
@@ -47,6 +47,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [FINS, RESETS],
         raises: opened!(
             "0.020 > P. 1:101(100) ack 1
              0.030 < P. 1:901(900) ack 101
@@ -97,7 +98,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         Span::ZERO => String::new(),
         idle => format!(" after {idle} idle{}", consistent(idle, Ends::Idle)),
     };
-    let message = format!(
+    let message = words!(
+        context,
         "{} closed its connection to {}{after}; a request {how}, was answered with RST and is \
          lost: let the client's idle timeout be the shorter one",
         who(history, Role::Server),

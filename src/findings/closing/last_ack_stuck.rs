@@ -1,9 +1,9 @@
 //! LAST_ACK for long: nobody acknowledges the second FIN.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{number, wait_in, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
 
@@ -46,6 +46,7 @@ finding! {
             wait_s: 1.0 "seconds" "Time in LAST_ACK from which on it is reported.",
         },
         scope: PerConnection(check),
+        looks_for: [Signs::UNANSWERED, Signs::state(State::LastAck)],
         raises: opened!(
             "0.1 > F. 1:1(0) ack 1
              0.2 < .  1:1(0) ack 2
@@ -79,7 +80,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if over || wait.length < context.span("wait_s") || !enough || unseen {
             continue;
         }
-        let message = format!(
+        let message = words!(
+            context,
             "{} repeated its FIN {} in {} and got no ACK of {}: the last ACK is missing",
             who(history, role),
             number(repeats, "time"),

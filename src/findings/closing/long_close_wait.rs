@@ -1,10 +1,11 @@
 //! One connection that stayed in CLOSE_WAIT for long.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::waits::{close_wait, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
+use crate::infer::state::State;
 
 finding! {
     /// The peer closed, and this end's application did not for a long time.
@@ -47,6 +48,7 @@ finding! {
         since: "0.1.0",
         thresholds: { hold_s: 60.0 "seconds" "Silence in CLOSE_WAIT that is reported." },
         scope: PerConnection(check),
+        looks_for: [Signs::state(State::CloseWait)],
         raises: opened!(
             "1.0 > F. 1:1(0) ack 1
              1.1 < .  1:1(0) ack 2
@@ -81,7 +83,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             ),
             false => format!("sent none in {}: its application did not call close()", wait.words()),
         };
-        let message = format!(
+        let message = words!(
+            context,
             "{} {acknowledged} the FIN of {} and {rest}{}",
             who(history, role),
             history.addr(role.peer()),

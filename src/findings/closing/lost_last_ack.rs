@@ -1,9 +1,9 @@
 //! The last ACK was lost, and TIME_WAIT did its work.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::fact::FactKind;
 
 finding! {
@@ -39,6 +39,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::fact(FactKind::TimeWaitRestarted)],
         raises: opened!(
             "0.1 > F. 1:1(0) ack 1
              0.2 < F. 1:1(0) ack 2
@@ -61,7 +62,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let restarted = history.fact(FactKind::TimeWaitRestarted, role);
         let repeated = history.fact(FactKind::FinRepeatedAfterAck, role.peer());
         let (Some(restarted), Some(repeated)) = (restarted, repeated) else { continue };
-        let message = format!(
+        let message = words!(
+            context,
             "{} repeated its FIN, the last ACK had not come: {} acknowledged again from TIME_WAIT",
             who(history, role.peer()),
             who(history, role),

@@ -2,8 +2,8 @@
 
 use crate::findings::closing::keepalive_race::raced;
 use crate::findings::closing::reset_after_fin::late_reset;
-use crate::findings::rule::{finding, opened};
-use crate::findings::waits::who;
+use crate::findings::rule::{finding, opened, words};
+use crate::findings::waits::{FINS, RESETS, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
 
@@ -42,6 +42,7 @@ finding! {
             orphan_s: 30.0 "seconds" "Time after the FIN from which on the socket was gone.",
         },
         scope: PerConnection(check),
+        looks_for: [FINS, RESETS],
         raises: opened!(
             "1.0 > F. 1:1(0) ack 1
              1.1 < .  1:1(0) ack 2
@@ -68,7 +69,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if is_race || (waited < context.span("orphan_s") && !answers_fin) {
             continue;
         }
-        let message = format!(
+        let message = words!(
+            context,
             "{} answered {} with RST {waited} after its own FIN: its socket was gone by then",
             who(history, role),
             history.addr(peer),

@@ -1,8 +1,8 @@
 //! FIN, then RST to the data that still came.
 
 use crate::findings::closing::keepalive_race::raced;
-use crate::findings::rule::{finding, opened};
-use crate::findings::waits::{number, who};
+use crate::findings::rule::{finding, opened, words};
+use crate::findings::waits::{FINS, RESETS, number, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
 use crate::infer::event::Event;
@@ -48,6 +48,7 @@ finding! {
             orphan_s: 30.0 "seconds" "Time after the FIN from which on the socket was gone.",
         },
         scope: PerConnection(check),
+        looks_for: [FINS, RESETS],
         raises: opened!(
             "0.1 > F. 1:1(0) ack 1
              0.2 < .  1:1(0) ack 2
@@ -87,7 +88,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             0 => "what the peer still had to say is lost".to_owned(),
             bytes => format!("it threw away {} that the peer still sent", number(bytes, "byte")),
         };
-        let message = format!(
+        let message = words!(
+            context,
             "{} closed its connection to {} and sent RST {waited} after its FIN: {lost}",
             who(history, role),
             history.addr(peer),

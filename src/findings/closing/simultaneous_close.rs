@@ -1,9 +1,9 @@
 //! The FINs crossed.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{Close, History, Role};
+use crate::history::{Close, History, Role, Signs};
 use crate::infer::state::State;
 
 finding! {
@@ -37,6 +37,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::close(Close::Simultaneous)],
         raises: opened!(
             "0.100 > F. 1:1(0) ack 1
              0.101 < F. 1:1(0) ack 1
@@ -58,7 +59,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     }
     let crossed = history.transitions.iter().find(|it| it.to == State::Closing);
     let at = crossed.map_or(history.last, |it| it.at);
-    let message = format!(
+    let message = words!(
+        context,
         "the FINs of {} and {} crossed: both closed first",
         who(history, Role::Client),
         who(history, Role::Server),

@@ -1,9 +1,9 @@
 //! RST in place of an answer: the program closed, or died, with received data unread.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{had_socket, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
@@ -46,6 +46,9 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [
+            Signs::fact(FactKind::ResetOverData).or(Signs::fact(FactKind::ResetWithUnread)),
+        ],
         raises: opened!(
             "0.1 > P. 1:101(100) ack 1
              0.2 < .  1:1(0) ack 101
@@ -76,7 +79,8 @@ pub(super) fn reset_over_data(history: &History, role: Role) -> Option<&Transiti
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some(reset) = reset_over_data(history, role) else { continue };
-        let message = format!(
+        let message = words!(
+            context,
             "{} sent RST to {} without an answer to its last data: its program closed, or died, \
              with data unread",
             who(history, role),

@@ -1,11 +1,11 @@
 //! Data or keepalives that nobody answers any more.
 
 use crate::findings::living::silent_drop::{SILENT_DROP, lost};
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::waits::{icmp_said, lasting, number, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::State;
@@ -53,6 +53,7 @@ finding! {
             wait_s: 2.0 "seconds" "Time without an answer.",
         },
         scope: PerConnection(check),
+        looks_for: [Signs::UNANSWERED],
         raises: opened!(
             "10.0 > P. 1:101(100) ack 1
              10.2 > P. 1:101(100) ack 1
@@ -124,7 +125,9 @@ pub(super) fn unanswered(history: &History, role: Role, repeats_min: u64) -> Opt
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let path = context.of(&SILENT_DROP);
     for role in Role::BOTH {
-        let Some(run) = unanswered(history, role, context.count("repeats_min")) else { continue };
+        let Some(run) = unanswered(history, role, context.count("repeats_min").max(1)) else {
+            continue;
+        };
         if run.length < context.span("wait_s") || lost(history, role, &path).is_some() {
             continue;
         }
@@ -133,7 +136,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             true => String::new(),
             false => consistent(run.length, Ends::Repeats),
         };
-        let message = format!(
+        let message = words!(
+            context,
             "{} repeated {what} {} in {}{gave_up} and {} answered nothing: its host or the path is \
              gone; look whether that host is up, and which direction is broken{}",
             who(history, role),

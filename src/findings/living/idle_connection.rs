@@ -1,9 +1,9 @@
 //! An open connection on which nobody speaks.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{Close, History, Role, Signs};
 use crate::infer::state::State;
 
 finding! {
@@ -38,6 +38,7 @@ finding! {
         since: "0.1.0",
         thresholds: { idle_s: 300.0 "seconds" "Silence at the end from which on it is named." },
         scope: PerConnection(check),
+        looks_for: [Signs::close(Close::Open)],
         raises: opened!(
             "0.1  > P. 1:101(100) ack 1
              0.2  < .  1:1(0) ack 101
@@ -60,7 +61,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     if !open || idle < context.span("idle_s") {
         return;
     }
-    let message = format!(
+    let message = words!(
+        context,
         "{} and {} are connected, and neither has spoken for >= {idle}",
         who(history, Role::Client),
         who(history, Role::Server),

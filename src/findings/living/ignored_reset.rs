@@ -1,9 +1,9 @@
 //! A RST that changed nothing.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 
@@ -43,6 +43,9 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::fact(FactKind::InexactRst)
+            .or(Signs::fact(FactKind::IgnoredRst))
+            .or(Signs::fact(FactKind::DisprovedRst))],
         raises: opened!(
             "0.1 < R  9000001:9000001(0)
              0.2 < P. 1:51(50) ack 1
@@ -75,7 +78,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             Some(_) => "it was outside the window, or later segments disprove it",
             None => "it was not exactly at the next sequence number",
         };
-        let message = format!(
+        let message = words!(
+            context,
             "{} went on after a RST in the name of {}: {why}",
             who(history, role.peer()),
             who(history, role),

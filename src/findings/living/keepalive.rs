@@ -1,9 +1,9 @@
 //! Keepalives on the wire: who sends them, how often, and whether they are answered.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{number, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::fact::FactKind;
 use crate::time::Span;
 
@@ -42,6 +42,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::fact(FactKind::Keepalive)],
         raises: opened!(
             "10.00 > . 0:0(0) ack 1
              10.01 < . 1:1(0) ack 1
@@ -69,7 +70,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             1 => String::new(),
             _ => format!(", one in {interval}"),
         };
-        let message = format!(
+        let message = words!(
+            context,
             "{} sent {} to {}{every}; {answered} answered",
             who(history, role),
             number(sent, "keepalive"),

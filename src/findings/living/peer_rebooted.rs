@@ -1,10 +1,10 @@
 //! One end has lost its memory: the other still believes in the connection.
 
 use crate::findings::living::silent_drop::{SILENT_DROP, disowned};
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{had_socket, who};
 use crate::findings::{Context, Finding};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
@@ -45,6 +45,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::event(Event::SentRstWithoutSocket)],
         raises: opened!(
             "0.1 > P. 1:101(100) ack 1
              0.2 < P. 1:101(100) ack 101
@@ -83,7 +84,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             Some(_) => " (its TTL differs: a device on the path may have sent it)",
             None => "",
         };
-        let message = format!(
+        let message = words!(
+            context,
             "{} had forgotten its open connection to {} and {how}{strange}: its host restarted, or \
              its socket went without a word",
             who(history, role),

@@ -1,9 +1,9 @@
 //! A sender that repeats much of what it sends.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{icmp_said, number, who};
 use crate::findings::{Context, Finding, Value};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 
 finding! {
     /// One end had to repeat a large part of what it sent.
@@ -42,6 +42,7 @@ finding! {
             share_min: 10.0 "percent" "Their share of all segments that it sent.",
         },
         scope: PerConnection(check),
+        looks_for: [Signs::RETRANSMITTED],
         raises: opened!(
             "0.10 > P. 1:101(100) ack 1
              0.40 > P. 1:101(100) ack 1
@@ -86,7 +87,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if repeats < context.count("repeats_min").max(1) || share < context.value("share_min") {
             continue;
         }
-        let message = format!(
+        let message = words!(
+            context,
             "{} repeated {} of {} to {} ({share:.0} %): they, or their ACKs, are lost on the way{}",
             who(history, role),
             repeats,

@@ -1,11 +1,11 @@
 //! A path that has forgotten an idle connection.
 
 use crate::findings::living::dead_peer::{Unanswered, unanswered};
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::waits::{icmp_said, lasting, number, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
@@ -53,6 +53,7 @@ finding! {
             repeats_min: 3.0 "repeats" "Repeats in a row without an answer.",
         },
         scope: PerConnection(check),
+        looks_for: [Signs::UNANSWERED.or(Signs::event(Event::SentRstWithoutSocket))],
         raises: opened!(
             "0.1   > P. 1:101(100) ack 1
              0.2   < P. 1:101(100) ack 101
@@ -138,7 +139,8 @@ fn void(history: &History, role: Role, lost: &Lost, context: &Context) -> Findin
         false => ": something on the path forgot the connection, or the peer's host is gone",
     };
     let run = &lost.run;
-    let message = format!(
+    let message = words!(
+        context,
         "{} repeated data to {}{} {} in {} without an answer{both}; look for a NAT, firewall or \
          load balancer in between, and send keepalives more often than it forgets{}",
         who(history, role),
@@ -170,7 +172,8 @@ fn rejected(
         true => "its TTL differs, so a device on the path sent it",
         false => "the path, or the peer, forgot the connection",
     };
-    let message = format!(
+    let message = words!(
+        context,
         "{} spoke to {}{} and got the RST of a host that knows no such connection: {whose}; send \
          keepalives more often than that",
         who(history, role),

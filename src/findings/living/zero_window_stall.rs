@@ -1,11 +1,12 @@
 //! A receiver whose window stayed closed for long: its program does not read.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{lasting, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::fact::FactKind;
 use crate::infer::trail::Moment;
+use crate::time::Span;
 
 finding! {
     /// A receiver kept its window at zero for a long time: its program did not read.
@@ -41,6 +42,7 @@ finding! {
         since: "0.1.0",
         thresholds: { stall_s: 10.0 "seconds" "Time at window 0 from which on it is reported." },
         scope: PerConnection(check),
+        looks_for: [Signs::ZERO_WINDOW],
         raises: opened!(
             "1.0  > P. 1:1001(1000) ack 1
              1.1  < .  1:1(0) ack 1001 win 0
@@ -62,7 +64,7 @@ finding! {
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let stall = history.side(role).tally.zero_window;
-        if stall < context.span("stall_s") {
+        if stall == Span::ZERO || stall < context.span("stall_s") {
             continue;
         }
         let still = history.side(role).window_closed;
@@ -72,7 +74,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if still.is_some() && over && probed.is_none() {
             continue;
         }
-        let message = format!(
+        let message = words!(
+            context,
             "{} kept its window closed to {} for {}: its program did not read; look there for a \
              blocked thread, a long pause or a slow disk",
             who(history, role),

@@ -6,7 +6,7 @@ use crate::findings::service::{Parties, Party};
 use crate::findings::trend::Firsts;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::fact::FactKind;
 
 finding! {
@@ -49,6 +49,7 @@ finding! {
             connections_min: 3.0 "connections" "Connections with a repeat each that tell together.",
         },
         scope: Grouped(new),
+        looks_for: [Signs::fact(FactKind::SynAckRepeatedAfterAck)],
         raises: opened!(
             "1.01 < S. 0:0(0) ack 1
              1.02 > .  1:1(0) ack 1

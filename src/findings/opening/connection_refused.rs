@@ -1,9 +1,9 @@
 //! A SYN answered with RST: nobody listens there.
 
-use crate::findings::rule::finding;
+use crate::findings::rule::{finding, words};
 use crate::findings::waits::{number, who};
 use crate::findings::{Context, Finding};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::fact::FactKind;
 use crate::infer::trail::Moment;
 
@@ -42,6 +42,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::handshake(Handshake::Refused)],
         raises: "0.0 > S  0:0(0)
                  0.1 < R. 0:0(0) ack 1",
         // A RST that acknowledges something else refuses nothing.
@@ -59,12 +60,14 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let refused = history.fact(FactKind::Refused, Role::Server).map(|fact| fact.first);
     let at: Moment = refused.unwrap_or(history.last);
     let syns = u64::from(history.side(Role::Client).tally.syns);
-    let message = format!(
+    let message = words!(
+        context,
         "{} refused {} with RST {} after its SYN: no program listens there",
         who(history, Role::Server),
         who(history, Role::Client),
         at.ts.since(history.first.ts),
     );
-    let message = if syns > 1 { format!("{message} ({})", number(syns, "SYN")) } else { message };
+    let message =
+        if syns > 1 { words!(context, "{message} ({})", number(syns, "SYN")) } else { message };
     out.push(context.about(history, Role::Server, at, message).with("syns", syns));
 }

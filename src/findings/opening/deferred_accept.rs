@@ -5,7 +5,7 @@ use crate::findings::service::{Parties, Party};
 use crate::findings::trend::Firsts;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::time::Span;
@@ -48,6 +48,7 @@ finding! {
             connections_min: 3.0 "connections" "Connections with an earlier repeat that tell.",
         },
         scope: Grouped(new),
+        looks_for: [Signs::fact(FactKind::SynAckRepeatedAfterAck)],
         raises: opened!(
             "7.010 < S. 0:0(0) ack 1
              7.011 > .  1:1(0) ack 1

@@ -1,9 +1,9 @@
 //! Data in the SYN: TCP Fast Open, used or refused.
 
-use crate::findings::rule::finding;
+use crate::findings::rule::{finding, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::fact::FactKind;
 
 finding! {
@@ -38,6 +38,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::fact(FactKind::FastOpen)],
         raises: "0.00 > S  0:100(100) <mss 1460,fo>
                  0.01 < S. 0:0(0) ack 101
                  0.02 > .  101:101(0) ack 1",
@@ -56,7 +57,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             Handshake::Unanswered => "unanswered",
             _ => "refused",
         };
-        let message = format!(
+        let message = words!(
+            context,
             "{} sent data with its SYN to {} (Fast Open): {outcome}",
             who(history, role),
             history.addr(role.peer()),

@@ -1,9 +1,9 @@
 //! SYN_RCVD held: the client never sent the third segment.
 
-use crate::findings::rule::finding;
+use crate::findings::rule::{finding, words};
 use crate::findings::waits::{schedule, wait_in, who};
 use crate::findings::{Context, Finding, Value};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
 use crate::time::Span;
@@ -45,6 +45,7 @@ finding! {
         since: "0.1.0",
         thresholds: { wait_s: 3.0 "seconds" "Time in SYN_RCVD from which on it is reported." },
         scope: PerConnection(check),
+        looks_for: [Signs::state(State::SynRcvd), Signs::SERVER_NOT_OPEN],
         raises: "0.0 > S  0:0(0)
                  0.1 < S. 0:0(0) ack 1
                  1.1 < S. 0:0(0) ack 1
@@ -76,7 +77,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         false => "got no ACK of its SYN+ACK",
     };
     let gaps = &history.side(Role::Server).syn_gaps;
-    let message = format!(
+    let message = words!(
+        context,
         "{} answered the SYN of {}{} and {lacks} in {}: to it, the connection is half open",
         who(history, Role::Server),
         who(history, Role::Client),

@@ -2,10 +2,11 @@
 
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
+use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::Firsts;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{History, Role, Side};
+use crate::history::{History, Role, Side, Signs};
 
 finding! {
     /// A server's SYN+ACK lacks options that the clients offered, or has some that they did not.
@@ -42,6 +43,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: Grouped(new),
+        looks_for: [Signs::BOTH_SYNS],
         raises: "0.00 > S  0:0(0) <mss 1460,sackOK,wscale 7>
                  0.01 < S. 0:0(0) ack 1 <mss 1460>
                  0.02 > .  1:1(0) ack 1",
@@ -78,7 +80,18 @@ fn options(side: &Side) -> [bool; 3] {
 }
 
 impl Grouping for Mismatches {
-    fn take(&mut self, history: &History, _context: &Context) {
+    fn suspects(&self, _: &Context) -> Option<Suspects> {
+        Some(Suspects::new(1, |suspects, keys| suspects.holds(keys.party(Role::Server))))
+    }
+
+    fn suspect(&self, history: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
+        let [client, server] = Role::BOTH.map(|role| options(history.side(role)));
+        if client != server {
+            suspects.count(keys.party(Role::Server));
+        }
+    }
+
+    fn again(&mut self, history: &History, _: &Keys, _: &Context, _: &Suspects) {
         let [client, server] = Role::BOTH.map(|role| history.side(role));
         if client.tally.syns == 0 || server.tally.syns == 0 {
             return;

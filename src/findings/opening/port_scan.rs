@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use crate::addr::Addr;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
+use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::Firsts;
 use crate::findings::waits::{had_socket, number};
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 use crate::time::Timestamp;
 
 finding! {
@@ -48,6 +49,7 @@ finding! {
             targets_min: 15.0 "targets" "Different addresses and ports that one host tried.",
         },
         scope: Grouped(new),
+        looks_for: [Signs::NO_DATA],
         raises: "0.01 > S 0:0(0) dport 1
                  0.02 < R. 0:0(0) ack 1 dport 1
                  0.03 > S 0:0(0) dport 2
@@ -109,7 +111,18 @@ fn new() -> Box<dyn Grouping> {
 }
 
 impl Grouping for Scans {
-    fn take(&mut self, history: &History, _context: &Context) {
+    fn suspects(&self, context: &Context) -> Option<Suspects> {
+        let silent = (targets_min(context) * 9).div_ceil(10);
+        Some(Suspects::new(silent, |suspects, keys| {
+            suspects.holds(keys.host(Role::Client, Role::Client))
+        }))
+    }
+
+    fn suspect(&self, _: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
+        suspects.count(keys.host(Role::Client, Role::Client));
+    }
+
+    fn again(&mut self, history: &History, _: &Keys, _: &Context, _: &Suspects) {
         let tried = self.0.entry(Party::of(history, Role::Client));
         tried.spoke |= history.sides.iter().any(|side| side.tally.bytes > 0);
         let is_half = history.handshake() == Handshake::HalfOpen;
@@ -125,7 +138,7 @@ impl Grouping for Scans {
         for client in tried.chunk_by(|(one, _), (other, _)| one.host == other.host) {
             let mut scanner = Scanner::default();
             client.iter().for_each(|(party, tried)| scanner.add(party, tried));
-            let least = context.count("targets_min").max(1);
+            let least = targets_min(context);
             let is_scan = scanner.targets >= least
                 && scanner.silent * 10 >= scanner.targets * 9
                 && scanner.shut * 2 >= scanner.targets;
@@ -138,6 +151,11 @@ impl Grouping for Scans {
     fn beyond(&self) -> u64 {
         self.0.beyond()
     }
+}
+
+/// Targets that make a scan.
+fn targets_min(context: &Context) -> u64 {
+    context.count("targets_min").clamp(1, u64::from(u32::MAX))
 }
 
 fn joined(

@@ -1,10 +1,10 @@
 //! Both ends opened at once.
 
 use crate::findings::opening::split_handshake::is_split;
-use crate::findings::rule::finding;
+use crate::findings::rule::{finding, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 
 finding! {
     /// Both ends sent a SYN before they had the other's.
@@ -39,6 +39,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::handshake(Handshake::Simultaneous)],
         raises: "0.000 > S  0:0(0)
                  0.001 < S  0:0(0)
                  0.010 > S. 0:0(0) ack 1
@@ -53,7 +54,8 @@ finding! {
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     if history.handshake() == Handshake::Simultaneous && !is_split(history) {
-        let message = format!(
+        let message = words!(
+            context,
             "{} and {} opened at once: both sent a SYN before they had the other's",
             who(history, Role::Client),
             who(history, Role::Server),

@@ -1,9 +1,9 @@
 //! A SYN that was answered with a SYN: the handshake split in two.
 
-use crate::findings::rule::finding;
+use crate::findings::rule::{finding, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 
 finding! {
     /// A SYN was answered with a SYN of its own, and the client sent the SYN+ACK.
@@ -39,6 +39,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::handshake(Handshake::Simultaneous)],
         raises: "0.000 > S  0:0(0)
                  0.010 < S  0:0(0)
                  0.020 > S. 0:0(0) ack 1
@@ -66,7 +67,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     if !is_split(history) {
         return;
     }
-    let message = format!(
+    let message = words!(
+        context,
         "{} answered the SYN of {} with a SYN of its own and let it send the SYN+ACK: a split \
          handshake, or two opens at once of which one SYN was lost",
         who(history, Role::Server),

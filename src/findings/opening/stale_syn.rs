@@ -1,9 +1,9 @@
 //! A SYN on a four-tuple in use, of which nothing came.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::RolesFrom;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
@@ -45,6 +45,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::fact(FactKind::StaleSyn).or(Signs::event(Event::RecvRst))],
         raises: opened!(
             "1.0  > S  90000:90000(0)
              1.01 < .  1:1(0) ack 1
@@ -65,7 +66,8 @@ finding! {
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     if is_refused_by_its_sender(history) {
-        let message = format!(
+        let message = words!(
+            context,
             "{} answered an old SYN of {}, which refused what came of it",
             who(history, Role::Server),
             who(history, Role::Client),
@@ -77,7 +79,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let refused = history.handshake() == Handshake::Refused;
     for role in Role::BOTH.into_iter().filter(|_| !refused) {
         let Some(fact) = history.fact(FactKind::StaleSyn, role) else { continue };
-        let message = format!(
+        let message = words!(
+            context,
             "{} sent a SYN to {} while their connection was in use, and nothing came of it: an \
              old segment, or a port tried too early",
             who(history, role),

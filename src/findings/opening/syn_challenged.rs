@@ -1,10 +1,10 @@
 //! A SYN on a live connection, answered with a challenge ACK.
 
 use crate::findings::ports::time_wait_refused::refusal;
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::fact::FactKind;
 
 finding! {
@@ -41,6 +41,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::fact(FactKind::ChallengedSyn)],
         raises: opened!(
             "9.0   > S  90000:90000(0)
              9.01  < .  1:1(0) ack 1
@@ -63,7 +64,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if refusal(history, role).is_some() {
             continue;
         }
-        let message = format!(
+        let message = words!(
+            context,
             "{} answered a SYN of {} with a challenge ACK: to it, their connection was still open",
             who(history, role),
             history.addr(role.peer()),

@@ -5,7 +5,7 @@ use crate::findings::service::{Parties, Party};
 use crate::findings::trend::Firsts;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::event::Event;
 
 finding! {
@@ -51,6 +51,7 @@ finding! {
             wait_s: 4.0 "seconds" "Time in which a server would have repeated its SYN+ACK.",
         },
         scope: Grouped(new),
+        looks_for: [Signs::handshake(Handshake::HalfOpen)],
         raises: "clients 4 1
                  0.0 > S  0:0(0)
                  0.1 < S. 0:0(0) ack 1

@@ -1,9 +1,9 @@
 //! A SYN that nothing answered.
 
-use crate::findings::rule::finding;
+use crate::findings::rule::{finding, words};
 use crate::findings::waits::{icmp_said, lasting, number, schedule, wait_in, who};
 use crate::findings::{Context, Finding, Value};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
 
@@ -43,6 +43,7 @@ finding! {
         since: "0.1.0",
         thresholds: { wait_s: 3.0 "seconds" "Time without an answer that is reported." },
         scope: PerConnection(check),
+        looks_for: [Signs::handshake(Handshake::Unanswered)],
         raises: "0.0 > S 0:0(0)
                  1.0 > S 0:0(0)
                  3.0 > S 0:0(0)
@@ -71,7 +72,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     }
     let syns = u64::from(history.side(Role::Client).tally.syns);
     let gaps = &history.side(Role::Client).syn_gaps;
-    let message = format!(
+    let message = words!(
+        context,
         "{} got no answer from {} to {}{} in {}{}",
         who(history, Role::Client),
         who(history, Role::Server),
@@ -83,5 +85,6 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let finding =
         context.about(history, Role::Client, wait.since, message).going_on(wait.goes_on());
     let gaps = Value::Spans(gaps.iter().collect());
-    out.push(finding.lasting(length).frame(history.last).with("syns", syns).with("gaps_s", gaps));
+    let finding = finding.lasting(length).frame(history.last);
+    out.push(finding.with("syns", syns).with("gaps_s", gaps));
 }

@@ -2,6 +2,7 @@
 
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
+use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::{Crowd, Firsts};
 use crate::findings::waits::ended;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
@@ -90,7 +91,16 @@ fn new() -> Box<dyn Grouping> {
 }
 
 impl Grouping for Clients {
-    fn take(&mut self, history: &History, _context: &Context) {
+    fn suspects(&self, context: &Context) -> Option<Suspects> {
+        let least = (enough(context).ceil() as u64).min(context.count("connections_min"));
+        Some(Suspects::new(least, |suspects, keys| suspects.holds(keys.party(Role::Client))))
+    }
+
+    fn suspect(&self, _: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
+        suspects.count(keys.party(Role::Client));
+    }
+
+    fn again(&mut self, history: &History, _: &Keys, _: &Context, _: &Suspects) {
         if history.handshake() == Handshake::NotCaptured {
             return;
         }
@@ -115,10 +125,19 @@ impl Grouping for Clients {
     }
 }
 
+/// Ports that one client address has for one service.
+fn ports(context: &Context) -> f64 {
+    context.value("ports").max(1.0)
+}
+
+/// So many of them in use that it is reported.
+fn enough(context: &Context) -> f64 {
+    ports(context) * context.value("used_percent") / 100.0
+}
+
 impl Ports {
     fn finding(&self, party: &Party, context: &Context) -> Option<Finding> {
-        let all = context.value("ports").max(1.0);
-        let enough = all * context.value("used_percent") / 100.0;
+        let (all, enough) = (ports(context), enough(context));
         let (peak, _) = self.crowd.peak();
         let (first, last) = self.span?;
         let seconds = last.since(first).as_secs_f64().max(1.0);

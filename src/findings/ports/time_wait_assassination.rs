@@ -1,9 +1,9 @@
 //! A RST ended TIME_WAIT early.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
 
@@ -41,6 +41,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::fact(FactKind::Assassinated)],
         raises: opened!(
             "0.1 > F. 1:1(0) ack 1
              0.2 < F. 1:1(0) ack 2
@@ -64,7 +65,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let waited = history.stay_in(role, State::TimeWait);
         let since = waited.map_or(fact.first.ts, |stay| stay.entered.at.ts);
         let waited = fact.first.ts.since(since);
-        let message = format!(
+        let message = words!(
+            context,
             "a RST of {} ended the TIME_WAIT of {} after {waited}, unless it follows RFC 1337",
             who(history, role.peer()),
             who(history, role),

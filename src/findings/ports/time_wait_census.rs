@@ -2,10 +2,11 @@
 
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
+use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::{Crowd, Firsts, Hosts};
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::state::State;
 use crate::limits::CROWDS_MAX;
 use crate::time::Span;
@@ -42,6 +43,7 @@ finding! {
         since: "0.1.0",
         thresholds: { crowd_min: 20.0 "sockets" "TIME_WAITs at once that are named." },
         scope: Grouped(new),
+        looks_for: [Signs::state(State::TimeWait)],
         raises: "clients 30 0.5
                  0.00 > S  0:0(0)
                  0.01 < S. 0:0(0) ack 1
@@ -77,8 +79,22 @@ fn new() -> Box<dyn Grouping> {
 }
 
 impl Grouping for Census {
-    fn take(&mut self, history: &History, _context: &Context) {
+    fn suspects(&self, context: &Context) -> Option<Suspects> {
+        Some(Suspects::new(context.count("crowd_min"), |suspects, keys| {
+            Role::BOTH.iter().any(|role| suspects.holds(keys.party(*role)))
+        }))
+    }
+
+    fn suspect(&self, history: &History, keys: &Keys, _context: &Context, suspects: &mut Suspects) {
         for role in Role::BOTH {
+            if history.stay_in(role, State::TimeWait).is_some() {
+                suspects.count(keys.party(role));
+            }
+        }
+    }
+
+    fn again(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &Suspects) {
+        for role in Role::BOTH.into_iter().filter(|role| suspects.holds(keys.party(*role))) {
             let Some(stay) = history.stay_in(role, State::TimeWait) else { continue };
             let waiting = self.0.entry(Party::of(history, role));
             waiting.total += 1;

@@ -1,9 +1,9 @@
 //! A SYN that a TIME_WAIT turned away.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{number, who};
 use crate::findings::{Context, Finding};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::State;
 
@@ -41,6 +41,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::fact(FactKind::ChallengedSyn).or(Signs::PREDECESSOR)],
         raises: opened!(
             "0.10 < F. 1:1(0) ack 1
              0.11 > F. 1:1(0) ack 2
@@ -73,7 +74,8 @@ pub(in crate::findings) fn refusal(history: &History, role: Role) -> Option<&Fac
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some(fact) = refusal(history, role) else { continue };
-        let message = format!(
+        let message = words!(
+            context,
             "{} was in TIME_WAIT and answered {} of {} on the same ports with an ACK: no new \
              connection comes of it before TIME_WAIT is over; let the client use another port",
             who(history, role),
@@ -86,7 +88,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let Some(before) = history.predecessor else { return };
     let [_, server] = before.states;
     if server == State::TimeWait && history.handshake() == Handshake::Unanswered {
-        let message = format!(
+        let message = words!(
+            context,
             "{} got no answer to its SYN from {}, which was still in TIME_WAIT from connection {} \
              on the same ports",
             who(history, Role::Client),

@@ -1,9 +1,9 @@
 //! A new connection on a four-tuple that was in TIME_WAIT.
 
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
-use crate::history::{Handshake, History, Role};
+use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::state::State;
 
 finding! {
@@ -40,6 +40,7 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
+        looks_for: [Signs::PREDECESSOR],
         raises: opened!(
             "0.10 < F. 1:1(0) ack 1
              0.11 > F. 1:1(0) ack 2
@@ -67,7 +68,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     }
     let mut states = Role::BOTH.into_iter().zip(before.states);
     let Some((role, _)) = states.find(|(_, state)| *state == State::TimeWait) else { return };
-    let message = format!(
+    let message = words!(
+        context,
         "{} and {} use ports again on which {} was still in TIME_WAIT from connection {}",
         who(history, Role::Client),
         who(history, Role::Server),

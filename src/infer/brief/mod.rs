@@ -228,7 +228,8 @@ impl Brief {
         self.blocks.get(index).map_or(u32::MAX, |block| u32::from_le_bytes(*block))
     }
 
-    fn client(&self) -> End {
+    /// The end that sent the SYN.
+    pub fn client(&self) -> End {
         if self.is(CLIENT_IS_B) { End::B } else { End::A }
     }
 

@@ -3,12 +3,12 @@
 
 use std::io::{self, Write};
 
+use crate::findings::survey::{Lasted, Survey};
 use crate::findings::{Finding, Severity};
 use crate::history::{History, Role};
 use crate::limits::MARKDOWN_BYTES_MAX;
 use crate::report::ci::gate::{Judged, Judgement};
 use crate::report::overview::input_facts;
-use crate::report::survey::{Lasted, Survey};
 use crate::report::table::{WORST_MAX, worst_connections};
 use crate::report::text::{Grouped, clean, fit};
 use crate::report::verdict::{verdict, worst_findings};
@@ -30,16 +30,16 @@ pub fn write(
     says: Option<&str>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let survey = Survey::new(analysis);
+    let survey = &analysis.survey;
     let worst = worst_findings(analysis);
-    let (verdict, _) = verdict(analysis, &survey);
+    let (verdict, _) = verdict(analysis, survey);
     let sections = [
         format!("### finwait: {}\n", text(&verdict)),
         says.map_or(String::new(), |says| format!("\n**{}**\n", text(says))),
         findings(judgement, &analysis.names),
         messages(judgement),
         connections(&worst_connections(analysis, &worst, WORST_MAX), &analysis.names),
-        input(analysis, &survey),
+        input(analysis, survey),
     ];
     let mut page = String::new();
     let mut is_cut = false;

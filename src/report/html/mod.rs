@@ -11,13 +11,14 @@ use std::io::{self, Write};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::findings::survey::{Lasted, Survey};
 use crate::findings::{self, Rule, Severity};
+use crate::history::Role;
 use crate::infer::state::State;
 use crate::report::census::{Census, moments};
 use crate::report::ci::gate::{Judged, Judgement};
 use crate::report::overview::input_facts;
 use crate::report::states::lesson;
-use crate::report::survey::{Lasted, Survey};
 use crate::report::table::worst_connections;
 use crate::report::text::{Grouped, clean, plural};
 use crate::report::verdict::{verdict, worst_findings};
@@ -55,8 +56,8 @@ pub fn write(
 }
 
 fn page(analysis: &Analysis, judgement: &Judgement, says: Option<&str>) -> Markup {
-    let survey = Survey::new(analysis);
-    let (verdict, _) = verdict(analysis, &survey);
+    let survey = &analysis.survey;
+    let (verdict, _) = verdict(analysis, survey);
     let gravest = judgement.issues.iter().map(|it| it.issue.severity()).max();
     let mood = match gravest {
         Some(Severity::Error) => "error",
@@ -81,10 +82,10 @@ fn page(analysis: &Analysis, judgement: &Judgement, says: Option<&str>) -> Marku
                     @if let Some(says) = says { p { (says) } }
                 }
                 main {
-                    (input(analysis, &survey))
+                    (input(analysis, survey))
                     @if has_connections {
                         (found(analysis, judgement))
-                        (states(&survey))
+                        (states(survey))
                         (over_time(analysis))
                         (connections(analysis))
                         (explanations(judgement))
@@ -171,7 +172,6 @@ fn issue(analysis: &Analysis, judged: &Judged) -> Markup {
 }
 
 fn states(survey: &Survey) -> Markup {
-    let [clients, servers] = &survey.states;
     html! {
         section {
             h2 { "States at the end" }
@@ -187,13 +187,13 @@ fn states(survey: &Survey) -> Markup {
                     }
                     tbody {
                         @for state in State::ALL.into_iter().rev() {
-                            @let counts = [clients, servers].map(|counts| counts.get(&state));
-                            @if counts != [None, None] {
+                            @let counts = Role::BOTH.map(|role| survey.in_state(role, state));
+                            @if counts != [0, 0] {
                                 tr {
                                     td { (chip(state)) }
                                     @for count in counts {
                                         td class="number" {
-                                            @if let Some(count) = count { (Grouped(*count)) }
+                                            @if count > 0 { (Grouped(count)) }
                                         }
                                     }
                                     td { (lesson(state).gloss) }

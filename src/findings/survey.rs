@@ -3,23 +3,24 @@
 
 use core::cmp::Reverse;
 use core::fmt;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use foldhash::fast::RandomState;
 
 use crate::addr::HostPort;
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, Handshake, History, Role};
 use crate::infer::state::State;
 use crate::limits::SERVICES_MAX;
-use crate::run::Analysis;
 use crate::time::Span;
 
 /// What the overview tells.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Survey {
     /// Endpoints by their state at the end: clients, then servers.
-    pub states: [BTreeMap<State, u64>; 2],
-    /// Connections by who closed first.
-    pub closed_first: BTreeMap<&'static str, u64>,
+    states: [[u64; State::ALL.len()]; 2],
+    /// Connections that the client, the server, and both closed first.
+    closed_first: [u64; 3],
     /// Connections that never opened.
     pub never_opened: u64,
     /// Connections that are not closed on both sides.
@@ -30,13 +31,14 @@ pub struct Survey {
     /// Connections with more than one thing that the capture does not tell.
     pub limits: Limits,
     /// Servers, by address and port.
-    pub services: BTreeSet<HostPort>,
-    /// Findings by severity, name and place.
+    services: HashSet<HostPort, RandomState>,
+    /// Findings by severity, name and place, once all are counted.
     pub groups: Vec<Group>,
+    by_place: HashMap<(&'static str, Option<HostPort>), Group, RandomState>,
 }
 
 /// What the capture does not tell, in numbers of connections.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Limits {
     /// They began before the capture.
     pub mid_stream: u64,
@@ -66,45 +68,76 @@ pub struct Group {
 }
 
 impl Survey {
-    /// Counts the connections of a run.
-    pub fn new(analysis: &Analysis) -> Survey {
-        let mut survey = Survey::default();
-        let mut groups = BTreeMap::new();
-        for finding in &analysis.findings.grouped {
-            count(&mut groups, finding, finding.host);
-        }
-        for history in analysis.archive.iter() {
-            survey.take(&history);
-            for finding in analysis.findings_of(&history) {
-                count(&mut groups, &finding, Some(history.addr(Role::Server)));
+    /// Counts a connection and the findings about it by itself.
+    pub fn take(&mut self, history: &History, own: &[Finding]) {
+        let [clients, servers] = &mut self.states;
+        for (states, role) in [(clients, Role::Client), (servers, Role::Server)] {
+            if let Some(count) = states.get_mut(history.last_state(role) as usize) {
+                *count += 1;
             }
         }
-        survey.groups = groups.into_values().collect();
-        survey.groups.sort_by_key(|group| (Reverse((group.severity, group.count)), group.name));
-        survey
-    }
-
-    fn take(&mut self, history: &History) {
-        let [clients, servers] = &mut self.states;
-        *clients.entry(history.last_state(Role::Client)).or_default() += 1;
-        *servers.entry(history.last_state(Role::Server)).or_default() += 1;
-        let first = history.closed_first().map(ClosedFirst::name);
-        if let Some(first) = first {
-            *self.closed_first.entry(first).or_default() += 1;
+        if let Some(who) = history.closed_first()
+            && let Some(count) = self.closed_first.get_mut(who as usize)
+        {
+            *count += 1;
         }
         self.never_opened += u64::from(history.close().is_none());
         self.open += u64::from(history.is_open());
+        let server = history.addr(Role::Server);
         if self.services.len() < SERVICES_MAX {
-            self.services.insert(history.addr(Role::Server));
+            self.services.insert(server);
         }
         self.limits.take(history);
         for role in Role::BOTH {
             if history.last_state(role) == State::CloseWait
                 && let Some(stay) = history.stay_in(role, State::CloseWait)
             {
-                self.waits((role, history.addr(Role::Server)), stay.dwell);
+                self.waits((role, server), stay.dwell);
             }
         }
+        own.iter().for_each(|finding| self.count(finding, Some(server)));
+    }
+
+    /// Counts the findings about services and the capture: all others are counted.
+    pub fn finish(&mut self, grouped: &[Finding]) {
+        grouped.iter().for_each(|finding| self.count(finding, finding.host));
+        self.groups = core::mem::take(&mut self.by_place).into_values().collect();
+        let rank = |it: &Group| (Reverse((it.severity, it.count)), it.name, it.place);
+        self.groups.sort_by_key(rank);
+    }
+
+    /// Counts a finding at its place. Beyond the bound of places, at no place.
+    fn count(&mut self, finding: &Finding, place: Option<HostPort>) {
+        let has_room = self.by_place.len() < SERVICES_MAX;
+        let is_known = || self.by_place.contains_key(&(finding.name, place));
+        let place = place.filter(|_| has_room || is_known());
+        let group = self.by_place.entry((finding.name, place)).or_insert(Group {
+            severity: finding.severity,
+            name: finding.name,
+            place,
+            count: 0,
+            longest: Lasted::default(),
+            example: None,
+        });
+        group.count += 1;
+        group.severity = group.severity.max(finding.severity);
+        let lasted = Lasted::of(finding);
+        if group.example.is_none() || lasted > group.longest {
+            group.example = finding.connection.or(group.example);
+        }
+        group.longest = group.longest.max(lasted);
+    }
+
+    /// How many clients, or servers, were in a state at the end.
+    pub fn in_state(&self, role: Role, state: State) -> u64 {
+        let [clients, servers] = &self.states;
+        let counts = if role == Role::Client { clients } else { servers };
+        counts.get(state as usize).copied().unwrap_or_default()
+    }
+
+    /// How many services there are, as far as they were told apart.
+    pub fn services(&self) -> u64 {
+        self.services.len() as u64
     }
 
     fn waits(&mut self, place: (Role, HostPort), dwell: Span) {
@@ -117,7 +150,7 @@ impl Survey {
 
     /// How many connections closed with that end first.
     pub fn first(&self, who: ClosedFirst) -> u64 {
-        self.closed_first.get(who.name()).copied().unwrap_or_default()
+        self.closed_first.get(who as usize).copied().unwrap_or_default()
     }
 }
 
@@ -132,31 +165,6 @@ impl Limits {
         self.gaps += u64::from(sides.iter().any(|tally| tally.missing > 0));
         self.ongoing += u64::from(history.is_open());
     }
-}
-
-/// Counts a finding at its place. Beyond the bound of places, at no place.
-fn count(
-    groups: &mut BTreeMap<(&'static str, Option<HostPort>), Group>,
-    finding: &Finding,
-    place: Option<HostPort>,
-) {
-    let is_known = groups.contains_key(&(finding.name, place));
-    let place = place.filter(|_| is_known || groups.len() < SERVICES_MAX);
-    let group = groups.entry((finding.name, place)).or_insert(Group {
-        severity: finding.severity,
-        name: finding.name,
-        place,
-        count: 0,
-        longest: Lasted::default(),
-        example: None,
-    });
-    group.count += 1;
-    group.severity = group.severity.max(finding.severity);
-    let lasted = Lasted::of(finding);
-    if group.example.is_none() || lasted > group.longest {
-        group.example = finding.connection.or(group.example);
-    }
-    group.longest = group.longest.max(lasted);
 }
 
 /// How long something lasted, and whether it still did at the end.

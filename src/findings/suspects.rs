@@ -1,0 +1,133 @@
+//! Rules that count for each of very many groups, and report few, look twice.
+//!
+//! A capture can hold a million hosts with a connection each, and a count kept for every one of
+//! them would take more room than the connections. So the first look counts roughly, in a table of
+//! fixed size in which groups may share a cell: a cell is never less than what any of its groups
+//! counts. Whoever stays below what a finding takes needs no second look; the second look, at the
+//! connections of the others only, counts exactly. So no finding depends on who shares a cell.
+
+use core::hash::{BuildHasher, Hash};
+use core::net::IpAddr;
+
+use foldhash::fast::FixedState;
+
+use crate::addr::HostPort;
+use crate::history::{History, Role};
+use crate::limits::SUSPECT_CELLS;
+
+/// What the groups of one connection hash to.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys {
+    /// The client's and the server's party: its host and the service that it uses or offers.
+    party: [u64; 2],
+    /// The client's and the server's host.
+    host: [u64; 2],
+}
+
+impl Keys {
+    /// Those of a connection between these two.
+    pub fn new(client: HostPort, server: HostPort) -> Keys {
+        let [client_host, server_host] = [client, server].map(|it| bits(it.ip().ip()));
+        let port = u64::from(server.port());
+        Keys {
+            party: [hash((client_host, server_host, port)), hash((server_host, port))],
+            host: [hash(client_host), hash(server_host)],
+        }
+    }
+
+    /// Those of a history's connection.
+    pub fn of(history: &History) -> Keys {
+        Keys::new(history.addr(Role::Client), history.addr(Role::Server))
+    }
+
+    /// The party in a role.
+    pub fn party(&self, role: Role) -> u64 {
+        let [client, server] = self.party;
+        if role == Role::Client { client } else { server }
+    }
+
+    /// The host in a role, as one that may play `part`.
+    pub fn host(&self, role: Role, part: Role) -> u64 {
+        let [client, server] = self.host;
+        let host = if role == Role::Client { client } else { server };
+        if part == Role::Client { host } else { !host }
+    }
+}
+
+fn bits(addr: IpAddr) -> u128 {
+    match addr {
+        IpAddr::V4(addr) => addr.to_bits().into(),
+        IpAddr::V6(addr) => addr.to_bits(),
+    }
+}
+
+/// The same in each run, so that two runs reach the same limits; whoever makes groups share a cell
+/// on purpose makes a second look longer.
+fn hash(what: impl Hash) -> u64 {
+    FixedState::with_seed(0).hash_one(what)
+}
+
+/// Groups that may make a finding of one rule.
+#[derive(Debug)]
+pub struct Suspects {
+    cells: Vec<u8>,
+    least: u8,
+    /// Whether there is one.
+    any: bool,
+    concern: fn(&Suspects, &Keys) -> bool,
+}
+
+impl Suspects {
+    /// Groups are suspect that count `least`. `concern` says whether a connection of these groups
+    /// is one to look at again.
+    pub fn new(least: u64, concern: fn(&Suspects, &Keys) -> bool) -> Suspects {
+        // A cell counts no further, so whoever must count further is suspect there.
+        let least = u8::try_from(least.max(1)).unwrap_or(u8::MAX);
+        Suspects { cells: vec![0; SUSPECT_CELLS], least, any: false, concern }
+    }
+
+    /// One more of a group.
+    pub fn count(&mut self, group: u64) {
+        if let Some(cell) = self.cells.get_mut(group as usize % SUSPECT_CELLS) {
+            *cell = cell.saturating_add(1);
+            self.any |= *cell >= self.least;
+        }
+    }
+
+    /// Whether a group may count enough.
+    pub fn holds(&self, group: u64) -> bool {
+        self.cells.get(group as usize % SUSPECT_CELLS).is_some_and(|cell| *cell >= self.least)
+    }
+
+    /// Whether there is any.
+    pub fn any(&self) -> bool {
+        self.any
+    }
+
+    /// Whether a connection of these groups is one to look at again.
+    pub fn concern(&self, keys: &Keys) -> bool {
+        (self.concern)(self, keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_counts_enough_is_suspect() {
+        let mut suspects = Suspects::new(300, |suspects, keys| suspects.holds(keys.party[0]));
+        let client = |last| Keys::new(([10, 0, 0, last], 1).into(), ([10, 0, 1, 1], 80).into());
+        (0..299).for_each(|_| suspects.count(client(1).party(Role::Client)));
+        suspects.count(client(2).party(Role::Client));
+        assert!(suspects.any() && suspects.concern(&client(1)) && !suspects.concern(&client(2)));
+    }
+
+    #[test]
+    fn a_host_is_another_one_in_another_part() {
+        let keys = Keys::new(([10, 0, 0, 1], 1).into(), ([10, 0, 0, 1], 80).into());
+        let parts = |role| [Role::Client, Role::Server].map(|part| keys.host(role, part));
+        assert_eq!(parts(Role::Client), parts(Role::Server));
+        assert_ne!(parts(Role::Client)[0], parts(Role::Client)[1]);
+    }
+}
