@@ -167,6 +167,8 @@ pub struct Endpoint {
     pub fin_candidate: Moment,
     /// The peer's newest segment that acknowledges this end's SYN.
     pub ack_candidate: Moment,
+    /// The peer's newest segment that acknowledges this end's FIN and was not believed to arrive.
+    pub close_candidate: Moment,
     /// The handshake's ACK passed by itself, without data.
     pub bare_ack: bool,
     /// How often the peer's FIN was taken as received and was not.
@@ -211,6 +213,10 @@ pub struct Endpoint {
     pub tally: Tally,
     /// The events whose transitions are still open, a bit each.
     open_events: u32,
+    /// The events whose transitions may stand later than they happened, a bit each.
+    late_events: u32,
+    /// What was taken as received once was not.
+    fell_back: bool,
 }
 
 impl Endpoint {
@@ -247,11 +253,36 @@ impl Endpoint {
         events.iter().any(|event| self.open_events & 1 << *event as u32 != 0)
     }
 
+    /// Remembers that what moved it by this event may have come before the segment that is taken
+    /// for it.
+    pub fn mark_late(&mut self, event: Event) {
+        self.late_events |= 1 << event as u32;
+    }
+
+    /// Forgets that, for these events: it has shown which segment moved it.
+    pub fn settle_late(&mut self, events: &[Event]) {
+        self.late_events &= !events.iter().fold(0, |mask, event| mask | 1 << *event as u32);
+    }
+
+    /// Whether a transition by one of these events may stand later than it happened.
+    pub fn may_be_late(&self, events: &[Event]) -> bool {
+        events.iter().any(|event| self.late_events & 1 << *event as u32 != 0)
+    }
+
     /// Takes note of how long it took to answer.
     pub fn sample_turnaround(&mut self, sample: Span) {
         if self.turnaround.is_none_or(|shortest| sample < shortest) {
             self.turnaround = Some(sample);
         }
+    }
+
+    /// The least time in which an answer to what passes on its way here can pass: the shortest so
+    /// far, less what the host itself may have taken of it.
+    pub fn fastest_answer(&self) -> Span {
+        const OWN_MAX: Span = Span::from_millis(1);
+        let turnaround = self.turnaround.unwrap_or(Span::ZERO);
+        let own = Span::from_nanos(turnaround.as_nanos() / 2).min(OWN_MAX);
+        Span::from_nanos(turnaround.as_nanos() - own.as_nanos())
     }
 
     /// How long after a segment passed on its way here something may still pass that was sent
@@ -326,6 +357,18 @@ impl Endpoint {
     /// What was taken as received was not: only what is proven counts, until more comes.
     pub fn fall_back(&mut self) {
         self.expected = self.proven;
+        self.beyond = None;
+        self.fell_back = true;
+    }
+
+    /// Whether it waits for something before `number`, and for nothing that passed before.
+    pub fn waits_for_pieces(&self, number: SeqNum) -> bool {
+        !self.fell_back && !self.expects_beyond(number)
+    }
+
+    /// Everything before `number` has passed on its way here, in whatever order.
+    pub fn join_pieces(&mut self, number: SeqNum) {
+        self.expected = Some(number);
         self.beyond = None;
     }
 

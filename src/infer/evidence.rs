@@ -99,10 +99,12 @@ impl Connection {
     /// The peer's data is being acknowledged: its repeats are over, and the answer can be timed.
     fn on_progress(&mut self, from: End, ack: SeqNum, at: Moment) {
         let peer = self.end_mut(from.peer());
+        // Which of its copies a repeated segment's answer is to, is open (RFC 6298 section 3).
+        let once = peer.repeats.count == 0;
         if peer.state != State::SynRcvd {
             peer.repeats = Repeats::default();
         }
-        let (edge, newest) = (peer.edge, peer.nxt == Some(ack) && !peer.fin_unseen);
+        let (edge, newest) = (peer.edge, once && peer.nxt == Some(ack) && !peer.fin_unseen);
         let missing = peer.holes.acknowledge(ack);
         peer.tally.missing += u64::from(missing);
         let endpoint = self.end_mut(from);
@@ -154,7 +156,8 @@ impl Connection {
             self.confirm(from, &[Event::RecvSyn], at);
             // Without its SYN, the SYN+ACK that was seen may be a repeat.
             if self.end(from).opening.first.frame > 0 {
-                self.confirm(from, &[Event::RecvSynAck], at);
+                let fastest = self.end(from).fastest_answer();
+                self.confirm_answer(from, &[Event::RecvSynAck], at, fastest);
             }
             // With Fast Open a server speaks before the handshake's ACK (RFC 7413 section 3), and
             // data in its place leaves open whether a bare ACK came before.
@@ -213,8 +216,8 @@ impl Connection {
             self.restore_first_fin(from, segment, at);
             // A FIN that came before the first one that was captured.
             if self.is_needless(from, segment) && doubts == 0 {
-                self.end_mut(from).take_open(&BY_FIN);
-                return;
+                self.end_mut(from).mark_late(Event::RecvFin);
+                self.end_mut(from).mark_late(Event::RecvFinAckingFin);
             }
             return self.confirm_fin(from, at);
         }
@@ -256,7 +259,8 @@ impl Connection {
         {
             self.end_mut(from).take_open(&BY_FIN);
         } else {
-            self.confirm(from, &BY_FIN, at);
+            let fastest = self.end(from).fastest_answer();
+            self.confirm_answer(from, &BY_FIN, at, fastest);
         }
     }
 
@@ -286,9 +290,19 @@ impl Connection {
         let needless = self.is_needless(from, segment) || self.echoes_first_fin(from, segment);
         let modern = self.end(from).timestamps && self.sacks();
         let would_tell = self.end(from).state == State::CloseWait && modern;
-        if needless || !would_tell {
-            self.trail.restore(from, &BY_FIN, at);
+        let surely = needless && self.end(from).may_be_late(&BY_FIN);
+        let restored = (needless || !would_tell) && self.trail.restore(from, &BY_FIN, at, surely);
+        let told = would_tell && !needless && self.echoes_newest_fin(from, segment);
+        if restored || told {
+            self.end_mut(from).settle_late(&BY_FIN);
         }
+    }
+
+    /// Whether the segment echoes the timestamp of the newest transmission of the peer's FIN.
+    fn echoes_newest_fin(&self, from: End, segment: &Segment) -> bool {
+        let newest = self.end(from.peer()).fin_mark.and_then(|(_, tsval)| tsval);
+        let echo = segment.options.timestamps.map(|(_, echo)| echo);
+        newest.is_some() && newest == echo
     }
 
     /// What the sender cannot have received yet when it sent this.
@@ -320,7 +334,11 @@ impl Connection {
         if !sends_fin && beyond.is_none() && self.is_in_flight(from, last.at.ts, at.ts) {
             return;
         }
-        if self.take_back_fin(from, at, false) && !sends_fin {
+        let taken = self.take_back_fin(from, at, false);
+        if sends_fin || beyond.is_some() {
+            self.end_mut(from).settle_late(&BY_FIN);
+        }
+        if taken && !sends_fin {
             let endpoint = self.end_mut(from);
             endpoint.fall_back();
             if let Some((start, end)) = beyond {

@@ -27,6 +27,8 @@ pub struct Filled {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Holes {
     places: [Hole; HOLES_MAX],
+    /// There were more than have a place.
+    forgot: bool,
 }
 
 impl Holes {
@@ -58,6 +60,12 @@ impl Holes {
         count
     }
 
+    /// Whether all that was passed over has passed, or is known to have arrived.
+    pub fn are_filled(&self) -> bool {
+        let is_open = |place: &Hole| place.from != place.to && !place.acknowledged;
+        !self.forgot && !self.places.iter().any(is_open)
+    }
+
     /// The numbers `from..to` pass.
     pub fn fill(&mut self, from: SeqNum, to: SeqNum) -> Filled {
         let mut filled = Filled::default();
@@ -87,8 +95,9 @@ impl Holes {
         let is_free = |place: &Hole| place.from == place.to;
         let free = self.places.iter().position(is_free);
         let free = free.or_else(|| self.places.iter().position(|place| place.acknowledged));
-        if let Some(place) = free.and_then(|place| self.places.get_mut(place)) {
-            *place = hole;
+        match free.and_then(|place| self.places.get_mut(place)) {
+            Some(place) => *place = hole,
+            None => self.forgot = true,
         }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Nothing here does I/O, reads a clock or can fail. Time is the capture's, handed in.
 //!
-//! - [`opening`](self): SYN and SYN+ACK; `ordinary`: ACK, data and FIN; `reset`: RST.
+//! - [`opening`](self): SYN and SYN+ACK; `ordinary`: ACK and data; `fin`: FIN; `reset`: RST.
 //! - `evidence`: what a segment proves or refutes of its sender's past. `queued`: closes that wait.
 //! - `silence`: what passing time proves. `lives`: whether a SYN opens a new life.
 
@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod event;
 mod evidence;
 pub mod fact;
+mod fin;
 mod holes;
 mod lives;
 mod opening;
@@ -315,6 +316,11 @@ impl Connection {
         }
         let withdrawn = self.trail.withdraw(end, events, by)?;
         self.go_back(end, &withdrawn);
+        // What refutes it may have left before, on a way that took longer than any so far.
+        let apart = by.ts.since(withdrawn.at.ts);
+        if apart <= self.end(end).in_flight().times(2) {
+            self.end_mut(end).mark_late(withdrawn.event);
+        }
         Some(withdrawn)
     }
 
@@ -335,8 +341,15 @@ impl Connection {
     /// Confirms the endpoint's open transitions by one of the events. Where the capture is known to
     /// miss segments of the connection, the one that moved it may have been an unseen one before.
     fn confirm(&mut self, end: End, events: &[Event], by: Moment) {
-        if self.end_mut(end).take_open(events) && !self.has_gap {
-            self.trail.confirm(end, events, by);
+        self.confirm_answer(end, events, by, Span::ZERO);
+    }
+
+    /// As [`Self::confirm`], by what answers the segment that moved it: where that comes sooner
+    /// than the end can answer, an earlier segment did.
+    fn confirm_answer(&mut self, end: End, events: &[Event], by: Moment, fastest: Span) {
+        let late = self.end(end).may_be_late(events);
+        if self.end_mut(end).take_open(events) && !self.has_gap && !late {
+            self.trail.confirm(end, events, by, fastest);
         }
     }
 

@@ -192,11 +192,24 @@ impl Connection {
 
     /// The SYN came again: its sender had no answer yet.
     fn refute_answer(&mut self, client: End, at: Moment) {
-        let Some(last) = self.trail().last(client) else {
+        let Some(last) = self.trail().last(client).copied() else {
             return;
         };
-        if !self.is_in_flight(client, last.at.ts, at.ts) {
-            self.withdraw(client, &[Event::RecvSynAck, Event::RecvRefusal], at);
+        if self.is_in_flight(client, last.at.ts, at.ts) {
+            return;
+        }
+        let events = [Event::RecvSynAck, Event::RecvRefusal];
+        let withdrawn = self.withdraw(client, &events, at);
+        if withdrawn.is_none_or(|it| it.event != Event::RecvSynAck) {
+            return;
+        }
+        // A repeat of the answer may be on its way.
+        let opening = self.end(client.peer()).opening;
+        let newest = [opening.previous, opening.last]
+            .into_iter()
+            .find(|answer| answer.ts > last.at.ts && self.is_in_flight(client, answer.ts, at.ts));
+        if let Some(answer) = newest {
+            self.step(client, Event::RecvSynAck, answer);
         }
     }
 

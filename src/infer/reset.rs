@@ -262,7 +262,7 @@ impl Connection {
         }
         if !segment.has(Flags::ACK) {
             self.trail.settle_last(from, Event::SentRstWithoutSocket);
-            self.trail.confirm_last(from, &[Event::RecvAckOfFin, Event::RecvRst], at);
+            self.trail.confirm_last(from, &[Event::RecvAckOfFin], at);
         } else if self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
             // Only a socket sends a RST with an ACK and a number of its own.
             self.step(from, Event::SentRst, at);

@@ -5,7 +5,7 @@ use crate::infer::endpoint::Endpoint;
 use crate::infer::event::Event;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
-use crate::infer::{Connection, Params};
+use crate::infer::{Connection, DOUBTS_MAX, Params};
 use crate::time::{Span, Timestamp};
 
 /// The longest retransmission timeout of the usual stacks (Linux: TCP_RTO_MAX).
@@ -49,13 +49,33 @@ impl Connection {
         }
     }
 
-    /// Had it not given up, it would have repeated once more.
+    /// Had it not given up, it would have repeated once more; or it heard the newest answer, after
+    /// several that it did not.
     fn expire_repeats(&mut self, end: End, now: Timestamp) {
         let Some(due) = next_repeat(self.end(end)) else { return };
-        if now.since(due.at) > due.patience {
-            let at = Moment::silent(due.at);
-            self.step_as(end, Event::GaveUp, Basis::Timer, at, Moment::default());
+        if now.since(due.at) <= due.patience || self.hears_at_last(end) {
+            return;
         }
+        let at = Moment::silent(due.at);
+        self.step_as(end, Event::GaveUp, Basis::Timer, at, Moment::default());
+    }
+
+    /// Its repeats stopped when an answer to the newest had passed. The answers before were lost,
+    /// so that this one was not believed either; but that it came explains the silence best.
+    fn hears_at_last(&mut self, end: End) -> bool {
+        let endpoint = self.end(end);
+        let (event, answer) = match endpoint.state {
+            // Who passes over more than that has no room for the connection.
+            State::SynRcvd if endpoint.handshake_doubts == DOUBTS_MAX => {
+                (Event::RecvAckOfSyn, endpoint.ack_candidate)
+            }
+            State::FinWait1 | State::Closing | State::LastAck => {
+                (Event::RecvAckOfFin, endpoint.close_candidate)
+            }
+            _ => return false,
+        };
+        let is_answer = answer.frame > 0 && answer.ts >= endpoint.repeats.last;
+        is_answer && self.step(end, event, answer)
     }
 }
 

@@ -964,3 +964,94 @@ fn a_fin_behind_a_late_copy_of_its_syn_is_of_the_old_life() {
     ));
     assert!(closed.fact(FactKind::StaleSyn, Role::Client).is_some());
 }
+
+/// The answer that shows that something came, and what it is an answer to.
+fn confirmation(history: &History, role: Role, state: State) -> (u64, u64) {
+    let entered = history.stay_in(role, state).unwrap().entered;
+    (entered.at.frame, entered.confirmed.frame)
+}
+
+#[test]
+fn an_answer_sooner_than_the_end_can_answer_is_to_an_earlier_segment() {
+    // What was missing came by another way, before its repeat.
+    let history = history(&opened(
+        "0.1000 > F. 14:14(0) ack 1         ; FIN_WAIT_1 ESTABLISHED
+         0.1100 < . 1:1(0) ack 1 <sack 14:15>
+         0.1110 > P. 1:14(13) ack 1         ; FIN_WAIT_1 CLOSE_WAIT
+         0.1112 < . 1:1(0) ack 15           ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    assert_eq!(confirmation(&history, Role::Server, State::CloseWait), (6, 0));
+}
+
+#[test]
+fn which_of_two_crossing_fins_moved_first_does_not_show() {
+    let history = history(&opened(
+        "0.100 > F. 1:1(0) ack 1  ; FIN_WAIT_1 CLOSE_WAIT
+         0.104 < F. 1:1(0) ack 1  ; CLOSING    CLOSING
+         0.105 > . 2:2(0) ack 2   ; CLOSING    TIME_WAIT
+         0.114 < . 2:2(0) ack 2   ; TIME_WAIT  TIME_WAIT",
+    ));
+    // The server's CLOSING may have begun before its FIN passed; the client's did not.
+    assert_eq!(confirmation(&history, Role::Server, State::Closing), (5, 0));
+    assert_eq!(confirmation(&history, Role::Client, State::Closing), (5, 6));
+}
+
+#[test]
+fn a_repeated_syn_says_nothing_of_an_answer_on_its_way() {
+    let history = history(
+        "0.000 > S  0:0(0)         ; SYN_SENT    UNKNOWN
+         0.001 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         1.020 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         1.030 > S  0:0(0)         ; ESTABLISHED SYN_RCVD
+         1.031 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         1.040 > .  1:1(0) ack 1   ; ESTABLISHED ESTABLISHED",
+    );
+    assert_eq!(confirmation(&history, Role::Client, State::Established), (3, 6));
+}
+
+#[test]
+fn pieces_in_any_order_bring_the_fin() {
+    history(&opened(
+        "0.100 > P. 11:21(10) ack 1
+         0.100 > P. 31:41(10) ack 1
+         0.100 > F. 41:41(0) ack 1   ; FIN_WAIT_1 ESTABLISHED
+         0.100 > P. 1:11(10) ack 1   ; FIN_WAIT_1 ESTABLISHED
+         0.100 > P. 21:31(10) ack 1  ; FIN_WAIT_1 CLOSE_WAIT",
+    ));
+}
+
+#[test]
+fn a_path_slower_than_ever_refutes_nothing_for_certain() {
+    let history = history(&opened(
+        "0.1000 > F. 1:1(0) ack 1         ; FIN_WAIT_1 CLOSE_WAIT
+         0.1400 < . 1:1(0) ack 1          ; FIN_WAIT_1 ESTABLISHED
+         0.1410 > F. 1:1(0) ack 1         ; FIN_WAIT_1 CLOSE_WAIT
+         0.1600 < . 1:1(0) ack 2          ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    assert_eq!(confirmation(&history, Role::Server, State::CloseWait).1, 0);
+}
+
+#[test]
+fn an_end_without_a_socket_does_not_say_what_closed_it() {
+    let history = history(&opened(
+        "0.100 > P. 1:11(10) ack 1
+         0.101 < R. 1:1(0) ack 11  ; CLOSED CLOSED
+         0.120 < P. 1:11(10) ack 1
+         0.121 > R 1:1(0)          ; CLOSED CLOSED",
+    ));
+    assert_eq!(confirmation(&history, Role::Client, State::Closed).1, 0);
+}
+
+#[test]
+fn silence_after_the_third_answer_shows_that_it_came() {
+    history(
+        "0.00 > S  0:0(0)
+         0.01 < S. 0:0(0) ack 1
+         0.02 > .  1:1(0) ack 1   ; ESTABLISHED ESTABLISHED
+         1.01 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         1.02 > .  1:1(0) ack 1   ; ESTABLISHED ESTABLISHED
+         3.01 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         3.02 > .  1:1(0) ack 1   ; ESTABLISHED SYN_RCVD
+         12.0 end                 ; ESTABLISHED ESTABLISHED",
+    );
+}

@@ -8,7 +8,7 @@ use crate::decode::tuple::End;
 use crate::infer::event::Event;
 use crate::infer::state::{Basis, State};
 use crate::limits::{REFUTATIONS_MAX, TRANSITIONS_MAX};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// A moment with the frame that shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,10 +141,14 @@ impl Trail {
         }
     }
 
-    /// Confirms the endpoint's open transitions by one of the events.
-    pub fn confirm(&mut self, end: End, events: &[Event], by: Moment) {
+    /// Confirms the endpoint's open transitions by one of the events, if they began so long before.
+    pub fn confirm(&mut self, end: End, events: &[Event], by: Moment, before: Span) {
         for transition in self.transitions.iter_mut().rev() {
-            if transition.end == end && transition.is_open() && events.contains(&transition.event) {
+            if transition.end == end
+                && transition.is_open()
+                && events.contains(&transition.event)
+                && by.ts.since(transition.at.ts) >= before
+            {
                 transition.confirmed = by;
             }
         }
@@ -195,22 +199,24 @@ impl Trail {
 
     /// The endpoint's newest transition is by one of the events and took the place of a refuted
     /// one that may have been right after all: gives it back its moment. What is refuted then is
-    /// the later moment.
-    pub fn restore(&mut self, end: End, events: &[Event], by: Moment) {
+    /// the later moment. `surely`: not even what seemed wrong beyond doubt was. Returns whether
+    /// there was one.
+    pub fn restore(&mut self, end: End, events: &[Event], by: Moment, surely: bool) -> bool {
         let mut own = self.transitions.iter_mut().rev().filter(|t| t.end == end);
         let Some(current) = own.next().filter(|current| events.contains(&current.event)) else {
-            return;
+            return false;
         };
         let same = |refuted: &Refuted| {
-            refuted.end == end && refuted.state == current.to && refuted.doubted
+            refuted.end == end && refuted.state == current.to && (refuted.doubted || surely)
         };
-        let Some(first) = self.refuted.iter().copied().find(same) else { return };
+        let Some(first) = self.refuted.iter().copied().find(same) else { return false };
         let before = own.next().map(|before| before.at);
         let later = Refuted { at: current.at, by_frame: by.frame, doubted: false, ..first };
         current.at = before.filter(|before| before.ts > first.at.ts).unwrap_or(first.at);
         self.refuted.retain(|refuted| !same(refuted));
         self.refuted.push(later);
         self.transitions.sort_by_key(|transition| transition.at.ts);
+        true
     }
 
     /// What was doubted of the endpoint and began at such a time is wrong beyond doubt.

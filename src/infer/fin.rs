@@ -1,0 +1,125 @@
+//! The FIN of an endpoint: the first, its repeats, and how it lies to the peer's.
+
+use crate::decode::segment::Segment;
+use crate::decode::tuple::End;
+use crate::infer::event::Event;
+use crate::infer::evidence::BY_FIN;
+use crate::infer::fact::FactKind;
+use crate::infer::state::State;
+use crate::infer::trail::Moment;
+use crate::infer::{Connection, SILENCE_MIN};
+use crate::seq::SeqNum;
+
+impl Connection {
+    /// A FIN left its sender, for the first time or again.
+    pub(super) fn on_fin_sent(&mut self, from: End, segment: &Segment, at: Moment) {
+        let fin = segment.seq_end().sub(1);
+        let known = self.end(from).fin;
+        if known == Some(fin) && !self.end(from).fin_unseen {
+            if !self.is_old(from, segment) {
+                let endpoint = self.end_mut(from);
+                endpoint.tally.retransmitted += 1;
+                endpoint.repeat(at.ts);
+                endpoint.fin_mark = mark(segment);
+            }
+            return;
+        }
+        let endpoint = self.end_mut(from);
+        endpoint.fin_mark = mark(segment);
+        endpoint.fin_tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
+        endpoint.fin = Some(fin);
+        endpoint.fin_unseen = false;
+        let peer = self.end(from.peer());
+        let unheard = segment.acked().zip(peer.nxt).is_some_and(|(ack, nxt)| nxt.after(ack));
+        if unheard && peer.fin.is_none() && peer.repeats.count == 0 && peer.tally.bytes > 0 {
+            self.on_crossing_data(from, at);
+        }
+        // A FIN that the peer had not sent when this one left cannot have come before it.
+        let endpoint = self.end_mut(from);
+        let settled = endpoint.may_have_closed;
+        endpoint.may_have_closed = false;
+        if settled {
+            self.settle_trail();
+        }
+        if self.end(from.peer()).fast_open_accepted {
+            self.refute_early_handshake(from, at);
+        }
+        // A RST that passed it had not come, but the peer's FIN may have.
+        let reset = self.withdraw(from, &[Event::RecvRst], at).is_some();
+        let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
+        if reset && covers {
+            self.prove_fin(from, segment, at);
+        }
+        if self.end(from).state == State::CloseWait && !covers {
+            self.overtake_fin(from, at);
+        }
+        self.step(from, Event::SentFin, at);
+        if reset {
+            self.step(from, Event::RecvRst, at);
+            self.end_mut(from).mark_late(Event::RecvRst);
+            return;
+        }
+        // The peer's FIN is on its way: had it come, this one would acknowledge it. Which of the
+        // two arrived and left when, behind the observer, does not show.
+        let crossing = self.end(from).state == State::FinWait1 && self.has_fin_ahead(from);
+        if crossing {
+            self.step(from, Event::RecvFin, at);
+            self.end_mut(from).mark_late(Event::RecvFin);
+        }
+    }
+
+    /// The peer's new data and the FIN of `from` are on their ways at once: to `from` the silence
+    /// went on until it closed.
+    fn on_crossing_data(&mut self, from: End, at: Moment) {
+        self.note(FactKind::DataCrossedFin, from.peer(), at);
+        let before = self.end(from).last;
+        if before.frame > 0 && at.ts.since(before.ts) >= SILENCE_MIN {
+            self.facts.put(FactKind::ClosedAfterIdle, from, before, at);
+        }
+    }
+
+    /// The network brought a later segment first: it acknowledges the peer's FIN, and this FIN,
+    /// sent before it, does not. So the FIN left before the peer's had come.
+    fn overtake_fin(&mut self, from: End, at: Moment) {
+        if let Some(wrong) = self.trail.overturn(from, &BY_FIN, at) {
+            let endpoint = self.end_mut(from);
+            endpoint.take_open(&BY_FIN);
+            endpoint.state = wrong.from;
+        }
+    }
+
+    /// With Fast Open a server may close before the handshake's ACK comes (RFC 7413 section 3).
+    fn refute_early_handshake(&mut self, server: End, at: Moment) {
+        let Some(last) = self.trail().last(server) else { return };
+        if self.is_in_flight(server, last.at.ts, at.ts) {
+            self.withdraw(server, &[Event::RecvAckOfSyn], at);
+        }
+    }
+
+    /// Whether the network brings a packet again, or late, that its sender sent some time before:
+    /// it says nothing of what its sender knows now.
+    pub(super) fn is_old(&self, from: End, segment: &Segment) -> bool {
+        let endpoint = self.end(from);
+        let earlier = match (segment.options.timestamps, endpoint.tsval) {
+            (Some((tsval, _)), Some(newest)) => SeqNum(tsval).before(SeqNum(newest)),
+            _ => false,
+        };
+        // What was acknowledged once stays acknowledged.
+        let behind =
+            segment.acked().zip(endpoint.proven).is_some_and(|(ack, proven)| ack.before(proven));
+        let marked = mark(segment).is_some() && mark(segment) == endpoint.fin_mark;
+        earlier || behind || (marked && self.repeats_fin(from, segment))
+    }
+
+    /// Whether the peer's FIN, and everything before it, should have arrived.
+    pub(super) fn has_fin_ahead(&self, end: End) -> bool {
+        let fin = self.end(end.peer()).fin;
+        fin.is_some_and(|fin| self.end(end).expects_beyond(fin.add(1)))
+    }
+}
+
+/// What tells one transmission of the same numbers from another; `None` where nothing does.
+fn mark(segment: &Segment) -> Option<(u16, Option<u32>)> {
+    let tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
+    (segment.ip_id != 0 || tsval.is_some()).then_some((segment.ip_id, tsval))
+}
