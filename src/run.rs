@@ -29,7 +29,7 @@ use crate::notes::Notes;
 use crate::owner::Owner;
 use crate::pipeline::{Sink, Totals, Tracker};
 use crate::sockets::{Join, Snapshot};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 pub use masking::Mask;
 pub use names::{Names, NamesError};
@@ -45,6 +45,8 @@ pub struct Options {
     pub thresholds: Thresholds,
     /// Whether to look into tunnels.
     pub decode_tunnels: bool,
+    /// The capture went on until then, without a packet.
+    pub until: Option<Until>,
     /// Threads to use. The result does not depend on it.
     pub threads: usize,
 }
@@ -56,7 +58,27 @@ impl Default for Options {
             connections_max: CONNECTIONS_MAX,
             thresholds: Thresholds::default(),
             decode_tunnels: false,
+            until: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+/// When a capture ended, if that is known from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Until {
+    /// So long after its first packet.
+    After(Span),
+    /// At that time.
+    Time(Timestamp),
+}
+
+impl Until {
+    /// The moment, of a capture that began then.
+    pub fn of(self, first: Option<Timestamp>) -> Timestamp {
+        match self {
+            Until::After(span) => first.unwrap_or_default().after(span),
+            Until::Time(ts) => ts,
         }
     }
 }
@@ -336,8 +358,7 @@ fn follow(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) -> An
     if options.decode_tunnels {
         tracker = tracker.decoding_tunnels();
     }
-    let reading::Read { archive, totals, errors } =
-        reading::read(&mut merge, tracker, options.threads);
+    let reading::Read { archive, totals, errors } = reading::read(&mut merge, tracker, options);
     Analysis::judged(archive, totals, Parts::of(&merge), errors, options)
 }
 

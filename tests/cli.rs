@@ -127,6 +127,24 @@ fn str_of(path: &Path) -> &str {
 }
 
 #[test]
+fn a_capture_goes_on_until_it_is_said_to_end() {
+    let silent =
+        (0..3).fold(Pcap::new(), |pcap, at| pcap.connection(f64::from(at), 2000 + at, false));
+    let silent = silent.save("silent.pcap");
+    let code =
+        |until: &[&str]| finwait(&[&["check", str_of(&silent)], until].concat()).status.code();
+    assert_eq!(code(&[]), Some(0));
+    assert_eq!(code(&["--until", "+30"]), Some(0));
+    assert_eq!(code(&["--until", "+64"]), Some(1));
+    assert_eq!(code(&["--until", "2023-11-14T22:14:30Z"]), Some(1));
+    // It does not end before its last packet.
+    assert_eq!(code(&["--until", "2020-01-01T00:00:00Z"]), Some(0));
+    assert!(refused(&["check", str_of(&silent), "--until", "soon"]).contains("--until"));
+    let told = printed(&["report", "--until", "+64", str_of(&silent)]);
+    assert!(told.contains("for >= 63 s"), "{told}");
+}
+
+#[test]
 fn bad_usage_and_unreadable_files_are_2() {
     let capture = clean("usage.pcap");
     let capture = str_of(&capture);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::at::At;
 use super::check::CheckArgs;
 use super::config::Config;
 use super::extract::ExtractArgs;
@@ -108,6 +109,10 @@ pub struct ReadArgs {
     /// Maximum segment lifetime; TIME_WAIT lasts twice that [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub msl: Option<Span>,
+    /// The capture went on until then: RFC 3339, or +SECONDS from its start [default: its last
+    /// packet]
+    #[arg(long, value_name = "TIME", value_parser = At::parse)]
+    pub until: Option<At>,
     /// From how long on a CLOSE_WAIT is too long
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub close_wait: Option<Span>,
@@ -172,6 +177,7 @@ impl ReadArgs {
             options.thresholds.allow(name)?;
         }
         options.decode_tunnels |= self.decode_tunnels;
+        options.until = self.until.and_then(At::until);
         if let Some(max) = self.max_connections {
             options.connections_max = usize::try_from(max).unwrap_or(usize::MAX);
         }

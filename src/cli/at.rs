@@ -1,7 +1,7 @@
 //! A moment of a capture on the command line: `end`, `+SECONDS` from its start, or a time.
 
 use super::args::seconds;
-use crate::run::Analysis;
+use crate::run::{Analysis, Until};
 use crate::time::{Span, Timestamp};
 
 /// A moment of the capture.
@@ -31,6 +31,15 @@ impl At {
              start, or end"
                 .to_string()
         })
+    }
+
+    /// The same as what a capture's end is set to; none where it stays.
+    pub fn until(self) -> Option<Until> {
+        match self {
+            At::End => None,
+            At::After(span) => Some(Until::After(span)),
+            At::Time(ts) => Some(Until::Time(ts)),
+        }
     }
 
     /// The moment that it is in that capture.

@@ -19,6 +19,7 @@ pub mod holders;
 pub mod living;
 pub mod opening;
 pub mod ports;
+mod release;
 pub mod rule;
 mod service;
 pub mod survey;

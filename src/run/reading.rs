@@ -8,7 +8,7 @@ use crate::capture::{self, Merge, Note};
 use crate::history::archive::Archive;
 use crate::limits::BATCH_SEGMENTS;
 use crate::pipeline::{Intake, Keyed, Totals, Tracker};
-use crate::run::{Told, Watcher};
+use crate::run::{Options, Told, Watcher};
 
 /// Batches on their way from one thread to the other.
 const BATCHES: usize = 4;
@@ -43,7 +43,7 @@ impl Batch {
 pub(super) fn read<W: Watcher>(
     merge: &mut Merge,
     mut tracker: Tracker<Told<'_, W>>,
-    threads: usize,
+    options: &Options,
 ) -> Read {
     let is_noting = merge.keeps_details();
     let mut filler = Filler { intake: tracker.intake(), errors: Vec::new(), is_noting };
@@ -58,13 +58,17 @@ pub(super) fn read<W: Watcher>(
             tracker.sink().watcher.progress(batch.position, size);
         }
     };
-    if threads <= 1 {
+    if options.threads <= 1 {
         let mut batch = Batch::new();
         while filler.fill(merge, &mut batch) {
             track(&mut batch);
         }
     } else {
         in_two_threads(merge, &mut filler, track);
+    }
+    if let Some(until) = options.until {
+        let first = filler.intake.totals().first_ts;
+        filler.intake.silence(until.of(first));
     }
     let (_, archive, totals) = tracker.close(filler.intake);
     Read { archive, totals, errors: filler.errors }

@@ -4,13 +4,14 @@ use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::{Addr, HostPort};
+use crate::findings::release::Released;
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::trend::{Ages, Hosts};
 use crate::findings::waits::{Wait, close_wait, idle_before_close, lasting};
-use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
+use crate::findings::{CaptureFacts, Context, Finding, Grouping, Severity, Value};
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::{Basis, State};
@@ -39,12 +40,15 @@ finding! {
     /// stayed, those too young to be stuck among them, from the first of them to the capture's
     /// end. `trend` is `burst` if they came together and none in `hold_s` since, `ended` if all
     /// were ended, by the peer or by a new connection, else `growing`; then `limit_in_s` is the
-    /// time until `fd_limit` of them are open, at that rate.
+    /// time until `fd_limit` of them are open, at that rate. Where this side closed all that were
+    /// stuck, it is a warning, with the trend `released`, if they had come one by one and went
+    /// together: so the kernel closes what a program that ends has left open.
     ///
     /// ## When it is wrong
     ///
     /// A burst of long polls whose clients went away looks the same for a while: watch whether
-    /// the number falls again. Long half-closes in which data flows do not count. FINs that the
+    /// the number falls again. A pool that looks for dead connections every few minutes lets go
+    /// of them together too. Long half-closes in which data flows do not count. FINs that the
     /// capture dropped look like none; see capture-gap.
     ///
     /// ## What to do
@@ -118,6 +122,8 @@ struct Passive {
     peers: Hosts,
     /// The longest waits, with connection and frame.
     worst: BTreeSet<(Reverse<Span>, u64, u64)>,
+    /// Those that were stuck and that this side closed in the end.
+    released: Released,
 }
 
 #[derive(Default)]
@@ -144,7 +150,7 @@ impl Grouping for Leaks {
 
     fn suspect(&self, history: &History, keys: &Keys, context: &Context, suspects: &mut Suspects) {
         for role in Role::BOTH {
-            if stuck(history, role, context).is_some() {
+            if waited(history, role, context).is_some() {
                 suspects.count(keys.party(role));
                 suspects.count(keys.host(role, role));
             }
@@ -163,7 +169,12 @@ impl Grouping for Leaks {
             party.total += 1;
             party.closed += u64::from(has_closed(history, role));
             party.left += u64::from(history.closed_first() == Some(role.peer().into()));
-            match (stuck(history, role, context), history.stay_in(role, State::CloseWait)) {
+            let waited = waited(history, role, context);
+            if let Some(wait) = waited.as_ref().filter(|wait| wait.was_closed()) {
+                party.released.add(history, role, wait);
+            }
+            let stuck = waited.filter(|wait| !wait.was_closed());
+            match (stuck, history.stay_in(role, State::CloseWait)) {
                 (Some(wait), _) => party.add(history, role, &wait),
                 (None, Some(stay)) if stay.left.is_none() => party.add_young(stay.entered.at.ts),
                 _ => {}
@@ -174,9 +185,13 @@ impl Grouping for Leaks {
     fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         let [used, offered] = &self.legs;
         for (party, passive) in &self.parties.drain() {
-            if passive.stuck < context.count("stuck_min").max(1) {
-                continue;
-            }
+            let least = context.count("stuck_min").max(1);
+            let released = passive.released.at_once();
+            let mut finding = match released.filter(|_| passive.released.count >= least) {
+                _ if passive.stuck >= least => passive.finding(party, capture, context),
+                Some(within) => passive.released_finding(party, within, context),
+                None => continue,
+            };
             let leg = match party.role {
                 Role::Server => used.get(&party.host).map(|to| {
                     format!("; it uses {to} itself: if it is a proxy, this is its front leg")
@@ -185,7 +200,6 @@ impl Grouping for Leaks {
                     format!("; it serves {at} itself: if it is a proxy, this is its back leg")
                 }),
             };
-            let mut finding = passive.finding(party, capture, context);
             finding.message += leg.as_deref().unwrap_or_default();
             out.push(finding);
         }
@@ -251,7 +265,7 @@ impl Passive {
             party.words(),
             self.stuck,
             self.left.max(self.stuck),
-            self.peer_words(party),
+            peer_words(party, &self.peers),
             lasting(self.longest, self.ongoing > 0),
             trend.words,
             self.hint(party),
@@ -288,12 +302,37 @@ impl Passive {
         }
     }
 
-    /// Who closed first.
-    fn peer_words(&self, party: &Party) -> String {
-        match party.role {
-            Role::Server => format!("its clients ({})", self.peers.words()),
-            Role::Client => "the server".to_owned(),
+    /// All that were stuck were closed at once.
+    fn released_finding(&self, party: &Party, within: Span, context: &Context) -> Finding {
+        let released = &self.released;
+        let message = format!(
+            "{} left {} of the {} connections that {} had closed first in CLOSE_WAIT, one for {}, \
+             and closed all of them within {within}: its program ended or was restarted, or \
+             cleans up only now and then; {}",
+            party.words(),
+            released.count,
+            self.left.max(released.count),
+            peer_words(party, &released.peers),
+            released.longest,
+            path_hint(party),
+        );
+        let since = Moment::silent(released.since());
+        let finding = context.of_capture(since, message).lasting(released.longest).going_on(false);
+        Finding {
+            severity: Severity::Warning,
+            role: Some(party.role),
+            host: Some(party.addr()),
+            frames: released.frames.clone(),
+            ..finding
         }
+        .with("stuck", released.count)
+        .with("closed", self.closed)
+        .with("total", self.total)
+        .with("oldest_s", released.longest)
+        .with("per_minute", Value::Number(released.per_minute()))
+        .with("trend", "released")
+        .with("peers", released.peers.count())
+        .with("service", party.service.to_string().as_str())
     }
 
     /// What to look at in the program that is to blame.
@@ -312,15 +351,7 @@ impl Passive {
                  that keeps connections longer, or does not test them",
                 consistent(least, Ends::Idle)
             ),
-            (Role::Client, None) => "look in the client program for an answer whose body is not \
-                                     read to its end or not closed, or a pool that does not test \
-                                     its idle connections"
-                .to_owned(),
-            (Role::Server, _) => format!(
-                "look in the program at {} for the path on which a read of 0 bytes or an error \
-                 does not lead to close(), or a child process that holds the descriptor",
-                party.service
-            ),
+            _ => path_hint(party),
         }
     }
 
@@ -357,11 +388,33 @@ struct Trend {
     left: Option<Span>,
 }
 
-/// The CLOSE_WAIT of a role that is stuck.
-fn stuck(history: &History, role: Role, context: &Context) -> Option<Wait> {
+/// The CLOSE_WAIT of a role that lasted too long.
+fn waited(history: &History, role: Role, context: &Context) -> Option<Wait> {
     close_wait(history, role)
         .filter(|wait| wait.length >= context.span("hold_s"))
-        .filter(|wait| !wait.was_closed() && wait.ended_by != Some(Event::GaveUp))
+        .filter(|wait| wait.ended_by != Some(Event::GaveUp))
+}
+
+/// Who closed first.
+fn peer_words(party: &Party, peers: &Hosts) -> String {
+    match party.role {
+        Role::Server => format!("its clients ({})", peers.words()),
+        Role::Client => "the server".to_owned(),
+    }
+}
+
+/// Where to look for the path that does not close.
+fn path_hint(party: &Party) -> String {
+    match party.role {
+        Role::Client => "look in the client program for an answer whose body is not read to its \
+                         end or not closed, or a pool that does not test its idle connections"
+            .to_owned(),
+        Role::Server => format!(
+            "look in the program at {} for the path on which a read of 0 bytes or an error does \
+             not lead to close(), or a child process that holds the descriptor",
+            party.service
+        ),
+    }
 }
 
 /// Whether the side closed by itself, first or second.
