@@ -90,7 +90,9 @@ impl Job {
                  check: see --fail-on {fail_on}"
             )
         });
-        let has_word = self.judgement.failing() + self.judgement.known() > 0;
+        let judgement = &self.judgement;
+        let has_word =
+            judgement.failing() + judgement.known() > 0 || !judgement.let_pass.is_empty();
         let word = has_word.then(|| self.judgement.sentence(&self.gate));
         mild.chain(word).collect()
     }

@@ -72,6 +72,7 @@ pub const ALL: &[&Rule] = &[
     &closing::unread_data_reset::UNREAD_DATA_RESET,
     &closing::reset_after_fin::RESET_AFTER_FIN,
     &closing::keepalive_race::KEEPALIVE_RACE,
+    &closing::idle_timeout::IDLE_TIMEOUT,
     &closing::orphan_reset::ORPHAN_RESET,
     &closing::data_after_fin::DATA_AFTER_FIN,
     &closing::half_close_data::HALF_CLOSE_DATA,

@@ -69,6 +69,7 @@ const PROMISED: &[(Severity, &[&str])] = &[
             "simultaneous-close",
             "half-close-data",
             "health-check",
+            "idle-timeout",
             "lost-last-ack",
             "orphan-reset",
             "time-wait-reuse",

@@ -9,6 +9,7 @@ pub mod fin_unanswered;
 pub mod fin_wait_2_stuck;
 pub mod half_close_data;
 pub mod health_check;
+pub mod idle_timeout;
 pub mod keepalive_race;
 pub mod last_ack_stuck;
 pub mod long_close_wait;

@@ -49,6 +49,8 @@ pub struct Judgement {
     pub services: BTreeSet<Place>,
     /// Names of which there are more than `max` allows, and which are too mild to fail the job.
     pub mild: Vec<(&'static str, u64)>,
+    /// Names of which `max` lets so many findings pass that would fail the job.
+    pub let_pass: Vec<(&'static str, u64)>,
 }
 
 impl Gate {
@@ -62,7 +64,7 @@ impl Gate {
                 Judged { issue, failing: grave.saturating_sub(known), known }
             })
             .collect();
-        let mut mild = Vec::new();
+        let (mut mild, mut let_pass) = (Vec::new(), Vec::new());
         for (name, max) in &self.max {
             let of_name = || judged.iter().filter(|it| it.issue.key.name == *name);
             let failing: u64 = of_name().map(|it| it.failing).sum();
@@ -70,13 +72,16 @@ impl Gate {
             if failing <= *max {
                 let same = judged.iter_mut().filter(|it| it.issue.key.name == *name);
                 same.for_each(|it| it.failing = 0);
+                if failing > 0 {
+                    let_pass.push((*name, failing));
+                }
                 if all > *max {
                     mild.push((*name, all));
                 }
             }
         }
         judged.sort_by_key(|it| !it.fails());
-        Judgement { issues: judged, services: found.services, mild }
+        Judgement { issues: judged, services: found.services, mild, let_pass }
     }
 }
 
@@ -103,9 +108,16 @@ impl Judgement {
             0 => String::new(),
             known => format!("; the baseline holds {known} more"),
         };
+        let let_pass: Vec<String> =
+            self.let_pass.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let known = match let_pass.is_empty() {
+            true => known,
+            false => format!("{known}; --max lets {} pass", let_pass.join(", ")),
+        };
         let new = if gate.has_baseline { "new " } else { "" };
         if self.failing() == 0 {
-            return format!("check passed: no {new}finding at or above {fail_on}{known}");
+            let other = if let_pass.is_empty() { "" } else { "other " };
+            return format!("check passed: no {other}{new}finding at or above {fail_on}{known}");
         }
         let mut places: Vec<String> =
             self.failures().take(PLACES_MAX).map(|it| it.issue.key.to_string()).collect();

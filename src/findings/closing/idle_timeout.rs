@@ -1,0 +1,195 @@
+//! An idle timeout: one side closes whatever nobody uses for so long.
+
+use std::collections::BTreeMap;
+
+use crate::findings::rule::finding;
+use crate::findings::service::{Parties, Party};
+use crate::findings::suspects::{Keys, Suspects};
+use crate::findings::timeouts::{Ends, consistent};
+use crate::findings::trend::Firsts;
+use crate::findings::waits::idle_before_close;
+use crate::findings::{CaptureFacts, Context, Finding, Grouping};
+use crate::history::{History, Role, Signs};
+use crate::infer::fact::FactKind;
+use crate::time::Span;
+
+finding! {
+    /// One side of a service closes connections that were idle for always the same time.
+    ///
+    /// ## What it means
+    ///
+    /// Servers, proxies and pools close connections that nobody uses for a while, and that while
+    /// is a setting. Whoever keeps connections for use again must know the shortest one on the
+    /// way: a request on a connection that the other side has just closed is lost (see
+    /// keepalive-race), and a pool that does not look holds closed connections (see
+    /// close-wait-leak).
+    ///
+    /// ## How it is inferred
+    ///
+    /// A side closed first, by FIN or RST, after both ends had been silent for `idle_s` or more.
+    /// At least `connections_min` connections of the service were closed after the same silence,
+    /// within four percent, and they are at least half of all that this side closed so. For
+    /// servers, a well-known timeout that the shortest of these silences is consistent with is
+    /// named.
+    ///
+    /// ## When it is wrong
+    ///
+    /// A program that works in steps of a fixed time looks the same: one that asks every ten
+    /// seconds and closes then. Programs that look for idle connections now and then close them
+    /// later than their setting, each after another time, and are not told.
+    ///
+    /// ## What to do
+    ///
+    /// Let the side that sends requests have the shorter timeout, or let it test a connection
+    /// before it uses it. If the time is neither side's setting, it is that of a device between.
+    ///
+    /// ## References
+    ///
+    /// RFC 9112 section 9.3; RFC 9293 section 3.6
+    pub IDLE_TIMEOUT = {
+        name: "idle-timeout",
+        severity: Note,
+        since: "0.1.0",
+        thresholds: {
+            idle_s: 1.9 "seconds" "Silence before a close that counts.",
+            connections_min: 3.0 "connections" "Connections closed after the same silence.",
+        },
+        scope: Grouped(new),
+        looks_for: [Signs::fact(FactKind::ClosedAfterIdle)],
+        raises: "clients 3 0.7
+                 0.000 > S  0:0(0)
+                 0.010 < S. 0:0(0) ack 1
+                 0.020 > .  1:1(0) ack 1
+                 0.030 > P. 1:101(100) ack 1
+                 0.040 < P. 1:901(900) ack 101
+                 0.041 > .  101:101(0) ack 901
+                 75.05 < F. 901:901(0) ack 101
+                 75.06 > F. 101:101(0) ack 902
+                 75.07 < .  902:902(0) ack 102",
+        // It closes when it has answered.
+        near_miss: "clients 3 0.7
+                    0.000 > S  0:0(0)
+                    0.010 < S. 0:0(0) ack 1
+                    0.020 > .  1:1(0) ack 1
+                    75.03 > P. 1:101(100) ack 1
+                    75.04 < P. 1:901(900) ack 101
+                    75.05 < F. 901:901(0) ack 101
+                    75.06 > F. 101:101(0) ack 902
+                    75.07 < .  902:902(0) ack 102",
+    }
+}
+
+/// Silences of about the same length.
+#[derive(Debug, Default)]
+struct Alike {
+    count: u64,
+    least: Span,
+    most: Span,
+    first: Firsts,
+}
+
+/// Silences before closes, by magnitude: each class is two percent longer than the one before.
+#[derive(Debug, Default)]
+struct Silences(BTreeMap<u32, Alike>);
+
+#[derive(Default)]
+struct Timeouts(Parties<Silences>);
+
+fn new() -> Box<dyn Grouping> {
+    Box::new(Timeouts::default())
+}
+
+/// Who closed first, after how long a silence.
+fn closed_idle(history: &History, context: &Context) -> Option<(Role, Span)> {
+    let role = history.closed_first()?.role()?;
+    let idle = idle_before_close(history, role)?;
+    (idle >= context.span("idle_s")).then_some((role, idle))
+}
+
+impl Grouping for Timeouts {
+    fn suspects(&self, context: &Context) -> Option<Suspects> {
+        Some(Suspects::new(context.count("connections_min"), |suspects, keys| {
+            Role::BOTH.into_iter().any(|role| suspects.holds(keys.party(role)))
+        }))
+    }
+
+    fn suspect(&self, history: &History, keys: &Keys, context: &Context, suspects: &mut Suspects) {
+        if let Some((role, _)) = closed_idle(history, context) {
+            suspects.count(keys.party(role));
+        }
+    }
+
+    fn again(&mut self, history: &History, keys: &Keys, context: &Context, suspects: &Suspects) {
+        if let Some((role, idle)) = closed_idle(history, context)
+            && suspects.holds(keys.party(role))
+        {
+            self.0.entry(Party::of(history, role)).add(history, idle);
+        }
+    }
+
+    fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
+        for (party, silences) in self.0.drain() {
+            let all: u64 = silences.0.values().map(|alike| alike.count).sum();
+            let Some(alike) = silences.most_frequent() else { continue };
+            if alike.count < context.count("connections_min").max(1) || alike.count * 2 < all {
+                continue;
+            }
+            // What is known are timeouts of servers and of what stands before them.
+            let whose = match party.role {
+                Role::Server => consistent(alike.least, Ends::Idle),
+                Role::Client => String::new(),
+            };
+            let message = format!(
+                "{} closes connections after {} idle{whose}: {} of the {all} that it closed after \
+                 a silence",
+                party.words(),
+                alike.least,
+                alike.count,
+            );
+            let finding = alike.first.finding(alike.count, &party, context, message);
+            out.push(
+                finding
+                    .with("connections", alike.count)
+                    .with("idle_s", alike.least)
+                    .with("idle_most_s", alike.most)
+                    .with("closed_after_idle", all),
+            );
+        }
+    }
+
+    fn beyond(&self) -> u64 {
+        self.0.beyond()
+    }
+}
+
+impl Silences {
+    fn add(&mut self, history: &History, idle: Span) {
+        /// Ratio of one class to the one before.
+        const STEP: f64 = 1.02;
+        let class = (idle.as_secs_f64().max(1.0).ln() / STEP.ln()) as u32;
+        let mut first = Firsts::default();
+        first.add(history.first, history.id);
+        let one = Alike { count: 1, least: idle, most: idle, first };
+        self.0.entry(class).or_default().add(&one);
+    }
+
+    /// The two neighbouring classes with the most silences, the shorter ones if there are several.
+    fn most_frequent(&self) -> Option<Alike> {
+        let pairs = self.0.iter().map(|(class, alike)| {
+            let mut both = Alike::default();
+            both.add(alike);
+            self.0.get(&(class + 1)).into_iter().for_each(|next| both.add(next));
+            both
+        });
+        pairs.max_by_key(|pair| (pair.count, core::cmp::Reverse(pair.least)))
+    }
+}
+
+impl Alike {
+    fn add(&mut self, other: &Alike) {
+        self.least = if self.count == 0 { other.least } else { self.least.min(other.least) };
+        self.most = self.most.max(other.most);
+        self.count += other.count;
+        self.first.join(&other.first);
+    }
+}
