@@ -491,6 +491,19 @@ fn a_program_that_ends_lets_go_of_its_leak_at_once() {
 }
 
 #[test]
+fn a_host_that_talks_to_itself_is_no_proxy() {
+    let mut histories = connections(&many(5, STUCK, 200));
+    for history in &mut histories {
+        let own = history.addr(Role::Server).ip();
+        history.tuple = history.tuple.with_addrs(|_| own);
+    }
+    let facts = CaptureFacts::default();
+    let found = Collector::collect(Thresholds::default(), histories.iter(), &facts).grouped;
+    let leak = found.iter().find(|it| it.name == "close-wait-leak").expect("a leak");
+    assert!(!leak.message.contains("proxy"), "{}", leak.message);
+}
+
+#[test]
 fn what_is_only_assumed_is_called_so() {
     let found = findings(
         "0.0 > P. 1:101(100) ack 1

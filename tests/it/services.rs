@@ -102,6 +102,36 @@ const FROM_THE_MIDDLE: &[Case] = &[
         &["Server 10.9.0.2:8088 got", "60 of 60 attempts", "a SYN flood"],
         &["syn-flood", "half-open-handshake"],
     ),
+    (
+        "sends-cookies",
+        &["Server 10.9.0.2:8090 got", "31 of 31 attempts", "a SYN flood"],
+        &["syn-flood", "half-open-handshake"],
+    ),
+];
+
+/// The same, from one of its ends.
+const FROM_ONE_END: &[(&str, Case)] = &[
+    ("client", ("behind-pulled-cable", &["server 10.9.0.2:5432 answered nothing"], &["dead-peer"])),
+    ("server", ("behind-pulled-cable", &["Nothing is wrong", "3 not closed on both"], FINE)),
+    ("client", ("behind-forgetful-nat", &["something on the path forgot"], &["silent-drop"])),
+    ("server", ("behind-forgetful-nat", &["Nothing is wrong", "3 not closed on both"], FINE)),
+    ("client", ("is-flooded", &["got no answer from server 10.9.0.2:8088"], &["syn-unanswered"])),
+    (
+        "server",
+        (
+            "is-flooded",
+            &["60 of 60 attempts", "a SYN flood"],
+            &["syn-flood", "half-open-handshake"],
+        ),
+    ),
+    (
+        "client",
+        ("sends-cookies", &["got no answer from server 10.9.0.2:8090"], &["syn-unanswered"]),
+    ),
+    (
+        "server",
+        ("sends-cookies", &["31 of 31", "a SYN flood"], &["syn-flood", "half-open-handshake"]),
+    ),
 ];
 
 fn analysis(name: &str, point: &str) -> Analysis {
@@ -140,8 +170,17 @@ fn the_first_line_names_who_is_to_blame_and_nothing_else_blames() {
         .into_iter()
         .flat_map(|point| FROM_ANYWHERE.iter().flat_map(move |case| judge(case, point)));
     let middle = FROM_THE_MIDDLE.iter().flat_map(|case| judge(case, "middle"));
-    let wrong: Vec<String> = anywhere.chain(middle).collect();
+    let ends = FROM_ONE_END.iter().flat_map(|(point, case)| judge(case, point));
+    let wrong: Vec<String> = anywhere.chain(middle).chain(ends).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_keeps_no_handshakes_is_suspected_of_cookies_and_what_does_is_not() {
+    for (name, is_suspected) in [("sends-cookies", true), ("is-flooded", false)] {
+        let found = analysis(name, "server").findings.by_name;
+        assert_eq!(found.contains_key("syn-cookies"), is_suspected, "{name}: {found:?}");
+    }
 }
 
 #[test]

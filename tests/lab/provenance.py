@@ -13,6 +13,9 @@ HEAD = """\
 
 - `windump-close.pcap`: the three lines of a close that windump printed, made into packets by
   `tests/it/windump.rs`, where the lines stand.
+- `windump-close.txt`: the same lines as they stand.
+- `text/RECORDING+PLACE.OPTION.txt`: what tcpdump 4.99.3 prints of `kernel/RECORDING/PLACE.pcap`:
+  `TZ=UTC tcpdump -n -OPTION -r FILE` (`n`: none besides; `number`: `-#`).
 - `kernel/demo/server.pcap` is also the capture that `finwait demo` carries.
 - `kernel/` and `observer/` are recorded on a real Linux kernel, as told below; in `observer/`
   something is wrong with the capture in the middle, and only with it.

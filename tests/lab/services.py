@@ -412,6 +412,21 @@ def service_is_flooded(lab):
     lab.pause(6)
 
 
+@service("A SYN flood, and a server that keeps nothing: it sends SYN cookies",
+         path=Impairment(rules=[drop("anything but SYN of the client", client_but_no_syn, None),
+                                drop("SYN+ACK", answering_syn, None)]),
+         sysctls={"ipv4/tcp_syn_retries": 1, "ipv4/tcp_syncookies": 2})
+def service_sends_cookies(lab):
+    lab.server.listen(8090)
+    for _ in range(30):
+        lab.client.start_connect(lab.server, 8090)
+        lab.pause(0.02)
+    lab.pause(8)
+    # The capture goes on for so long, which only a packet shows.
+    lab.client.start_connect(lab.server, 8090)
+    lab.pause(0.2)
+
+
 @service("A scan: one client tries thirty ports, of which one is open")
 def service_is_scanned(lab):
     lab.server.listen(7010)

@@ -211,9 +211,12 @@ impl Grouping for Leaks {
 }
 
 impl Leaks {
-    /// A host that may leak in its other part uses or offers a service here.
+    /// A host that may leak in its other part uses or offers a service here, to another host.
     fn note_leg(&mut self, history: &History, role: Role) {
         let Party { host, service, .. } = Party::of(history, role);
+        if history.addr(role.peer()).ip() == host {
+            return;
+        }
         let [used, offered] = &mut self.legs;
         let legs = if role == Role::Client { used } else { offered };
         if legs.len() < SERVICES_MAX || legs.contains_key(&host) {
