@@ -111,6 +111,9 @@ impl<S: Sink> Pipeline<S> {
         if let Some(keyed) = self.intake.packet(link, data, orig_len, ts, frame) {
             self.keyed(keyed);
         }
+        while let Some(keyed) = self.intake.further() {
+            self.keyed(keyed);
+        }
     }
 
     /// Takes the next segment.

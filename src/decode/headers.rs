@@ -1,10 +1,10 @@
 //! Where a packet's IP headers stand, for who changes them.
 
+use super::icmp;
 use super::ip::{self, IpPacket, protocol};
+use super::link::{self, Inside};
 use super::rest::Rest;
-use super::skip::Skip;
 use super::tunnel::{self, Path};
-use super::{icmp, link};
 use crate::limits::TUNNEL_DEPTH_MAX;
 
 /// One IP header.
@@ -31,37 +31,47 @@ pub struct IpHeader {
 /// The IP headers of a packet, from outside to inside, as far as they can be followed.
 pub fn ip_headers(link: u16, data: &[u8], orig_len: u32, decode_tunnels: bool) -> Vec<IpHeader> {
     let mut found = Vec::new();
-    if let Ok(packet) = link::ip_packet(link, Rest::new(data, orig_len)) {
-        let _ = follow(packet, data, decode_tunnels, &mut found);
+    if let Ok(inside) = link::inside(link, Rest::new(data, orig_len)) {
+        follow(inside, data, (decode_tunnels, Path::default(), 0), &mut found);
     }
     found
 }
 
+/// Notes the headers of what is inside; with whether to open tunnels, and those that it is in.
 fn follow<'a>(
-    mut packet: Rest<'a>,
+    inside: Inside<'a>,
     data: &'a [u8],
-    decode_tunnels: bool,
+    (decode_tunnels, mut path, depth): (bool, Path, usize),
     found: &mut Vec<IpHeader>,
-) -> Result<(), Skip> {
-    let mut path = Path::default();
-    for _ in 0..=TUNNEL_DEPTH_MAX {
-        let ip = ip::read_any(packet)?;
-        found.push(header(&packet, &ip, data, false));
-        if ip.part.is_some() {
-            return Ok(());
+) {
+    let packet = match inside {
+        Inside::Packet(packet) => packet,
+        Inside::Frames(frames) => {
+            for packet in frames.flatten() {
+                follow(Inside::Packet(packet), data, (decode_tunnels, path, depth), found);
+            }
+            return;
         }
-        if matches!(ip.protocol, protocol::ICMP | protocol::ICMPV6) {
-            let packet = icmp::quoted(&ip)?;
-            let ip = ip::read_any(packet)?;
-            found.push(header(&packet, &ip, data, true));
-            return Ok(());
+    };
+    let Ok(ip) = ip::read_any(packet) else { return };
+    found.push(header(&packet, &ip, data, false));
+    match ip.protocol {
+        _ if ip.part.is_some() => {}
+        protocol::ICMP | protocol::ICMPV6 => {
+            if let Ok(packet) = icmp::quoted(&ip)
+                && let Ok(ip) = ip::read_any(packet)
+            {
+                found.push(header(&packet, &ip, data, true));
+            }
         }
-        if !decode_tunnels || ip.protocol == protocol::TCP {
-            return Ok(());
+        protocol::TCP => {}
+        _ if !decode_tunnels || depth >= TUNNEL_DEPTH_MAX => {}
+        _ => {
+            if let Ok(inside) = tunnel::open(&ip, &mut path) {
+                follow(inside, data, (decode_tunnels, path, depth + 1), found);
+            }
         }
-        packet = tunnel::open(&ip, &mut path)?;
     }
-    Ok(())
 }
 
 fn header(packet: &Rest<'_>, ip: &IpPacket<'_>, data: &[u8], is_quoted: bool) -> IpHeader {

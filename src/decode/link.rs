@@ -129,10 +129,27 @@ pub(super) fn in_ppp(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
     after_ethertype(ethertype, packet)
 }
 
-/// The IP packet in an IEEE 802.11 frame.
+/// What one captured packet holds.
+pub(super) enum Inside<'a> {
+    /// An IP packet.
+    Packet(Rest<'a>),
+    /// Several IEEE 802.11 frames.
+    Frames(wlan::Frames<'a>),
+}
+
+/// The IP packets in a captured packet of the link type.
 #[cold]
-pub(super) fn in_wlan(packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
-    wlan::ip_packet(packet)
+pub(super) fn inside(link: u16, packet: Rest<'_>) -> Result<Inside<'_>, Skip> {
+    match rare::wlan_frame(link, packet).and_then(wlan::Frame::frames) {
+        Some(frames) => Ok(Inside::Frames(frames)),
+        None => ip_packet(link, packet).map(Inside::Packet),
+    }
+}
+
+/// The IP packets in an IEEE 802.11 frame.
+#[cold]
+pub(super) fn in_wlan(packet: Rest<'_>) -> Result<Inside<'_>, Skip> {
+    inside(linktype::IEEE802_11, packet)
 }
 
 /// Takes an Ethernet header and gives its EtherType.

@@ -4,13 +4,16 @@
 //! [`decode`](super::decode) is for the many packets that are plain, and knows nothing of the one
 //! before. What it leaves comes here.
 
+use std::collections::VecDeque;
+
 use super::fragments::Fragments;
 use super::icmp::{self, IcmpError};
 use super::ip::{self, IpPacket, protocol};
+use super::link::{self, Inside};
 use super::rest::Rest;
 use super::skip::Skip;
 use super::tunnel::{self, Path, Tunnels};
-use super::{Decoded, Moment, glimpse, link, segment_of};
+use super::{Decoded, Moment, glimpse, segment_of};
 use crate::limits::{FRAGMENT_HEAD_BYTES, TUNNEL_DEPTH_MAX};
 use crate::time::Timestamp;
 
@@ -23,6 +26,8 @@ pub struct Opener {
     decode_tunnels: bool,
     fragments: Fragments,
     tunnels: Tunnels,
+    /// What was found in the packet besides what was given.
+    further: VecDeque<Found>,
 }
 
 /// What was found in a packet.
@@ -81,9 +86,38 @@ impl Opener {
             return Err(why);
         }
         self.fragments.frames.clear();
+        self.further.clear();
         // A text's packet has nothing more in it.
-        let packet = link::ip_packet(link, Rest::new(data, orig_len)).map_err(|_| why)?;
-        self.ip(packet, Path::default(), 0, Moment { ts, frame })
+        let inside = link::inside(link, Rest::new(data, orig_len)).map_err(|_| why)?;
+        self.inside(inside, Path::default(), 0, Moment { ts, frame })
+    }
+
+    /// What else was found in the packet that was opened last.
+    pub fn further(&mut self) -> Option<Found> {
+        self.further.pop_front()
+    }
+
+    /// Of several frames the first that shows something is given, and the others wait.
+    fn inside(
+        &mut self,
+        inside: Inside<'_>,
+        path: Path,
+        depth: usize,
+        at: Moment,
+    ) -> Result<Found, Skip> {
+        let frames = match inside {
+            Inside::Packet(packet) => return self.ip(packet, path, depth, at),
+            Inside::Frames(frames) => frames,
+        };
+        let mut first = Err(Skip::NotTcp);
+        for packet in frames {
+            match packet.and_then(|packet| self.ip(packet, path, depth, at)) {
+                Ok(found) if first.is_ok() => self.further.push_back(found),
+                found if first.is_err() => first = found,
+                _ => {}
+            }
+        }
+        first
     }
 
     fn ip(
@@ -149,8 +183,8 @@ impl Opener {
             _ if !self.decode_tunnels => Err(Skip::NotTcp),
             _ if depth >= TUNNEL_DEPTH_MAX => Err(Skip::TooManyHeaders),
             _ => {
-                let packet = tunnel::open(ip, &mut path)?;
-                self.ip(packet, path, depth + 1, at)
+                let inside = tunnel::open(ip, &mut path)?;
+                self.inside(inside, path, depth + 1, at)
             }
         }
     }

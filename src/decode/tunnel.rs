@@ -11,7 +11,7 @@ mod udp;
 pub use names::{Tunnel, Tunnels};
 
 use super::ip::{IpPacket, protocol};
-use super::link;
+use super::link::{self, Inside};
 use super::rest::Rest;
 use super::skip::Skip;
 use crate::limits::TUNNEL_DEPTH_MAX;
@@ -98,8 +98,8 @@ pub(super) fn is_carrier(protocol: u8) -> bool {
     matches!(protocol, protocol::IPV4 | protocol::IPV6 | protocol::GRE | protocol::UDP)
 }
 
-/// Takes one tunnel's headers off, and gives the IP packet that is left.
-pub(super) fn open<'a>(ip: &IpPacket<'a>, path: &mut Path) -> Result<Rest<'a>, Skip> {
+/// Takes one tunnel's headers off, and gives the IP packet that is left, or several.
+pub(super) fn open<'a>(ip: &IpPacket<'a>, path: &mut Path) -> Result<Inside<'a>, Skip> {
     let opened = match ip.protocol {
         protocol::IPV4 | protocol::IPV6 => {
             let layer = Some(Layer::IpInIp(Ends::of(ip)));
@@ -118,11 +118,15 @@ pub(super) fn open<'a>(ip: &IpPacket<'a>, path: &mut Path) -> Result<Rest<'a>, S
         Cargo::Ip => Ok(opened.payload),
         Cargo::Ethernet => link::in_ethernet(opened.payload),
         Cargo::Ppp => link::in_ppp(opened.payload),
-        Cargo::Wlan => link::in_wlan(opened.payload),
+        Cargo::Wlan => return link::in_wlan(opened.payload).map_err(counted),
         Cargo::Type(ethertype) => link::after_ethertype(ethertype, opened.payload),
     };
-    // A tunnel is no link that could carry something else than IP to be counted by itself.
-    packet.map_err(|skip| if skip == Skip::NotIp { Skip::NotTcp } else { skip })
+    packet.map(Inside::Packet).map_err(counted)
+}
+
+/// A tunnel is no link that could carry something else than IP to be counted by itself.
+fn counted(skip: Skip) -> Skip {
+    if skip == Skip::NotIp { Skip::NotTcp } else { skip }
 }
 
 /// A 24-bit number in network byte order.

@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use foldhash::fast::RandomState;
 
 use crate::capture::{self, Merge};
+use crate::decode::Decoded;
 use crate::decode::opener::{Found, Opener};
 use crate::decode::tuple::FourTuple;
 use crate::decode::{self};
@@ -88,20 +89,26 @@ pub fn find(
             Err(_) => continue,
         };
         let capture::Packet { link, data, orig_len, ts, frame, .. } = packet;
-        let (decoded, is_opened) = match decode::decode(link.0, data, orig_len, ts, frame) {
-            Ok(decoded) => (decoded, false),
-            Err(skip) => match opener.open(skip, link.0, data, orig_len, ts, frame) {
-                Ok(Found::Segment(decoded) | Found::Error(_, decoded, _)) => (decoded, true),
-                Ok(Found::Broken(..)) | Err(_) => continue,
-            },
+        let mut take = |decoded: Decoded, parts: &[u64]| {
+            if chosen.has(&decoded.tuple, frame) {
+                frames.has_nanos |= ts.as_nanos() % 1000 != 0;
+                frames.add(frame);
+                parts.iter().for_each(|part| frames.add(*part));
+            }
         };
-        if !chosen.has(&decoded.tuple, frame) {
-            continue;
-        }
-        frames.has_nanos |= ts.as_nanos() % 1000 != 0;
-        frames.add(frame);
-        if is_opened {
-            opener.parts().iter().for_each(|part| frames.add(*part));
+        let skip = match decode::decode(link.0, data, orig_len, ts, frame) {
+            Ok(decoded) => {
+                take(decoded, &[]);
+                continue;
+            }
+            Err(skip) => skip,
+        };
+        let mut found = opener.open(skip, link.0, data, orig_len, ts, frame).ok();
+        while let Some(one) = found {
+            if let Found::Segment(decoded) | Found::Error(_, decoded, _) = one {
+                take(decoded, opener.parts());
+            }
+            found = opener.further();
         }
     }
 }

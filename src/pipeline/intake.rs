@@ -93,18 +93,36 @@ impl Intake {
         frame: u64,
     ) -> Option<Keyed> {
         match self.opener.open(skip, link, data, orig_len, ts, frame) {
-            Ok(Found::Segment(decoded)) => self.segment(decoded),
-            Ok(Found::Error(error, quoted, is_numbered)) => {
-                self.totals.skipped.add(Skip::IcmpError);
-                Some(self.seen(quoted, Glimpse { error: Some(error), is_numbered }))
-            }
-            Ok(Found::Broken(why, seen)) => {
-                self.totals.skipped.add(why);
-                Some(self.seen(seen, Glimpse { error: None, is_numbered: true }))
-            }
+            Ok(found) => self.found(found),
             Err(skip) => {
                 self.totals.skipped.add(skip);
                 None
+            }
+        }
+    }
+
+    /// What else is in the packet that was taken last: of the few that hold several, the next.
+    #[inline]
+    pub fn further(&mut self) -> Option<Keyed> {
+        while let Some(found) = self.opener.further() {
+            if let Some(keyed) = self.found(found) {
+                return Some(keyed);
+            }
+        }
+        None
+    }
+
+    #[cold]
+    fn found(&mut self, found: Found) -> Option<Keyed> {
+        match found {
+            Found::Segment(decoded) => self.segment(decoded),
+            Found::Error(error, quoted, is_numbered) => {
+                self.totals.skipped.add(Skip::IcmpError);
+                Some(self.seen(quoted, Glimpse { error: Some(error), is_numbered }))
+            }
+            Found::Broken(why, seen) => {
+                self.totals.skipped.add(why);
+                Some(self.seen(seen, Glimpse { error: None, is_numbered: true }))
             }
         }
     }

@@ -139,6 +139,9 @@ impl Filler {
                     let (link, data, orig_len) = (packet.link.0, packet.data, packet.orig_len);
                     let keyed = self.intake.packet(link, data, orig_len, packet.ts, packet.frame);
                     batch.segments.extend(keyed);
+                    while let Some(keyed) = self.intake.further() {
+                        batch.segments.push(keyed);
+                    }
                 }
                 Ok(None) => {
                     batch.position = merge.position();

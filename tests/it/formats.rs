@@ -167,6 +167,17 @@ fn wlan(ip: &[u8]) -> Vec<u8> {
     typed(&[&[0x88, 1], &[0; 22], &[0, 0], &SNAP], ip)
 }
 
+/// Several packets in one frame (A-MSDU).
+fn wlan_several(packets: &[Vec<u8>]) -> Vec<u8> {
+    let mut frame = [&[0x88, 1][..], &[0; 22], &[0x80, 0]].concat();
+    for ip in packets {
+        frame.resize((frame.len() - 26).next_multiple_of(4) + 26, 0);
+        let length = (ip.len() as u16 + 8).to_be_bytes();
+        frame.extend(typed(&[&MACS, &length, &SNAP], ip));
+    }
+    frame
+}
+
 fn cisco_hdlc(ip: &[u8]) -> Vec<u8> {
     typed(&[&[0x0f, 0]], ip)
 }
@@ -361,6 +372,35 @@ fn every_link_type_gives_the_same_history() {
         for (name, link, wrap) in LINKS {
             let wrapped: Vec<Packet> = packets.iter().map(|(ts, ip)| (*ts, wrap(ip))).collect();
             assert_eq!(histories(&pcap(link, &wrapped)), expected, "{name}, {link}");
+        }
+    }
+}
+
+#[test]
+fn several_frames_in_one_are_several_segments() {
+    let wraps: [(u16, Wrap); 5] = [
+        (105, |frame| frame.to_vec()),
+        (127, |frame| plain(&[0, 0, 9, 0, 2, 0, 0, 0, 0], frame)),
+        (119, |frame| plain(&[0; 144], frame)),
+        (192, |frame| plain(&[0, 0, 8, 0, 105, 0, 0, 0], frame)),
+        (101, |frame| outer(47, &plain(&[0, 0, 0x82, 0], frame))),
+    ];
+    let packets = recording("four-segment-close");
+    let (expected, _) = histories(&pcap(101, &packets));
+    for count in [1, 2, 3] {
+        let several: Vec<Packet> = packets
+            .chunks(count)
+            .map(|few| {
+                let few: Vec<_> = few.iter().map(|(_, ip)| ip.clone()).collect();
+                wlan_several(&few)
+            })
+            .zip(&packets)
+            .map(|(frame, (ts, _))| (*ts, frame))
+            .collect();
+        for (link, wrap) in wraps {
+            let wrapped: Vec<_> = several.iter().map(|(ts, frame)| (*ts, wrap(frame))).collect();
+            let (found, _) = histories(&pcap(link, &wrapped));
+            assert_eq!(found, expected, "{count} in one, {link}");
         }
     }
 }

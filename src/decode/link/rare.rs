@@ -46,17 +46,33 @@ pub(super) fn ip_packet(link: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Ski
         }
         linktype::NFLOG => in_nflog(packet),
         linktype::NETANALYZER => in_ethernet(without(4, packet)?),
-        linktype::PKTAP => in_pktap(packet),
-        linktype::PPI => in_ppi(packet),
+        linktype::PKTAP => nested(pktap(packet)?),
+        linktype::PPI => nested(ppi(packet)?),
         linktype::IEEE802_11 => wlan::ip_packet(packet),
-        linktype::RADIOTAP => wlan::in_radiotap(packet),
-        linktype::PRISM => wlan::in_prism(packet),
-        linktype::IEEE802_11_AVS => wlan::in_avs(packet),
+        linktype::RADIOTAP => wlan::Frame::in_radiotap(packet)?.ip_packet(),
+        linktype::PRISM => wlan::Frame::in_prism(packet)?.ip_packet(),
+        linktype::IEEE802_11_AVS => wlan::Frame::in_avs(packet)?.ip_packet(),
         linktype::JUNIPER_MLPPP..=linktype::JUNIPER_ATM1
         | linktype::JUNIPER_MONITOR
         | linktype::JUNIPER_PPPOE
         | linktype::JUNIPER_ETHER..=linktype::JUNIPER_CHDLC => juniper::ip_packet(link, packet),
         _ => Err(Skip::UnsupportedLinkType),
+    }
+}
+
+/// The IEEE 802.11 frame in a captured packet of the link type, if it has one.
+pub(super) fn wlan_frame(link: u16, packet: Rest<'_>) -> Option<wlan::Frame<'_>> {
+    match link {
+        linktype::IEEE802_11 => Some(wlan::Frame::bare(packet)),
+        linktype::RADIOTAP => wlan::Frame::in_radiotap(packet).ok(),
+        linktype::PRISM => wlan::Frame::in_prism(packet).ok(),
+        linktype::IEEE802_11_AVS => wlan::Frame::in_avs(packet).ok(),
+        linktype::PPI => match ppi(packet).ok()? {
+            (linktype::IEEE802_11, frame) => Some(wlan::Frame::bare(frame)),
+            (linktype::RADIOTAP, frame) => wlan::Frame::in_radiotap(frame).ok(),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -158,25 +174,25 @@ fn in_nflog(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
 }
 
 /// Apple's packet tap: a header that says its own length and the link type behind it.
-fn in_pktap(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+fn pktap(mut packet: Rest<'_>) -> Result<(u16, Rest<'_>), Skip> {
     let [a, b, c, d, _, _, _, _, link_low, link_high, 0, 0] = *packet.peek::<12>()? else {
         return Err(Skip::UnsupportedLinkType);
     };
     packet.drop_front(u32::from_le_bytes([a, b, c, d]) as usize)?;
-    nested(u16::from_le_bytes([link_low, link_high]), packet)
+    Ok((u16::from_le_bytes([link_low, link_high]), packet))
 }
 
 /// The per-packet information header, which says the same.
-fn in_ppi(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+fn ppi(mut packet: Rest<'_>) -> Result<(u16, Rest<'_>), Skip> {
     let [_, _, low, high, link_low, link_high, 0, 0] = *packet.peek::<8>()? else {
         return Err(Skip::UnsupportedLinkType);
     };
     packet.drop_front(u16::from_le_bytes([low, high]).into())?;
-    nested(u16::from_le_bytes([link_low, link_high]), packet)
+    Ok((u16::from_le_bytes([link_low, link_high]), packet))
 }
 
 /// What a header leads to that names a link type, which cannot be another such header.
-fn nested(link: u16, packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+fn nested((link, packet): (u16, Rest<'_>)) -> Result<Rest<'_>, Skip> {
     match link {
         linktype::PKTAP | linktype::PPI => Err(Skip::TooManyHeaders),
         _ => super::ip_packet(link, packet),

@@ -5,23 +5,99 @@ use crate::decode::rest::Rest;
 use crate::decode::skip::Skip;
 
 /// The IP packet in a data frame. One that is encrypted, or a fragment, gives none; of several
-/// frames in one (A-MSDU) the first counts.
-pub(super) fn ip_packet(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
-    data(&mut packet, 0)?;
-    in_llc(packet)
+/// frames in one (A-MSDU) there is more than one, which [`Frames`] has.
+pub(super) fn ip_packet(packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+    Frame::bare(packet).ip_packet()
 }
 
-/// The same behind radiotap, which says whether data begins at a multiple of four.
-pub(super) fn in_radiotap(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
-    let [_, _, low, high, present @ ..] = *packet.peek::<8>()?;
-    let header = packet;
-    packet.drop_front(u16::from_le_bytes([low, high]).into())?;
-    let pad = match radiotap_flags(u32::from_le_bytes(present), header.data) {
-        Some(flags) if flags & 0x20 != 0 => 4,
-        _ => 0,
-    };
-    data(&mut packet, pad)?;
-    in_llc(packet)
+/// A captured 802.11 frame.
+#[derive(Clone, Copy)]
+pub(super) struct Frame<'a> {
+    packet: Rest<'a>,
+    /// Its header is padded to a multiple of this, if it is not 0.
+    pad: usize,
+}
+
+impl<'a> Frame<'a> {
+    /// One without anything in front.
+    pub(in crate::decode) fn bare(packet: Rest<'a>) -> Frame<'a> {
+        Frame { packet, pad: 0 }
+    }
+
+    /// The one behind radiotap, which says whether data begins at a multiple of four.
+    pub(super) fn in_radiotap(mut packet: Rest<'a>) -> Result<Frame<'a>, Skip> {
+        let [_, _, low, high, present @ ..] = *packet.peek::<8>()?;
+        let header = packet;
+        packet.drop_front(u16::from_le_bytes([low, high]).into())?;
+        let pad = match radiotap_flags(u32::from_le_bytes(present), header.data) {
+            Some(flags) if flags & 0x20 != 0 => 4,
+            _ => 0,
+        };
+        Ok(Frame { packet, pad })
+    }
+
+    /// The one behind a Prism header, or an AVS header under its link type.
+    pub(super) fn in_prism(mut packet: Rest<'a>) -> Result<Frame<'a>, Skip> {
+        const AVS: [u8; 3] = [0x80, 0x21, 0x10];
+        const PRISM_BYTES: usize = 144;
+        if packet.data.starts_with(&AVS) {
+            return Frame::in_avs(packet);
+        }
+        packet.drop_front(PRISM_BYTES)?;
+        Ok(Frame::bare(packet))
+    }
+
+    /// The one behind an AVS header, which says its length.
+    pub(super) fn in_avs(mut packet: Rest<'a>) -> Result<Frame<'a>, Skip> {
+        let [_, _, _, _, length @ ..] = *packet.peek::<8>()?;
+        packet.drop_front(u32::from_be_bytes(length) as usize)?;
+        Ok(Frame::bare(packet))
+    }
+
+    /// The IP packet in it, if it holds one frame only.
+    pub(super) fn ip_packet(self) -> Result<Rest<'a>, Skip> {
+        match self.content()? {
+            (_, true) => Err(Skip::NotTcp),
+            (body, false) => in_llc(body),
+        }
+    }
+
+    /// The frames in it, if it holds several.
+    pub(in crate::decode) fn frames(self) -> Option<Frames<'a>> {
+        match self.content() {
+            Ok((rest, true)) => Some(Frames { rest }),
+            _ => None,
+        }
+    }
+
+    /// What stands behind the header of a data frame, and whether that is several frames.
+    fn content(self) -> Result<(Rest<'a>, bool), Skip> {
+        let mut packet = self.packet;
+        let is_several = data(&mut packet, self.pad)?;
+        Ok((packet, is_several))
+    }
+}
+
+/// The frames in one (A-MSDU, IEEE 802.11 section 9.3.2.2): each has two addresses and its length
+/// in front, as in Ethernet, and begins at a multiple of four bytes. Gives the IP packets in them.
+pub(in crate::decode) struct Frames<'a> {
+    rest: Rest<'a>,
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = Result<Rest<'a>, Skip>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        const HEADER_BYTES: u32 = 14;
+        let mut body = self.rest;
+        let [.., high, low] = *body.take::<14>().ok()?;
+        let length = u32::from(u16::from_be_bytes([high, low]));
+        let step = (HEADER_BYTES + length).next_multiple_of(4);
+        if self.rest.drop_front(step as usize).is_err() {
+            self.rest = Rest::new(&[], 0);
+        }
+        Some(in_llc(body.with_len(length)))
+    }
 }
 
 /// Radiotap's flags, which stand behind an eight-byte time, if that is there.
@@ -42,26 +118,9 @@ fn radiotap_flags(present: u32, header: &[u8]) -> Option<u8> {
     header.get(at).copied()
 }
 
-/// The same behind a Prism header, or an AVS header under its link type.
-pub(super) fn in_prism(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
-    const AVS: [u8; 3] = [0x80, 0x21, 0x10];
-    const PRISM_BYTES: usize = 144;
-    if packet.data.starts_with(&AVS) {
-        return in_avs(packet);
-    }
-    packet.drop_front(PRISM_BYTES)?;
-    ip_packet(packet)
-}
-
-/// The same behind an AVS header, which says its length.
-pub(super) fn in_avs(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
-    let [_, _, _, _, length @ ..] = *packet.peek::<8>()?;
-    packet.drop_front(u32::from_be_bytes(length) as usize)?;
-    ip_packet(packet)
-}
-
-/// Takes the header of a data frame, which is padded to a multiple of `pad` if that is not 0.
-fn data(packet: &mut Rest<'_>, pad: usize) -> Result<(), Skip> {
+/// Takes the header of a data frame, which is padded to a multiple of `pad` if that is not 0. Says
+/// whether several frames follow.
+fn data(packet: &mut Rest<'_>, pad: usize) -> Result<bool, Skip> {
     const DATA: u8 = 2;
     const QOS: u8 = 0x08;
     const NO_DATA: u8 = 0x04;
@@ -96,9 +155,5 @@ fn data(packet: &mut Rest<'_>, pad: usize) -> Result<(), Skip> {
         length = length.next_multiple_of(pad);
     }
     packet.drop_front(length)?;
-    if is_several {
-        // Two addresses and a length, as in Ethernet.
-        packet.drop_front(14)?;
-    }
-    Ok(())
+    Ok(is_several)
 }
