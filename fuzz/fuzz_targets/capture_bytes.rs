@@ -1,6 +1,7 @@
 //! Any bytes as a capture: reading must end, without a panic, and keep its promises.
 //!
-//! Each input is read alone and merged with itself, which must give every packet twice.
+//! Each input is read alone and merged with itself, as a file that overlaps with another: nothing
+//! may be lost, and nothing there more than twice.
 
 #![no_main]
 
@@ -33,6 +34,6 @@ fuzz_target!(|bytes: &[u8]| {
             Err(_) => errors += 1,
         }
     }
-    assert_eq!(merged, 2 * packets);
+    assert!((packets..=2 * packets).contains(&merged));
     assert!(errors <= 2);
 });

@@ -24,6 +24,7 @@ mod score;
 mod services;
 mod sockets;
 mod streams;
+mod tcpdump;
 mod text;
 mod textbook;
 mod tidy;

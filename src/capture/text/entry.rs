@@ -93,7 +93,13 @@ impl Entries {
             return;
         }
         let indent = line.len() - text.len();
-        match begin(text).filter(|begun| self.admits(begun, indent)) {
+        let begun = begin(text);
+        let is_admitted = begun.as_ref().is_some_and(|begun| self.admits(begun, indent));
+        if begun.is_some() && !is_admitted {
+            // A tunnel has one packet inside, which may be a tunnel again.
+            self.current.is_tunnel &= line::is_tunnel(text);
+        }
+        match begun.filter(|_| is_admitted) {
             Some(begun) => {
                 if let Some(Stamp::TimeOfDay(nanos)) = begun.stamp {
                     reckoning.hours.get_or_insert_with(|| hours(nanos, ahead));
@@ -214,14 +220,18 @@ fn is_dump(text: &str) -> bool {
 /// How `HH:MM:SS` is meant, by the first packet's and those behind it. Zero is where `-ttt` and
 /// `-ttttt` begin, and the times of the latter do not run backwards.
 fn hours(first: i64, ahead: &[u8]) -> Hours {
-    const LINES: usize = 64;
+    /// Dumps have many lines between two packets, and what is ahead is bounded by the window.
+    const STAMPS: usize = 64;
     /// So many in order are hardly so by chance.
     const IN_ORDER: usize = 4;
     if first != 0 {
         return Hours::Midnight;
     }
     let (mut last, mut seen) = (first, 1);
-    for line in ahead.split(|byte| *byte == b'\n').take(LINES) {
+    for line in ahead.split(|byte| *byte == b'\n') {
+        if seen >= STAMPS {
+            break;
+        }
         let line = String::from_utf8_lossy(line.get(..line.len().min(64)).unwrap_or_default());
         let stamp = begin(unquoted(&line)).and_then(|begun| begun.stamp);
         match stamp {

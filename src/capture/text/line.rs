@@ -113,8 +113,11 @@ fn without_addresses(text: &str) -> Unused {
 
 /// `enp0s3 In  IP `: a name, then a direction.
 fn names_interface(before: &str) -> bool {
-    let direction = before.split_ascii_whitespace().nth(1);
-    direction.is_some_and(|word| matches!(word, "In" | "Out" | "B" | "M" | "P"))
+    before.split_ascii_whitespace().nth(1).is_some_and(is_direction)
+}
+
+fn is_direction(word: &str) -> bool {
+    matches!(word, "In" | "Out" | "B" | "M" | "P")
 }
 
 /// The addresses of a line, and what stands around them.
@@ -148,14 +151,47 @@ impl<'a> Pair<'a> {
 
 /// Whether a line without a time begins a packet.
 pub(super) fn begins(text: &str) -> bool {
-    if PROTOCOLS.iter().any(|name| text.starts_with(name)) {
+    let text = behind_interface(text);
+    if PROTOCOLS.iter().any(|name| text.starts_with(name)) || begins_with_link_header(text) {
         return true;
     }
     let Some(pair) = Pair::find(text) else { return false };
-    let first = pair.before.split_ascii_whitespace().next().unwrap_or_default();
-    let is_link_address = first.bytes().filter(|byte| *byte == b':').count() == 5;
-    (pair.before.is_empty() || is_link_address || names_interface(pair.before))
-        && !matches!(Body::read(pair.body), Err(Unused::NotTcp))
+    pair.before.is_empty() && !matches!(Body::read(pair.body), Err(Unused::NotTcp))
+}
+
+/// What stands behind an interface's name and direction (`eth0  In  ifindex 2 `), or behind a
+/// direction alone, as in Linux cooked captures with `-e`.
+fn behind_interface(text: &str) -> &str {
+    let mut words = text.splitn(2, [' ', '\t']);
+    let (first, mut rest) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    if !is_direction(first) {
+        let Some((direction, behind)) = rest.trim_start().split_once([' ', '\t']) else {
+            return text;
+        };
+        if !is_direction(direction) {
+            return text;
+        }
+        rest = behind;
+    }
+    let rest = rest.trim_start();
+    match rest.strip_prefix("ifindex ").and_then(number) {
+        Some((_, rest)) => rest.trim_start(),
+        None => rest,
+    }
+}
+
+/// `-e`: one hardware address or two, and what they carry.
+fn begins_with_link_header(text: &str) -> bool {
+    let is_hardware = |word: &str| {
+        let parts = word.split(':').map(|part| {
+            (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        parts.clone().count() == 6 && parts.into_iter().all(|fits| fits)
+    };
+    let mut words = text.split_ascii_whitespace();
+    let is_first = words.next().is_some_and(is_hardware);
+    is_first
+        && words.next().is_some_and(|word| matches!(word, ">" | "ethertype") || is_hardware(word))
 }
 
 /// Arrows in front of and in a line's addresses: link-level headers have some, and `-v` has one
@@ -167,15 +203,33 @@ const ARROWS_MAX: usize = 8;
 const WORDS_MAX: usize = 256;
 
 /// What a packet's line begins with where no time stands in front.
-const PROTOCOLS: [&str; 12] = [
-    "IP ", "IP6 ", "ip: ", "ip6: ", "ARP, ", "arp ", "rarp ", "STP ", "LLDP, ", "AF IPv4 ",
-    "AF IPv6 ", "ICMP6, ",
+const PROTOCOLS: [&str; 20] = [
+    "IP ",
+    "IP6 ",
+    "ip: ",
+    "ip6: ",
+    "ARP, ",
+    "arp ",
+    "rarp ",
+    "STP ",
+    "LLDP, ",
+    "AF IPv4 ",
+    "AF IPv6 ",
+    "ICMP6, ",
+    "MPLS (",
+    "PPPoE ",
+    "802.1Q ",
+    "Loopback, ",
+    "CDPv",
+    "LACPv",
+    "EAP ",
+    "IS-IS, ",
 ];
 
 /// Whether a packet inside of another is printed in the line below, where it looks like one of
 /// its own.
 pub(super) fn is_tunnel(text: &str) -> bool {
-    text.contains(": VXLAN") || text.contains(" VXLAN, ") || text.contains("Geneve, ")
+    [": VXLAN", " VXLAN, ", " OTV, ", "Geneve, "].iter().any(|name| text.contains(name))
 }
 
 /// Whether a line that ends with the text is the beginning of a packet's only.
@@ -194,10 +248,12 @@ pub(super) fn goes_on(text: &str, below: &str) -> bool {
             line.is_open || (!line.is_whole && (is_new || below.starts_with(['<', '(', '['])))
         }
         Err(Unused::Unreadable) => true,
-        // The header of `-v` has a line to itself; or the line broke before the `>`.
+        // The header of `-v` has a line to itself, and the labels before it another; or the line
+        // broke before the `>`.
         Err(Unused::NotTcp | Unused::NotIp) => {
-            let header =
-                ["(tos ", "(class ", "(hlim ", "(flowlabel "].iter().any(|it| text.contains(it));
+            let header = ["(tos ", "(class ", "(hlim ", "(flowlabel ", "MPLS (label "]
+                .iter()
+                .any(|it| text.contains(it));
             let is_torn = text.ends_with('>') || below.starts_with('>');
             Pair::find(text).is_none() && (header || is_torn)
         }
