@@ -196,6 +196,19 @@ fn wrapped(text: &str, columns: usize, indent: &str) -> String {
     wrapped
 }
 
+/// Breaks lines at a column, whatever stands there.
+fn broken(text: &str, columns: usize) -> String {
+    let mut broken = String::new();
+    for line in text.lines() {
+        let letters: Vec<char> = line.chars().collect();
+        for piece in letters.chunks(columns) {
+            broken += piece.iter().collect::<String>().trim_end();
+            broken.push('\n');
+        }
+    }
+    broken
+}
+
 /// What versions before 4.0 print in place of a line.
 fn old_style(line: &str) -> String {
     let Some((before, rest)) = line.split_once("Flags [") else { return line.to_owned() };
@@ -278,6 +291,39 @@ fn what_people_do_to_a_text_does_not_matter() {
         "^C\n14 packets captured\n15 packets received by filter\n1 packet dropped\n\n-- \nme\n";
     assert_same(&format!("{talk}{text}{end}"), &capture);
     assert_same(&format!("\u{feff}{text}"), &capture);
+}
+
+#[test]
+fn lines_may_be_broken_within_a_word() {
+    let recording = |name: &str, options: &str| {
+        let text = testdata().join(format!("text/{}.{options}.txt", name.replace('/', "+")));
+        let capture = Read::file(&testdata().join("kernel").join(name.to_owned() + ".pcap"));
+        (std::fs::read_to_string(text).expect("a text"), capture.expect("a capture"))
+    };
+    let mut wrong = Vec::new();
+    for (name, options) in [
+        ("last-ack-lost/server", "n"),
+        ("last-ack-lost/server", "v"),
+        ("last-ack-lost/server", "tttt"),
+        ("four-segment-close-ipv6/server", "n"),
+        ("bridge-any-interface/middle", "e"),
+        ("bridge-any-interface/middle", "n"),
+    ] {
+        let (text, capture) = recording(name, options);
+        let mut texts = vec![text.clone()];
+        if options == "n" && name.starts_with("last") {
+            texts.push(text.lines().map(|line| old_style(line) + "\n").collect());
+        }
+        for (at, text) in texts.iter().enumerate() {
+            for columns in 60..140 {
+                let broken = broken(text, columns);
+                if let Some(what) = difference(&Read::text(&broken), &capture) {
+                    wrong.push(format!("{name} {options} {at}, {columns} columns: {what}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}: {wrong:#?}", wrong.len());
 }
 
 #[test]

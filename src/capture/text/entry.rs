@@ -89,7 +89,7 @@ impl Entries {
     ) {
         let text = unquoted(line);
         if text.is_empty() {
-            self.go_on("", "");
+            self.go_on("", "", false);
             return;
         }
         let indent = line.len() - text.len();
@@ -106,7 +106,10 @@ impl Entries {
                 }
                 self.begin(&begun, indent);
             }
-            None if self.is_begun && self.current.is_growing => self.go_on(line.trim_start(), text),
+            None if self.is_begun && self.current.is_growing => {
+                let is_flush = indent == self.current.indent;
+                self.go_on(line.trim_start(), text, is_flush);
+            }
             None => banner(text, info),
         }
     }
@@ -119,7 +122,8 @@ impl Entries {
             self.has_times && !begun.text.contains("(tos ") && line::read(begun.text).is_err();
         let is_inside = self.is_begun
             && !self.is_closed
-            && (indent > if current.is_marked() { 0 } else { current.indent }
+            && ((current.stamp.is_some() && line::is_unfinished(&current.text))
+                || indent > if current.is_marked() { 0 } else { current.indent }
                 || current.is_tunnel
                 || (current.is_growing && line::goes_on(&current.text, begun.text)));
         begun.stamp.is_some() || begun.number.is_some() || !(is_stray || is_inside)
@@ -137,8 +141,9 @@ impl Entries {
         self.is_whole = is_whole(begun.text);
     }
 
-    /// A line that begins no packet: more of the current one, or its dump; or a blank one.
-    fn go_on(&mut self, line: &str, text: &str) {
+    /// A line that begins no packet: more of the current one, or its dump; or a blank one. Flush
+    /// with the line above, it may have been broken off within a word.
+    fn go_on(&mut self, line: &str, text: &str, is_flush: bool) {
         let entry = &mut self.current;
         entry.lines += 1;
         let has_room = entry.text.len() + text.len() < TEXT_LINE_BYTES_MAX;
@@ -157,7 +162,7 @@ impl Entries {
         }
         // The line may have been broken before the `>` between the addresses.
         let is_arrow = line.starts_with('>') && !entry.text.contains('>');
-        if !entry.text.is_empty() {
+        if !entry.text.is_empty() && !(is_flush && line::is_torn(&entry.text, text)) {
             entry.text.push(' ');
         }
         entry.text.push_str(if is_arrow { "> " } else { "" });
@@ -178,7 +183,7 @@ impl Entry {
 /// is not a packet behind.
 fn is_whole(text: &str) -> bool {
     let flags = text.find("Flags [").and_then(|at| text.get(at..));
-    flags.is_some_and(|rest| rest.contains(", length "))
+    flags.is_some_and(|rest| rest.contains(", length ")) && !line::goes_on(text, "")
 }
 
 /// Whether a last line without an end is the beginning of a packet's only.
@@ -193,7 +198,9 @@ fn unquoted(line: &str) -> &str {
 
 /// What a line begins, if it is a packet's first.
 fn begin(text: &str) -> Option<Begun<'_>> {
-    if let Some((stamp, text)) = Stamp::split(text) {
+    // What is left of a number where a line was broken looks like a time since the packet before.
+    let is_time = |stamp, text| !matches!(stamp, Stamp::Delta(0..)) || line::is_packet(text);
+    if let Some((stamp, text)) = Stamp::split(text).filter(|(stamp, text)| is_time(*stamp, text)) {
         return Some(Begun { stamp: Some(stamp), number: None, text });
     }
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -214,7 +221,9 @@ fn begin(text: &str) -> Option<Begun<'_>> {
 fn is_dump(text: &str) -> bool {
     let mut words = text.split_ascii_whitespace();
     let is_hex = |word: &str| word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    text.starts_with("0x") || (words.clone().count() > 1 && words.all(is_hex))
+    let is_offset =
+        words.clone().next().is_some_and(|it| it.starts_with("0x") && it.ends_with(':'));
+    is_offset || (words.clone().count() > 1 && words.all(is_hex))
 }
 
 /// How `HH:MM:SS` is meant, by the first packet's and those behind it. Zero is where `-ttt` and

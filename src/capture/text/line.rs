@@ -159,6 +159,11 @@ pub(super) fn begins(text: &str) -> bool {
     pair.before.is_empty() && !matches!(Body::read(pair.body), Err(Unused::NotTcp))
 }
 
+/// Whether a text can be that of a packet, as far as one line shows it.
+pub(super) fn is_packet(text: &str) -> bool {
+    begins(text) || Pair::find(text).is_some() || goes_on(text, "")
+}
+
 /// What stands behind an interface's name and direction (`eth0  In  ifindex 2 `), or behind a
 /// direction alone, as in Linux cooked captures with `-e`.
 fn behind_interface(text: &str) -> &str {
@@ -237,6 +242,10 @@ pub(super) fn is_cut(text: &str) -> bool {
     goes_on(text, "") || (read(text) == Err(Unused::NotTcp) && Pair::find(text).is_none())
 }
 
+/// What stands in front of a packet's addresses, and leads to them.
+const HEADERS: [&str; 6] =
+    ["(tos ", "(class ", "(hlim ", "(flowlabel ", "MPLS (label ", "ethertype IP"];
+
 /// Whether the line goes on in the one below: what it says so far makes no packet.
 pub(super) fn goes_on(text: &str, below: &str) -> bool {
     if text.is_empty() {
@@ -245,20 +254,97 @@ pub(super) fn goes_on(text: &str, below: &str) -> bool {
     match read(text) {
         Ok(line) => {
             let is_new = text.contains("Flags [");
-            line.is_open || (!line.is_whole && (is_new || below.starts_with(['<', '(', '['])))
+            let may_follow = is_new || below.starts_with(['<', '(', '[']) || is_torn(text, below);
+            line.is_open || (!line.is_whole && may_follow)
         }
         Err(Unused::Unreadable) => true,
-        // The header of `-v` has a line to itself, and the labels before it another; or the line
-        // broke before the `>`.
+        _ if is_unfinished(text) => true,
+        // The headers of `-v` and `-e` have lines to themselves, or the line broke before the
+        // addresses.
         Err(Unused::NotTcp | Unused::NotIp) => {
-            let header = ["(tos ", "(class ", "(hlim ", "(flowlabel ", "MPLS (label "]
-                .iter()
-                .any(|it| text.contains(it));
-            let is_torn = text.ends_with('>') || below.starts_with('>');
-            Pair::find(text).is_none() && (header || is_torn)
+            let is_header =
+                text.ends_with("ethertype") || HEADERS.iter().any(|it| text.contains(it));
+            let is_torn = text.ends_with('>') || below.starts_with('>') || is_torn(text, below);
+            Pair::find(text).is_none() && (is_header || is_torn)
         }
         Err(_) => false,
     }
+}
+
+/// Whether the text ends within its first address.
+pub(super) fn is_unfinished(text: &str) -> bool {
+    let (before, address) = text.rsplit_once([' ', '\t']).unwrap_or(("", text));
+    let leads_there = matches!(before, "IP" | "IP6") || before.ends_with(':');
+    leads_there && is_address(address) && Pair::find(text).is_none()
+}
+
+/// Words that are printed around and behind the addresses.
+const KEYWORDS: [&str; 25] = [
+    "IP",
+    "IPv4",
+    "IPv6",
+    "ethertype",
+    "Flags",
+    "none",
+    "cksum",
+    "correct",
+    "incorrect",
+    "seq",
+    "ack",
+    "win",
+    "urg",
+    "options",
+    "length",
+    "mss",
+    "nop",
+    "eol",
+    "wscale",
+    "sackOK",
+    "sack",
+    "TS",
+    "val",
+    "ecr",
+    "timestamp",
+];
+
+/// Whether what stands below was broken off within a word: some mail clients and terminals break
+/// lines at a column, whatever stands there. Hardly any two numbers follow each other in a line,
+/// and no word begins with a comma.
+pub(super) fn is_torn(text: &str, below: &str) -> bool {
+    let last = text.rsplit([' ', '\t']).next().unwrap_or_default();
+    let first = below.split([' ', '\t']).next().unwrap_or_default();
+    let (Some(end), Some(begin)) = (last.chars().next_back(), first.chars().next()) else {
+        return false;
+    };
+    let behind = first.trim_start_matches(|it: char| it.is_ascii_digit());
+    // The second number of an old timestamp is the last.
+    let is_second = |text: &str| text.contains("timestamp ") && behind.starts_with(['>', ',']);
+    let is_word = |word: &str| KEYWORDS.contains(&word);
+    let has_addresses = Pair::find(text).is_some();
+    let is_end = |it: char| !it.is_ascii_alphanumeric();
+    let last_part = last.rsplit(is_end).next().unwrap_or_default();
+    let first_part = first.split(is_end).next().unwrap_or_default();
+    let has_parts = !last_part.is_empty() && !first_part.is_empty();
+    let is_joined_word = has_parts && is_word(&[last_part, first_part].concat());
+    match (end, begin) {
+        _ if is_joined_word => true,
+        _ if is_word(last_part) => false,
+        (_, ',' | ':' | ']' | ')') => true,
+        (_, '.') => first.len() > 1,
+        ('[' | '(', _) => true,
+        ('.', _) => last.len() > 1,
+        ('0'..='9', '0'..='9') => !is_second(last_words(text)),
+        ('0'..='9', '(' | '>') => !has_addresses,
+        (':', '0'..='9') => has_addresses,
+        // The receiver's address, which ends with a colon.
+        _ => !has_addresses && last.len() > 1 && first.ends_with(':') && text.contains('>'),
+    }
+}
+
+/// The last two words of a text.
+fn last_words(text: &str) -> &str {
+    let at = text.rmatch_indices([' ', ',', '<']).nth(1).map_or(0, |(at, _)| at + 1);
+    text.get(at..).unwrap_or_default()
 }
 
 fn is_address(text: &str) -> bool {
@@ -311,7 +397,8 @@ impl<'a> Body<'a> {
                     return Err(Unused::Unreadable);
                 }
                 let flags = old_flags(flags).ok_or(Unused::NotTcp)?;
-                if rest.is_empty() {
+                // It may break within the first number, too.
+                if rest.bytes().all(|byte| byte == b' ' || byte.is_ascii_digit()) {
                     return Err(Unused::Unreadable);
                 }
                 (flags, rest, false)
@@ -457,6 +544,8 @@ impl<'a> Words<'a> {
     /// What the words make, once a window is among them.
     fn body(self, is_new: bool) -> Body<'a> {
         let range = self.seq.map(|(first, last)| last.wrapping_sub(first));
+        // A length that is not that of the numbers was broken off.
+        let has_length = self.length.is_some_and(|it| range.is_none_or(|range| it >= range));
         let (ack_flag, mut options) = (self.flags & flag::ACK != 0, self.options);
         // tcpdump stops at an option that it does not understand.
         options.incomplete |= self.is_cut || (is_new && self.length.is_none());
@@ -472,7 +561,7 @@ impl<'a> Words<'a> {
                 options,
             },
             ip: self.ip,
-            is_whole: self.length.is_some() || self.is_cut || self.options.incomplete,
+            is_whole: has_length || self.is_cut || self.options.incomplete,
             is_open: self.is_open,
         }
     }
