@@ -2,8 +2,8 @@
 //! several lines, or was broken by whoever passed it on.
 
 use super::super::FileInfo;
-use super::line;
 use super::stamp::{Hours, Reckoning, Stamp};
+use super::{bounds, line};
 use crate::limits::{INTERFACES_MAX, NAME_BYTES_MAX, TEXT_LINE_BYTES_MAX};
 
 /// Lines that one entry is made of at most: `-v` takes two, and a mail client breaks those.
@@ -75,7 +75,7 @@ impl Entries {
 
     /// The text was cut within an entry: it is over if what is there of it makes one.
     pub(super) fn cut(&mut self) {
-        self.is_begun &= !line::goes_on(&self.current.text, "");
+        self.is_begun &= !bounds::goes_on(&self.current.text, "");
         self.end();
     }
 
@@ -97,7 +97,7 @@ impl Entries {
         let is_admitted = begun.as_ref().is_some_and(|begun| self.admits(begun, indent));
         if begun.is_some() && !is_admitted {
             // A tunnel has one packet inside, which may be a tunnel again.
-            self.current.is_tunnel &= line::is_tunnel(text);
+            self.current.is_tunnel &= bounds::is_tunnel(text);
         }
         match begun.filter(|_| is_admitted) {
             Some(begun) => {
@@ -122,10 +122,10 @@ impl Entries {
             self.has_times && !begun.text.contains("(tos ") && line::read(begun.text).is_err();
         let is_inside = self.is_begun
             && !self.is_closed
-            && ((current.stamp.is_some() && line::is_unfinished(&current.text))
+            && ((current.stamp.is_some() && bounds::is_unfinished(&current.text))
                 || indent > if current.is_marked() { 0 } else { current.indent }
                 || current.is_tunnel
-                || (current.is_growing && line::goes_on(&current.text, begun.text)));
+                || (current.is_growing && bounds::goes_on(&current.text, begun.text)));
         begun.stamp.is_some() || begun.number.is_some() || !(is_stray || is_inside)
     }
 
@@ -137,7 +137,7 @@ impl Entries {
         (entry.indent, entry.lines, entry.is_growing) = (indent, 1, true);
         entry.text.clear();
         entry.text.push_str(begun.text);
-        entry.is_tunnel = line::is_tunnel(begun.text);
+        entry.is_tunnel = bounds::is_tunnel(begun.text);
         self.is_whole = is_whole(begun.text);
     }
 
@@ -151,7 +151,7 @@ impl Entries {
             && entry.lines <= LINES_MAX
             && has_room
             && !is_dump(text)
-            && line::goes_on(&entry.text, line);
+            && bounds::goes_on(&entry.text, line);
         if !entry.is_growing {
             // What is inside of a packet that is no TCP segment is printed in further lines.
             self.is_closed |= text.is_empty() || line::read(&entry.text).is_ok();
@@ -162,12 +162,13 @@ impl Entries {
         }
         // The line may have been broken before the `>` between the addresses.
         let is_arrow = line.starts_with('>') && !entry.text.contains('>');
-        if !entry.text.is_empty() && !(is_flush && line::is_torn(&entry.text, text)) {
+        let is_torn = is_flush && bounds::is_torn(&entry.text, text);
+        if !(entry.text.is_empty() || is_torn) {
             entry.text.push(' ');
         }
         entry.text.push_str(if is_arrow { "> " } else { "" });
         entry.text.push_str(text);
-        entry.is_tunnel = line::is_tunnel(&entry.text);
+        entry.is_tunnel = bounds::is_tunnel(&entry.text);
         self.is_whole = is_whole(&entry.text);
     }
 }
@@ -183,12 +184,12 @@ impl Entry {
 /// is not a packet behind.
 fn is_whole(text: &str) -> bool {
     let flags = text.find("Flags [").and_then(|at| text.get(at..));
-    flags.is_some_and(|rest| rest.contains(", length ")) && !line::goes_on(text, "")
+    flags.is_some_and(|rest| rest.contains(", length ")) && !bounds::goes_on(text, "")
 }
 
 /// Whether a last line without an end is the beginning of a packet's only.
 pub(super) fn is_cut(line: &str) -> bool {
-    begin(unquoted(line)).is_some_and(|begun| line::is_cut(begun.text))
+    begin(unquoted(line)).is_some_and(|begun| bounds::is_cut(begun.text))
 }
 
 /// The line without blanks and marks of quotation in front.
@@ -199,7 +200,7 @@ fn unquoted(line: &str) -> &str {
 /// What a line begins, if it is a packet's first.
 fn begin(text: &str) -> Option<Begun<'_>> {
     // What is left of a number where a line was broken looks like a time since the packet before.
-    let is_time = |stamp, text| !matches!(stamp, Stamp::Delta(0..)) || line::is_packet(text);
+    let is_time = |stamp, text| !matches!(stamp, Stamp::Delta(0..)) || bounds::is_packet(text);
     if let Some((stamp, text)) = Stamp::split(text).filter(|(stamp, text)| is_time(*stamp, text)) {
         return Some(Begun { stamp: Some(stamp), number: None, text });
     }
@@ -209,12 +210,12 @@ fn begin(text: &str) -> Option<Begun<'_>> {
     {
         let (number, rest) = (number.parse().ok(), rest.trim_start());
         let stamped = Stamp::split(rest).map(|(stamp, text)| (Some(stamp), text));
-        let begun = stamped.or_else(|| line::begins(rest).then_some((None, rest)));
+        let begun = stamped.or_else(|| bounds::begins(rest).then_some((None, rest)));
         if let (Some(number), Some((stamp, text))) = (number, begun) {
             return Some(Begun { stamp, number: Some(number), text });
         }
     }
-    line::begins(text).then_some(Begun { stamp: None, number: None, text })
+    bounds::begins(text).then_some(Begun { stamp: None, number: None, text })
 }
 
 /// Whether a line is of a dump: `0x0010:  ...`, or words of four hexadecimal digits.

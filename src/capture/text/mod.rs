@@ -1,11 +1,13 @@
 //! The printed output of tcpdump and windump as a capture.
 //!
 //! Lines come from the window (bounded), several of them make what tcpdump printed as one
-//! (`entry`), `line` takes that apart, `stamp` and `numbers` make moments and absolute
-//! sequence numbers of what is printed, `names` finds addresses and ports. Each entry is a
-//! packet, whatever its protocol, as tcpdump prints one for each; dumps, banners and what people
-//! wrote between are none.
+//! (`entry`, which asks `bounds`), `line` and `body` take that apart, `stamp` and `numbers` make
+//! moments and absolute sequence numbers of what is printed, `names` finds addresses and ports.
+//! Each entry is a packet, whatever its protocol, as tcpdump prints one for each; dumps, banners
+//! and what people wrote between are none.
 
+mod body;
+mod bounds;
 mod entry;
 mod line;
 mod names;
@@ -247,7 +249,7 @@ fn segment(
     };
     let tcp = &line.tcp;
     let absolute = numbers.resolve(source, target, tcp);
-    let says_nothing_new = tcp.payload == 0 && tcp.flags & !line::flag::ACK == 0;
+    let says_nothing_new = tcp.payload == 0 && tcp.flags & !body::flag::ACK == 0;
     // Two lines may tell one packet that passed twice, which their times show. Bare ACKs are
     // alike without being one, and without times so is all else.
     let is_own = !has_time || (says_nothing_new && !line.names_interface);

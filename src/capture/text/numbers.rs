@@ -13,7 +13,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::line::{Tcp, flag};
+use super::body::{Tcp, flag};
 use crate::limits::CONNECTIONS_MAX;
 use crate::seq::SeqNum;
 
