@@ -24,6 +24,19 @@ pub struct Detailed<'a> {
     pub processes: &'a [Owner],
 }
 
+/// Apple's options of a packet that name a process by its number: that which has the socket, and
+/// that on whose behalf it acts.
+pub const PROCESS_OPTIONS: [u16; 2] = [PROCESS, 0x8003];
+/// The first of these.
+pub(super) const PROCESS: u16 = 0x8001;
+
+impl Detailed<'_> {
+    /// Each pcapng option's code and value.
+    pub fn each_option(&self) -> impl Iterator<Item = (u16, &[u8])> {
+        each(Order::Little, self.options)
+    }
+}
+
 /// An interface as its file describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {

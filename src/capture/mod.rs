@@ -34,7 +34,7 @@ pub mod text;
 mod unpack;
 mod window;
 
-pub use details::{Described, Detailed};
+pub use details::{Described, Detailed, PROCESS_OPTIONS};
 pub use error::Error;
 pub use link::LinkType;
 pub use merge::Merge;

@@ -6,8 +6,7 @@
 //! process holds. A comment `PID=` of etl2pcapng is shown as any other and taken for no owner: it
 //! is the process that ran when the packet was seen, not the one that has the socket.
 
-use super::details::{each, text};
-use super::order::Order;
+use super::details::{PROCESS, text};
 use super::{Detailed, FileInfo, Format, LinkType};
 use crate::limits::{COMMENT_BYTES_MAX, NAME_BYTES_MAX};
 use crate::owner::Owner;
@@ -34,9 +33,6 @@ pub struct Note {
 
 const COMMENT: u16 = 1;
 const FLAGS: u16 = 2;
-/// Apple's number of the process that has the socket; another option has the process on whose
-/// behalf it acts.
-const PROCESS: u16 = 0x8001;
 
 impl Note {
     /// Whether a capture is of a kind that has notes.
@@ -52,7 +48,7 @@ impl Note {
             return None;
         }
         let (mut noted, mut owner, mut comments) = (None, None, Vec::new());
-        for (code, value) in each(Order::Little, detailed.options) {
+        for (code, value) in detailed.each_option() {
             match (code, value) {
                 (FLAGS, [low, ..]) => noted = direction(low & 3),
                 (PROCESS, [a, b, c, d]) => {

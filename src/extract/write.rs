@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::Error;
-use crate::capture::{Detailed, LinkType};
+use crate::capture::{Detailed, LinkType, PROCESS_OPTIONS};
 use crate::limits::CAPTURED_BYTES_MAX;
+use crate::owner::Owner;
 
 /// A capture file format that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(super) struct Writer<'a> {
     /// The numbers of the interfaces that were written, by file, number in it, and what a pcap file
     /// says of one.
     interfaces: HashMap<(usize, Option<usize>, LinkType, u8), u32>,
+    /// The numbers of the processes that were written, by file and what it says of each.
+    processes: HashMap<(usize, Owner), u32>,
     has_begun: bool,
     out: &'a mut dyn Write,
 }
@@ -44,6 +47,7 @@ impl<'a> Writer<'a> {
             is_masked,
             link: None,
             interfaces: HashMap::new(),
+            processes: HashMap::new(),
             has_begun: false,
             out,
         }
@@ -98,18 +102,54 @@ impl<'a> Writer<'a> {
     fn pcapng(&mut self, detailed: &Detailed<'_>, raw: &[u8]) -> io::Result<()> {
         self.section()?;
         let interface = self.interface(detailed)?;
+        let options = if self.is_masked { Vec::new() } else { self.options(detailed)? };
         let nanos = detailed.packet.ts.as_nanos() as u64;
         let (high, low) = ((nanos >> 32) as u32, nanos as u32);
         let words = [interface, high, low, raw.len() as u32, on_wire(detailed)];
         let mut body = words.map(u32::to_le_bytes).concat();
         body.extend_from_slice(raw);
         body.resize(body.len().next_multiple_of(4), 0);
-        let options = if self.is_masked { &[] } else { detailed.options };
-        body.extend(options);
         if !options.is_empty() {
+            body.extend(options);
             body.extend([0; 4]);
         }
         self.block(6, &body)
+    }
+
+    /// A packet's options. The processes that they name are described before it, under the numbers
+    /// that they have in this file.
+    fn options(&mut self, detailed: &Detailed<'_>) -> io::Result<Vec<u8>> {
+        let mut options = Vec::with_capacity(detailed.options.len());
+        for (code, value) in detailed.each_option() {
+            match value.first_chunk() {
+                Some(number) if PROCESS_OPTIONS.contains(&code) => {
+                    let number = u32::from_le_bytes(*number) as usize;
+                    if let Some(owner) = detailed.processes.get(number) {
+                        let number = self.process(detailed.source, owner)?;
+                        option(code, &number.to_le_bytes(), &mut options);
+                    }
+                }
+                _ => option(code, value, &mut options),
+            }
+        }
+        Ok(options)
+    }
+
+    /// The number of a process, which is described before the first packet that names it.
+    fn process(&mut self, source: usize, owner: &Owner) -> io::Result<u32> {
+        let new = self.processes.len() as u32;
+        let key = (source, owner.clone());
+        if let Some(known) = self.processes.get(&key) {
+            return Ok(*known);
+        }
+        self.processes.insert(key, new);
+        let mut body = owner.pid.unwrap_or(u32::MAX).to_le_bytes().to_vec();
+        if let Some(program) = &owner.program {
+            option(2, program.as_bytes(), &mut body);
+        }
+        body.extend([0; 4]);
+        self.block(0x8000_0001, &body)?;
+        Ok(new)
     }
 
     /// Begins the file, if that is to be done.

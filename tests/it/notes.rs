@@ -140,6 +140,26 @@ fn processes_that_a_capture_names_stand_wherever_a_holder_does() {
 }
 
 #[test]
+fn a_copy_has_the_processes_that_its_packets_name() {
+    let files = [&capture("copied-apple.pcapng", true), &capture("copied-ptcpdump.pcapng", false)];
+    for (at, sources) in [&files[..1], &files[1..], &files[..]].into_iter().enumerate() {
+        let copy = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("notes/copy-{at}"));
+        let copy = copy.to_string_lossy();
+        let mut args = vec!["extract", "--port", "2001", "--format", "pcapng", "-o", &copy];
+        args.extend(sources.iter().map(|source| source.as_str()));
+        printed(&args);
+        let list = printed(&["list", &copy]);
+        assert_eq!(list.matches("leaky/4711").count(), 1, "{list}");
+        let show = printed(&["show", "0", &copy]);
+        assert!(show.contains("why does 10.9.0.1 go?"), "{show}");
+        let Ok(said) = Command::new("tshark").args(["-n", "-r", &copy]).output() else { continue };
+        let complaints = String::from_utf8_lossy(&said.stderr).into_owned();
+        let complaints: Vec<_> = complaints.lines().filter(|it| !it.contains("root")).collect();
+        assert!(said.status.success() && complaints.is_empty(), "{complaints:?}");
+    }
+}
+
+#[test]
 fn comments_filters_interfaces_and_names_are_shown() {
     let file = &capture("shown.pcapng", false);
     let report = printed(&[file]);
