@@ -35,7 +35,7 @@ pub use rule::{Context, Grouping, Rule, Scope, Threshold};
 pub use survey::Survey;
 pub use thresholds::{ThresholdError, Thresholds};
 
-use crate::history::History;
+use crate::history::{History, Signs};
 
 /// Every finding, in the order of a connection's life.
 pub const ALL: &[&Rule] = &[
@@ -108,10 +108,48 @@ pub fn check(history: &History, thresholds: &Thresholds) -> Vec<Finding> {
     found
 }
 
-/// The same in sketch: without words, frames and evidence. [`tell`] has them.
-pub fn sketch(history: &History, thresholds: &Thresholds, found: &mut Vec<Finding>) {
-    for rule in ALL {
-        run(history, &Context::new(rule, thresholds).sketching(), found);
+/// The rules about single connections that are on, by what they look for.
+pub struct Sketcher<'a> {
+    thresholds: &'a Thresholds,
+    /// For each sign, the places in [`ALL`] of those that look for it first.
+    by_sign: [u64; Signs::COUNT],
+}
+
+const _: () = assert!(ALL.len() <= u64::BITS as usize, "every rule has its bit");
+
+impl<'a> Sketcher<'a> {
+    /// With these thresholds.
+    pub fn new(thresholds: &'a Thresholds) -> Self {
+        let mut by_sign = [0; Signs::COUNT];
+        for (place, rule) in ALL.iter().enumerate() {
+            let is_own = matches!(rule.scope, Scope::PerConnection(_));
+            let first = rule.looks_for.first().copied().unwrap_or(Signs::ALL);
+            for sign in first.places().filter(|_| is_own && thresholds.is_on(rule.name)) {
+                if let Some(rules) = by_sign.get_mut(sign) {
+                    *rules |= 1 << place;
+                }
+            }
+        }
+        Sketcher { thresholds, by_sign }
+    }
+
+    /// What [`check`] finds, in sketch: without words, frames and evidence. [`tell`] has them.
+    pub fn sketch(&self, history: &History, found: &mut Vec<Finding>) {
+        let signs = history.signs();
+        let rules = signs.places().filter_map(|sign| self.by_sign.get(sign));
+        let mut due = rules.fold(0, |all, rules| all | rules);
+        let before = found.len();
+        while due != 0 {
+            if let Some(rule) = ALL.get(due.trailing_zeros() as usize) {
+                run(history, &Context::new(rule, self.thresholds).sketching(), found);
+            }
+            due &= due - 1;
+        }
+        debug_assert_eq!(
+            check(history, self.thresholds).len(),
+            found.len() - before,
+            "all are due"
+        );
     }
 }
 

@@ -109,6 +109,11 @@ pub(super) struct Hosts {
 impl Hosts {
     /// One more.
     pub fn add(&mut self, host: Addr) {
+        let is_behind = self.known.last().is_some_and(|last| host > *last);
+        if is_behind && self.known.len() >= PEERS_MAX {
+            self.more = true;
+            return;
+        }
         self.known.insert(host);
         if self.known.len() > PEERS_MAX {
             self.known.pop_last();

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::addr::HostPort;
 use crate::decode::tuple::{End, FourTuple};
+use crate::infer::brief::LoneSyn;
 use crate::infer::endpoint::{Endpoint, Gaps, Tally};
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
@@ -243,6 +244,23 @@ impl History {
         self.predecessor = predecessor.map(|before| before.seen_from(client));
         self.zeek = connection.zeek(client);
         self.digest();
+    }
+
+    /// The record of a SYN to which nothing came becomes that of another one of the same kind.
+    fn pass_to(&mut self, id: u64, stream: u32, tuple: FourTuple, syn: &LoneSyn, until: Timestamp) {
+        let before = core::mem::replace(&mut self.first, syn.at);
+        (self.id, self.stream, self.tuple) = (id, stream, tuple);
+        (self.last, self.until) = (syn.at, until.max(syn.at.ts));
+        let [client, _] = &mut self.sides;
+        (client.last, client.base_seq) = (syn.at, Some(syn.seq.0));
+        // What it sent is where it was sent; what came of time, as long after it.
+        for transition in &mut self.transitions {
+            let later = transition.at.ts.since(before.ts);
+            transition.at = match transition.at.frame {
+                0 => Moment::silent(syn.at.ts.after(later)),
+                _ => syn.at,
+            };
+        }
     }
 
     /// Finds what follows from the rest.

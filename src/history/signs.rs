@@ -19,6 +19,10 @@ const OTHERS: u32 = CLOSES + 10;
 const _: () = assert!(OTHERS + 8 <= u128::BITS, "every sign has its bit");
 
 impl Signs {
+    /// How many there may be.
+    pub const COUNT: usize = (OTHERS + 8) as usize;
+    /// All.
+    pub const ALL: Signs = Signs(u128::MAX >> (u128::BITS - OTHERS - 8));
     /// There was another connection on the four-tuple before.
     pub const PREDECESSOR: Signs = Signs(1 << OTHERS);
     /// An end's repeats are unanswered when the record ends.
@@ -65,6 +69,17 @@ impl Signs {
     #[must_use]
     pub const fn or(self, other: Signs) -> Signs {
         Signs(self.0 | other.0)
+    }
+
+    /// The places of those that are there, from 0.
+    #[inline]
+    pub fn places(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            let place = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            (place < u128::BITS).then_some(place as usize)
+        })
     }
 
     /// Whether there is a sign that both have.
@@ -127,6 +142,8 @@ mod tests {
         let mut seen = Signs::default();
         for sign in states.into_iter().chain(events).chain(facts).chain(others) {
             assert!(sign.0.count_ones() == 1 && !sign.meets(seen), "{sign:?}");
+            assert!(sign.meets(Signs::ALL), "{sign:?}");
+            assert_eq!(1 << sign.places().next().unwrap(), sign.0);
             seen = seen.or(sign);
         }
     }

@@ -15,6 +15,8 @@ pub(super) const RTO_INITIAL: Span = Span::from_secs(1);
 /// How long a SYN may stay alone before it is taken for abandoned: older stacks wait three seconds
 /// before they repeat it.
 const SYN_ALONE_MAX: Span = Span::from_secs(4);
+/// How long a SYN is kept that nobody repeats and nobody answers.
+pub(super) const SYN_KEPT: Span = RTO_INITIAL.plus(SYN_ALONE_MAX);
 /// The shortest interval counted on before the next repeat: a tail loss probe comes much sooner
 /// than the retransmission timeout that follows it (RFC 8985 section 7).
 const INTERVAL_MIN: Span = Span::from_millis(400);

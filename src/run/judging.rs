@@ -4,7 +4,9 @@
 use std::ops::ControlFlow;
 
 use crate::findings::suspects::Keys;
-use crate::findings::{self, CaptureFacts, Collector, Finding, Summary, Survey, Thresholds};
+use crate::findings::{
+    self, CaptureFacts, Collector, Finding, Sketcher, Summary, Survey, Thresholds,
+};
 use crate::history::History;
 use crate::history::archive::{Archive, Room};
 use crate::parallel::in_order;
@@ -43,10 +45,10 @@ impl Few {
     }
 
     /// Finds what there is to find of each by itself.
-    fn judge(&mut self, thresholds: &Thresholds) {
+    fn judge(&mut self, sketcher: &Sketcher<'_>) {
         for (at, end) in &mut self.ends {
             if let Some(room) = self.rooms.get(*at) {
-                findings::sketch(room.history(), thresholds, &mut self.findings);
+                sketcher.sketch(room.history(), &mut self.findings);
             }
             *end = self.findings.len();
         }
@@ -76,10 +78,11 @@ pub(super) fn judge(
 ) -> Judged {
     let mut collector = Collector::new(thresholds.clone());
     let (mut survey, mut transitions_dropped) = (Survey::default(), 0);
+    let sketcher = Sketcher::new(thresholds);
     let pieces = archive.reach().div_ceil(PIECE);
     let look = |piece: u64, few: &mut Few| {
         few.read(piece, archive, |_| true);
-        few.judge(thresholds);
+        few.judge(&sketcher);
     };
     in_order(threads, pieces, look, |few: &mut Few| {
         few.each(|history, own| {

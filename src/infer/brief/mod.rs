@@ -13,6 +13,7 @@
 //! the connection that saw every segment. Where a rule begins to look at something that a
 //! transcript leaves out, or moves something else on a segment in order, they fail.
 
+mod alone;
 mod closing;
 mod lane;
 mod opening;
@@ -24,6 +25,8 @@ use crate::infer::queued::flight_kib;
 use crate::infer::{Connection, IDLE_MIN, Params};
 use crate::slab::Slab;
 use crate::time::Timestamp;
+
+pub use alone::{Kind, LoneSyn};
 
 use lane::{LANE, Lane, PAYLOAD_MAX};
 use transcript::{Clock, Near, Reader};
@@ -69,6 +72,8 @@ const IN_MICROS: u8 = 1;
 const CLIENT_IS_B: u8 = 2;
 /// Its segments carry timestamps.
 const TIMESTAMPS: u8 = 4;
+/// It is one SYN so far.
+const LONE: u8 = 8;
 
 /// Flags that matter to a connection's states.
 const CONTROL: u16 = SYN_ACK | Flags::FIN.bits() | Flags::RST.bits();
@@ -105,7 +110,9 @@ impl Brief {
             blocks: [[0; 4]; 2],
             lanes: [[0; LANE]; 2],
         };
-        brief.write_down(from, segment, (0, 0), Near::default()).then_some(brief)
+        let fits = brief.write_down(from, segment, (0, 0), Near::default());
+        brief.marks |= LONE;
+        fits.then_some(brief)
     }
 
     /// Takes the next segment of the connection, if it is an ordinary one; else nothing changes.

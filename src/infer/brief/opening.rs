@@ -3,7 +3,8 @@
 use super::lane::{Lane, PAYLOAD_MAX};
 use super::transcript::{Near, Reader, Writer};
 use super::{
-    ACK, BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, Phase, SYN, SYN_ACK, TIMESTAMPS, control,
+    ACK, BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, LONE, Phase, SYN, SYN_ACK, TIMESTAMPS,
+    control,
 };
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
@@ -42,6 +43,7 @@ impl Brief {
         writer.line(from, segment, moment, &mut near, true);
         let Some(len) = writer.len() else { return false };
         (self.lanes, self.len) = (bytes, len as u8);
+        self.marks &= !LONE;
         true
     }
 

@@ -250,6 +250,22 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// What a history tells of a line that is the only one, if it is a SYN with a window and without
+/// anything special: its options, and its number.
+pub(super) fn lone_syn(line: &[u8]) -> Option<((u8, [u8; 2]), SeqNum)> {
+    let ([kind, _ttl, window @ ..], seq) = line.split_last_chunk::<4>()? else { return None };
+    let [low, high, options, rest @ ..] = window else { return None };
+    let is_plain = *kind & !(FROM_B | TIMESTAMPS | ACKS_ALL) == SYN
+        && options & PAYLOAD == 0
+        && [*low, *high] != [0, 0];
+    let mss = match options & MSS {
+        0 => [0; 2],
+        _ => *rest.first_chunk()?,
+    };
+    // Whether a TSecr is spelled out says no more than its number.
+    is_plain.then(|| ((options & !ECHOES, mss), SeqNum(u32::from_le_bytes(*seq))))
+}
+
 /// Bytes that are read from the front.
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
