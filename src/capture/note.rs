@@ -100,6 +100,7 @@ fn in_pktap(data: &[u8]) -> Option<(Noted, Owner)> {
 mod tests {
     use super::*;
     use crate::capture::Merge;
+    use crate::capture::order::Order;
     use crate::capture::testing::{BOTH, MICROS, Pcap, Pcapng, open};
 
     /// Frame, end, owner and comments.
