@@ -24,6 +24,7 @@ impl Connection {
             }
             return;
         }
+        let overtaken = self.end(from).fin_unseen && self.is_old(from, segment);
         let endpoint = self.end_mut(from);
         endpoint.fin_mark = mark(segment);
         endpoint.fin_tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
@@ -53,6 +54,9 @@ impl Connection {
         if self.end(from).state == State::CloseWait && !covers {
             self.overtake_fin(from, at);
         }
+        if overtaken && covers {
+            self.uncross_fins(from, segment, at);
+        }
         self.step(from, Event::SentFin, at);
         if reset {
             self.step(from, Event::RecvRst, at);
@@ -76,6 +80,19 @@ impl Connection {
         if before.frame > 0 && at.ts.since(before.ts) >= SILENCE_MIN {
             self.facts.put(FactKind::ClosedAfterIdle, from, before, at);
         }
+    }
+
+    /// The FIN of `from`, known so far from an ACK that the network brought first, left before that
+    /// ACK, and it acknowledges the peer's: so the two did not cross.
+    fn uncross_fins(&mut self, from: End, segment: &Segment, at: Moment) {
+        self.withdraw(from, &[Event::RecvAckOfFin], at);
+        for guessed in [Event::RecvFin, Event::SentUnseenFin] {
+            match self.trail.overturn(from, &[guessed], at) {
+                Some(wrong) => self.go_back(from, &wrong),
+                None => return,
+            }
+        }
+        self.prove_fin(from, segment, at);
     }
 
     /// The network brought a later segment first: it acknowledges the peer's FIN, and this FIN,

@@ -413,6 +413,24 @@ fn a_fin_that_meets_a_full_window_may_meet_a_fin_behind_it() {
 }
 
 #[test]
+fn a_fin_that_its_own_ack_overtook_crossed_none() {
+    let told = history(&opened(
+        "0.1 > F. 1:1(0) ack 1 <ts 100:1>
+         0.11 < .  2:2(0) ack 2 <ts 205:100>  ; FIN_WAIT_2 CLOSING
+         0.12 < F. 1:1(0) ack 2 <ts 200:100>  ; TIME_WAIT  LAST_ACK
+         0.13 > .  2:2(0) ack 2 <ts 130:205>  ; TIME_WAIT  CLOSED",
+    ));
+    let waits = told.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!((waits.at.frame, waits.basis), (4, Basis::Inferred));
+    // Sent again, it may have been the first: they may well have crossed.
+    history(&opened(
+        "0.1 > F. 1:1(0) ack 1 <ts 100:1>
+         0.11 < .  2:2(0) ack 2 <ts 205:100>  ; FIN_WAIT_2 CLOSING
+         0.42 < F. 1:1(0) ack 2 <ts 505:100>  ; TIME_WAIT  CLOSING",
+    ));
+}
+
+#[test]
 fn an_echo_shows_that_the_first_fin_had_come() {
     let history = history(&opened(
         "0.1 > F. 1:1(0) ack 1 <ts 100:1>

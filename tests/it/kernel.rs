@@ -11,9 +11,7 @@ use finwait::decode::tuple::End;
 
 use crate::frames::Frames;
 use crate::recording::{Fault, Recording};
-use crate::score::{Miss, Score, false_testimonies, score};
-
-const POINTS: [&str; 3] = ["client", "middle", "server"];
+use crate::score::{Miss, POINTS, Score, false_testimonies, score};
 
 /// A class of recordings, by what the path does to their packets.
 fn class(recording: &Recording) -> &'static str {

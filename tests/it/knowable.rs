@@ -207,7 +207,9 @@ impl Observed<'_> {
         let coming = &self.passage.coming[at];
         let until = match coming.arrived {
             None => self.next_shown(now.after(self.transit)),
-            Some(arrived) if arrived.since(now) > TOGETHER => arrived.after(TOGETHER),
+            Some(arrived) if arrived.since(now) > TOGETHER || self.is_overtaken(coming) => {
+                arrived.after(TOGETHER)
+            }
             Some(arrived) if self.is_passed_over(coming, arrived) => self.next_shown(arrived),
             Some(arrived) if self.has_hole(coming, arrived) => self.next_shown(arrived),
             Some(_) => return,

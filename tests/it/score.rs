@@ -11,6 +11,9 @@ use finwait::time::{Span, Timestamp};
 use crate::knowable::{Allowance, Observed, Truth};
 use crate::recording::{Conn, Fault, Recording, TOLERANCE};
 
+/// Where the lab captures.
+pub const POINTS: [&str; 3] = ["client", "middle", "server"];
+
 /// What came out. `strict` counts are of what is literally so, the others of what is right by the
 /// rules of [`crate::knowable`].
 #[derive(Clone, Debug, Default)]
