@@ -299,6 +299,9 @@ impl Endpoint {
 
     /// The size of the window that it advertises, in bytes.
     pub fn window_bytes(&self, peer_scales: bool) -> u32 {
+        if self.window == 0 && self.window_closed.is_none() {
+            return u32::from(self.syn_window);
+        }
         let shift = if peer_scales { self.window_scale.unwrap_or(0) } else { 0 };
         u32::from(self.window) << shift.min(14)
     }

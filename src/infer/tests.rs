@@ -243,6 +243,12 @@ fn a_reset_may_overtake_the_data_before_it() {
          0.101 > .  1:1(0) ack 101        ; ESTABLISHED CLOSED
          0.102 < R  101:101(0)            ; CLOSED      CLOSED"
     )));
+    // Of a server that has sent nothing yet, the window is that of its SYN.
+    history(&opened(
+        "0.100 > R. 101:101(0) ack 1      ; CLOSED ESTABLISHED
+         0.100 < .  1:1(0) ack 1          ; CLOSED ESTABLISHED
+         0.101 > P. 1:101(100) ack 1      ; CLOSED ESTABLISHED",
+    ));
     // Whoever sends beyond the number of the RST has not sent it.
     history(&opened(&format!(
         "{overtaken}
