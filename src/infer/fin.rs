@@ -86,10 +86,12 @@ impl Connection {
     /// ACK, and it acknowledges the peer's: so the two did not cross.
     fn uncross_fins(&mut self, from: End, segment: &Segment, at: Moment) {
         self.withdraw(from, &[Event::RecvAckOfFin], at);
+        if self.end(from).state != State::Closing {
+            return;
+        }
         for guessed in [Event::RecvFin, Event::SentUnseenFin] {
-            match self.trail.overturn(from, &[guessed], at) {
-                Some(wrong) => self.go_back(from, &wrong),
-                None => return,
+            if let Some(wrong) = self.trail.overturn(from, &[guessed], at) {
+                self.go_back(from, &wrong);
             }
         }
         self.prove_fin(from, segment, at);
