@@ -19,7 +19,11 @@ const FINE: &[&str] = &[];
 /// Told from wherever the capture was taken.
 const FROM_ANYWHERE: &[Case] = &[
     ("leaks", &["Server 10.9.0.2:6800 never closed 12 of the 14", "CLOSE_WAIT"], LEAK),
-    ("leaks-on-errors", &["Server 10.9.0.2:8443 never closed", "growing by 8.9 per minute"], LEAK),
+    (
+        "leaks-on-errors",
+        &["Server 10.9.0.2:8443 never closed", "10 of 64 to 128 s", "growing by 8.9 per minute"],
+        LEAK,
+    ),
     ("client-leaks", &["Client 10.9.0.1 of 10.9.0.2:80 never closed 8 of the 8"], LEAK),
     ("client-leaves-bodies", &["Client 10.9.0.1 of 10.9.0.2:8000", "an answer whose body"], LEAK),
     ("proxy-front-leaks", &["Server 10.9.0.2:8080 never closed 6", "its front leg"], LEAK),

@@ -118,6 +118,7 @@ struct Passive {
     /// When the first and the last of these two came into CLOSE_WAIT.
     entered: Option<(Timestamp, Timestamp)>,
     longest: Span,
+    shortest: Span,
     ages: Ages,
     peers: Hosts,
     /// The longest waits, with connection and frame.
@@ -241,6 +242,8 @@ impl Passive {
         }
         self.entered(at);
         self.longest = self.longest.max(wait.stay.dwell);
+        let is_first = self.stuck == 1;
+        self.shortest = if is_first { self.longest } else { self.shortest.min(wait.stay.dwell) };
         self.ages.add(wait.stay.dwell);
         self.peers.add(history.addr(role.peer()).ip());
         self.worst.insert((Reverse(wait.stay.dwell), history.id, entered.at.frame));
@@ -262,9 +265,13 @@ impl Passive {
 
     fn finding(&self, party: &Party, capture: &CaptureFacts, context: &Context) -> Finding {
         let trend = self.trend(capture, context);
+        let ages = match self.shortest.times(2) <= self.longest {
+            true => format!(" ({})", self.ages.words()),
+            false => String::new(),
+        };
         let mut message = format!(
             "{} never closed {} of the {} connections that {} had closed first: they are in \
-             CLOSE_WAIT, the oldest for {}, {}; {}",
+             CLOSE_WAIT, the oldest for {}{ages}, {}; {}",
             party.words(),
             self.stuck,
             self.left.max(self.stuck),
