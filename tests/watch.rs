@@ -92,6 +92,24 @@ fn a_file_is_watched_as_it_happened() {
     assert!(masked.contains("192.0.2.") && !masked.contains("10.9.0."), "{masked}");
 }
 
+#[test]
+fn standard_input_that_is_cut_or_empty_is_called_so() {
+    let (first, _) = cut("leaks", 5);
+    for (bytes, code, says) in [
+        (&first[..first.len() - 5], Some(0), "finwait: warning: standard input: ends at byte"),
+        (&[][..], Some(2), "finwait: standard input: is empty"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+        let command = command.arg("watch").stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(bytes).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.starts_with(says), "{told}");
+        assert_eq!(output.status.code(), code);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn control_c_ends_it_with_the_report() {

@@ -96,8 +96,12 @@ fn command(command: &Command) -> Result<Outcome> {
 
 /// A message about standard input calls it so, and not by the sign that stands for it.
 fn spelt_out(message: &str) -> String {
-    match message.strip_prefix("-: ") {
-        Some(rest) => format!("standard input: {rest}"),
+    let (kind, rest) = match message.strip_prefix("warning: ") {
+        Some(rest) => ("warning: ", rest),
+        None => ("", message),
+    };
+    match rest.strip_prefix("-: ") {
+        Some(rest) => format!("{kind}standard input: {rest}"),
         None => message.to_owned(),
     }
 }

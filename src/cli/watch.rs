@@ -140,7 +140,7 @@ impl<'a> Desk<'a> {
     fn due(&self) -> Timestamp {
         let judged = self.judged.unwrap_or_default();
         let silence = judged.since(self.newest).as_nanos();
-        judged.after(INTERVAL.max(Span::from_nanos(silence / 64)))
+        judged.after(INTERVAL.max(Span::from_nanos(silence / 32)))
     }
 
     /// Judges whenever it is time to until then, as long as that leaves time for anything else.
