@@ -47,6 +47,12 @@ pub enum Error {
         /// The directory as the user named it.
         file: Arc<str>,
     },
+    /// A text in a directory of captures, which may be somebody's notes.
+    #[error("{file}: is printed packets beside captures: name the file itself to have it read")]
+    TextBeside {
+        /// The file in the directory.
+        file: Arc<str>,
+    },
     /// The file ends inside its first header, which says how to read the rest.
     #[error(
         "{file}: ends after {length} bytes, inside the {format} file header, so there is no \
@@ -141,6 +147,7 @@ impl Error {
             | Error::Read { file, .. }
             | Error::Empty { file, .. }
             | Error::NoCapture { file, .. }
+            | Error::TextBeside { file, .. }
             | Error::HeaderCut { file, .. }
             | Error::StreamCut { file, .. }
             | Error::Unsupported { file, .. }

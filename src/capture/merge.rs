@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::repeats::Repeats;
 use super::set::{by_name, members};
-use super::{Detailed, Error, Note, Packet, Record, Source};
+use super::{Detailed, Error, Format, Note, Packet, Record, Source};
 use crate::limits::{MERGE_BUFFER_BYTES, READ_BUFFER_BYTES};
 use crate::time::Timestamp;
 
@@ -32,6 +32,8 @@ pub struct Merge {
     current: Option<usize>,
     /// The next packet of each source; none of one that rests.
     records: Vec<Option<Record>>,
+    /// There is one source, of which nothing was read yet.
+    is_alone: bool,
     /// Frames so far.
     frames: u64,
     repeats: Repeats,
@@ -53,13 +55,26 @@ impl Merge {
             _ => MERGE_BUFFER_BYTES,
         };
         let (mut begun, mut failures, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut texts, mut has_captures) = (Vec::new(), false);
         for member in &members {
             match Source::open_with_buffer(&member.path, capacity) {
                 Ok(source) if members.len() == 1 => return Ok(Merge::new(vec![source])),
-                Ok(source) => begun.push(Begun::new(source, &mut failures)),
+                Ok(source) if !member.named && source.info().format == Format::Text => {
+                    texts.push(source);
+                }
+                Ok(source) => {
+                    has_captures = true;
+                    begun.push(Begun::new(source, &mut failures));
+                }
                 Err(error) if !member.named => left_out.push(error),
                 Err(error @ Error::Open { .. }) => return Err(error),
                 Err(error) => failures.push(error),
+            }
+        }
+        for text in texts {
+            match has_captures {
+                true => left_out.push(Error::TextBeside { file: Arc::clone(&text.info().file) }),
+                false => begun.push(Begun::new(text, &mut failures)),
             }
         }
         if begun.is_empty() && !paths.is_empty() {
@@ -93,8 +108,10 @@ impl Merge {
         begun.sort_by(order);
         failures.reverse();
         let firsts = begun.iter().enumerate();
-        let ready = firsts.filter_map(|(index, it)| Some(Reverse((it.first?, index)))).collect();
+        let ready: BinaryHeap<_> =
+            firsts.filter_map(|(index, it)| Some(Reverse((it.first?, index)))).collect();
         Merge {
+            is_alone: begun.len() == 1 && ready.is_empty() && failures.is_empty(),
             ready,
             current: None,
             records: begun.iter().map(|it| it.record).collect(),
@@ -111,12 +128,12 @@ impl Merge {
     /// An error ends the file that it names; calling again goes on with the others.
     #[inline]
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, Error> {
-        match self.sources.len() {
-            1 if self.failures.is_empty() => match self.sources.first_mut() {
-                Some(only) => only.next_packet(),
-                None => Ok(None),
-            },
-            _ => self.next_of_many(),
+        if !self.is_alone {
+            return self.next_of_many();
+        }
+        match self.sources.first_mut() {
+            Some(only) => only.next_packet(),
+            None => Ok(None),
         }
     }
 

@@ -122,6 +122,20 @@ fn a_shuffled_ring_of_compressed_files_is_the_one_capture() {
     assert_eq!(said(&analysis), expected, "the folder");
     assert_eq!(analysis.left_out.len(), 1);
     assert!(analysis.left_out[0].starts_with(&*notes.to_string_lossy()));
+    let printed = "14:00:38.819856 IP 1.1.1.1.5 > 2.2.2.2.80: Flags [.], ack 1, win 5, length 0\n";
+    let printed = folder.write("printed.txt", printed.as_bytes());
+    let analysis = analyse(std::slice::from_ref(&folder.0));
+    assert_eq!(said(&analysis), expected, "a text beside captures may be notes");
+    let told = analysis.left_out.iter().find(|it| it.starts_with(&*printed.to_string_lossy()));
+    assert!(told.is_some_and(|it| it.contains("name the file itself")), "{told:?}");
+    for piece in paths {
+        std::fs::remove_file(piece).expect("removed");
+    }
+    let texts = analyse(std::slice::from_ref(&folder.0));
+    assert_eq!((texts.totals.packets, texts.left_out.len()), (1, 1), "without captures it is one");
+    folder.write("whole.pcap", &capture);
+    let analysis = analyse(std::slice::from_ref(&folder.0));
+    assert_eq!(said(&analysis), expected, "one capture beside other files");
 }
 
 #[test]

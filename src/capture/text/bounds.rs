@@ -8,7 +8,8 @@ use super::printed::Unused;
 /// Whether a line without a time begins a packet.
 pub(super) fn begins(text: &str) -> bool {
     let text = behind_interface(text);
-    if PROTOCOLS.iter().any(|name| text.starts_with(name)) || begins_with_link_header(text) {
+    let protocol = PROTOCOLS.iter().find(|name| text.starts_with(**name));
+    if protocol.is_some_and(|name| names_packet(name, text)) || begins_with_link_header(text) {
         return true;
     }
     let Some(pair) = Pair::find(text) else { return false };
@@ -18,6 +19,15 @@ pub(super) fn begins(text: &str) -> bool {
 /// Whether a text can be that of a packet, as far as one line shows it.
 pub(super) fn is_packet(text: &str) -> bool {
     begins(text) || Pair::find(text).is_some() || goes_on(text, "")
+}
+
+/// Whether it is no prose that begins like this: behind IP there are addresses, or its header.
+fn names_packet(protocol: &str, text: &str) -> bool {
+    let is_ip = ["IP ", "IP6 ", "ip: ", "ip6: "].contains(&protocol);
+    let second = text.split_ascii_whitespace().nth(1).unwrap_or_default();
+    !is_ip
+        || second.starts_with('(')
+        || second.trim_end_matches(['.', ':']).contains(['.', ':', '>'])
 }
 
 /// What stands behind an interface's name and direction (`eth0  In  ifindex 2 `), or behind a
