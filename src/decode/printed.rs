@@ -48,6 +48,7 @@ fn segment(printed: &PrintedSegment, ts: Timestamp, frame: u64) -> Segment {
         ip_id: printed.ip_id,
         ttl: printed.ttl,
         wrong_checksum: printed.wrong_checksum,
+        checksum: 0,
         options: Options {
             timestamps: options.timestamps,
             sack: options.sack.map(|(start, end)| (SeqNum(start), SeqNum(end))),

@@ -63,9 +63,10 @@ impl<'a> Rest<'a> {
     }
 
     /// The same bytes under a length that a header gives. What lies beyond is padding and goes; a
-    /// greater length means that the capture cut the packet, whatever its record says.
+    /// greater length than there was on the wire is wrong, and the wire's counts.
     #[inline(always)]
     pub fn with_len(self, len: u32) -> Rest<'a> {
+        let len = len.min(self.len);
         Rest { data: self.data.get(..len as usize).unwrap_or(self.data), len }
     }
 }
@@ -88,9 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_length_trims_and_a_longer_one_only_counts() {
+    fn a_shorter_length_trims_and_a_longer_one_is_not_believed() {
         let rest = Rest::new(&[0; 60], 60);
         assert_eq!((rest.with_len(40).data.len(), rest.with_len(40).len), (40, 40));
-        assert_eq!((rest.with_len(90).data.len(), rest.with_len(90).len), (60, 90));
+        assert_eq!((rest.with_len(90).data.len(), rest.with_len(90).len), (60, 60));
+        // What the capture cut counts.
+        assert_eq!(Rest::new(&[0; 60], 80).with_len(90).len, 80);
     }
 }

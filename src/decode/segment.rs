@@ -122,6 +122,8 @@ pub struct Segment {
     pub ttl: u8,
     /// Its checksum does not fit. Looked at in SYNs only: they show how a host's segments are.
     pub wrong_checksum: bool,
+    /// Its checksum, right or not; zero where the capture does not tell.
+    pub checksum: u16,
     /// The options that matter here.
     pub options: Options,
 }

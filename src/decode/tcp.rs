@@ -86,6 +86,7 @@ impl<'a> Header<'a> {
             ip_id: ip.id,
             ttl: ip.ttl,
             wrong_checksum: flags & Flags::SYN.bits() != 0 && is_wrong(ip),
+            checksum: self.fixed.checksum(),
             options,
         }
     }
@@ -142,9 +143,12 @@ mod tests {
             ip_id: 77,
             ttl: 5,
             wrong_checksum: false,
+            checksum: 0xbeef,
             options: Options { timestamps: Some((7, 9)), ..Options::default() },
         };
-        assert_eq!(read_segment(&tcp(&TIMESTAMPS, 10), 42), Ok(expected));
+        let mut bytes = tcp(&TIMESTAMPS, 10);
+        bytes[16..18].copy_from_slice(&[0xbe, 0xef]);
+        assert_eq!(read_segment(&bytes, 42), Ok(expected));
     }
 
     #[test]

@@ -92,6 +92,11 @@ impl FourTuple {
         self.tunnel
     }
 
+    /// Both addresses, of the lower end first, each in the last bytes.
+    pub fn addrs(&self) -> [[u8; 16]; 2] {
+        self.addrs
+    }
+
     /// The tuple as bytes, for [`FourTuple::from_bytes`].
     pub fn to_bytes(&self) -> [u8; 41] {
         let mut bytes = [0; 41];

@@ -2,13 +2,16 @@
 //!
 //! A copy agrees in all that forwarding does not change, and comes soon after. A retransmission
 //! differs in its IP identification or its timestamp option; where a packet has neither, only a
-//! much shorter time tells them apart.
+//! much shorter time tells them apart. Two packets that differ in nothing but their payload, or in
+//! an option that is not looked at, differ in their checksum.
 
 use core::hash::{BuildHasher, Hash};
 
+use etherparse::checksum::Sum16BitWords;
 use foldhash::fast::FixedState;
 
 use crate::decode::Decoded;
+use crate::decode::segment::Flags;
 use crate::limits::DUPLICATE_SLOTS;
 use crate::time::{Span, Timestamp};
 
@@ -21,12 +24,20 @@ const WITHIN_UNMARKED: Span = Span::from_millis(5);
 /// The packets of the last moments, a fingerprint each.
 #[derive(Debug)]
 pub struct Duplicates {
-    recent: Vec<(u64, Timestamp)>,
+    recent: Vec<Recent>,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    fingerprint: u64,
+    ts: Timestamp,
+    checksum: u16,
 }
 
 impl Default for Duplicates {
     fn default() -> Self {
-        Duplicates { recent: vec![(0, Timestamp::default()); DUPLICATE_SLOTS] }
+        Duplicates { recent: vec![Recent::default(); DUPLICATE_SLOTS] }
     }
 }
 
@@ -39,11 +50,38 @@ impl Duplicates {
         let Some(recent) = self.recent.get_mut(slot) else { return false };
         let marked = segment.ip_id != 0 || segment.options.timestamps.is_some();
         let within = if marked { WITHIN } else { WITHIN_UNMARKED };
-        let apart = segment.ts.since(recent.1).max(recent.1.since(segment.ts));
-        let copy = recent.0 == fingerprint && apart <= within;
-        *recent = (fingerprint, segment.ts);
+        let apart = segment.ts.since(recent.ts).max(recent.ts.since(segment.ts));
+        let checksum = segment.checksum;
+        let copy = recent.fingerprint == fingerprint
+            && apart <= within
+            && (recent.checksum == checksum || may_agree(decoded, recent.checksum));
+        *recent = Recent { fingerprint, ts: segment.ts, checksum };
         copy
     }
+}
+
+/// Whether a copy of the packet may bear another checksum: before its host's network interface has
+/// made it whole, or where something on the way has clamped the MSS of a SYN.
+#[cold]
+fn may_agree(decoded: &Decoded, other: u16) -> bool {
+    let own = decoded.segment.checksum;
+    decoded.segment.has(Flags::SYN) || [own, other].iter().any(|sum| is_partial(decoded, *sum))
+}
+
+/// Whether a checksum is one that the network interface is to complete: none at all, or the sum of
+/// the pseudo-header (RFC 9293 section 3.1), with or without the segment's length.
+fn is_partial(decoded: &Decoded, checksum: u16) -> bool {
+    const PROTOCOL: [u8; 2] = [0, 6];
+    let sum = Sum16BitWords::new().add_2bytes(PROTOCOL);
+    let [low, high] = decoded.tuple.addrs();
+    let sum = sum.add_slice(&low).add_slice(&high);
+    // The header's length is not kept.
+    let lengths = (20..=60).step_by(4).map(|header| decoded.segment.payload.saturating_add(header));
+    let is_sum = |len: u32| {
+        let whole = sum.clone().add_slice(&len.to_be_bytes());
+        !whole.ones_complement().to_be() == checksum
+    };
+    checksum == 0 || lengths.chain([0]).any(is_sum)
 }
 
 fn fingerprint(decoded: &Decoded) -> u64 {
@@ -88,6 +126,39 @@ mod tests {
         assert!(!duplicates.is_copy(&at(0, 7, Some(1))));
         assert!(!duplicates.is_copy(&at(1, 8, Some(1))));
         assert!(!duplicates.is_copy(&at(2, 8, Some(2))));
+    }
+
+    #[test]
+    fn another_payload_or_option_shows_in_the_checksum() {
+        let with_sum = |checksum| {
+            let decoded = at(0, 7, None);
+            Decoded { segment: Segment { checksum, ..decoded.segment }, ..decoded }
+        };
+        let mut duplicates = Duplicates::default();
+        assert!(!duplicates.is_copy(&with_sum(0xa924)));
+        assert!(duplicates.is_copy(&with_sum(0xa924)));
+        assert!(!duplicates.is_copy(&with_sum(0xa724)));
+    }
+
+    #[test]
+    fn a_copy_from_before_checksum_offload_is_one() {
+        // 192.0.2.1 to 192.0.2.2, 6, and a header of 32 bytes.
+        let (tuple, sender) = FourTuple::new(
+            4,
+            (crate::decode::tuple::widen_v4([192, 0, 2, 1]), 1),
+            (crate::decode::tuple::widen_v4([192, 0, 2, 2]), 2),
+        );
+        let partial = 0xc000 + 0x0201 + 0xc000 + 0x0202 + 6 + 32 - 0xffff;
+        let with_sum = |checksum| {
+            let segment = Segment { ip_id: 7, checksum, ..Segment::default() };
+            Decoded { tuple, sender, segment }
+        };
+        for before in [partial as u16, partial as u16 - 32, 0] {
+            let mut duplicates = Duplicates::default();
+            assert!(!duplicates.is_copy(&with_sum(before)));
+            assert!(duplicates.is_copy(&with_sum(0x1234)), "{before:#x}");
+            assert!(!duplicates.is_copy(&with_sum(0x1235)), "both are whole");
+        }
     }
 
     #[test]

@@ -225,6 +225,18 @@ impl Endpoint {
         self.tally.segments > 0
     }
 
+    /// Whether it has sent so much that its first numbers do not compare to its newest any more:
+    /// sequence numbers have an order within half their range only.
+    pub fn is_far_from_first(&self) -> bool {
+        const FAR: u64 = 1 << 30;
+        self.tally.bytes.saturating_add(self.tally.missing) >= FAR
+    }
+
+    /// Whether `ack` acknowledges its SYN, as far as that is known.
+    pub fn is_syn_acked_by(&self, ack: SeqNum) -> bool {
+        self.isn.is_some_and(|isn| self.is_far_from_first() || ack.after(isn))
+    }
+
     /// Whether everything before `number` has been shown to have arrived here.
     pub fn has_proven(&self, number: SeqNum) -> bool {
         self.proven.is_some_and(|proven| proven.at_or_after(number))

@@ -120,7 +120,7 @@ impl Connection {
     /// A segment without SYN comes only from an end that has the handshake behind it.
     fn prove_opening(&mut self, from: End, ack: SeqNum, segment: &Segment, at: Moment) {
         let peer = from.peer();
-        let covers_syn = self.end(peer).isn.is_some_and(|isn| ack.at_or_after(isn.add(1)));
+        let covers_syn = self.end(peer).is_syn_acked_by(ack);
         match self.end(from).state {
             State::SynSent if covers_syn => {
                 // Its ESTABLISHED was refuted, or the SYN+ACK was not captured.
@@ -144,6 +144,11 @@ impl Connection {
             _ => {}
         }
         if self.end(from).has_open(&[Event::RecvSyn]) && !self.end(from).sent_syn_ack {
+            if segment.has(Flags::RST) {
+                // Its SYN+ACK may have been lost, or never sent: which of the two came is open.
+                self.end_mut(from).take_open(&[Event::RecvSyn, Event::RecvSynAck]);
+                return;
+            }
             // A TCP that had got the SYN would have answered with SYN+ACK: it got the SYN+ACK only.
             self.withdraw(from, &[Event::RecvSynAck, Event::RecvAckOfSyn], at);
             if self.withdraw(from, &[Event::RecvSyn], at).is_some() {
@@ -184,7 +189,9 @@ impl Connection {
     fn shows_handshake(&self, from: End, ack: SeqNum, segment: &Segment) -> bool {
         let opener = self.end(from.peer());
         let speaks = segment.seq_len() > 0 || self.is_beyond_syn(from.peer(), ack);
-        self.end(from).ack_candidate.frame > 0 || (speaks && !opener.fast_open)
+        let was_answered = self.end(from).ack_candidate.frame > 0;
+        (was_answered && !self.may_be_challenge(from, ack, segment))
+            || (speaks && !opener.fast_open)
     }
 
     /// Whether a socket in SYN_RCVD might have sent it, too: an ACK that says no more than the
@@ -200,7 +207,8 @@ impl Connection {
 
     /// Whether more is acknowledged than what came with the SYN.
     pub(super) fn is_beyond_syn(&self, opener: End, ack: SeqNum) -> bool {
-        self.end(opener).after_syn.is_some_and(|after_syn| ack.after(after_syn))
+        let opener = self.end(opener);
+        opener.after_syn.is_some_and(|after| opener.is_far_from_first() || ack.after(after))
     }
 
     /// The sender has acknowledged the peer's FIN: it had received it.

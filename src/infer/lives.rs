@@ -109,10 +109,7 @@ impl Connection {
     /// connection: it acknowledges the peer's numbers of this one.
     pub fn goes_on(&self, held: &Held, from: End, segment: &Segment) -> bool {
         let peer = self.end(from.peer());
-        let own = |ack: SeqNum| {
-            let (isn, nxt) = (peer.isn?, peer.nxt?);
-            Some(ack.after(isn) && !ack.after(nxt))
-        };
+        let own = |ack: SeqNum| Some(peer.is_syn_acked_by(ack) && !ack.after(peer.nxt?));
         let is_opener = from == held.from && !segment.has(Flags::RST);
         is_opener && self.knows_syn(held) && segment.acked().and_then(own) == Some(true)
     }

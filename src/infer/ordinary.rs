@@ -54,7 +54,7 @@ impl Connection {
     fn is_of_another_life(&self, from: End, segment: &Segment) -> bool {
         let opener = self.end(from.peer());
         let before_first =
-            opener.isn.zip(segment.acked()).is_some_and(|(isn, ack)| !ack.after(isn));
+            opener.isn.is_some() && segment.acked().is_some_and(|ack| !opener.is_syn_acked_by(ack));
         let waits = opener.state == State::SynSent && self.end(from).isn.is_none();
         let to_syn =
             segment.acked().is_some_and(|ack| opener.nxt.is_some_and(|nxt| !ack.before(nxt)));
@@ -113,7 +113,7 @@ impl Connection {
         endpoint.edge = at.ts;
         self.end_mut(from.peer()).expected = Some(segment.seq);
         if known {
-            return;
+            return self.meet_unseen_answer(from, segment, at);
         }
         for end in [from, from.peer()] {
             if self.end(end).state == State::Unknown {
@@ -121,6 +121,25 @@ impl Connection {
                 self.step(end, Event::FoundOpen, at);
             }
         }
+    }
+
+    /// The first that is seen of whoever answered a SYN is data or a FIN: the SYN+ACK and the ACK
+    /// of it were not captured. A bare ACK may be a challenge, or half of a split handshake.
+    fn meet_unseen_answer(&mut self, from: End, segment: &Segment, at: Moment) {
+        let opener = from.peer();
+        let (own, other) = (self.end(from), self.end(opener));
+        let opens = own.state == State::Unknown && other.state == State::SynSent;
+        if !opens || segment.seq_len() == 0 || other.fast_open {
+            return;
+        }
+        let syn = other.opening.last;
+        self.has_gap = true;
+        self.place(from, State::Listen);
+        self.step_as(from, Event::RecvSyn, Basis::Inferred, syn, Moment::default());
+        self.end_mut(from).take_open(&[Event::RecvSyn]);
+        self.end_mut(from).sent_syn_ack = true;
+        self.step(opener, Event::RecvSynAck, at);
+        self.step(from, Event::RecvAckOfSyn, at);
     }
 
     /// A bare ACK one number ahead of everything seen: its sender has sent a FIN that was lost
@@ -344,8 +363,7 @@ impl Connection {
 
     fn on_ack_of_syn(&mut self, to: End, ack: SeqNum, segment: &Segment, at: Moment) {
         let endpoint = self.end(to);
-        let covers = endpoint.isn.is_some_and(|isn| ack.at_or_after(isn.add(1)));
-        if !covers || endpoint.state != State::SynRcvd {
+        if !endpoint.is_syn_acked_by(ack) || endpoint.state != State::SynRcvd {
             return;
         }
         // What is before the window, as a keepalive, is answered, and its ACK not looked at (RFC

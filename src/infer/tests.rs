@@ -1079,3 +1079,69 @@ fn silence_after_the_third_answer_shows_that_it_came() {
          12.0 end                 ; ESTABLISHED ESTABLISHED",
     );
 }
+
+#[test]
+fn a_server_that_speaks_first_shows_a_handshake_that_was_not_captured() {
+    let history = history(
+        "0.00 > S  0:0(0)             ; SYN_SENT    UNKNOWN
+         0.05 < P. 1:51(50) ack 1     ; ESTABLISHED ESTABLISHED
+         0.06 > .  1:1(0) ack 51      ; ESTABLISHED ESTABLISHED
+         0.20 < F. 51:51(0) ack 1     ; CLOSE_WAIT  FIN_WAIT_1
+         0.21 > F. 1:1(0) ack 52      ; LAST_ACK    TIME_WAIT
+         0.22 < .  52:52(0) ack 2     ; CLOSED      TIME_WAIT",
+    );
+    assert!(history.transitions_of(Role::Server).all(|it| it.confirmation().is_none()));
+    // It may be a challenge to the SYN, or to what came before.
+    crate::testkit::history(
+        "0.00 > S  0:0(0)             ; SYN_SENT    UNKNOWN
+         0.05 < .  1:1(0) ack 1       ; SYN_SENT    UNKNOWN",
+    );
+}
+
+#[test]
+fn a_direction_may_carry_more_than_half_of_all_numbers() {
+    let step = 900_000_000_u32;
+    let mut trace = OPEN.to_owned();
+    for at in 1..=4_u32 {
+        let seq = 1_u32.wrapping_add(step.wrapping_mul(at));
+        let next = seq.wrapping_add(1);
+        trace += &format!(
+            "{at}.0 < P. {seq}:{next}(1) ack 1 ; ESTABLISHED ESTABLISHED
+             {at}.1 > .  1:1(0) ack {next}     ; ESTABLISHED ESTABLISHED\n"
+        );
+    }
+    let fin = 1_u32.wrapping_add(step.wrapping_mul(4)).wrapping_add(1);
+    let acked = fin.wrapping_add(1);
+    trace += &format!(
+        "5.0 < F. {fin}:{fin}(0) ack 1 ; CLOSE_WAIT FIN_WAIT_1
+         5.1 > .  1:1(0) ack {acked}   ; CLOSE_WAIT FIN_WAIT_2"
+    );
+    history(&trace);
+}
+
+#[test]
+fn a_socket_in_syn_rcvd_challenges_a_keepalive() {
+    history(
+        "0.00 > S  0:0(0)
+         0.01 < S. 0:0(0) ack 1
+         0.02 > .  1:1(0) ack 1   ; ESTABLISHED ESTABLISHED
+         1.01 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         1.02 > .  1:1(0) ack 1   ; ESTABLISHED ESTABLISHED
+         3.01 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         3.02 > .  1:1(0) ack 1   ; ESTABLISHED SYN_RCVD
+         3.03 > .  0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         3.04 < .  1:1(0) ack 1   ; ESTABLISHED SYN_RCVD
+         7.00 < P. 1:2(1) ack 1   ; ESTABLISHED ESTABLISHED",
+    );
+}
+
+#[test]
+fn a_reset_after_crossing_syns_leaves_open_which_of_them_came() {
+    // Its SYN+ACK may have been lost before the observer.
+    let history = history(
+        "0.000 > S  0:0(0)        ; SYN_SENT UNKNOWN
+         0.005 < S  0:0(0)        ; SYN_RCVD SYN_RCVD
+         0.018 > R. 1:1(0) ack 1  ; CLOSED   CLOSED",
+    );
+    assert!(history.stay_in(Role::Client, State::Established).is_none());
+}

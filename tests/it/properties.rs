@@ -125,6 +125,7 @@ pub fn segments(steps: &[Step]) -> Vec<Decoded> {
             ip_id: at as u16 + 1,
             ttl: 64,
             wrong_checksum: false,
+            checksum: 0,
             options: Options { timestamps, ..Options::default() },
         };
         segments.push(Decoded { tuple, sender, segment });

@@ -100,6 +100,7 @@ fn play(moves: &[Move], isn: [u32; 2], timestamps: bool, client: End) -> Vec<(En
             ip_id: segments.len() as u16,
             ttl: 64 - 3 * (segments.len() % 7 == 6) as u8,
             wrong_checksum: !isn[0].is_multiple_of(2),
+            checksum: 0,
             options: Options {
                 timestamps: timestamps.then_some((tsval, newest[peer])),
                 mss: (flags & 2 > 0).then_some(1460),

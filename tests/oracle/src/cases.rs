@@ -123,7 +123,15 @@ fn opening() -> Vec<Case> {
 
 fn gave_up() -> Vec<Case> {
     let two = [Clean, LostBehind, LostBehind];
+    // Without timestamps, nothing tells a challenge from an answer.
+    let mut keepalive = scripts(&[], &[]).fates(&[Clean, LostBefore, LostBefore, LostBefore], &[]);
+    keepalive.ends[0].keep_alive = Some(3_000_000);
+    (keepalive.timestamps, keepalive.marked) = (false, false);
     vec![
+        case(
+            "keepalive-challenged-in-syn-rcvd",
+            keepalive.seen(Place::NearA, [10_000; 2]).out(true, true, 3_020_001, 400_000_000),
+        ),
         case(
             "two-syns-lost-before-the-observer",
             scripts(&[], &[(0, Close)]).fates(&[LostBehind, LostBefore, LostBefore], &[]),
