@@ -174,7 +174,10 @@ fn streams_are_wiresharks() {
     }
     println!("{read_whole} read, {refused} refused, {equal} with tshark's streams");
     let explained: BTreeSet<String> = table(STREAMS).iter().map(|row| row[0].to_owned()).collect();
-    assert_eq!(differing, explained, "tests/corpus-differences.tsv lists the captures that differ");
+    assert_eq!(
+        differing, explained,
+        "tests/it/corpus-differences.tsv lists the captures that differ"
+    );
 }
 
 #[test]

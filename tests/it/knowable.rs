@@ -348,10 +348,11 @@ impl Observed<'_> {
             if truth.to == State::TimeWait {
                 let from = truth.at.after(TIME_WAIT);
                 let late = Span::from_nanos(TIME_WAIT.as_nanos() / WHEEL);
-                told.push(wheel(from, left.min(from.after(late)).max(from)));
+                let until = left.min(from.after(late));
+                told.extend((from < until).then(|| wheel(from, until)));
             }
             let silent = self.truths.get(at + 1).filter(|next| next.to == State::Closed);
-            if silent.is_some() && self.hidden(at + 1).is_some() {
+            if silent.is_some() && self.hidden(at + 1).is_some_and(|twin| !twin.on_way) {
                 let eighth = Span::from_nanos(left.since(truth.at).as_nanos() / WHEEL);
                 let from = Timestamp::from_nanos(left.as_nanos() - eighth.as_nanos() as i64);
                 told.push(wheel(from, left));

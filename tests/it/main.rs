@@ -12,6 +12,7 @@ mod halves;
 mod join;
 mod kernel;
 mod knowable;
+mod misses;
 mod notes;
 mod observer;
 mod passage;

@@ -227,10 +227,10 @@ fn the_page_of_peers_is_up_to_date() {
 const PAGE: &str = "\
 # finwait and its peers
 
-finwait gives each connection Wireshark's `tcp.stream` and Zeek's `conn_state`, and its histories
-imply Wireshark's `tcp.completeness`. All three are held against what tshark 4.0.17 and Zeek say of
-757 captures from the test suites of Zeek, Suricata, Wireshark's users and others. Those captures
-are not part of the repository; where `FINWAIT_CORPUS` names their folder, this compares them, and
+finwait gives each connection Wireshark's `tcp.stream` and Zeek's `conn_state`, and what it decodes
+and keeps implies Wireshark's `tcp.completeness`. The first and the last are held against what
+tshark 4.0.17 says of 763 captures from the test suites of Zeek, Suricata, Wireshark's users and
+others, and the second against what Zeek says of 94 of them. Those captures are not part of the repository; where `FINWAIT_CORPUS` names their folder, this compares them, and
 fails for any difference that is not listed here:
 
 ```sh
@@ -255,7 +255,7 @@ In these captures the streams are not tshark's.
 const COMPLETENESS_PART: &str = "
 ## tcp.completeness
 
-Of a stream of a single packet, tshark counts a SYN and nothing else; that rule is applied to both.
+Of a stream of a single packet, tshark counts a SYN and nothing else; that rule is applied to ours.
 Captures whose streams differ are left out. What remains:
 
 ";
@@ -263,7 +263,8 @@ Captures whose streams differ are left out. What remains:
 const ZEEK_PART: &str = "
 ## conn_state
 
-Zeek's timers cut some connections in several, which have no one word; those are left out. What
-remains:
+Where Zeek has more than one line for a stream, because its timers cut the connection or because
+several of its published results are of the same capture, there is no one word; those are left out.
+What remains:
 
 ";

@@ -277,9 +277,16 @@ impl Recording {
         };
         let part = |all: &[Decoded]| all.iter().filter(of_conn).copied().collect::<Vec<_>>();
         // The next life's SYN may pass long before the kernel that it is for says a word.
+        let opens = |it: &Decoded| it.segment.has(Flags::SYN) && !it.segment.has(Flags::ACK);
+        let first = part(own).into_iter().find(opens).map(|it| it.segment.seq);
+        let is_open_at = |ts: Timestamp| {
+            let opened = |truth: &Truth| truth.to == State::Established && truth.at < ts;
+            conn.truths.iter().flatten().any(opened)
+        };
+        // Before it is open, its own SYN may be sent again.
         let is_syn = |it: &&Decoded| {
-            it.segment.has(Flags::SYN)
-                && !it.segment.has(Flags::ACK)
+            opens(it)
+                && (Some(it.segment.seq) != first || is_open_at(it.segment.ts))
                 && on_ports(it)
                 && it.segment.ts > conn.began().after(TOLERANCE)
         };

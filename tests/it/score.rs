@@ -3,6 +3,7 @@
 use std::fmt;
 
 use finwait::decode::Decoded;
+use finwait::decode::segment::Flags;
 use finwait::history::{History, Role};
 use finwait::infer::state::{Basis, State};
 use finwait::infer::trail::Transition;
@@ -10,6 +11,8 @@ use finwait::time::{Span, Timestamp};
 
 use crate::knowable::{Allowance, Observed, Truth};
 use crate::recording::{Conn, Fault, Recording, TOLERANCE};
+
+const ENDS: [&str; 2] = ["client", "server"];
 
 /// Where the lab captures.
 pub const POINTS: [&str; 3] = ["client", "middle", "server"];
@@ -46,46 +49,108 @@ pub fn score(recording: &Recording, point: &str, fault: Fault) -> Score {
     let seen = recording.segments(point, fault);
     // What cannot be told apart in the observer's capture is not to be in the endpoints' either.
     let own_fault = if let Fault::Cut = fault { fault } else { Fault::None };
-    let own = ["client", "server"].map(|end| recording.segments(end, own_fault));
+    let own = ENDS.map(|end| recording.segments(end, own_fault));
     let mut score = Score::default();
     for conn in recording.conns() {
         let history = recording.history_of(conn, &histories);
-        for role in [0, 1].into_iter().filter(|role| !conn.truths[*role].is_empty()) {
-            score_endpoint(recording, conn, role, history, (&seen, &own[role]), &mut score);
+        for role in [0, 1] {
+            if conn.truths[role].is_empty() {
+                let from_it =
+                    |it: &&Decoded| it.tuple.endpoint(it.sender).port() == conn.ports[role];
+                let mut sent = own[role].iter().filter(from_it);
+                // A hand-made end has no kernel to ask, and sends more than a host without a socket.
+                if sent.all(|sent| sent.segment.has(Flags::RST)) {
+                    score_absent(conn, role, history, &mut score);
+                }
+            } else {
+                score_endpoint(recording, conn, role, history, (&seen, &own[role]), &mut score);
+            }
         }
     }
     score
 }
 
-/// Testimonies made false on purpose, one change each, and whether the judge let it pass: a
-/// transition left out, or another state in its place.
-pub fn false_testimonies(recording: &Recording, point: &str) -> Vec<(String, bool)> {
+/// An end whose kernel never had a socket for the connection was in no state but CLOSED and LISTEN.
+fn score_absent(conn: &Conn, role: usize, history: Option<&History>, score: &mut Score) {
+    for claim in history.into_iter().flat_map(|history| testimony(conn, role, history).0) {
+        if is_confident(&claim) && !matches!(claim.to, State::Closed | State::Listen) {
+            score.confident_wrong += 1;
+            let (end, frame) = (ENDS[role], claim.at.frame);
+            let text = format!(
+                "conn {} {end}: CONFIDENT {} at frame {frame}, truly no socket",
+                conn.number, claim.to
+            );
+            score.miss(conn.number, text);
+        }
+    }
+}
+
+/// What a history says of an end: its transitions and its last state. Roles go by port: who is
+/// client to the lab may not be to a capture that began late.
+fn testimony(conn: &Conn, role: usize, history: &History) -> (Vec<Transition>, State) {
+    let is_it = |it: &Role| history.addr(*it).port() == conn.ports[role];
+    let role = Role::BOTH.into_iter().find(is_it).expect("a history is found by its ports");
+    (history.transitions_of(role).copied().collect(), history.last_state(role))
+}
+
+/// Whether a claim is firm: seen, or inferred and confirmed.
+fn is_confident(claim: &Transition) -> bool {
+    let confirmed = claim.confirmed.frame > 0;
+    claim.basis == Basis::Observed || (claim.basis == Basis::Inferred && confirmed)
+}
+
+/// A testimony made false on purpose.
+pub struct Trial {
+    /// Left out, or put in another's place.
+    pub replaced: bool,
+    pub name: String,
+    /// The judge noticed nothing.
+    pub acquitted: bool,
+}
+
+/// The testimonies of a recording, each with one change: a transition left out, or a state in its
+/// place that it is easily mistaken for.
+pub fn false_testimonies(recording: &Recording, point: &str) -> Vec<Trial> {
     let histories = recording.histories(point);
     let seen = recording.segments(point, Fault::None);
-    let own = ["client", "server"].map(|end| recording.segments(end, Fault::None));
-    let mut verdicts = Vec::new();
+    let own = ENDS.map(|end| recording.segments(end, Fault::None));
+    let mut trials = Vec::new();
     for conn in recording.conns() {
         let Some(history) = recording.history_of(conn, &histories) else { continue };
         for role in [0, 1].into_iter().filter(|role| !conn.truths[*role].is_empty()) {
             let case = Case::new(recording, conn, role, &seen, &own[role]);
-            let (claims, last) = case.testimony(history);
+            let (claims, last) = testimony(conn, role, history);
             for at in 0..claims.len() {
                 let mut without = claims.clone();
-                let left_out = without.remove(at);
+                let left_out = without.remove(at).to;
                 let mut other = claims.clone();
-                other[at].to =
-                    if left_out.to == State::Closing { State::Closed } else { State::Closing };
-                for (how, claims) in [("leaves out", without), ("falsifies", other)] {
+                other[at].to = mistaken_for(left_out);
+                for (replaced, claims) in [(false, without), (true, other)] {
                     let last = claims.last().map_or(last, |claim| claim.to);
                     let mut score = Score::default();
                     case.judge(&claims).score(last, &mut score);
-                    let name = format!("{} {how} {}", case.who, left_out.to);
-                    verdicts.push((name, score.misses.is_empty()));
+                    let how = if replaced { "falsifies" } else { "leaves out" };
+                    let name = format!("{} {how} {left_out}", case.who);
+                    trials.push(Trial { replaced, name, acquitted: score.misses.is_empty() });
                 }
             }
         }
     }
-    verdicts
+    trials
+}
+
+/// The state that an observer who is not careful would give instead.
+fn mistaken_for(state: State) -> State {
+    match state {
+        State::FinWait1 => State::CloseWait,
+        State::FinWait2 => State::Closing,
+        State::Closing | State::TimeWait => State::FinWait2,
+        State::CloseWait => State::FinWait1,
+        State::LastAck | State::Closed => State::TimeWait,
+        State::Established => State::SynRcvd,
+        State::SynSent | State::SynRcvd => State::Established,
+        State::Listen | State::Unknown => State::Closed,
+    }
 }
 
 fn score_endpoint(
@@ -97,7 +162,7 @@ fn score_endpoint(
     score: &mut Score,
 ) {
     let case = Case::new(recording, conn, role, seen, own);
-    match history.map(|history| case.testimony(history)) {
+    match history.map(|history| testimony(conn, role, history)) {
         Some((claims, last)) => case.judge(&claims).score(last, score),
         // Nothing of the connection passed this observer, or what did says nothing of this end.
         None if case.is_silent => {}
@@ -114,7 +179,6 @@ struct Case<'a> {
     allowed: Vec<Allowance>,
     end: Timestamp,
     slack: Span,
-    port: u16,
     /// Nothing that it sent passed the observer.
     is_silent: bool,
     conn: u64,
@@ -137,19 +201,10 @@ impl<'a> Case<'a> {
             allowed: Observed { truths, passage: &passage, end, transit }.allowances(),
             end,
             slack: recording.tolerance(),
-            port: conn.ports[role],
             is_silent: passage.sent.iter().all(|sent| sent.passed.is_none()),
             conn: conn.number,
-            who: format!("conn {} {}", conn.number, ["client", "server"][role]),
+            who: format!("conn {} {}", conn.number, ENDS[role]),
         }
-    }
-
-    /// What the history says of the endpoint: its transitions and its last state. Roles go by
-    /// port: who is client to the lab may not be to a capture that began late.
-    fn testimony(&self, history: &History) -> (Vec<Transition>, State) {
-        let is_it = |role: &Role| history.addr(*role).port() == self.port;
-        let role = Role::BOTH.into_iter().find(is_it).expect("a history is found by its ports");
-        (history.transitions_of(role).copied().collect(), history.last_state(role))
     }
 
     fn judge<'b>(&'b self, claims: &'b [Transition]) -> Judge<'b> {
@@ -181,7 +236,8 @@ impl Judge<'_> {
 
     fn score_final(&self, last: State, score: &mut Score) {
         let truth = self.truths.last().map_or(State::Unknown, |truth| truth.to);
-        let allowed = |it: &Allowance| it.state == last && it.until >= self.end;
+        let allowed =
+            |it: &Allowance| it.state == last && it.from <= self.end && it.until >= self.end;
         score.finals_strict += u32::from(last == truth);
         if last == truth || self.allowed.iter().any(allowed) {
             score.finals_right += 1;
@@ -313,8 +369,6 @@ impl Judge<'_> {
                 score.miss(self.conn, text);
             }
         }
-        let confident =
-            claim.basis == Basis::Observed || (claim.basis == Basis::Inferred && confirmed);
         // It must have been in that state then, or else have passed through it.
         let was = self.truths.iter().enumerate().any(|(at, truth)| {
             let until = claim.confirmed.ts.max(claim.at.ts);
@@ -322,7 +376,7 @@ impl Judge<'_> {
                 && truth.at <= until.after(self.slack)
                 && claim.at.ts <= self.left(at).after(self.slack)
         });
-        if confident && !was {
+        if is_confident(claim) && !was {
             score.confident_wrong += 1;
             let frame = claim.at.frame;
             score.miss(self.conn, format!("{}: CONFIDENT {} at frame {frame}", self.who, claim.to));

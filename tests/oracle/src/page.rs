@@ -54,7 +54,8 @@ FINWAIT_BLESS=1 cargo test --package finwait-oracle
 and a test keeps it true. The network delivers everything to the unimpaired connections; from the
 impaired ones it loses, delays, doubles and reorders packets and breaks down for seconds; the
 abusive ones get worse of the same, with breakdowns that last, packets that nothing tells apart and
-captures that end early. The columns are those of [the kernel's score](score.md); *open* is the
+captures that end early. The columns are those of [the kernel's score](score.md), but that a
+confident claim is wrong here only if its endpoint can never have been in that state; *open* is the
 share of time in which nobody who sees the packets can know the state, by the rules below.
 
 | connections | | finals | sequences | time | confirmed | confident wrong | open |
