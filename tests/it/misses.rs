@@ -64,17 +64,17 @@ missing piece before the other FIN comes after that FIN.",
 const HEAD: &str = "\
 # Where it is not right
 
-On the recordings in `testdata/kernel` nothing is missed by the rules of [score.md](score.md). On
+On the scenarios in `testdata/kernel` nothing is missed by the rules of [score.md](score.md). On
 crowds it is otherwise: 300 connections at once, each end doing at random what programs do (send,
-half-close, close, abort, sleep, die), over a path that delays, reorders, drops and repeats. Of ten
-such crowds, seen from three points,
+half-close, close, abort, sleep, die), over a path with one or more of delay, reordering, loss and
+repeats. In eight such crowds, each endpoint counted once for each of the three points,
 
 | endpoints | finals | sequences | time | confirmed | confident wrong |
 |---|---|---|---|---|---|
-| 15973 | 100.00 % | 99.92 % | 100.00 % | 99.99 % | 0 |
+| 12436 | 100.00 % | 99.90 % | 100.00 % | 99.99 % | 0 |
 
 ```sh
-for seed in 1 2 3 4 5 6 7 8 10 20; do
+for seed in 1 2 3 4 5 6 7 8; do
   tests/lab/record.py --random $seed --connections 300 --out /tmp/crowds
 done
 FINWAIT_RECORDINGS=/tmp/crowds cargo test --test it kernel::fresh -- --nocapture

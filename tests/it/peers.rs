@@ -230,8 +230,9 @@ const PAGE: &str = "\
 finwait gives each connection Wireshark's `tcp.stream` and Zeek's `conn_state`, and what it decodes
 and keeps implies Wireshark's `tcp.completeness`. The first and the last are held against what
 tshark 4.0.17 says of 763 captures from the test suites of Zeek, Suricata, Wireshark's users and
-others, and the second against what Zeek says of 94 of them. Those captures are not part of the repository; where `FINWAIT_CORPUS` names their folder, this compares them, and
-fails for any difference that is not listed here:
+others, and the second against what Zeek says of 94 of them. Those captures are not part of the
+repository; where `FINWAIT_CORPUS` names their folder, this compares them, and fails for any
+difference that is not listed here:
 
 ```sh
 cargo test --test it corpus -- --nocapture

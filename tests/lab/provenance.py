@@ -31,6 +31,9 @@ HEAD = """\
   `holders`. `oracle-lsof-i.txt` is our rendering of the classic listing of an Oracle process that
   holds port 6800, as lsof printed it on a RHEL 3, with names for addresses.
 
+- `misses/`: single connections of crowds (`record.py --random`) of which finwait misses something,
+  cut out by `tests/lab/excerpt.py`; `docs/misses.md` says why. Seed and kernel stand in each
+  `truth.jsonl`. `kernel/random-3` are the first hundred connections of a crowd, cut out likewise.
 - `services/`: services with a fault each, or none, most of them longer than the minute after which
   a leak shows; `tests/it/services.rs` says what the first line of the report must be.
 
