@@ -165,6 +165,10 @@ pub const SNAPSHOT_UNREAD_NAMED_MAX: usize = 3;
 /// of most captures, so that few share one.
 pub const SUSPECT_CELLS: usize = 1 << 22;
 
+/// How many are counted for such a finding before that table is made. They are searched one by one,
+/// so not many; a small capture, of which there may be very many, has no more.
+pub const SUSPECT_FEW_MAX: usize = 256;
+
 /// Buckets of time in which a finding counts when something began and ended: enough to see a
 /// trend; they widen with the capture.
 pub const TIME_BUCKETS_MAX: u64 = 128;

@@ -13,7 +13,7 @@ use foldhash::fast::FixedState;
 
 use crate::addr::HostPort;
 use crate::history::{History, Role};
-use crate::limits::SUSPECT_CELLS;
+use crate::limits::{SUSPECT_CELLS, SUSPECT_FEW_MAX};
 
 /// What the groups of one connection hash to.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +70,8 @@ fn hash(what: impl Hash) -> u64 {
 /// Groups that may make a finding of one rule.
 #[derive(Debug)]
 pub struct Suspects {
+    /// Those counted so far, while they are few: a small capture needs no large table.
+    few: Vec<u64>,
     cells: Vec<u8>,
     least: u8,
     /// Whether there is one.
@@ -83,11 +85,26 @@ impl Suspects {
     pub fn new(least: u64, concern: fn(&Suspects, &Keys) -> bool) -> Suspects {
         // A cell counts no further, so whoever must count further is suspect there.
         let least = u8::try_from(least.max(1)).unwrap_or(u8::MAX);
-        Suspects { cells: vec![0; SUSPECT_CELLS], least, any: false, concern }
+        Suspects { few: Vec::new(), cells: Vec::new(), least, any: false, concern }
     }
 
     /// One more of a group.
     pub fn count(&mut self, group: u64) {
+        if self.cells.is_empty() && self.few.len() < SUSPECT_FEW_MAX {
+            self.few.push(group);
+            self.any |= self.holds(group);
+            return;
+        }
+        if self.cells.is_empty() {
+            self.cells = vec![0; SUSPECT_CELLS];
+            for group in core::mem::take(&mut self.few) {
+                self.fill(group);
+            }
+        }
+        self.fill(group);
+    }
+
+    fn fill(&mut self, group: u64) {
         if let Some(cell) = self.cells.get_mut(group as usize % SUSPECT_CELLS) {
             *cell = cell.saturating_add(1);
             self.any |= *cell >= self.least;
@@ -96,6 +113,10 @@ impl Suspects {
 
     /// Whether a group may count enough.
     pub fn holds(&self, group: u64) -> bool {
+        if self.cells.is_empty() {
+            let same = self.few.iter().filter(|it| **it == group);
+            return same.count() >= usize::from(self.least);
+        }
         self.cells.get(group as usize % SUSPECT_CELLS).is_some_and(|cell| *cell >= self.least)
     }
 
