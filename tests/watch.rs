@@ -158,3 +158,10 @@ fn control_c_does_not_lose_the_report_on_a_pipe() {
     assert!(told.starts_with("Server 10.9.0.2:6800 never closed 12 of the 14"), "{told}");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn an_end_cannot_be_set() {
+    let child = watch(&["--until", "+5"]);
+    let said = child.wait_with_output().expect("it ends");
+    assert_eq!(said.status.code(), Some(2));
+}

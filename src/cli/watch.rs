@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use super::args::{ReadArgs, seconds};
@@ -52,6 +52,9 @@ const SPENT_FREELY: Duration = Duration::from_secs(2);
 /// Watches captures.
 pub fn watch(args: &WatchArgs) -> Result<Outcome> {
     let Some(inputs) = read::inputs(&args.files) else { return read::help(Some("watch")) };
+    if args.read.until.is_some() {
+        bail!("--until is for a capture that has ended; watch goes on until its capture does");
+    }
     let interrupt = Interrupt::catch();
     let names = read::names(&args.read)?;
     let tables = args.read.sockets.read()?;

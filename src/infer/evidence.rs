@@ -202,7 +202,10 @@ impl Connection {
             (Some((_, echo)), Some(syn)) => SeqNum(echo).after(SeqNum(syn)),
             _ => false,
         };
-        segment.seq_len() == 0 && !self.is_beyond_syn(from.peer(), ack) && !echoes_later
+        // Some stacks take the timestamp of a probe that they answer so.
+        let probed = self.facts.get(FactKind::Keepalive, from.peer()).is_some();
+        let tells = echoes_later && !probed;
+        segment.seq_len() == 0 && !self.is_beyond_syn(from.peer(), ack) && !tells
     }
 
     /// Whether more is acknowledged than what came with the SYN.

@@ -975,6 +975,19 @@ fn the_answer_to_a_keepalive_completes_no_handshake() {
     assert!(history.refuted.is_empty(), "{:?}", history.refuted);
 }
 
+/// The ACK of the handshake may have been lost, and the answer may echo the probe.
+#[test]
+fn the_answer_to_a_keepalive_confirms_no_handshake() {
+    let history = history(
+        "0.00 > S  0:0(0) <ts 1:0>
+         0.01 < S. 0:0(0) ack 1 <ts 11:1>        ; ESTABLISHED SYN_RCVD
+         0.02 > .  1:1(0) ack 1 <ts 21:11>       ; ESTABLISHED ESTABLISHED
+         2.00 > .  0:1(1) ack 1 <ts 2000:11>
+         2.01 < .  1:1(0) ack 1 <ts 2010:2000>   ; ESTABLISHED ESTABLISHED",
+    );
+    assert_eq!(confirmation(&history, Role::Server, State::Established), (3, 0));
+}
+
 /// The SYN comes late again, and so does a FIN whose number follows it.
 #[test]
 fn a_fin_behind_a_late_copy_of_its_syn_is_of_the_old_life() {

@@ -1,8 +1,11 @@
 //! The score as a page for the docs: the table, the rules of what can be known, and where finwait
 //! misses.
 
+use std::collections::BTreeSet;
+
 use crate::cases::all;
-use crate::score::Score;
+use crate::score::{Score, score};
+use crate::show::show;
 use crate::strategy::Kind;
 
 /// Where the rules stand.
@@ -35,9 +38,23 @@ pub fn page(totals: &[(Kind, Score)]) -> String {
 fn misses() -> String {
     let mut text = MISSES.to_owned();
     for case in all().iter().filter(|case| !case.known.is_empty()) {
-        text += &format!("- `{}`: {}.\n", case.name, case.why);
+        let (score, run, testimony) = score(&case.scenario);
+        let told: BTreeSet<_> = score.misses.iter().map(|miss| miss.kind.as_str()).collect();
+        let told: Vec<_> = told.into_iter().collect();
+        text += &format!(
+            "### {}\n\n{}. Missed: {}.\n\n```text\n{}```\n",
+            case.name,
+            capitalized(case.why),
+            told.join("; "),
+            show(&run, &testimony)
+        );
     }
     text
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 const HEAD: &str = "\
@@ -54,9 +71,10 @@ FINWAIT_BLESS=1 cargo test --package finwait-oracle
 and a test keeps it true. The network delivers everything to the unimpaired connections; from the
 impaired ones it loses, delays, doubles and reorders packets and breaks down for seconds; the
 abusive ones get worse of the same, with breakdowns that last, packets that nothing tells apart and
-captures that end early. The columns are those of [the kernel's score](score.md), but that a
-confident claim is wrong here only if its endpoint can never have been in that state; *open* is the
-share of time in which nobody who sees the packets can know the state, by the rules below.
+captures that end early: more than a network does that is only bad, and held to the same goals. The
+columns are those of [the kernel's score](score.md), but that a confident claim is wrong here only if
+its endpoint can never have been in that state; *open* is the share of time in which nobody who sees
+the packets can know the state, by the rules below.
 
 | connections | | finals | sequences | time | confirmed | confident wrong | open |
 |---|---|---|---|---|---|---|---|
@@ -66,6 +84,8 @@ const MISSES: &str = "
 ## Where it misses
 
 The run prints every kind of miss with its count, and cuts one down to what matters on demand. Those
-that stand for more than a few connections:
+that stand for more than a few connections follow, cut down: `>` comes from A, `<` from B, in the
+order in which they passed; behind `#` when, and when they arrived, in seconds. `is` has the sockets'
+own states, `said` those of finwait, with event and basis.
 
 ";
