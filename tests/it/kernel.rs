@@ -22,13 +22,23 @@ fn class(recording: &Recording) -> &'static str {
     }
 }
 
-/// Scores every recording at every point; prints each, and returns the classes with their misses.
-fn score_all(root: &Path) -> (BTreeMap<&'static str, (usize, Score)>, Vec<String>) {
-    let mut classes: BTreeMap<_, (usize, Score)> = BTreeMap::new();
-    let mut misses = Vec::new();
+/// The scores of recordings.
+#[derive(Default)]
+struct Scores {
+    /// How many there are of each class, and the sum of their scores.
+    classes: BTreeMap<&'static str, (usize, Score)>,
+    /// Of each recording, the sum over the points.
+    recordings: Vec<(String, Score)>,
+    misses: Vec<String>,
+}
+
+/// Scores every recording at every point, and prints each.
+fn score_all(root: &Path) -> Scores {
+    let Scores { mut classes, mut recordings, mut misses } = Scores::default();
     for recording in Recording::all(root) {
         let (count, total) = classes.entry(class(&recording)).or_default();
         *count += 1;
+        let mut own = Score::default();
         for point in POINTS {
             let score = score(&recording, point, Fault::None);
             println!("{:44} {point:6} {score}", recording.name);
@@ -36,10 +46,12 @@ fn score_all(root: &Path) -> (BTreeMap<&'static str, (usize, Score)>, Vec<String
             misses.extend(score.misses.iter().map(name));
             print_frames(&recording, point, &score.misses);
             total.add(&score);
+            own.add(&score);
         }
+        recordings.push((recording.name, own));
     }
     misses.iter().for_each(|miss| println!("{miss}"));
-    (classes, misses)
+    Scores { classes, recordings, misses }
 }
 
 /// Prints each connection of which something was missed, frame by frame.
@@ -58,7 +70,7 @@ fn print_frames(recording: &Recording, point: &str, misses: &[Miss]) {
 #[test]
 fn histories_equal_the_kernels() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kernel");
-    let (classes, misses) = score_all(&root);
+    let Scores { classes, recordings, misses } = score_all(&root);
     // What is missed of crowds is told in docs/misses.md.
     let amiss: Vec<_> = misses.iter().filter(|miss| !miss.starts_with("random-")).collect();
     assert!(amiss.is_empty(), "{amiss:#?}");
@@ -69,7 +81,7 @@ fn histories_equal_the_kernels() {
         };
         assert!(is_good_enough(score, wanted), "{class}: {score}");
     }
-    let page = page(&classes);
+    let page = page(&classes, &recordings);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/score.md");
     if std::env::var_os("FINWAIT_BLESS").is_some() {
         std::fs::write(&path, &page).expect("written");
@@ -90,7 +102,7 @@ fn is_good_enough(score: &Score, wanted: [f64; 4]) -> bool {
 #[test]
 fn fresh_recordings_score_as_well() {
     let Some(root) = std::env::var_os("FINWAIT_RECORDINGS") else { return };
-    let (classes, _) = score_all(Path::new(&root));
+    let Scores { classes, .. } = score_all(Path::new(&root));
     assert!(!classes.is_empty(), "no recordings in {root:?}");
     for (class, (_, score)) in &classes {
         println!("{class:14} {score}");
@@ -139,27 +151,46 @@ fn trials() -> &'static [Trial] {
 }
 
 /// The score as a page: a table, and the rules by which it is made.
-fn page(classes: &BTreeMap<&'static str, (usize, Score)>) -> String {
+fn page(
+    classes: &BTreeMap<&'static str, (usize, Score)>,
+    recordings: &[(String, Score)],
+) -> String {
     let mut page = PAGE.to_owned();
     for (class, (count, score)) in classes {
-        let [finals, sequences, time, confirmed] = score.shares();
-        let strict = score.strict();
-        let both = |right: f64, strict: f64| format!("{right:.2} % ({strict:.2} %)");
-        page += &format!(
-            "| {class} | {count} | {} | {} | {} | {} | {confirmed:.2} % | {} |\n",
-            score.endpoints,
-            both(finals, strict[0]),
-            both(sequences, strict[1]),
-            both(time, strict[2]),
-            score.confident_wrong,
-        );
+        page += &row(&format!("{class} | {count}"), score);
     }
     let told = |replaced| {
         let (tried, acquitted) = acquittals(replaced);
         format!("{acquitted} of {tried} ({:.2} %)", acquitted as f64 * 100.0 / tried as f64)
     };
-    page + &RULES.replace("LEFT_OUT", &told(false)).replace("REPLACED", &told(true))
+    page += &RULES.replace("LEFT_OUT", &told(false)).replace("REPLACED", &told(true));
+    page += BY_RECORDING;
+    page.extend(recordings.iter().map(|(name, score)| row(&format!("`{name}`"), score)));
+    page
 }
+
+fn row(name: &str, score: &Score) -> String {
+    let [finals, sequences, time, confirmed] = score.shares();
+    let strict = score.strict();
+    let both = |right: f64, strict: f64| format!("{right:.2} % ({strict:.2} %)");
+    format!(
+        "| {name} | {} | {} | {} | {} | {confirmed:.2} % | {} |\n",
+        score.endpoints,
+        both(finals, strict[0]),
+        both(sequences, strict[1]),
+        both(time, strict[2]),
+        score.confident_wrong,
+    )
+}
+
+const BY_RECORDING: &str = "
+## By recording
+
+Sums over the three points; [testdata](../testdata/README.md) says what each is of.
+
+| recording | endpoints | finals | sequences | time | confirmed | confident wrong |
+|---|---|---|---|---|---|---|
+";
 
 const PAGE: &str = "\
 # How right it is
@@ -212,6 +243,11 @@ A twin moves along the engine's own table, and ends when the endpoint next sends
 passes. Two things are so by definition: a SYN that begins another life on a four-tuple ends the old
 one when it passes, and a timer ends anywhere within the eighth of its length by which the kernel's
 timer wheel may be late.
+
+Four smaller things are in these rules. An endpoint of which nothing passed is not counted, and before
+anything of one passes UNKNOWN is as good an answer. A stay may be left out if it belongs to a twin
+as well, but for the time that a segment takes, or for its half if it is shorter. Data behind a FIN
+that has passed counts as if it filled a hole before that FIN.
 
 Confirmed transitions and confident claims are forgiven none of this. A confirmation is allowed
 2 ms, for clocks that differ; a confident claim that, and the longest time that a segment of the

@@ -264,8 +264,8 @@ Captures whose streams differ are left out. What remains:
 const ZEEK_PART: &str = "
 ## conn_state
 
-Where Zeek has more than one line for a stream, because its timers cut the connection or because
-several of its published results are of the same capture, there is no one word; those are left out.
-What remains:
+Zeek has more than one line for some streams, because its timers cut the connection or because
+several of its published results are of the same capture; where those differ, the stream is left
+out. What remains:
 
 ";
