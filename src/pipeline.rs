@@ -108,26 +108,14 @@ impl<S: Sink> Pipeline<S> {
     /// Takes the next packet of the capture.
     #[inline]
     pub fn packet(&mut self, link: u16, data: &[u8], orig_len: u32, ts: Timestamp, frame: u64) {
-        if let Some(keyed) = self.intake.packet(link, data, orig_len, ts, frame) {
-            self.keyed(keyed);
-        }
-        while let Some(keyed) = self.intake.further() {
-            self.keyed(keyed);
-        }
+        let Pipeline { intake, batch, tracker } = self;
+        intake.packet(link, data, orig_len, ts, frame, |keyed| push(keyed, batch, tracker));
     }
 
     /// Takes the next segment.
     pub fn decoded(&mut self, decoded: &Decoded) {
         if let Some(keyed) = self.intake.segment(*decoded) {
-            self.keyed(keyed);
-        }
-    }
-
-    #[inline]
-    fn keyed(&mut self, keyed: Keyed) {
-        self.batch.push(keyed);
-        if self.batch.len() >= BATCH_SEGMENTS {
-            self.flush();
+            push(keyed, &mut self.batch, &mut self.tracker);
         }
     }
 
@@ -161,6 +149,16 @@ impl<S: Sink> Pipeline<S> {
             sink.finished(history);
         }
         (sink, totals)
+    }
+}
+
+/// Has a segment wait for its batch to be full.
+#[inline]
+fn push<S: Sink>(keyed: Keyed, batch: &mut Vec<Keyed>, tracker: &mut Tracker<S>) {
+    batch.push(keyed);
+    if batch.len() >= BATCH_SEGMENTS {
+        tracker.batch(batch);
+        batch.clear();
     }
 }
 

@@ -64,6 +64,14 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// What finds the connections of segments, as these options have it.
+    fn tracker<S: Sink>(&self, sink: S) -> Tracker<S> {
+        let tracker = Tracker::new(self.params, self.connections_max, sink);
+        if self.decode_tunnels { tracker.decoding_tunnels() } else { tracker }
+    }
+}
+
 /// When a capture ended, if that is known from elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Until {
@@ -354,10 +362,7 @@ pub fn analyse(merge: Merge, options: &Options, watcher: &mut impl Watcher) -> A
 }
 
 fn follow(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) -> Analysis {
-    let mut tracker = Tracker::new(options.params, options.connections_max, Told { watcher });
-    if options.decode_tunnels {
-        tracker = tracker.decoding_tunnels();
-    }
+    let tracker = options.tracker(Told { watcher });
     let reading::Read { archive, totals, errors } = reading::read(&mut merge, tracker, options);
     Analysis::judged(archive, totals, Parts::of(&merge), errors, options)
 }

@@ -92,6 +92,65 @@ fn a_file_is_watched_as_it_happened() {
     assert!(masked.contains("192.0.2.") && !masked.contains("10.9.0."), "{masked}");
 }
 
+/// What `watch` and `report` say of a file that is there, from the verdict on.
+fn told_in_the_end(file: &Path) -> [String; 2] {
+    [&["watch"][..], &["report"]].map(|command| {
+        let output = Command::new(env!("CARGO_BIN_EXE_finwait"))
+            .args(command)
+            .arg(file)
+            .output()
+            .expect("finwait");
+        assert_eq!(output.status.code(), Some(0), "{}", file.display());
+        let told = String::from_utf8(output.stdout).expect("text");
+        match command {
+            ["watch"] => told.split_once("\n\n").expect("lines, then the report").1.to_owned(),
+            _ => told,
+        }
+    })
+}
+
+/// The same packets, as IEEE 802.11 has them: two in each frame (A-MSDU).
+fn two_in_each(raw: &[u8]) -> Vec<u8> {
+    const RECORD_BYTES: usize = 16;
+    let word = |at: usize| u32::from_le_bytes(raw[at..at + 4].try_into().unwrap()) as usize;
+    let (mut at, mut records) = (24, Vec::new());
+    while at < raw.len() {
+        let end = at + RECORD_BYTES + word(at + 8);
+        records.push(&raw[at..end]);
+        at = end;
+    }
+    let mut file = [&raw[..20], &105_u32.to_le_bytes()].concat();
+    for pair in records.chunks(2) {
+        let mut frame = [&[0x88, 1][..], &[0; 22], &[0x80, 0]].concat();
+        for record in pair {
+            let ip = &record[RECORD_BYTES..];
+            frame.resize((frame.len() - 26).next_multiple_of(4) + 26, 0);
+            frame.extend([0; 12]);
+            frame.extend((ip.len() as u16 + 8).to_be_bytes());
+            frame.extend([0xaa, 0xaa, 3, 0, 0, 0, 8, 0]);
+            frame.extend(ip);
+        }
+        file.extend(&pair[0][..8]);
+        file.extend((frame.len() as u32).to_le_bytes().repeat(2));
+        file.extend(frame);
+    }
+    file
+}
+
+#[test]
+fn a_file_that_is_over_ends_with_what_report_says_of_it() {
+    for name in ["leaks", "closes-late", "is-scanned", "keepalive-race"] {
+        let [watched, reported] = told_in_the_end(&recording(name));
+        assert_eq!(watched, reported, "{name}");
+    }
+    let file = std::env::temp_dir().join(format!("finwait-two-{}.pcap", std::process::id()));
+    std::fs::write(&file, two_in_each(&std::fs::read(recording("leaks")).unwrap())).unwrap();
+    let [watched, reported] = told_in_the_end(&file);
+    std::fs::remove_file(&file).unwrap();
+    assert!(reported.contains("never closed 12 of the 14"), "{reported}");
+    assert_eq!(watched, reported);
+}
+
 #[test]
 fn standard_input_that_is_cut_or_empty_is_called_so() {
     let (first, _) = cut("leaks", 5);

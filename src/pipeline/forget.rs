@@ -60,7 +60,6 @@ mod tests {
     use super::*;
     use crate::capture::Merge;
     use crate::infer::Params;
-    use crate::pipeline::Keyed;
 
     struct Nobody;
 
@@ -75,14 +74,15 @@ mod tests {
         let mut intake = tracker.intake();
         let (mut count, mut forgotten) = (0, 0);
         while let Some(it) = merge.next_packet().unwrap() {
-            let keyed = intake.packet(it.link.0, it.data, it.orig_len, it.ts, it.frame);
-            count += keyed.iter().count();
-            tracker.batch(keyed.as_slice());
-            if count == forget_at {
-                let archive = tracker.lend_archive(keyed.as_ref().map(Keyed::ts).unwrap());
-                tracker.take_back(archive);
-                forgotten += tracker.forget(|history| !history.is_open());
-            }
+            intake.packet(it.link.0, it.data, it.orig_len, it.ts, it.frame, |keyed| {
+                count += 1;
+                tracker.batch(&[keyed]);
+                if count == forget_at {
+                    let archive = tracker.lend_archive(keyed.ts());
+                    tracker.take_back(archive);
+                    forgotten += tracker.forget(|history| !history.is_open());
+                }
+            });
         }
         let (_, archive, _) = tracker.close(intake);
         let numberless = |mut history: History| {

@@ -55,9 +55,29 @@ impl Intake {
         }
     }
 
-    /// Takes the next packet of the capture, and returns its segment if it has one that counts.
+    /// Takes the next packet of the capture, and hands on its segments that count: one or none,
+    /// and of the few packets that hold several, all.
     #[inline]
     pub fn packet(
+        &mut self,
+        link: u16,
+        data: &[u8],
+        orig_len: u32,
+        ts: Timestamp,
+        frame: u64,
+        mut take: impl FnMut(Keyed),
+    ) {
+        if let Some(keyed) = self.first(link, data, orig_len, ts, frame) {
+            take(keyed);
+        }
+        while let Some(keyed) = self.further() {
+            take(keyed);
+        }
+    }
+
+    /// The first of them.
+    #[inline]
+    fn first(
         &mut self,
         link: u16,
         data: &[u8],
@@ -101,9 +121,9 @@ impl Intake {
         }
     }
 
-    /// What else is in the packet that was taken last: of the few that hold several, the next.
+    /// What else is in the packet that was taken last.
     #[inline]
-    pub fn further(&mut self) -> Option<Keyed> {
+    fn further(&mut self) -> Option<Keyed> {
         while let Some(found) = self.opener.further() {
             if let Some(keyed) = self.found(found) {
                 return Some(keyed);

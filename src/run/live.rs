@@ -66,10 +66,7 @@ impl Live {
     /// An error is returned only where a file cannot be read at all.
     pub fn open<P: AsRef<Path>>(paths: &[P], options: Options) -> Result<Live, Error> {
         let merge = Merge::open(paths)?;
-        let mut tracker = Tracker::new(options.params, options.connections_max, Silent);
-        if options.decode_tunnels {
-            tracker = tracker.decoding_tunnels();
-        }
+        let tracker = options.tracker(Silent);
         let feed = Feed {
             intake: tracker.intake(),
             segments: Vec::new(),
@@ -184,8 +181,9 @@ fn read(mut merge: Merge, shared: &Shared) {
         match next {
             Ok(Some(packet)) => {
                 let (link, data, orig_len) = (packet.link.0, packet.data, packet.orig_len);
-                let keyed = feed.intake.packet(link, data, orig_len, packet.ts, packet.frame);
-                feed.segments.extend(keyed);
+                let Feed { intake, segments, .. } = &mut *feed;
+                let push = |keyed| segments.push(keyed);
+                intake.packet(link, data, orig_len, packet.ts, packet.frame, push);
             }
             Ok(None) => {
                 feed.parts = Parts::of(&merge);

@@ -137,11 +137,8 @@ impl Filler {
             match next {
                 Ok(Some(packet)) => {
                     let (link, data, orig_len) = (packet.link.0, packet.data, packet.orig_len);
-                    let keyed = self.intake.packet(link, data, orig_len, packet.ts, packet.frame);
-                    batch.segments.extend(keyed);
-                    while let Some(keyed) = self.intake.further() {
-                        batch.segments.push(keyed);
-                    }
+                    let push = |keyed| batch.segments.push(keyed);
+                    self.intake.packet(link, data, orig_len, packet.ts, packet.frame, push);
                 }
                 Ok(None) => {
                     batch.position = merge.position();
