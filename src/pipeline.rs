@@ -248,7 +248,8 @@ impl<S: Sink> Tracker<S> {
         }
         let Some(id) = found else { return self.begin(keyed) };
         if self.archive.take(id, *sender, segment) {
-            self.sink.segment(id.into(), self.archive.stream(id), tuple, *sender, segment);
+            let stream = self.archive.stream(id);
+            self.sink.segment(self.archive.number(id), stream, tuple, *sender, segment);
             return;
         }
         self.follow(id, keyed);
@@ -322,7 +323,7 @@ impl<S: Sink> Tracker<S> {
                 self.archive.follow(Box::new(followed));
             }
         }
-        self.sink.segment(id.into(), stream, tuple, *sender, segment);
+        self.sink.segment(self.archive.number(id), stream, tuple, *sender, segment);
     }
 
     /// A segment of a connection that is none of the ordinary, or not any more.
@@ -378,7 +379,7 @@ impl<S: Sink> Tracker<S> {
             self.archive.follow(followed);
         }
         let totals = Totals {
-            connections: self.archive.reach(),
+            connections: self.archive.begun(),
             streams: self.next_stream,
             beyond_connections_max: self.beyond_connections_max,
             beyond_seen_tuples_max: self.beyond_seen_tuples_max,

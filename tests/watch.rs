@@ -152,6 +152,35 @@ fn a_file_that_is_over_ends_with_what_report_says_of_it() {
 }
 
 #[test]
+fn the_report_says_how_many_are_forgotten_and_the_others_keep_their_ids() {
+    let file = recording("leaks-on-errors");
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+        let output = command.args(args).arg(&file).output().expect("finwait");
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let told = run(&["watch", "--max-connections", "60"]);
+    assert!(told.contains(" over, forgotten since"), "{told}");
+    // They are counted all the same.
+    assert!(told.contains("987 segments in 103 connections"), "{told}");
+    let listed = run(&["list", "--state", "server:CLOSE_WAIT"]);
+    let listed: Vec<[&str; 2]> = listed
+        .lines()
+        .map(|row| row.split_whitespace().collect::<Vec<_>>())
+        .filter_map(|words| Some([*words.first()?, *words.get(2)?]))
+        .collect();
+    let (_, shown) = told.split_once("Connections to look at").expect("some");
+    let stuck: Vec<&str> = shown.lines().filter(|row| row.contains("FIN_WAIT_2")).collect();
+    assert_eq!(stuck.len(), 5, "{told}");
+    for row in stuck {
+        let words: Vec<&str> = row.split_whitespace().collect();
+        let client = words[1].trim_end_matches(',');
+        assert!(listed.contains(&[words[0], client]), "{row} is not in {listed:?}");
+    }
+}
+
+#[test]
 fn standard_input_that_is_cut_or_empty_is_called_so() {
     let (first, _) = cut("leaks", 5);
     for (bytes, code, says) in [

@@ -164,15 +164,14 @@ impl<'a> Desk<'a> {
         self.judged = Some(now);
         let begin = Instant::now();
         self.is_fresh = false;
-        let forgotten = live.forgotten();
         let (changes, sum) = live.judge(now, |analysis| {
             let changes = self.standing.update(analysis, now);
             let is_due = match &self.summed_up {
                 None => true,
                 Some((before, _)) => now.since(*before) >= self.args.every,
             };
-            let sum = (is_due && self.args.every > Span::ZERO)
-                .then(|| self.standing.summary(analysis, forgotten));
+            let sum =
+                (is_due && self.args.every > Span::ZERO).then(|| self.standing.summary(analysis));
             (changes, sum)
         });
         let wanted = changes.iter().filter(|change| change.severity() >= self.args.at_least);

@@ -32,8 +32,37 @@ pub struct Archive {
     streams: Vec<(u32, u32)>,
     /// Who had the four-tuple before; few have a predecessor.
     before: HashMap<u32, Before, RandomState>,
+    numbers: Numbers,
     params: Params,
     end: Timestamp,
+}
+
+/// The numbers of the connections. A record's place is its number until connections before it are
+/// forgotten.
+#[derive(Clone, Debug, Default)]
+struct Numbers {
+    /// Those of the first places, ascending.
+    kept: Vec<u64>,
+    /// The number of the first place after them.
+    next: u64,
+}
+
+impl Numbers {
+    #[inline]
+    fn of(&self, place: u32) -> u64 {
+        match self.kept.get(place as usize) {
+            Some(number) => *number,
+            None => u64::from(place) - self.kept.len() as u64 + self.next,
+        }
+    }
+
+    fn place(&self, number: u64) -> Option<u32> {
+        let place = match number.checked_sub(self.next) {
+            Some(after) => after.saturating_add(self.kept.len() as u64),
+            None => self.kept.binary_search(&number).ok()? as u64,
+        };
+        u32::try_from(place).ok()
+    }
 }
 
 /// One connection. Bytes rather than numbers, so that it takes no more room than they do.
@@ -111,13 +140,14 @@ impl Archive {
     /// The history of that number.
     pub fn get(&self, id: u64) -> Option<History> {
         let mut room = Room::default();
-        self.read(id, &mut room)?;
+        self.read(self.numbers.place(id)?.into(), &mut room)?;
         Some(room.history)
     }
 
-    /// The same, in room that was used before.
-    pub fn read<'a>(&self, id: u64, room: &'a mut Room) -> Option<&'a History> {
-        let place = u32::try_from(id).ok()?;
+    /// The history at that place, of which there are [`Archive::reach`], in room that was used
+    /// before.
+    pub fn read<'a>(&self, place: u64, room: &'a mut Room) -> Option<&'a History> {
+        let place = u32::try_from(place).ok()?;
         let record = self.records.get(place)?;
         match &record.form {
             Form::Brief(brief) => {
@@ -125,7 +155,7 @@ impl Archive {
                 let kind = lone.map(|syn| syn.kind);
                 match lone.filter(|_| room.lone == kind) {
                     Some(syn) => {
-                        let (id, stream) = (place.into(), self.stream(place));
+                        let (id, stream) = (self.number(place), self.stream(place));
                         room.history.pass_to(id, stream, self.tuple(place)?, &syn, self.end);
                         debug_assert_eq!(room.history, self.replayed(place, brief), "{syn:?}");
                     }
@@ -164,25 +194,40 @@ impl Archive {
         let Some(tuple) = self.tuple(place) else { return };
         let stream = self.stream(place);
         let before = self.predecessor(place);
-        history.fill(place.into(), stream, tuple, connection, self.end, before);
+        history.fill(self.number(place), stream, tuple, connection, self.end, before);
     }
 
     /// All histories, by number.
     pub fn iter(&self) -> impl Iterator<Item = History> {
-        (0..u64::from(self.records.reach())).filter_map(|id| self.get(id))
+        (0..self.reach()).filter_map(|place| {
+            let mut room = Room::default();
+            self.read(place, &mut room)?;
+            Some(room.history)
+        })
     }
 
-    /// Who is the client and who the server of a connection, where that is known at a glance.
-    pub fn client_and_server(&self, id: u64) -> Option<(HostPort, HostPort)> {
-        let place = u32::try_from(id).ok()?;
+    /// Who is the client and who the server of the connection at that place, where that is known
+    /// at a glance.
+    pub fn client_and_server(&self, place: u64) -> Option<(HostPort, HostPort)> {
+        let place = u32::try_from(place).ok()?;
         let Form::Brief(brief) = &self.records.get(place)?.form else { return None };
         let (tuple, client) = (self.tuple(place)?, brief.client());
         Some((tuple.endpoint(client), tuple.endpoint(client.peer())))
     }
 
-    /// The number after the last.
+    /// The place after the last.
     pub fn reach(&self) -> u64 {
         self.records.reach().into()
+    }
+
+    /// How many connections began: the number after the last.
+    pub fn begun(&self) -> u64 {
+        self.numbers.of(self.records.reach())
+    }
+
+    /// How many of them were forgotten while the capture grew.
+    pub fn forgotten(&self) -> u64 {
+        self.numbers.next - self.numbers.kept.len() as u64
     }
 
     /// How many there are.
@@ -200,11 +245,28 @@ impl Archive {
 
     /// Keeps a finished history under its number.
     pub fn push(&mut self, history: &History) {
-        let Ok(id) = u32::try_from(history.id) else { return };
-        while self.records.reach() <= id {
+        let Some(place) = self.numbers.place(history.id) else { return };
+        while self.records.reach() <= place {
             self.add(&history.tuple, history.stream, None);
         }
-        self.pack(history);
+        self.pack(place, history);
+    }
+
+    /// An empty archive for the same connections.
+    pub(crate) fn like(other: &Archive) -> Archive {
+        Archive { numbers: other.numbers.clone(), ..Archive::default() }
+    }
+
+    /// An empty archive for those that another one will leave to it, and for what comes after.
+    pub(crate) fn after(other: &Archive) -> Archive {
+        let numbers = Numbers { kept: Vec::new(), next: other.begun() };
+        Archive { params: other.params, numbers, ..Archive::default() }
+    }
+
+    /// The number of the record at that place.
+    #[inline]
+    pub(crate) fn number(&self, place: u32) -> u64 {
+        self.numbers.of(place)
     }
 
     /// An archive of hosts of that kind.
@@ -278,7 +340,7 @@ impl Archive {
     /// The same, as a history tells it.
     pub(crate) fn predecessor(&self, id: u32) -> Option<Predecessor> {
         let Before { id, states, .. } = self.before(id)?;
-        Some(Predecessor { id: id.into(), states })
+        Some(Predecessor { id: self.number(id), states })
     }
 
     /// Has the record's memory fetched; the number is of no use.
@@ -337,35 +399,37 @@ impl Archive {
         }
     }
 
-    /// Takes a connection over from another archive, unless it is packed; its number here.
-    pub(crate) fn adopt(&mut self, other: &mut Archive, id: u64) -> Option<u32> {
-        let id = u32::try_from(id).ok()?;
-        let (tuple, stream) = (other.tuple(id)?, other.stream(id));
-        match &other.records.get(id)?.form {
+    /// Takes a connection over from the archive that this one comes after, unless it is packed; its
+    /// place here. It keeps its number.
+    pub(crate) fn adopt(&mut self, other: &mut Archive, place: u64) -> Option<u32> {
+        let place = u32::try_from(place).ok()?;
+        let (tuple, stream) = (other.tuple(place)?, other.stream(place));
+        let new = match &other.records.get(place)?.form {
             Form::Brief(brief) => {
                 let moved = brief.moved(&other.blocks, &mut self.blocks);
                 let new = self.add(&tuple, stream, None);
                 self.keep_brief(new, moved);
-                Some(new)
+                new
             }
             Form::Followed(_) => {
-                let mut followed = other.take_out(id)?;
+                let mut followed = other.take_out(place)?;
                 followed.id = self.add(&tuple, stream, None);
                 let new = followed.id;
                 self.follow(followed);
-                Some(new)
+                new
             }
-            Form::Packed(_) | Form::Gone => None,
-        }
+            Form::Packed(_) | Form::Gone => return None,
+        };
+        self.numbers.kept.push(other.number(place));
+        Some(new)
     }
 
-    /// Keeps a finished history, packed.
-    pub(crate) fn pack(&mut self, history: &History) {
-        let Ok(id) = u32::try_from(history.id) else { return };
+    /// Keeps a finished history, packed, at that place.
+    pub(crate) fn pack(&mut self, place: u32, history: &History) {
         let mut bytes = Vec::new();
         pack::write(history, &mut bytes);
         let at = self.packed.put(bytes.into_boxed_slice());
-        self.set(id, Form::Packed(at.to_le_bytes()));
+        self.set(place, Form::Packed(at.to_le_bytes()));
     }
 
     fn set(&mut self, id: u32, form: Form) {

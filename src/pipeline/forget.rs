@@ -26,22 +26,19 @@ impl<S: Sink> Tracker<S> {
     }
 
     /// Lets go of the connections that `is_over` chooses and of all that had their four-tuples
-    /// before others; what is left is numbered anew, in the same order. Returns how many went.
-    pub fn forget(&mut self, is_over: impl Fn(&History) -> bool) -> u64 {
-        let mut old = replace(&mut self.archive, Archive::of(self.params));
+    /// before others; what is left keeps its numbers.
+    pub fn forget(&mut self, is_over: impl Fn(&History) -> bool) {
+        let new = Archive::after(&self.archive);
+        let mut old = replace(&mut self.archive, new);
         let numberings = self.across_tunnels.as_mut().map(take);
         self.places = Places::default();
         let mut room = Room::default();
-        let mut gone = 0;
-        for id in 0..old.reach() {
-            let kept = match old.read(id, &mut room) {
-                Some(history) if !is_over(history) => self.archive.adopt(&mut old, id),
+        for place in 0..old.reach() {
+            let kept = match old.read(place, &mut room) {
+                Some(history) if !is_over(history) => self.archive.adopt(&mut old, place),
                 _ => None,
             };
-            let Some(new) = kept else {
-                gone += 1;
-                continue;
-            };
+            let Some(new) = kept else { continue };
             let tuple = room.history().tuple;
             let (archive, hasher) = (&self.archive, &self.hasher);
             let hash_of = |id| archive.tuple(id).map_or(0, |tuple| hasher.hash(&tuple));
@@ -51,7 +48,6 @@ impl<S: Sink> Tracker<S> {
                 all.extend(old.get(&bare).map(|numbering| (bare, *numbering)));
             }
         }
-        gone
     }
 }
 
@@ -65,38 +61,41 @@ mod tests {
 
     impl Sink for Nobody {}
 
-    /// The histories of a recording, without what is numbered, and how many were forgotten when so
-    /// many segments had been taken.
+    /// The histories of a recording, without who had their four-tuples before, and how many were
+    /// forgotten when so many segments had been taken, and once more when twice as many had.
     fn histories(name: &str, forget_at: usize) -> (Vec<History>, u64) {
         let path = format!("{}/testdata/{name}/server.pcap", env!("CARGO_MANIFEST_DIR"));
         let mut merge = Merge::open(&[path]).unwrap();
         let mut tracker = Tracker::new(Params::default(), 1_000, Nobody);
         let mut intake = tracker.intake();
-        let (mut count, mut forgotten) = (0, 0);
+        let mut count = 0;
         while let Some(it) = merge.next_packet().unwrap() {
             intake.packet(it.link.0, it.data, it.orig_len, it.ts, it.frame, |keyed| {
                 count += 1;
                 tracker.batch(&[keyed]);
-                if count == forget_at {
+                if count == forget_at || count == 2 * forget_at {
                     let archive = tracker.lend_archive(keyed.ts());
                     tracker.take_back(archive);
-                    forgotten += tracker.forget(|history| !history.is_open());
+                    tracker.forget(|history| !history.is_open());
                 }
             });
         }
         let (_, archive, _) = tracker.close(intake);
-        let numberless = |mut history: History| {
-            (history.id, history.predecessor) = (0, None);
+        for history in archive.iter() {
+            assert_eq!(archive.get(history.id).as_ref(), Some(&history), "found by its number");
+        }
+        let alone = |mut history: History| {
+            history.predecessor = None;
             history
         };
-        (archive.iter().map(numberless).collect(), forgotten)
+        (archive.iter().map(alone).collect(), archive.forgotten())
     }
 
     #[test]
     fn what_is_kept_goes_on_as_if_nothing_had_been_forgotten() {
         let mut all_forgotten = 0;
         for name in ["services/leaks", "services/is-checked", "kernel/demo", "kernel/rough-path"] {
-            let (whole, _) = histories(name, usize::MAX);
+            let (whole, _) = histories(name, usize::MAX / 2);
             for forget_at in (1..200).step_by(7) {
                 let (kept, forgotten) = histories(name, forget_at);
                 all_forgotten += forgotten;

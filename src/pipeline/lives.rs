@@ -85,7 +85,7 @@ impl<S: Sink> Stage<'_, S> {
 
     fn tell(&mut self, flow: &Followed, from: End, segment: &Segment) {
         let stream = self.archive.stream(flow.id);
-        self.sink.segment(flow.id.into(), stream, self.tuple, from, segment);
+        self.sink.segment(self.archive.number(flow.id), stream, self.tuple, from, segment);
     }
 
     /// Ends the old life as `supersede` has it, and begins another.
@@ -105,7 +105,7 @@ impl<S: Sink> Stage<'_, S> {
         old.on_silence(first.ts, self.params);
         let id = flow.id;
         let history = History::new(
-            id.into(),
+            self.archive.number(id),
             self.archive.stream(id),
             *self.tuple,
             &old,
@@ -113,7 +113,7 @@ impl<S: Sink> Stage<'_, S> {
             self.archive.predecessor(id),
         );
         let tuple_first = self.archive.before(id).map_or(id, |before| before.first);
-        self.archive.pack(&history);
+        self.archive.pack(id, &history);
         let before = Before { id, states, first: tuple_first };
         flow.id = self.archive.add(self.tuple, stream, Some(before));
     }

@@ -87,7 +87,7 @@ impl Standing {
     }
 
     /// One line on how things are: connections by state, and what is on.
-    pub fn summary(&self, analysis: &Analysis, forgotten: u64) -> String {
+    pub fn summary(&self, analysis: &Analysis) -> String {
         let survey = &analysis.survey;
         let states = |role: Role| {
             let open = State::ALL.into_iter().filter(|it| it.is_listed() && !it.is_over());
@@ -107,7 +107,7 @@ impl Standing {
             .collect();
         format!(
             "{}, {} open (clients {}; servers {}); {}",
-            plural(analysis.totals.connections + forgotten, "connection"),
+            plural(analysis.totals.connections, "connection"),
             survey.open,
             states(Role::Client),
             states(Role::Server),

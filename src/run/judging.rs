@@ -37,8 +37,8 @@ impl Few {
         self.rooms.resize_with(PIECE as usize, Room::default);
         self.ends.clear();
         self.findings.clear();
-        for (at, (id, room)) in (piece * PIECE..).zip(&mut self.rooms).enumerate() {
-            if wanted(id) && archive.read(id, room).is_some() {
+        for (at, (place, room)) in (piece * PIECE..).zip(&mut self.rooms).enumerate() {
+            if wanted(place) && archive.read(place, room).is_some() {
                 self.ends.push((at, 0));
             }
         }
@@ -94,8 +94,8 @@ pub(super) fn judge(
     });
     let suspicions = collector.suspicions();
     if suspicions.any() {
-        let concerns = |id: u64| {
-            let ends = archive.client_and_server(id);
+        let concerns = |place: u64| {
+            let ends = archive.client_and_server(place);
             ends.is_none_or(|(client, server)| suspicions.concern(&Keys::new(client, server)))
         };
         let look = |piece: u64, few: &mut Few| few.read(piece, archive, concerns);

@@ -27,7 +27,6 @@ pub struct Live {
     /// What has come; taken up to `taken`.
     come: Vec<Keyed>,
     taken: usize,
-    forgotten: u64,
     /// From so many connections on, some are to be forgotten.
     forget_from: usize,
 }
@@ -78,15 +77,7 @@ impl Live {
         let shared = Arc::new(Shared { feed: Mutex::new(feed), came, went });
         let own = Arc::clone(&shared);
         thread::spawn(move || read(merge, &own));
-        Ok(Live {
-            shared,
-            tracker,
-            options,
-            come: Vec::new(),
-            taken: 0,
-            forgotten: 0,
-            forget_from: FORGET_FROM,
-        })
+        Ok(Live { shared, tracker, options, come: Vec::new(), taken: 0, forget_from: FORGET_FROM })
     }
 
     /// Waits for segments, so long at most, unless there are some. Whether the capture goes on.
@@ -130,7 +121,7 @@ impl Live {
         let (parts, mut totals) = (feed.parts.clone(), feed.intake.totals().clone());
         drop(feed);
         let archive = self.tracker.lend_archive(now);
-        totals.connections = archive.reach();
+        totals.connections = archive.begun();
         totals.last_ts = Some(now);
         let analysis = Analysis::judged(archive, totals, parts, Vec::new(), &self.options);
         let seen = look(&analysis);
@@ -146,17 +137,12 @@ impl Live {
             return;
         }
         let is_crowded = count >= self.options.connections_max / 2;
-        self.forgotten += self.tracker.forget(|history| {
+        self.tracker.forget(|history| {
             let is_long_ago = now.since(history.last.ts) >= REMEMBERED;
             !history.is_open() && (is_crowded || is_long_ago)
         });
         // Each time there must be twice as many, or the work would never end.
         self.forget_from = FORGET_FROM.max(2 * self.tracker.connections());
-    }
-
-    /// How many connections were let go.
-    pub fn forgotten(&self) -> u64 {
-        self.forgotten
     }
 
     /// The capture is over, or nobody waits for more: everything that is still known, as of `now`

@@ -112,7 +112,7 @@ impl Analysis {
         self.totals.tunnels.each_addr(|addr| {
             mask.taken.insert((*addr).into());
         });
-        let mut archive = Archive::default();
+        let mut archive = Archive::like(&self.archive);
         for mut history in self.archive.iter() {
             for role in Role::BOTH {
                 mask.addr(history.addr(role).ip());
