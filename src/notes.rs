@@ -129,6 +129,13 @@ impl Notes {
         self.comments.get(&id).map_or(&[], Vec::as_slice)
     }
 
+    /// Drops what is said of connections that are not known any more.
+    pub(crate) fn forget(&mut self, is_known: impl Fn(u64) -> bool) {
+        self.owners.retain(|(id, _), _| is_known(*id));
+        self.comments.retain(|id, _| is_known(*id));
+        self.texts = self.comments.values().map(Vec::len).sum();
+    }
+
     /// Drops what was written by hand, which may name anything.
     pub(crate) fn drop_comments(&mut self) {
         self.comments.clear();

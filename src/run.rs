@@ -31,6 +31,8 @@ use crate::pipeline::{Sink, Totals, Tracker};
 use crate::sockets::{Join, Snapshot};
 use crate::time::{Span, Timestamp};
 
+use noting::Notetaker;
+
 pub use masking::Mask;
 pub use names::{Names, NamesError};
 
@@ -205,6 +207,13 @@ impl Analysis {
         self.sockets = Some(join);
     }
 
+    /// The same with what the capture notes.
+    fn noted(mut self, notes: Notes) -> Analysis {
+        self.notes = notes;
+        self.place_notes();
+        self
+    }
+
     /// Gives what the capture notes to its connections, and says in findings who holds the
     /// sockets that they are about.
     fn place_notes(&mut self) {
@@ -354,11 +363,9 @@ pub fn analyse(merge: Merge, options: &Options, watcher: &mut impl Watcher) -> A
     if !merge.may_note() {
         return follow(merge, options, watcher);
     }
-    let mut noting = noting::Noting::new(watcher);
-    let mut analysis = follow(merge.keeping_details(), options, &mut noting);
-    analysis.notes = noting.notes;
-    analysis.place_notes();
-    analysis
+    let mut notetaker = Notetaker::new(watcher);
+    let analysis = follow(merge.keeping_details(), options, &mut notetaker);
+    analysis.noted(notetaker.noting.notes)
 }
 
 fn follow(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) -> Analysis {

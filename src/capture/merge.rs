@@ -173,6 +173,13 @@ impl Merge {
         &self.sources
     }
 
+    /// The source whose packet came last, and how often it has said something of itself: what
+    /// [`Merge::sources`] say stays as it is until one of these changes, or the end.
+    pub fn said(&self) -> (usize, u64) {
+        let index = self.current.unwrap_or_default();
+        (index, self.sources.get(index).map_or(0, Source::said))
+    }
+
     /// Why files in a directory that was named are not read.
     pub fn left_out(&self) -> &[Error] {
         &self.left_out

@@ -70,6 +70,8 @@ pub(super) struct Reader {
     last_ts: Timestamp,
     /// What else is said of packets, if somebody wants to know.
     kept: Option<Box<Kept>>,
+    /// Blocks so far that are no packets.
+    others: u64,
 }
 
 impl Reader {
@@ -81,6 +83,7 @@ impl Reader {
             processes: Vec::new(),
             last_ts: Timestamp::default(),
             kept: None,
+            others: 0,
         }
     }
 
@@ -92,6 +95,11 @@ impl Reader {
     /// The processes of the section so far.
     pub(super) fn processes(&self) -> &[Owner] {
         &self.processes
+    }
+
+    /// Blocks so far that are no packets.
+    pub(super) fn said(&self) -> u64 {
+        self.others
     }
 
     /// What is kept.
@@ -314,6 +322,7 @@ impl Reader {
     /// Takes in a block that is no packet.
     #[cold]
     fn other(&mut self, kind: u32, block: &mut [u8], info: &mut FileInfo) -> Result<(), Fault> {
+        self.others += 1;
         match kind {
             SHB_MAGIC => self.begin_section(block, info)?,
             IDB_MAGIC => {

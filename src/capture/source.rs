@@ -120,6 +120,13 @@ impl FileInfo {
         }
     }
 
+    /// How many things it holds, for the cost of a copy.
+    pub fn entries(&self) -> usize {
+        let services = self.text.as_ref().map_or(0, |text| text.services.len());
+        let texts = self.filters.len() + self.comments.len() + self.interfaces.len();
+        1 + self.names.len() + texts + services
+    }
+
     pub(super) fn add_link_type(&mut self, link: LinkType) {
         if self.link_types.len() < LINK_TYPES_MAX && !self.link_types.contains(&link) {
             self.link_types.push(link);
@@ -268,6 +275,15 @@ impl Source {
     /// What the capture says about itself.
     pub fn info(&self) -> &FileInfo {
         &self.info
+    }
+
+    /// How often it has said something of itself so far.
+    pub(super) fn said(&self) -> u64 {
+        match &self.reader {
+            Reader::Pcap(_) => 0,
+            Reader::Pcapng(reader) => reader.said(),
+            Reader::Text(_) => self.frames,
+        }
     }
 
     /// How it ended; none before it did.

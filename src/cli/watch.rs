@@ -164,7 +164,7 @@ impl<'a> Desk<'a> {
         self.judged = Some(now);
         let begin = Instant::now();
         self.is_fresh = false;
-        let (changes, sum) = live.judge(now, |analysis| {
+        let (changes, sum, names) = live.judge(now, |analysis| {
             let changes = self.standing.update(analysis, now);
             let is_due = match &self.summed_up {
                 None => true,
@@ -172,7 +172,9 @@ impl<'a> Desk<'a> {
             };
             let sum =
                 (is_due && self.args.every > Span::ZERO).then(|| self.standing.summary(analysis));
-            (changes, sum)
+            let is_told = sum.is_some() || !changes.is_empty();
+            let names = is_told.then(|| self.names.clone().and_of(&analysis.files));
+            (changes, sum, names.unwrap_or_default())
         });
         let wanted = changes.iter().filter(|change| change.severity() >= self.args.at_least);
         let mut lines: Vec<Line> = wanted.map(|change| change.line(now)).collect();
@@ -182,20 +184,20 @@ impl<'a> Desk<'a> {
             self.summed_up = Some((now, if is_first { String::new() } else { sum.clone() }));
             lines.extend(is_new.then(|| Line::of_summary(now, sum)));
         }
-        self.write(lines)?;
+        self.write(lines, &names)?;
         live.forget(now);
         self.spent += begin.elapsed();
         Ok(())
     }
 
-    fn write(&mut self, mut lines: Vec<Line>) -> Result<()> {
+    fn write(&mut self, mut lines: Vec<Line>, names: &Names) -> Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
         for line in &mut lines {
             line.words = match &mut self.mask {
                 Some(mask) => mask.text(&line.words).into_owned(),
-                None => self.names.text(&line.words).into_owned(),
+                None => names.text(&line.words).into_owned(),
             };
         }
         let paper = output::paper();

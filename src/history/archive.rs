@@ -220,6 +220,11 @@ impl Archive {
         self.records.reach().into()
     }
 
+    /// Whether there is a connection of that number.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.numbers.place(id).is_some_and(|place| place < self.records.reach())
+    }
+
     /// How many connections began: the number after the last.
     pub fn begun(&self) -> u64 {
         self.numbers.of(self.records.reach())

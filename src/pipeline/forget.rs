@@ -14,6 +14,11 @@ impl<S: Sink> Tracker<S> {
         self.archive.reach() as usize
     }
 
+    /// The records, and what everything is told to.
+    pub fn archive_and_sink(&mut self) -> (&Archive, &mut S) {
+        (&self.archive, &mut self.sink)
+    }
+
     /// Hands out the records, told as of `now`; until they are back, nothing may be taken.
     pub fn lend_archive(&mut self, now: Timestamp) -> Archive {
         self.archive.close(now);

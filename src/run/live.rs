@@ -9,10 +9,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::noting::{self, Noting};
 use super::{Analysis, Options, Parts};
-use crate::capture::{Error, Merge};
+use crate::capture::{Error, Merge, Note};
 use crate::limits::{FED_SEGMENTS_MAX, FORGET_FROM};
-use crate::pipeline::{Intake, Keyed, Sink, Tracker};
+use crate::pipeline::{Intake, Keyed, Tracker};
 use crate::time::{Span, Timestamp};
 
 /// How long a connection that is over still counts: long enough for a scan, a flood or a leak to
@@ -22,7 +23,7 @@ const REMEMBERED: Span = Span::from_secs(300);
 /// A capture that still grows.
 pub struct Live {
     shared: Arc<Shared>,
-    tracker: Tracker<Silent>,
+    tracker: Tracker<Noting>,
     options: Options,
     /// What has come; taken up to `taken`.
     come: Vec<Keyed>,
@@ -42,16 +43,18 @@ struct Shared {
 struct Feed {
     intake: Intake,
     segments: Vec<Keyed>,
+    /// What the capture says of packets, those with and without a segment among these.
+    notes: Vec<Note>,
     errors: Vec<Error>,
     parts: Parts,
     is_over: bool,
 }
 
-/// Nobody looks at single segments.
-#[derive(Debug)]
-struct Silent;
-
-impl Sink for Silent {}
+impl Feed {
+    fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.notes.is_empty()
+    }
+}
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Feed> {
@@ -64,11 +67,15 @@ impl Live {
     ///
     /// An error is returned only where a file cannot be read at all.
     pub fn open<P: AsRef<Path>>(paths: &[P], options: Options) -> Result<Live, Error> {
-        let merge = Merge::open(paths)?;
-        let tracker = options.tracker(Silent);
+        let mut merge = Merge::open(paths)?;
+        if merge.may_note() {
+            merge = merge.keeping_details();
+        }
+        let tracker = options.tracker(Noting::default());
         let feed = Feed {
             intake: tracker.intake(),
             segments: Vec::new(),
+            notes: Vec::new(),
             errors: Vec::new(),
             parts: Parts::of(&merge),
             is_over: false,
@@ -89,11 +96,12 @@ impl Live {
         self.taken = 0;
         let Shared { came, went, .. } = &*self.shared;
         let feed = self.shared.lock();
-        let is_quiet = |feed: &mut Feed| feed.segments.is_empty() && !feed.is_over;
+        let is_quiet = |feed: &mut Feed| feed.is_empty() && !feed.is_over;
         let (mut feed, _) = came
             .wait_timeout_while(feed, patience, is_quiet)
             .unwrap_or_else(PoisonError::into_inner);
         core::mem::swap(&mut self.come, &mut feed.segments);
+        self.tracker.sink().expect(&mut feed.notes);
         went.notify_one();
         !self.come.is_empty() || !feed.is_over
     }
@@ -123,9 +131,12 @@ impl Live {
         let archive = self.tracker.lend_archive(now);
         totals.connections = archive.begun();
         totals.last_ts = Some(now);
+        let notes = take(&mut self.tracker.sink().notes);
         let analysis = Analysis::judged(archive, totals, parts, Vec::new(), &self.options);
+        let analysis = analysis.noted(notes);
         let seen = look(&analysis);
         self.tracker.take_back(analysis.archive);
+        self.tracker.sink().notes = analysis.notes;
         seen
     }
 
@@ -141,6 +152,8 @@ impl Live {
             let is_long_ago = now.since(history.last.ts) >= REMEMBERED;
             !history.is_open() && (is_crowded || is_long_ago)
         });
+        let (archive, noting) = self.tracker.archive_and_sink();
+        noting.notes.forget(|id| archive.has(id));
         // Each time there must be twice as many, or the work would never end.
         self.forget_from = FORGET_FROM.max(2 * self.tracker.connections());
     }
@@ -153,23 +166,30 @@ impl Live {
         let (parts, errors) = (feed.parts.clone(), take(&mut feed.errors));
         drop(feed);
         intake.silence(now);
-        let (_, archive, totals) = self.tracker.close(intake);
-        Analysis::judged(archive, totals, parts, errors, &self.options)
+        let (noting, archive, totals) = self.tracker.close(intake);
+        Analysis::judged(archive, totals, parts, errors, &self.options).noted(noting.notes)
     }
 }
 
 /// Makes segments of packets until there are none, in a thread of its own.
 fn read(mut merge: Merge, shared: &Shared) {
+    let is_noting = merge.keeps_details();
+    let (mut notes, mut copies) = (Vec::new(), Copies { said: merge.said(), room: COPIED_FREELY });
     loop {
         // This waits for the capture, so nothing is locked.
-        let next = merge.next_packet();
+        let next = match is_noting {
+            true => noting::next::<true>(&mut merge, &mut notes),
+            false => noting::next::<false>(&mut merge, &mut notes),
+        };
         let mut feed = shared.lock();
+        feed.notes.append(&mut notes);
         match next {
             Ok(Some(packet)) => {
                 let (link, data, orig_len) = (packet.link.0, packet.data, packet.orig_len);
                 let Feed { intake, segments, .. } = &mut *feed;
                 let push = |keyed| segments.push(keyed);
                 intake.packet(link, data, orig_len, packet.ts, packet.frame, push);
+                copies.keep(&merge, &mut feed.parts);
             }
             Ok(None) => {
                 feed.parts = Parts::of(&merge);
@@ -181,7 +201,36 @@ fn read(mut merge: Merge, shared: &Shared) {
         if feed.is_over {
             return;
         }
-        let is_full = |feed: &mut Feed| feed.segments.len() >= FED_SEGMENTS_MAX;
+        let is_full =
+            |feed: &mut Feed| feed.segments.len().max(feed.notes.len()) >= FED_SEGMENTS_MAX;
         drop(shared.went.wait_while(feed, is_full));
+    }
+}
+
+/// Copies what captures say of themselves whenever they say more, so that it is there when nobody
+/// waits for their end; but not so often that a capture of nothing else would take for ever.
+struct Copies {
+    /// What was copied last.
+    said: (usize, u64),
+    /// How many entries may be copied now.
+    room: usize,
+}
+
+/// Entries that may be copied before anything came, and with each packet.
+const COPIED_FREELY: usize = 1 << 20;
+const COPIED_PER_PACKET: usize = 64;
+
+impl Copies {
+    fn keep(&mut self, merge: &Merge, parts: &mut Parts) {
+        self.room = self.room.saturating_add(COPIED_PER_PACKET);
+        let said = merge.said();
+        if said == self.said {
+            return;
+        }
+        let entries: usize = merge.sources().iter().map(|source| source.info().entries()).sum();
+        if let Some(room) = self.room.checked_sub(entries) {
+            *self = Copies { said, room };
+            *parts = Parts::of(merge);
+        }
     }
 }

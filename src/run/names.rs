@@ -57,7 +57,7 @@ impl Names {
     }
 
     /// The same, and for other hosts the names that captures carry.
-    pub(super) fn and_of(mut self, files: &[FileInfo]) -> Names {
+    pub fn and_of(mut self, files: &[FileInfo]) -> Names {
         let carried = files.iter().flat_map(|file| &file.names);
         for (addr, name) in carried.filter(|(_, name)| is_name(name)) {
             self.by_addr.entry((*addr).into()).or_insert_with(|| name.clone());

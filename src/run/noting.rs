@@ -3,27 +3,45 @@
 use std::collections::VecDeque;
 
 use super::Watcher;
-use crate::capture::Note;
+use crate::capture::{Error, Merge, Note, Packet};
 use crate::decode::segment::Segment;
-use crate::decode::tuple::End;
+use crate::decode::tuple::{End, FourTuple};
 use crate::notes::Notes;
+use crate::pipeline::Sink;
 
-/// A watcher that takes notes, and passes on everything to another one.
-pub(super) struct Noting<'a, W> {
-    inner: &'a mut W,
+/// The next packet of a capture, and with it what the capture says of it, if notes are taken: which
+/// costs nothing where they are not.
+#[inline]
+pub(super) fn next<'a, const NOTING: bool>(
+    merge: &'a mut Merge,
+    notes: &mut Vec<Note>,
+) -> Result<Option<Packet<'a>>, Error> {
+    if !NOTING {
+        return merge.next_packet();
+    }
+    let detailed = merge.next_detailed()?;
+    Ok(detailed.map(|detailed| {
+        notes.extend(Note::of(&detailed));
+        detailed.packet
+    }))
+}
+
+/// Notes on the way to their connections.
+#[derive(Debug, Default)]
+pub(super) struct Noting {
     /// What is said of the segments to come, by frame.
     pending: VecDeque<Note>,
     pub(super) notes: Notes,
 }
 
-impl<'a, W: Watcher> Noting<'a, W> {
-    pub(super) fn new(inner: &'a mut W) -> Self {
-        Noting { inner, pending: VecDeque::new(), notes: Notes::default() }
+impl Noting {
+    /// Takes what is said of the next segments, in their order.
+    pub(super) fn expect(&mut self, notes: &mut Vec<Note>) {
+        self.pending.clear();
+        self.pending.extend(notes.drain(..));
     }
-}
 
-impl<W: Watcher> Watcher for Noting<'_, W> {
-    fn segment(&mut self, id: u64, stream: u32, from: End, segment: &Segment) {
+    fn place(&mut self, id: u64, from: End, segment: &Segment) {
         while let Some(next) = self.pending.front()
             && next.frame <= segment.frame
         {
@@ -33,6 +51,30 @@ impl<W: Watcher> Watcher for Noting<'_, W> {
                 self.notes.take(id, from, note);
             }
         }
+    }
+}
+
+impl Sink for Noting {
+    fn segment(&mut self, id: u64, _: u32, _: &FourTuple, from: End, segment: &Segment) {
+        self.place(id, from, segment);
+    }
+}
+
+/// A watcher that takes notes, and passes on everything to another one.
+pub(super) struct Notetaker<'a, W> {
+    inner: &'a mut W,
+    pub(super) noting: Noting,
+}
+
+impl<'a, W: Watcher> Notetaker<'a, W> {
+    pub(super) fn new(inner: &'a mut W) -> Self {
+        Notetaker { inner, noting: Noting::default() }
+    }
+}
+
+impl<W: Watcher> Watcher for Notetaker<'_, W> {
+    fn segment(&mut self, id: u64, stream: u32, from: End, segment: &Segment) {
+        self.noting.place(id, from, segment);
         self.inner.segment(id, stream, from, segment);
     }
 
@@ -41,7 +83,6 @@ impl<W: Watcher> Watcher for Noting<'_, W> {
     }
 
     fn notes(&mut self, notes: &mut Vec<Note>) {
-        self.pending.clear();
-        self.pending.extend(notes.drain(..));
+        self.noting.expect(notes);
     }
 }

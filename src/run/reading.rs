@@ -8,7 +8,7 @@ use crate::capture::{self, Merge, Note};
 use crate::history::archive::Archive;
 use crate::limits::BATCH_SEGMENTS;
 use crate::pipeline::{Intake, Keyed, Totals, Tracker};
-use crate::run::{Options, Told, Watcher};
+use crate::run::{Options, Told, Watcher, noting};
 
 /// Batches on their way from one thread to the other.
 const BATCHES: usize = 4;
@@ -116,8 +116,7 @@ impl Filler {
         }
     }
 
-    /// The same, with or without what the capture says of packets: which costs nothing where
-    /// nothing is said.
+    /// The same, with or without what the capture says of packets.
     fn fill_as<const NOTING: bool>(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
         batch.segments.clear();
         batch.notes.clear();
@@ -125,16 +124,7 @@ impl Filler {
             if batch.segments.len() >= BATCH_SEGMENTS {
                 break;
             }
-            let next = match NOTING {
-                true => merge.next_detailed().map(|next| {
-                    next.map(|detailed| {
-                        batch.notes.extend(Note::of(&detailed));
-                        detailed.packet
-                    })
-                }),
-                false => merge.next_packet(),
-            };
-            match next {
+            match noting::next::<NOTING>(merge, &mut batch.notes) {
                 Ok(Some(packet)) => {
                     let (link, data, orig_len) = (packet.link.0, packet.data, packet.orig_len);
                     let push = |keyed| batch.segments.push(keyed);

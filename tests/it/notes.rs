@@ -186,6 +186,58 @@ fn of_several_captures_each_has_its_notes() {
 }
 
 #[test]
+fn a_capture_that_grows_has_its_notes_too() {
+    for (name, is_apple) in [("grows.pcapng", false), ("grows-apple.pcapng", true)] {
+        let file = &capture(name, is_apple);
+        let told = printed(&["watch", file]);
+        let (lines, report) = told.split_once("\n\n").expect("lines, then the report");
+        assert_eq!(report, printed(&["report", file]));
+        for part in ["server shop.example:6800 never closed", "held by leaky (pid 4711"] {
+            assert!(lines.contains(part), "{part}: {lines}");
+        }
+        let masked = printed(&["watch", "--mask", file]);
+        for secret in ["10.9.0.", "Ann", "eth7", "NAT", "tcp port", "shop."] {
+            assert!(!masked.contains(secret), "{secret}\n{masked}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_capture_says_of_itself_is_there_when_it_is_interrupted() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::process::Stdio;
+
+    let file = std::fs::read(capture("interrupted.pcapng", false)).expect("just written");
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_finwait"))
+        .args(["watch", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("finwait");
+    let mut pipe = watch.stdin.take().expect("a pipe");
+    let mut out = BufReader::new(watch.stdout.take().expect("a pipe"));
+    // The head of the section alone; then the rest, and no end.
+    let (head, rest) = file.split_at(60);
+    pipe.write_all(head).and_then(|()| pipe.flush()).expect("it reads");
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    pipe.write_all(rest).and_then(|()| pipe.flush()).expect("it reads");
+    let mut line = String::new();
+    while !line.contains("close-wait-leak") {
+        line.clear();
+        assert!(out.read_line(&mut line).expect("text") > 0, "the leak is told");
+    }
+    let interrupted = Command::new("kill").args(["-INT", &watch.id().to_string()]).status();
+    assert!(interrupted.expect("kill").success());
+    let mut report = String::new();
+    out.read_to_string(&mut report).expect("text");
+    for part in ["eth7", "taken by Ann", "behind the NAT", "tcp port 6800", "shop.example:6800"] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+    watch.wait().expect("it ends");
+}
+
+#[test]
 fn a_masked_report_has_nothing_that_somebody_wrote() {
     let file = &capture("masked.pcapng", false);
     for command in [&["report"][..], &["list"], &["show", "0"], &["netstat"]] {
