@@ -78,7 +78,10 @@ fn stages(bench: &Bench, packets: &[Packet]) {
         owners.push(owner.unwrap_or(tuples.len() as u32) as usize);
         if owner.is_none() {
             tuples.push(*tuple);
-            places.add(hash, tuples.len() as u32 - 1, |place| hasher.hash(&tuples[place as usize]));
+            let hash_of = |place: &u32| hasher.hash(&tuples[*place as usize]);
+            places.add(hash, tuples.len() as u32 - 1, |few, hashes| {
+                hashes.extend(few.iter().map(hash_of));
+            });
         }
     }
     bench.run("table", count, || {

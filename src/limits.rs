@@ -160,13 +160,14 @@ pub const SNAPSHOT_HOLDERS_MAX: usize = 256;
 /// Lines of one such table that could not be read and are named; all are counted.
 pub const SNAPSHOT_UNREAD_NAMED_MAX: usize = 3;
 
-/// Cells of four megabytes, touched only where they are used, in which a finding about many
-/// connections counts roughly who may have so many. A power of two, and more than the connections
-/// of most captures, so that few share one.
-pub const SUSPECT_CELLS: usize = 1 << 22;
+/// Cells of one byte, touched only where they are used, in which a finding about many connections
+/// counts roughly who may have so many. A power of two, and more than the connections of most
+/// captures, so that few share one; and no more than a core's cache holds.
+pub const SUSPECT_CELLS: usize = 1 << 20;
 
-/// How many are counted for such a finding before that table is made. They are searched one by one,
-/// so not many; a small capture, of which there may be very many, has no more.
+/// How many are counted for such a finding before that table is made, and from then on at a time.
+/// They are searched one by one, so not many; a small capture, of which there may be very many, has
+/// no more.
 pub const SUSPECT_FEW_MAX: usize = 256;
 
 /// Buckets of time in which a finding counts when something began and ended: enough to see a
@@ -201,9 +202,9 @@ pub const FRAGMENT_HEAD_BYTES: usize = 384;
 /// Holes between the fragments of one packet. In order there is none; reversed, none either.
 pub const FRAGMENT_HOLES_MAX: usize = 32;
 
-/// Segments that go from one half of the pipeline to the other at once: a few dozen microseconds of
-/// work, so that handing over costs little, in memory that stays in the cache.
-pub const BATCH_SEGMENTS: usize = 256;
+/// Segments that go from one half of the pipeline to the other at once: a hundred microseconds of
+/// work, so that waking the other thread costs little, in memory that stays in the cache.
+pub const BATCH_SEGMENTS: usize = 1024;
 
 /// Segments of a capture that still grows which wait to be taken: about 2 MB. Whoever sends them
 /// waits then, as tcpdump does for a pipe.

@@ -13,7 +13,6 @@ use intake::Glimpse;
 pub use intake::{Intake, Keyed};
 
 use std::collections::HashMap;
-use std::hint::black_box;
 
 use foldhash::fast::RandomState;
 
@@ -234,8 +233,7 @@ impl<S: Sink> Tracker<S> {
         for (place, keyed) in likely.iter_mut().zip(few) {
             *place = self.places.glance(keyed.hash);
         }
-        let touched = likely.iter().flatten().fold(0, |sum, id| sum ^ self.archive.touch(*id));
-        black_box(touched);
+        self.archive.touch(likely.into_iter().flatten());
     }
 
     #[inline]
@@ -313,7 +311,7 @@ impl<S: Sink> Tracker<S> {
         let stream = self.number(&mut numbering, decoded);
         let id = self.archive.add(tuple, stream, None);
         let (archive, hasher) = (&self.archive, &self.hasher);
-        self.places.add(*hash, id, |id| archive.tuple(id).map_or(0, |tuple| hasher.hash(&tuple)));
+        self.places.add(*hash, id, |few, hashes| archive.hashes(hasher, few, hashes));
         match Brief::begin(*sender, segment).filter(|_| !self.follows_all) {
             Some(brief) => self.archive.keep_brief(id, brief),
             None => {

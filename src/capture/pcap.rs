@@ -55,7 +55,7 @@ fn parse_header(mut header: [u8; HEADER_BYTES]) -> Option<(PcapHeader, usize)> {
 }
 
 /// The state of reading one pcap file.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Reader {
     order: Order,
     /// Bytes in front of a packet's data.
@@ -109,35 +109,30 @@ impl Reader {
     /// Finds the next packet; the window stands on its record header.
     #[inline]
     pub(super) fn advance(&self, window: &mut Window) -> Result<Step, Fault> {
-        if !window.fill(self.record_header)? {
-            let at_end = window.bytes().is_empty();
-            return Ok(if at_end { Step::End } else { Step::Cut });
+        match self.at_hand(window) {
+            Some(record) => Ok(Step::Packet(record)),
+            None => self.fetch(window),
         }
+    }
+
+    /// The next packet, if the window holds all of it and nothing is wrong with it.
+    #[inline(always)]
+    pub(super) fn at_hand(&self, window: &mut Window) -> Option<Record> {
         if self.swapped_lengths {
-            self.swap_lengths(window);
+            return None;
         }
         // The one length that must be bounded before pcap-parser believes it.
-        let ([_, _, captured, ..], _) = window.bytes().as_chunks::<4>() else {
-            return Ok(Step::Cut);
-        };
-        let captured = self.order.u32(*captured);
-        if captured > self.captured_max {
-            return Err(too_long(captured, self.captured_max));
-        }
+        let ([_, _, captured, ..], _) = window.bytes().as_chunks::<4>() else { return None };
+        let captured = Some(self.order.u32(*captured)).filter(|it| *it <= self.captured_max)?;
         let total = self.record_header.saturating_add(captured as usize);
-        if !window.fill(total)? {
-            return Ok(Step::Cut);
-        }
-        let Some(record) = self.parse(window.bytes().get(..total).unwrap_or_default()) else {
-            return Ok(Step::Cut);
-        };
-        let LegacyPcapBlock { ts_sec, ts_usec, caplen, origlen, .. } = record;
+        let LegacyPcapBlock { ts_sec, ts_usec, caplen, origlen, .. } =
+            self.parse(window.bytes().get(..total)?)?;
         if origlen == 0 && ts_sec == 0 && ts_usec == 0 && caplen == 0 {
-            return Err(zeros());
+            return None;
         }
         // At most 2^32 * 10^9 + 2^32 * 10^3: fits.
         let fraction = i64::from(ts_usec) * i64::from(self.fraction_nanos);
-        Ok(Step::Packet(Record {
+        Some(Record {
             at: window.take(total) + self.record_header,
             raw_len: caplen as usize,
             frames: 1,
@@ -145,7 +140,31 @@ impl Reader {
             link: self.link,
             raw_orig_len: origlen,
             fcs_len: self.fcs_len,
-        }))
+        })
+    }
+
+    /// Has the next packet read into the window, and finds out why it cannot be had otherwise.
+    #[cold]
+    fn fetch(&self, window: &mut Window) -> Result<Step, Fault> {
+        if !window.fill(self.record_header)? {
+            let at_end = window.bytes().is_empty();
+            return Ok(if at_end { Step::End } else { Step::Cut });
+        }
+        if self.swapped_lengths {
+            self.swap_lengths(window);
+        }
+        let ([_, _, captured, ..], _) = window.bytes().as_chunks::<4>() else {
+            return Ok(Step::Cut);
+        };
+        let captured = self.order.u32(*captured);
+        if captured > self.captured_max {
+            return Err(too_long(captured, self.captured_max));
+        }
+        if !window.fill(self.record_header.saturating_add(captured as usize))? {
+            return Ok(Step::Cut);
+        }
+        let today = Reader { swapped_lengths: false, ..*self };
+        today.at_hand(window).map(Step::Packet).ok_or_else(zeros)
     }
 
     /// A whole record's header. The record is whole, so there is always one.

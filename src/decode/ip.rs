@@ -181,9 +181,20 @@ pub(super) struct Carried<'a> {
 }
 
 /// Takes extension headers off (RFC 8200 section 4) until TCP remains, or, if any packet will do,
-/// until there is none or a fragment begins.
+/// until there is none or a fragment begins. Most have none.
 #[inline(always)]
 pub(super) fn after_extensions<const ANY: bool>(
+    next: u8,
+    payload: Rest<'_>,
+) -> Result<Carried<'_>, Skip> {
+    match next {
+        protocol::TCP => Ok(Carried { protocol: next, part: None, payload }),
+        extension => after_some_extensions::<ANY>(extension, payload),
+    }
+}
+
+#[inline(never)]
+fn after_some_extensions<const ANY: bool>(
     mut next: u8,
     mut payload: Rest<'_>,
 ) -> Result<Carried<'_>, Skip> {

@@ -159,9 +159,17 @@ fn ethernet(packet: &mut Rest<'_>) -> Result<u16, Skip> {
     Ok(u16::from_be_bytes([high, low]))
 }
 
-/// Takes headers off until an IP packet remains.
+/// Takes headers off until an IP packet remains. Most have none.
 #[inline(always)]
-pub(super) fn after_ethertype(mut ethertype: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+pub(super) fn after_ethertype(ethertype: u16, packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+    match ethertype {
+        ethertype::IPV4 | ethertype::IPV6 => Ok(packet),
+        tag => after_tags(tag, packet),
+    }
+}
+
+#[inline(never)]
+fn after_tags(mut ethertype: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
     for _ in 0..=LINK_HEADERS_MAX {
         ethertype = match ethertype {
             ethertype::IPV4 | ethertype::IPV6 => return Ok(packet),

@@ -14,6 +14,7 @@ mod ip;
 mod link;
 pub mod opener;
 mod options;
+mod plain;
 mod printed;
 mod rest;
 pub mod segment;
@@ -51,6 +52,21 @@ pub struct Decoded {
 /// length on the wire, `frame` its number in the input, from 1.
 #[inline]
 pub fn decode(
+    link: u16,
+    data: &[u8],
+    orig_len: u32,
+    ts: Timestamp,
+    frame: u64,
+) -> Result<Decoded, Skip> {
+    match plain::read(link, data, orig_len, ts, frame) {
+        Some(decoded) => Ok(decoded),
+        None => decode_any(link, data, orig_len, ts, frame),
+    }
+}
+
+/// The same layer by layer, which takes anything.
+#[inline(never)]
+fn decode_any(
     link: u16,
     data: &[u8],
     orig_len: u32,

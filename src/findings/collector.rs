@@ -184,7 +184,12 @@ impl Collector {
 
     /// All connections were shown: whom to look at again.
     pub fn suspicions(&mut self) -> Suspicions {
-        Suspicions(self.watches.iter_mut().map(|watch| watch.suspects.take()).collect())
+        let settled = |watch: &mut Watch| {
+            let mut suspects = watch.suspects.take()?;
+            suspects.settle();
+            Some(suspects)
+        };
+        Suspicions(self.watches.iter_mut().map(settled).collect())
     }
 
     /// Takes a connection that concerns a suspect for the second time.

@@ -70,7 +70,8 @@ fn hash(what: impl Hash) -> u64 {
 /// Groups that may make a finding of one rule.
 #[derive(Debug)]
 pub struct Suspects {
-    /// Those counted so far, while they are few: a small capture needs no large table.
+    /// Those counted that are in no cell yet: of a small capture all, which needs no large table;
+    /// of a large one those that are filled in next, together.
     few: Vec<u64>,
     cells: Vec<u8>,
     least: u8,
@@ -89,25 +90,33 @@ impl Suspects {
     }
 
     /// One more of a group.
+    #[inline]
     pub fn count(&mut self, group: u64) {
-        if self.cells.is_empty() && self.few.len() < SUSPECT_FEW_MAX {
-            self.few.push(group);
-            self.any |= self.holds(group);
-            return;
+        self.few.push(group);
+        if self.few.len() >= SUSPECT_FEW_MAX {
+            self.fill();
         }
-        if self.cells.is_empty() {
-            self.cells = vec![0; SUSPECT_CELLS];
-            for group in core::mem::take(&mut self.few) {
-                self.fill(group);
-            }
-        }
-        self.fill(group);
     }
 
-    fn fill(&mut self, group: u64) {
-        if let Some(cell) = self.cells.get_mut(group as usize % SUSPECT_CELLS) {
-            *cell = cell.saturating_add(1);
-            self.any |= *cell >= self.least;
+    /// All are counted; from now on it is known who is suspect.
+    pub fn settle(&mut self) {
+        if self.cells.is_empty() {
+            self.any = self.few.iter().any(|group| self.holds(*group));
+        } else {
+            self.fill();
+        }
+    }
+
+    /// Fills in those that wait: one after the other, so that memory is waited for only once.
+    fn fill(&mut self) {
+        if self.cells.is_empty() {
+            self.cells = vec![0; SUSPECT_CELLS];
+        }
+        for group in self.few.drain(..) {
+            if let Some(cell) = self.cells.get_mut(group as usize % SUSPECT_CELLS) {
+                *cell = cell.saturating_add(1);
+                self.any |= *cell >= self.least;
+            }
         }
     }
 
@@ -141,6 +150,7 @@ mod tests {
         let client = |last| Keys::new(([10, 0, 0, last], 1).into(), ([10, 0, 1, 1], 80).into());
         (0..299).for_each(|_| suspects.count(client(1).party(Role::Client)));
         suspects.count(client(2).party(Role::Client));
+        suspects.settle();
         assert!(suspects.any() && suspects.concern(&client(1)) && !suspects.concern(&client(2)));
     }
 

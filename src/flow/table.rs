@@ -10,6 +10,7 @@ use core::hash::BuildHasher;
 use foldhash::fast::RandomState;
 
 use crate::decode::tuple::FourTuple;
+use crate::limits::FETCHED_SEGMENTS;
 
 /// How a run hashes its four-tuples.
 #[derive(Clone, Debug, Default)]
@@ -83,10 +84,11 @@ impl Places {
         (slot != 0 && slot & !PLACE == tag(hash)).then(|| (slot & PLACE) - 1)
     }
 
-    /// Adds the place of a four-tuple that has none. `hash_of` is the hash of a place's four-tuple.
-    pub fn add(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+    /// Adds the place of a four-tuple that has none. `hashes_of` has the hashes of several places'
+    /// four-tuples, in their order.
+    pub fn add(&mut self, hash: u64, place: u32, hashes_of: impl Fn(&[u32], &mut Vec<u64>)) {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
-            self.grow(hash_of);
+            self.grow(hashes_of);
         }
         self.len += 1;
         self.set(hash, slot(hash, place));
@@ -132,12 +134,20 @@ impl Places {
         }
     }
 
+    /// Makes room for twice as many. Four-tuples stand wherever they came, so a few are fetched
+    /// together.
     #[cold]
-    fn grow(&mut self, hash_of: impl Fn(u32) -> u64) {
+    fn grow(&mut self, hashes_of: impl Fn(&[u32], &mut Vec<u64>)) {
         let slots = vec![0; self.slots.len() * 2];
-        for value in core::mem::replace(&mut self.slots, slots) {
-            if value != 0 {
-                self.set(hash_of((value & PLACE) - 1), value);
+        let old = core::mem::replace(&mut self.slots, slots);
+        let (mut places, mut hashes) = (Vec::new(), Vec::new());
+        for few in old.chunks(FETCHED_SEGMENTS) {
+            places.clear();
+            places.extend(few.iter().filter(|slot| **slot != 0).map(|slot| (slot & PLACE) - 1));
+            hashes.clear();
+            hashes_of(&places, &mut hashes);
+            for (place, hash) in places.iter().zip(&hashes) {
+                self.set(*hash, slot(*hash, *place));
             }
         }
     }
@@ -154,7 +164,7 @@ mod tests {
         let hash = |n: u32| hasher.hash(&tuple(n));
         for n in 0..100_000 {
             assert_eq!(places.find(hash(n), |place| place == n), None);
-            places.add(hash(n), n, hash);
+            places.add(hash(n), n, |few, hashes| hashes.extend(few.iter().map(|n| hash(*n))));
         }
         places.replace(hash(7), 7, 123_456);
         for n in 0..100_000 {

@@ -4,6 +4,7 @@
 //! followed by the engine segment by segment; what a later life on the same four-tuple ended is
 //! packed. One record of about a hundred bytes stands for each.
 
+use core::hint::black_box;
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
@@ -12,6 +13,7 @@ use crate::addr::HostPort;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::{End, FourTuple, widen_v4};
 use crate::flow::stream::Numbering;
+use crate::flow::table::Hasher;
 use crate::history::{History, Predecessor, pack};
 use crate::infer::brief::{Blocks, Brief, Kind};
 use crate::infer::state::State;
@@ -348,13 +350,23 @@ impl Archive {
         Some(Predecessor { id: self.number(id), states })
     }
 
-    /// Has the record's memory fetched; the number is of no use.
+    /// Has the memory of these records fetched, without waiting for one after the other.
     #[inline]
-    pub(crate) fn touch(&self, id: u32) -> u8 {
-        self.records.get(id).map_or(0, |record| match &record.form {
-            Form::Brief(brief) => record.key.ports[0][0] ^ brief.touch(),
-            _ => 0,
-        })
+    pub(crate) fn touch(&self, ids: impl Iterator<Item = u32>) {
+        let touch = |id| {
+            self.records.get(id).map_or(0, |record| match &record.form {
+                Form::Brief(brief) => record.key.ports[0][0] ^ brief.touch(),
+                _ => 0,
+            })
+        };
+        black_box(ids.fold(0, |sum, id| sum ^ touch(id)));
+    }
+
+    /// Appends the hashes of several records' four-tuples, in their order.
+    pub(crate) fn hashes(&self, hasher: &Hasher, ids: &[u32], hashes: &mut Vec<u64>) {
+        self.touch(ids.iter().copied());
+        let hash_of = |id: &u32| self.tuple(*id).map_or(0, |tuple| hasher.hash(&tuple));
+        hashes.extend(ids.iter().map(hash_of));
     }
 
     /// Takes the next segment into the brief of a connection; whether that was possible.

@@ -46,8 +46,10 @@ impl<S: Sink> Tracker<S> {
             let Some(new) = kept else { continue };
             let tuple = room.history().tuple;
             let (archive, hasher) = (&self.archive, &self.hasher);
-            let hash_of = |id| archive.tuple(id).map_or(0, |tuple| hasher.hash(&tuple));
-            self.places.add(hasher.hash(&tuple), new, hash_of);
+            let hashes_of = |few: &[u32], hashes: &mut Vec<u64>| {
+                archive.hashes(hasher, few, hashes);
+            };
+            self.places.add(hasher.hash(&tuple), new, hashes_of);
             if let (Some(all), Some(old)) = (&mut self.across_tunnels, &numberings) {
                 let bare = tuple.in_tunnel(0);
                 all.extend(old.get(&bare).map(|numbering| (bare, *numbering)));

@@ -15,7 +15,7 @@ const BATCHES: usize = 4;
 /// Packets without a segment after which a batch is handed on as it is, for the progress.
 const PACKETS: usize = 16 * BATCH_SEGMENTS;
 /// Batches between two calls of [`Watcher::progress`]: a few milliseconds.
-const PROGRESS_BATCHES: u64 = 64;
+const PROGRESS_BATCHES: u64 = 16;
 
 /// What was read.
 pub(super) struct Read {

@@ -48,14 +48,14 @@ pub fn table(file: &str) -> Result<Seen, Error> {
     let packets = each(file, |packet| {
         let Some(Decoded { tuple, .. }) = segment(packet) else { return };
         let hash = hasher.hash(&tuple);
-        let hash_of =
-            |flows: &[(FourTuple, u64)], place: u32| hasher.hash(&flows[place as usize].0);
         let place = match places.find(hash, |place| flows[place as usize].0 == tuple) {
             Some(place) => place,
             None => {
                 flows.push((tuple, 0));
                 let place = flows.len() as u32 - 1;
-                places.add(hash, place, |place| hash_of(&flows, place));
+                places.add(hash, place, |few, hashes| {
+                    hashes.extend(few.iter().map(|place| hasher.hash(&flows[*place as usize].0)));
+                });
                 place
             }
         };
