@@ -92,6 +92,23 @@ fn a_file_is_watched_as_it_happened() {
     assert!(masked.contains("192.0.2.") && !masked.contains("10.9.0."), "{masked}");
 }
 
+#[test]
+fn what_is_about_many_connections_is_over_when_nothing_is_added_to_it() {
+    let run = |args: &[&str], name: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+        let command = command.args(["watch", "--every", "0"]).args(args).arg(recording(name));
+        let output = command.output().expect("finwait");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let told = run(&[], "idles-out-a-pool");
+    let words = "over     idle-timeout: server 10.9.0.2:3000 (note), nothing new for 60 s\n";
+    assert!(told.contains(words), "{told}");
+    // What is forgotten may well be found again.
+    let told = run(&["--max-connections", "60"], "leaks-on-errors");
+    let words = "over     time-wait-census: client 10.9.0.1 (note), not found any more\n";
+    assert!(told.contains(words), "{told}");
+}
+
 /// What `watch` and `report` say of a file that is there, from the verdict on.
 fn told_in_the_end(file: &Path) -> [String; 2] {
     [&["watch"][..], &["report"]].map(|command| {

@@ -128,6 +128,8 @@ pub struct Finding {
     pub duration: Option<Span>,
     /// Whether it went on when the record ended, if it is of the kind that can.
     pub ongoing: Option<bool>,
+    /// When it happened last, if it counts how often it does.
+    pub newest: Option<Timestamp>,
     /// Frames to look at, at most [`FINDING_FRAMES_MAX`].
     pub frames: Vec<u64>,
     /// The numbers behind it.
@@ -145,6 +147,13 @@ impl Finding {
     /// That goes on, or does not any more.
     pub fn going_on(self, ongoing: bool) -> Finding {
         Finding { ongoing: Some(ongoing), ..self }
+    }
+
+    /// When it happened last; none of one about the capture as a whole, for what was lost stays
+    /// lost.
+    pub fn last(&self) -> Option<Timestamp> {
+        let by_itself = || Some(self.ts.after(self.duration.unwrap_or_default()));
+        self.newest.or_else(|| self.connection.and_then(|_| by_itself()))
     }
 
     /// With a piece of evidence.

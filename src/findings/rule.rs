@@ -197,6 +197,7 @@ impl<'a> Context<'a> {
             ts: at.ts,
             duration: None,
             ongoing: None,
+            newest: None,
             frames: Vec::new(),
             evidence: Vec::new(),
             is_sketch: self.is_sketching,

@@ -136,32 +136,42 @@ impl Hosts {
     }
 }
 
-/// The connections that came first, to look at.
+/// The connections that came first, to look at, and when the newest came.
 #[derive(Debug, Default)]
-pub(super) struct Firsts(Vec<(Moment, u64)>);
+pub(super) struct Firsts {
+    first: Vec<(Moment, u64)>,
+    newest: Timestamp,
+}
 
 impl Firsts {
     /// One more, by its first segment and its number.
     pub fn add(&mut self, first: Moment, id: u64) {
-        let full = self.0.len() == FINDING_FRAMES_MAX;
-        if full && self.0.last().is_some_and(|(at, last)| (at.ts, *last) < (first.ts, id)) {
+        self.goes_on(first.ts);
+        let full = self.first.len() == FINDING_FRAMES_MAX;
+        if full && self.first.last().is_some_and(|(at, last)| (at.ts, *last) < (first.ts, id)) {
             return;
         }
-        let place = self.0.partition_point(|(at, known)| (at.ts, *known) < (first.ts, id));
-        self.0.insert(place, (first, id));
-        self.0.truncate(FINDING_FRAMES_MAX);
+        let place = self.first.partition_point(|(at, known)| (at.ts, *known) < (first.ts, id));
+        self.first.insert(place, (first, id));
+        self.first.truncate(FINDING_FRAMES_MAX);
+    }
+
+    /// What is counted happened then, too.
+    pub fn goes_on(&mut self, at: Timestamp) {
+        self.newest = self.newest.max(at);
     }
 
     /// Those of both.
     pub fn join(&mut self, other: &Firsts) {
-        other.0.iter().for_each(|(first, id)| self.add(*first, *id));
+        other.first.iter().for_each(|(first, id)| self.add(*first, *id));
+        self.goes_on(other.newest);
     }
 
     /// A finding about no connection in particular.
     pub fn of_capture(&self, context: &Context, message: String) -> Finding {
-        let (at, _) = self.0.first().copied().unwrap_or_default();
-        let frames = self.0.iter().map(|(at, _)| at.frame).collect();
-        Finding { frames, ..context.of_capture(at, message) }
+        let (at, _) = self.first.first().copied().unwrap_or_default();
+        let frames = self.first.iter().map(|(at, _)| at.frame).collect();
+        Finding { frames, newest: Some(self.newest), ..context.of_capture(at, message) }
     }
 
     /// A finding about one side of a service that so many connections raised.
@@ -172,7 +182,7 @@ impl Firsts {
         context: &Context,
         message: String,
     ) -> Finding {
-        let (_, id) = self.0.first().copied().unwrap_or_default();
+        let (_, id) = self.first.first().copied().unwrap_or_default();
         Finding {
             connection: Some(id).filter(|_| connections == 1),
             role: Some(party.role),

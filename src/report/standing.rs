@@ -30,6 +30,8 @@ pub struct Standing {
 struct Since {
     /// When what was told of it began; none of what happens in a moment.
     began: Option<Timestamp>,
+    /// When it happened last, as far as is known.
+    last: Option<Timestamp>,
     severity: Severity,
     /// The most findings that it had at a time.
     most: u64,
@@ -46,11 +48,22 @@ pub enum Change {
         key: Key,
         /// How grave it was.
         severity: Severity,
-        /// How long it was on, if it is not of the kind that happens in a moment.
-        lasted: Option<Span>,
+        /// Why.
+        why: Over,
         /// The most findings that it had at a time.
         most: u64,
     },
+}
+
+/// Why something is not on any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// It went on for so long, and ended.
+    After(Span),
+    /// It is of the kind that happens in a moment, and did not happen again.
+    NothingNew,
+    /// What came since shows it in another light, or it is forgotten.
+    NotFound,
 }
 
 impl Standing {
@@ -62,12 +75,17 @@ impl Standing {
         for issue in on {
             let known = before.remove(&issue.key);
             let Finding { ongoing, ts, .. } = issue.worst;
-            let new = Since { began: ongoing.map(|_| ts), severity: issue.severity(), most: 0 };
             let is_new = known.is_none();
-            let since = known.unwrap_or(new);
+            let since = known.unwrap_or(Since {
+                began: ongoing.map(|_| ts),
+                last: None,
+                severity: issue.severity(),
+                most: 0,
+            });
             let most = since.most.max(issue.count());
             let severity = since.severity.max(issue.severity());
-            self.known.insert(issue.key, Since { most, severity, ..since });
+            let last = since.last.max(issue.last);
+            self.known.insert(issue.key, Since { most, severity, last, ..since });
             if is_new {
                 began.push(Change::Began(Box::new(issue)));
             }
@@ -75,7 +93,7 @@ impl Standing {
         let ended = before.into_iter().map(|(key, since)| Change::Ended {
             key,
             severity: since.severity,
-            lasted: since.began.map(|began| now.since(began)),
+            why: since.over(now),
             most: since.most,
         });
         ended.chain(began).collect()
@@ -120,13 +138,22 @@ impl Standing {
     }
 }
 
-/// Whether what was found goes on at that moment. What is about many connections does as long as
-/// it is found at all.
+/// Whether what was found goes on at that moment. What is about the capture as a whole does.
 fn is_on(finding: &Finding, now: Timestamp) -> bool {
-    let newest = finding.ts.after(finding.duration.unwrap_or_default());
     match finding.ongoing {
         Some(goes_on) => goes_on,
-        None => finding.connection.is_none() || now.since(newest) < MOMENTARY,
+        None => finding.last().is_none_or(|last| now.since(last) < MOMENTARY),
+    }
+}
+
+impl Since {
+    /// Why it is not on any more at that moment.
+    fn over(&self, now: Timestamp) -> Over {
+        match (self.began, self.last) {
+            (Some(began), _) => Over::After(now.since(began)),
+            (None, Some(last)) if now.since(last) >= MOMENTARY => Over::NothingNew,
+            (None, _) => Over::NotFound,
+        }
     }
 }
 
@@ -147,16 +174,17 @@ impl Change {
                 let words = format!("{}: {}", issue.key.name, issue.message());
                 (Tone::of_severity(severity), severity.name(), words)
             }
-            Change::Ended { key, lasted, most, severity } => {
+            Change::Ended { key, why, most, severity } => {
                 let most = match most {
                     1 => String::new(),
                     most => format!(", {most} findings at most"),
                 };
-                let lasted = match lasted {
-                    Some(lasted) => format!("after {lasted}"),
-                    None => format!("not again for {MOMENTARY}"),
+                let why = match why {
+                    Over::After(lasted) => format!("after {lasted}"),
+                    Over::NothingNew => format!("nothing new for {MOMENTARY}"),
+                    Over::NotFound => "not found any more".to_owned(),
                 };
-                (Tone::Good, "over", format!("{key} ({severity}), {lasted}{most}"))
+                (Tone::Good, "over", format!("{key} ({severity}), {why}{most}"))
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::trail::Moment;
 use crate::limits::FINDING_FRAMES_MAX;
+use crate::time::Timestamp;
 
 finding! {
     /// Bytes were acknowledged that the capture does not hold: packets are missing from it.
@@ -67,6 +68,7 @@ struct Gaps {
     bytes: u64,
     /// The first moments, with connection.
     first: Vec<(Moment, u64)>,
+    newest: Timestamp,
 }
 
 fn new() -> Box<dyn Grouping> {
@@ -87,6 +89,7 @@ impl Grouping for Gaps {
         for (role, fact) in gaps {
             self.bytes += history.side(role).tally.missing;
             self.first.push((fact.first, history.id));
+            self.newest = self.newest.max(fact.last.ts);
         }
         self.first.sort_by_key(|(at, id)| (at.ts, *id));
         self.first.truncate(FINDING_FRAMES_MAX);
@@ -105,6 +108,7 @@ impl Grouping for Gaps {
         );
         let (at, id) = self.first.first().copied().unwrap_or_default();
         let mut finding = context.of_capture(at, message);
+        finding.newest = Some(self.newest);
         finding.connection = Some(id).filter(|_| self.connections == 1);
         finding.frames = self.first.iter().map(|(at, _)| at.frame).collect();
         out.push(finding.with("connections", self.connections).with("missing_bytes", self.bytes));

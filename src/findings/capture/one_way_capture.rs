@@ -6,6 +6,7 @@ use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{History, Role, Signs};
 use crate::infer::trail::Moment;
 use crate::limits::FINDING_FRAMES_MAX;
+use crate::time::Timestamp;
 
 finding! {
     /// Of some connections the capture holds one direction only.
@@ -62,6 +63,7 @@ struct OneWay {
     heard: [u64; 2],
     /// First segments of the first ones, with connection.
     first: Vec<(Moment, u64)>,
+    newest: Timestamp,
 }
 
 fn new() -> Box<dyn Grouping> {
@@ -77,6 +79,7 @@ impl Grouping for OneWay {
             Role::Server => *server += 1,
         }
         self.first.push((history.first, history.id));
+        self.newest = self.newest.max(history.first.ts);
         self.first.sort_by_key(|(_, id)| *id);
         self.first.truncate(FINDING_FRAMES_MAX);
     }
@@ -95,6 +98,7 @@ impl Grouping for OneWay {
         );
         let (at, id) = self.first.first().copied().unwrap_or_default();
         let mut finding = context.of_capture(at, message);
+        finding.newest = Some(self.newest);
         finding.connection = Some(id).filter(|_| count == 1);
         finding.frames = self.first.iter().map(|(at, _)| at.frame).collect();
         out.push(

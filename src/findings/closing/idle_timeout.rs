@@ -7,10 +7,9 @@ use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::trend::Firsts;
-use crate::findings::waits::idle_before_close;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{History, Role, Signs};
-use crate::infer::fact::FactKind;
+use crate::infer::fact::{Fact, FactKind};
 use crate::time::Span;
 
 finding! {
@@ -99,11 +98,11 @@ fn new() -> Box<dyn Grouping> {
     Box::new(Timeouts::default())
 }
 
-/// Who closed first, after how long a silence.
-fn closed_idle(history: &History, context: &Context) -> Option<(Role, Span)> {
+/// Who closed first, and the silence before it.
+fn closed_idle<'a>(history: &'a History, context: &Context) -> Option<(Role, &'a Fact)> {
     let role = history.closed_first()?.role()?;
-    let idle = idle_before_close(history, role)?;
-    (idle >= context.span("idle_s")).then_some((role, idle))
+    let silence = history.fact(FactKind::ClosedAfterIdle, role)?;
+    (silence.span() >= context.span("idle_s")).then_some((role, silence))
 }
 
 impl Grouping for Timeouts {
@@ -120,10 +119,10 @@ impl Grouping for Timeouts {
     }
 
     fn again(&mut self, history: &History, keys: &Keys, context: &Context, suspects: &Suspects) {
-        if let Some((role, idle)) = closed_idle(history, context)
+        if let Some((role, silence)) = closed_idle(history, context)
             && suspects.holds(keys.party(role))
         {
-            self.0.entry(Party::of(history, role)).add(history, idle);
+            self.0.entry(Party::of(history, role)).add(history, silence);
         }
     }
 
@@ -163,12 +162,14 @@ impl Grouping for Timeouts {
 }
 
 impl Silences {
-    fn add(&mut self, history: &History, idle: Span) {
+    fn add(&mut self, history: &History, silence: &Fact) {
         /// Ratio of one class to the one before.
         const STEP: f64 = 1.02;
+        let idle = silence.span();
         let class = (idle.as_secs_f64().max(1.0).ln() / STEP.ln()) as u32;
         let mut first = Firsts::default();
         first.add(history.first, history.id);
+        first.goes_on(silence.last.ts);
         let one = Alike { count: 1, least: idle, most: idle, first };
         self.0.entry(class).or_default().add(&one);
     }

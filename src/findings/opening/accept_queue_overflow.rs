@@ -102,6 +102,7 @@ impl Grouping for Overflows {
         listener.ignored +=
             u64::from(history.fact(FactKind::SynAckRepeatedAfterData, Role::Server).is_some());
         listener.first.add(fact.first, history.id);
+        listener.first.goes_on(fact.last.ts);
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {

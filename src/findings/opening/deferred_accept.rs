@@ -101,6 +101,7 @@ impl Grouping for Deferrals {
         }
         listener.longest = listener.longest.max(waited);
         listener.first.add(history.first, history.id);
+        listener.first.goes_on(history.first.ts.after(waited));
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {

@@ -130,6 +130,7 @@ impl Grouping for Scans {
         tried.opened |= had_socket(history, Role::Server) && !is_half;
         tried.span = Some(joined(tried.span, (history.first.ts, history.last.ts)));
         tried.first.add(history.first, history.id);
+        tried.first.goes_on(history.last.ts);
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {

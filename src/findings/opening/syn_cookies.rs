@@ -101,6 +101,7 @@ impl Grouping for Cookies {
             false => answers.once += 1,
         }
         answers.first.add(history.first, history.id);
+        answers.first.goes_on(history.side(Role::Server).last.ts);
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {

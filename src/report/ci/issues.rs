@@ -10,6 +10,7 @@ use crate::history::{History, Role};
 use crate::infer::RolesFrom;
 use crate::limits::SERVICES_MAX;
 use crate::run::Analysis;
+use crate::time::Timestamp;
 
 /// What findings are counted by. No ephemeral port and no time is in it, so that it means the same
 /// in the next capture.
@@ -45,6 +46,8 @@ pub struct Issue {
     pub counts: Counts,
     /// The gravest and longest of them.
     pub worst: Finding,
+    /// When one of them happened last; none if they are of the capture as a whole.
+    pub last: Option<Timestamp>,
 }
 
 impl Issue {
@@ -184,8 +187,10 @@ fn take(issues: &mut HashMap<Key, Issue>, key: Key, finding: &Finding) {
         key,
         counts: Counts::default(),
         worst: finding.clone(),
+        last: None,
     });
     issue.counts.add(finding.severity);
+    issue.last = issue.last.max(finding.last());
     let rank = |finding: &Finding| (finding.severity, finding.duration);
     if rank(finding) > rank(&issue.worst) {
         issue.worst = finding.clone();
