@@ -174,6 +174,10 @@ pub const SUSPECT_FEW_MAX: usize = 256;
 /// trend; they widen with the capture.
 pub const TIME_BUCKETS_MAX: u64 = 128;
 
+/// Buckets of a second in which a service has attempts to connect, before they widen: 160 KB of
+/// each service that has so many. A busy hour fits; over a busy week they are minutes.
+pub const RUSH_BUCKETS_MAX: usize = 1 << 12;
+
 /// Hosts that are told apart among the peers of one side of a service.
 pub const PEERS_MAX: usize = 64;
 

@@ -21,6 +21,7 @@ pub mod opening;
 pub mod ports;
 mod release;
 pub mod rule;
+mod rush;
 mod service;
 pub mod survey;
 pub mod suspects;

@@ -317,6 +317,18 @@ fn a_leak_that_came_at_once_is_a_burst() {
 }
 
 #[test]
+fn a_flood_is_one_wherever_in_the_capture_it_is() {
+    let syn = |at: f64, client: usize| {
+        format!("{at:.3} {client}> S 0:0(0)\n{:.3} {client}< S. 0:0(0) ack 1\n", at + 0.001)
+    };
+    let flood: String = (0..30).map(|client| syn(1000.0 + client as f64 * 0.05, client)).collect();
+    let alone = findings(&format!("{}{flood}{}9000 end", syn(1.0, 40), syn(8000.0, 41)));
+    let flood = alone.iter().find(|it| it.name == "syn-flood").expect("found");
+    assert!(flood.message.contains("up to 21 SYNs per second"), "{}", flood.message);
+    assert_eq!(flood.duration, Some(Span::from_millis(1_450)));
+}
+
+#[test]
 fn a_pool_that_holds_idled_out_connections_learns_the_servers_timeout() {
     let one = "
         0.00 > S  0:0(0)

@@ -1,13 +1,13 @@
 //! Many handshakes that nobody completes: a SYN flood, or its shape.
 
 use crate::findings::rule::finding;
+use crate::findings::rush::{Peak, Rush};
 use crate::findings::service::{Parties, Party};
 use crate::findings::trend::{Firsts, Hosts};
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
 use crate::history::{Handshake, History, Role};
 use crate::infer::event::Event;
-use crate::time::Timestamp;
 
 finding! {
     /// A service gets SYNs by the dozen of which no connection comes: a SYN flood.
@@ -22,9 +22,9 @@ finding! {
     /// ## How it is inferred
     ///
     /// At least `half_open_min` connections to one service stayed without the third segment of
-    /// their handshake, they are at least `share_min` percent of all attempts, and came at
-    /// `per_second_min` or more. SYNs that the server did not answer count if it answered others
-    /// or if they came from as many hosts.
+    /// their handshake, and came at `per_second_min` or more, wherever in the capture that is the
+    /// densest; in that time they are at least `share_min` percent of all attempts. SYNs that the
+    /// server did not answer count if it answered others or if they came from as many hosts.
     ///
     /// ## When it is wrong
     ///
@@ -47,7 +47,7 @@ finding! {
         since: "0.1.0",
         thresholds: {
             half_open_min: 20.0 "connections" "Handshakes of one service that nobody completed.",
-            share_min: 50.0 "percent" "Their share of all attempts on that service.",
+            share_min: 50.0 "percent" "Their share of the attempts on that service then.",
             per_second_min: 1.0 "connections per second" "How fast they came.",
         },
         scope: Grouped(new),
@@ -72,7 +72,7 @@ struct Target {
     half_open: u64,
     unanswered: u64,
     repeated: u64,
-    span: Option<(Timestamp, Timestamp)>,
+    rush: Rush,
     hosts: Hosts,
     first: Firsts,
 }
@@ -92,32 +92,29 @@ impl Grouping for Floods {
         }
         let target = self.0.entry(Party::of(history, Role::Server));
         target.attempts += 1;
-        let reset = history.by_event(Role::Client, &[Event::SentRst, Event::SentRstWithoutSocket]);
-        match handshake {
-            Handshake::HalfOpen if reset.is_none() => {
-                target.half_open += 1;
-                target.repeated += u64::from(history.side(Role::Server).tally.syns > 1);
-            }
-            Handshake::Unanswered => target.unanswered += 1,
-            _ => return,
+        let is_bad = came_to_nothing(history);
+        target.rush.add(history.first.ts, is_bad);
+        if !is_bad {
+            return;
         }
-        let at = history.first.ts;
-        let (first, last) = target.span.unwrap_or((at, at));
-        target.span = Some((first.min(at), last.max(at)));
+        if handshake == Handshake::HalfOpen {
+            target.half_open += 1;
+            target.repeated += u64::from(history.side(Role::Server).tally.syns > 1);
+        } else {
+            target.unanswered += 1;
+        }
         target.hosts.add(history.addr(Role::Client).ip());
         target.first.add(history.first, history.id);
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
+        let least = context.count("half_open_min").max(1);
+        let share = context.value("share_min") / 100.0;
         for (party, target) in self.0.drain() {
-            let least = context.count("half_open_min").max(1);
-            let count = target.half_open + target.unanswered;
             let heard = target.half_open > 0 || target.hosts.count() >= least;
-            let share = count as f64 * 100.0 >= context.value("share_min") * target.attempts as f64;
-            let per_second = target.per_second();
-            let is_fast = per_second >= context.value("per_second_min");
-            if count >= least && heard && share && is_fast {
-                out.push(target.finding(&party, per_second, context));
+            let peak = target.rush.peak(least, share, context.value("per_second_min"));
+            if let Some(peak) = peak.filter(|_| heard) {
+                out.push(target.finding(&party, &peak, context));
             }
         }
     }
@@ -127,30 +124,37 @@ impl Grouping for Floods {
     }
 }
 
-impl Target {
-    fn per_second(&self) -> f64 {
-        let (first, last) = self.span.unwrap_or_default();
-        (self.half_open + self.unanswered) as f64 / last.since(first).as_secs_f64().max(1.0)
+/// Whether a client asked for a connection and none came of it. One that answers with RST has
+/// another purpose.
+fn came_to_nothing(history: &History) -> bool {
+    let resets = [Event::SentRst, Event::SentRstWithoutSocket];
+    match history.handshake() {
+        Handshake::HalfOpen => history.by_event(Role::Client, &resets).is_none(),
+        Handshake::Unanswered => true,
+        _ => false,
     }
+}
 
-    fn finding(&self, party: &Party, per_second: f64, context: &Context) -> Finding {
+impl Target {
+    fn finding(&self, party: &Party, peak: &Peak, context: &Context) -> Finding {
         let count = self.half_open + self.unanswered;
         let message = format!(
-            "{} got {per_second:.0} SYNs per second from {} of which no connection came, {count} \
-             of {}: a SYN flood, or a path that loses its answers",
+            "{} got up to {:.0} SYNs per second from {} of which no connection came, {count} of \
+             {}: a SYN flood, or a path that loses its answers",
             party.words(),
+            peak.per_second,
             self.hosts.words(),
             number(self.attempts, "attempt"),
         );
+        let (first, last) = peak.span;
         let finding = self.first.finding(count, party, context, message);
-        let (first, last) = self.span.unwrap_or_default();
-        finding
+        Finding { ts: first, ..finding }
             .lasting(last.since(first))
             .with("half_open", self.half_open)
             .with("unanswered", self.unanswered)
             .with("attempts", self.attempts)
             .with("hosts", self.hosts.count())
             .with("repeated", self.repeated)
-            .with("per_second", Value::Number(per_second))
+            .with("per_second", Value::Number(peak.per_second))
     }
 }
