@@ -471,8 +471,8 @@ fn what_icmp_said_of_unanswered_segments_is_told() {
     assert!(found[0].message.ends_with(said), "{}", found[0].message);
 }
 
-/// Three clients that come and leave one by one, and a server that closes at these moments.
-fn closing_at(closes: [&str; 3]) -> Vec<Finding> {
+/// Clients that come and leave one by one, and a server that closes at these moments, or never.
+fn closing_at(closes: &[&str]) -> Vec<Finding> {
     let lives = closes.iter().enumerate().map(|(at, close)| {
         format!(
             "{at}.000 {at}> S  0:0(0)
@@ -480,24 +480,34 @@ fn closing_at(closes: [&str; 3]) -> Vec<Finding> {
              {at}.020 {at}> .  1:1(0) ack 1
              {at}.030 {at}> F. 1:1(0) ack 1
              {at}.040 {at}< .  1:1(0) ack 2\n"
-        ) + &format!("{close} {at}< F. 1:1(0) ack 2\n{close}1 {at}> R 2:2(0)\n")
+        ) + &match *close {
+            "" => String::new(),
+            close => format!("{close} {at}< F. 1:1(0) ack 2\n{close}1 {at}> R 2:2(0)\n"),
+        }
     });
     let mut lines: Vec<String> =
         lives.flat_map(|life| life.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
     let time = |line: &String| -> f64 { line.split_whitespace().next().unwrap().parse().unwrap() };
     lines.sort_by(|a, b| time(a).total_cmp(&time(b)));
-    findings(&lines.join("\n"))
+    findings(&(lines.join("\n") + "\n300 end"))
 }
 
 #[test]
 fn a_program_that_ends_lets_go_of_its_leak_at_once() {
-    let found = closing_at(["70.000", "70.010", "70.020"]);
+    let found = closing_at(&["70.000", "70.010", "70.020"]);
     let leak = found.iter().find(|it| it.name == "close-wait-leak").expect("a leak that was");
     assert!(leak.message.contains("left 3 of the 3 connections"), "{}", leak.message);
     assert!(leak.message.contains("its program ended or was restarted"), "{}", leak.message);
     assert_eq!((leak.severity, leak.ongoing), (Severity::Warning, Some(false)));
+    // One that was closed before does not hide it; one that is still open does.
+    let found = closing_at(&["130.00", "130.01", "75.0", "130.02"]);
+    let leak = found.iter().find(|it| it.name == "close-wait-leak").expect("a leak that was");
+    assert!(leak.message.contains("left 4 of the 4 connections"), "{}", leak.message);
+    assert!(leak.message.contains("and closed 3 of them within 20 ms"), "{}", leak.message);
+    let found = closing_at(&["130.00", "130.01", "", "130.02"]);
+    assert!(!names(&found).contains("close-wait-leak"), "{found:#?}");
     // One by one, as they came: somebody closes, and late.
-    let found = closing_at(["70.000", "71.000", "72.000"]);
+    let found = closing_at(&["70.000", "71.000", "72.000"]);
     assert!(names(&found).contains("long-close-wait"));
     assert!(!names(&found).contains("close-wait-leak"));
 }

@@ -100,7 +100,7 @@ impl Ages {
 }
 
 /// Different hosts, as far as there is room for them: the first in order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Hosts {
     known: BTreeSet<Addr>,
     more: bool,
@@ -119,6 +119,12 @@ impl Hosts {
             self.known.pop_last();
             self.more = true;
         }
+    }
+
+    /// Those of both.
+    pub fn join(&mut self, other: &Hosts) {
+        other.known.iter().for_each(|host| self.add(*host));
+        self.more |= other.more;
     }
 
     /// How many, at least.

@@ -4,7 +4,7 @@ use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::{Addr, HostPort};
-use crate::findings::release::Released;
+use crate::findings::release::{Released, Releases};
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
@@ -41,8 +41,8 @@ finding! {
     /// end. `trend` is `burst` if they came together and none in `hold_s` since, `ended` if all
     /// were ended, by the peer or by a new connection, else `growing`; then `limit_in_s` is the
     /// time until `fd_limit` of them are open, at that rate. Where this side closed all that were
-    /// stuck, it is a warning, with the trend `released`, if they had come one by one and went
-    /// together: so the kernel closes what a program that ends has left open.
+    /// stuck, it is a warning, with the trend `released`, if half of them or more had come one by
+    /// one and went together: so the kernel closes what a program that ends has left open.
     ///
     /// ## When it is wrong
     ///
@@ -124,7 +124,7 @@ struct Passive {
     /// The longest waits, with connection and frame.
     worst: BTreeSet<(Reverse<Span>, u64, u64)>,
     /// Those that were stuck and that this side closed in the end.
-    released: Released,
+    released: Releases,
 }
 
 #[derive(Default)]
@@ -187,11 +187,13 @@ impl Grouping for Leaks {
         let [used, offered] = &self.legs;
         for (party, passive) in &self.parties.drain() {
             let least = context.count("stuck_min").max(1);
-            let released = passive.released.at_once();
-            let mut finding = match released.filter(|_| passive.released.count >= least) {
-                _ if passive.stuck >= least => passive.finding(party, capture, context),
-                Some(within) => passive.released_finding(party, within, context),
-                None => continue,
+            let mut finding = match passive.stuck {
+                0 => match passive.released.at_once(least) {
+                    Some((them, within)) => passive.released_finding(party, &them, within, context),
+                    None => continue,
+                },
+                stuck if stuck >= least => passive.finding(party, capture, context),
+                _ => continue,
             };
             let leg = match party.role {
                 Role::Server => used.get(&party.host).map(|to| {
@@ -312,16 +314,25 @@ impl Passive {
         }
     }
 
-    /// All that were stuck were closed at once.
-    fn released_finding(&self, party: &Party, within: Span, context: &Context) -> Finding {
-        let released = &self.released;
+    /// Those that were stuck were closed, most of them at once.
+    fn released_finding(
+        &self,
+        party: &Party,
+        released: &Released,
+        within: Span,
+        context: &Context,
+    ) -> Finding {
+        let all = self.released.count();
+        let these = match all - released.count {
+            0 => "all".to_owned(),
+            _ => released.count.to_string(),
+        };
         let message = format!(
-            "{} left {} of the {} connections that {} had closed first in CLOSE_WAIT, one for {}, \
-             and closed all of them within {within}: its program ended or was restarted, or \
-             cleans up only now and then; {}",
+            "{} left {all} of the {} connections that {} had closed first in CLOSE_WAIT, one for \
+             {}, and closed {these} of them within {within}: its program ended or was restarted, \
+             or cleans up only now and then; {}",
             party.words(),
-            released.count,
-            self.left.max(released.count),
+            self.left.max(all),
             peer_words(party, &released.peers),
             released.longest,
             path_hint(party),
@@ -335,7 +346,7 @@ impl Passive {
             frames: released.frames.clone(),
             ..finding
         }
-        .with("stuck", released.count)
+        .with("stuck", all)
         .with("closed", self.closed)
         .with("total", self.total)
         .with("oldest_s", released.longest)
