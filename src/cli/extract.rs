@@ -1,13 +1,15 @@
 //! `finwait extract`: the packets of chosen connections.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
+use tempfile::{Builder, NamedTempFile};
 
 use super::args::{FilterArgs, ReadArgs};
+use super::interrupt::Interrupt;
 use super::{Outcome, output, read};
 use crate::capture::Merge;
 use crate::extract::{self, Frames};
@@ -62,8 +64,23 @@ pub fn extract(args: &ExtractArgs) -> Result<Outcome> {
     if args.output.is_none() && io::stdout().is_terminal() {
         bail!("packets are not for a terminal: give -o FILE, or send them into a pipe");
     }
-    let (inputs, _spooled) = spool(inputs)?;
-    let analysis = read::read(&inputs, &args.read, &mut ())?;
+    let spools = Spools::new(&inputs)?;
+    match copy_wanted(args, &spools.files()) {
+        Ok(mut outcome) => {
+            outcome.messages.iter_mut().for_each(|said| *said = spools.as_named(said));
+            Ok(outcome)
+        }
+        Err(error) => {
+            let said = format!("{error:#}");
+            let named = spools.as_named(&said);
+            Err(if named == said { error } else { anyhow!(named) })
+        }
+    }
+}
+
+/// Reads captures and copies what is wanted of them.
+fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
+    let analysis = read::read(inputs, &args.read, &mut ())?;
     if let Some(text) = analysis.files.iter().find(|file| file.text.is_some()) {
         bail!("{}: is text, in which there are no packets to copy", text.file);
     }
@@ -71,15 +88,15 @@ pub fn extract(args: &ExtractArgs) -> Result<Outcome> {
     let decode_tunnels = args.read.options()?.decode_tunnels;
     let frames = {
         let wanted = |history: &History| is_wanted(args, &analysis, history);
-        extract::find(Merge::open(&inputs)?, &analysis, decode_tunnels, wanted)
+        extract::find(Merge::open(inputs)?, &analysis, decode_tunnels, wanted)
     };
     let copy = |out: &mut dyn Write| {
         let mask = analysis.mask.clone();
         let format = args.format.map(Into::into);
-        extract::copy(Merge::open(&inputs)?, &frames, format, decode_tunnels, mask, out)
+        extract::copy(Merge::open(inputs)?, &frames, format, decode_tunnels, mask, out)
     };
     match &args.output {
-        Some(path) if path.as_os_str() != "-" => output::packets_to_file(path, &inputs, copy)?,
+        Some(path) if path.as_os_str() != "-" => output::packets_to_file(path, inputs, copy)?,
         _ => copy(&mut BufWriter::new(io::stdout().lock()))?,
     }
     outcome.messages.push(said(&frames, &analysis));
@@ -101,35 +118,61 @@ fn is_wanted(args: &ExtractArgs, analysis: &Analysis, history: &History) -> bool
     is_named && args.filter.filter().admits(analysis, history)
 }
 
-/// What comes through a pipe is read three times, and so kept in a file as long as that is there.
-fn spool(inputs: Vec<PathBuf>) -> Result<(Vec<PathBuf>, Vec<Spooled>)> {
-    let (mut files, mut spooled) = (Vec::new(), Vec::new());
-    for input in inputs {
-        let is_stdin = input == Path::new("-");
-        if !is_stdin && (input.is_file() || input.is_dir() || !input.exists()) {
-            files.push(input);
-            continue;
-        }
-        let name = format!("finwait-{}-{}.pcap", std::process::id(), spooled.len());
-        let path = std::env::temp_dir().join(name);
-        let cannot = || format!("{}: cannot keep what comes from the pipe", path.display());
-        let mut file = File::create_new(&path).with_context(cannot)?;
-        spooled.push(Spooled(path.clone()));
-        match is_stdin {
-            true => io::copy(&mut io::stdin().lock(), &mut file),
-            false => io::copy(&mut File::open(&input)?, &mut file),
-        }
-        .with_context(cannot)?;
-        files.push(path);
-    }
-    Ok((files, spooled))
+/// What comes through a pipe is read three times, and so kept in a file for that long.
+struct Spools(Vec<Spool>);
+
+/// One input.
+struct Spool {
+    named: PathBuf,
+    /// Where it is kept, if it comes through a pipe.
+    kept: Option<NamedTempFile>,
 }
 
-/// A file that goes away with its value.
-struct Spooled(PathBuf);
+impl Spools {
+    /// Keeps what comes through pipes, until they end.
+    fn new(inputs: &[PathBuf]) -> Result<Spools> {
+        let mut spools = Spools(Vec::new());
+        for named in inputs {
+            let is_kept = named.is_file() || named.is_dir() || !named.exists();
+            let is_pipe = named == Path::new("-") || !is_kept;
+            let kept = is_pipe.then(|| Builder::new().prefix("finwait-").tempfile()).transpose();
+            let kept = kept.context("cannot make a file for what comes from the pipe")?;
+            spools.0.push(Spool { named: named.clone(), kept });
+        }
+        let all: Vec<PathBuf> = spools.pipes().map(|(_, kept)| kept.path().to_owned()).collect();
+        if !all.is_empty() {
+            // The pipe ends when what feeds it does.
+            Interrupt::catch_with(move || all.iter().for_each(|path| drop(fs::remove_file(path))));
+        }
+        for (named, kept) in spools.pipes() {
+            match named == Path::new("-") {
+                true => io::copy(&mut io::stdin().lock(), &mut kept.as_file()),
+                false => io::copy(&mut File::open(named)?, &mut kept.as_file()),
+            }
+            .with_context(|| {
+                format!("{}: cannot keep what comes from it", kept.path().display())
+            })?;
+        }
+        Ok(spools)
+    }
 
-impl Drop for Spooled {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+    fn pipes(&self) -> impl Iterator<Item = (&Path, &NamedTempFile)> {
+        self.0.iter().filter_map(|spool| Some((spool.named.as_path(), spool.kept.as_ref()?)))
+    }
+
+    /// Where to read each input.
+    fn files(&self) -> Vec<PathBuf> {
+        let path = |spool: &Spool| match &spool.kept {
+            Some(kept) => kept.path().to_owned(),
+            None => spool.named.clone(),
+        };
+        self.0.iter().map(path).collect()
+    }
+
+    /// The text with inputs as the user named them.
+    fn as_named(&self, text: &str) -> String {
+        self.pipes().fold(text.to_owned(), |text, (named, kept)| {
+            text.replace(&*kept.path().to_string_lossy(), &named.to_string_lossy())
+        })
     }
 }

@@ -13,10 +13,16 @@ pub struct Interrupt(Arc<AtomicBool>);
 impl Interrupt {
     /// Takes Ctrl-C for a wish to end, from now on; a second one ends the program at once.
     pub fn catch() -> Interrupt {
+        Interrupt::catch_with(|| {})
+    }
+
+    /// The same, with something to do before the program ends at once.
+    pub fn catch_with(at_the_end: impl Fn() + Send + 'static) -> Interrupt {
         let interrupt = Interrupt::default();
         let flag = Arc::clone(&interrupt.0);
         let caught = ctrlc::set_handler(move || {
             if flag.swap(true, Ordering::Relaxed) {
+                at_the_end();
                 std::process::exit(INTERRUPTED);
             }
         });

@@ -38,6 +38,89 @@ impl Drop for Folder {
     }
 }
 
+/// `extract` of what comes through a pipe, with a folder of its own for what it keeps.
+#[cfg(unix)]
+fn piped(folder: &Folder, args: &[&str]) -> std::process::Child {
+    use std::process::Stdio;
+
+    Command::new(env!("CARGO_BIN_EXE_finwait"))
+        .env("TMPDIR", &folder.0)
+        .arg("extract")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("finwait runs")
+}
+
+#[cfg(unix)]
+fn interrupt(child: &std::process::Child) {
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.expect("kill").success());
+    std::thread::sleep(std::time::Duration::from_millis(200));
+}
+
+#[cfg(unix)]
+#[test]
+fn control_c_loses_neither_the_packets_of_a_pipe_nor_leaves_a_file() {
+    use std::io::Write;
+
+    let bytes = std::fs::read("testdata/services/leaks/server.pcap").expect("a recording");
+    let (first, rest) = bytes.split_at(bytes.len() / 2);
+    let begun = |name: &str| {
+        let folder = Folder::new(name);
+        let mut child = piped(&folder, &["--id", "3"]);
+        let mut pipe = child.stdin.take().expect("a pipe");
+        pipe.write_all(first).and_then(|()| pipe.flush()).expect("it reads");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        (folder, child, pipe)
+    };
+    let (folder, child, mut pipe) = begun("interrupted");
+    interrupt(&child);
+    // tcpdump writes what it has, and ends.
+    pipe.write_all(rest).expect("it still reads");
+    drop(pipe);
+    let out = child.wait_with_output().expect("it ends");
+    let whole = ["extract", "--id", "3", "testdata/services/leaks/server.pcap"];
+    let whole = Command::new(env!("CARGO_BIN_EXE_finwait")).args(whole).output().expect("runs");
+    assert_eq!((out.status.code(), out.stdout), (Some(0), whole.stdout));
+    assert_eq!(std::fs::read_dir(&folder.0).expect("there").count(), 0);
+    // Who asks twice does not want to wait.
+    let (folder, child, pipe) = begun("interrupted-twice");
+    interrupt(&child);
+    interrupt(&child);
+    assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(130));
+    assert_eq!(std::fs::read_dir(&folder.0).expect("there").count(), 0);
+    drop(pipe);
+}
+
+#[cfg(unix)]
+#[test]
+fn messages_call_a_pipe_standard_input() {
+    use std::io::Write;
+
+    let bytes = std::fs::read("testdata/services/leaks/server.pcap").expect("a recording");
+    let cut = &bytes[..bytes.len() - 5];
+    let damaged = [&bytes[..], &[0xff; 64]].concat();
+    let text =
+        b"11:01:29.836089 IP 10.9.0.1.40000 > 10.9.0.2.80: Flags [S], seq 1, win 1, length 0\n";
+    for (bytes, says) in [
+        (cut, "finwait: warning: standard input: ends at byte"),
+        (&damaged, "finwait: standard input: damaged at byte"),
+        (&b"nonsense"[..], "finwait: standard input: is "),
+        (text, "finwait: standard input: is text, in which there are no packets"),
+        (b"", "finwait: standard input: is empty"),
+    ] {
+        let folder = Folder::new("messages");
+        let mut child = piped(&folder, &["-"]);
+        child.stdin.take().expect("a pipe").write_all(bytes).expect("it reads");
+        let out = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8(out.stderr).expect("text");
+        assert!(said.starts_with(says) && !said.contains("finwait-"), "{said}");
+    }
+}
+
 /// Frame, nanoseconds, original length and bytes of a packet.
 type Packet = (u64, i64, u32, Vec<u8>);
 
