@@ -6,12 +6,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use toml::{Table, Value};
 
 use super::check::{at_most, severity};
 use crate::findings::Severity;
 use crate::findings::thresholds::nearest;
+use crate::report::ci::form::fault;
 use crate::run::Options;
 use crate::time::Span;
 
@@ -58,7 +59,7 @@ impl Config {
 
     fn parse(text: &str, path: &Path) -> Result<Config> {
         let mut config = Config::default();
-        let table: Table = text.parse()?;
+        let table: Table = text.parse().map_err(|error| anyhow!(fault(&error, text)))?;
         // What is said of one threshold is said after what is said of several.
         let (thresholds, others): (Vec<_>, Vec<_>) =
             table.iter().partition(|(key, _)| *key == "thresholds");

@@ -13,6 +13,7 @@ use crate::addr::{Addr, HostPort};
 use crate::findings::thresholds::find;
 use crate::findings::{Severity, ThresholdError};
 use crate::history::Role;
+use crate::report::ci::form::fault;
 use crate::report::ci::issues::{Issue, Key, Place};
 
 /// A baseline, with what is left of its counts.
@@ -29,8 +30,8 @@ pub struct Baseline {
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
     /// It is not TOML, or has other members.
-    #[error(transparent)]
-    Form(#[from] toml::de::Error),
+    #[error("{0}")]
+    Form(String),
     /// It names a finding that there is not.
     #[error(transparent)]
     Name(#[from] ThresholdError),
@@ -171,7 +172,8 @@ impl Baseline {
 
     /// Reads a baseline.
     pub fn parse(text: &str) -> Result<Baseline, BaselineError> {
-        let page: Page = toml::from_str(text)?;
+        let wrong = |error| BaselineError::Form(fault(&error, text));
+        let page: Page = toml::from_str(text).map_err(wrong)?;
         let mut baseline = Baseline::default();
         for line in page.known {
             let rule = find(&line.finding)?;

@@ -6,6 +6,7 @@
 //! ephemeral port or a time where the service compares runs.
 
 pub mod baseline;
+pub mod form;
 pub mod gate;
 pub mod github;
 pub mod gitlab;
