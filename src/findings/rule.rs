@@ -24,6 +24,20 @@ pub struct Threshold {
     pub doc: &'static str,
 }
 
+impl Threshold {
+    /// Whether it may have that value: a time or a rate any that is not negative, a share one up
+    /// to 100, and what is counted whole numbers.
+    pub fn takes(&self, value: f64) -> bool {
+        let fits = match self.unit {
+            "seconds" => true,
+            "percent" => value <= 100.0,
+            rate if rate.ends_with(" per second") => true,
+            _ => value.fract() == 0.0,
+        };
+        fits && value.is_finite() && value >= 0.0
+    }
+}
+
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope {

@@ -70,7 +70,7 @@ impl Thresholds {
             let threshold = threshold.to_owned();
             return Err(ThresholdError::Threshold { name: rule.name, threshold, known });
         };
-        let number = value.trim().parse::<f64>().ok().filter(|it| it.is_finite() && *it >= 0.0);
+        let number = value.trim().parse::<f64>().ok().filter(|number| known.takes(*number));
         let Some(number) = number else {
             return Err(ThresholdError::Value {
                 name: rule.name,
@@ -168,6 +168,7 @@ mod tests {
         let mut thresholds = Thresholds::default();
         assert_eq!(thresholds.value(&CLOSE_WAIT_LEAK, "stuck_min"), Some(3.0));
         thresholds.set("close-wait-leak.stuck_min = 10").unwrap();
+        thresholds.set("syn-flood.per_second_min = 0.5").unwrap();
         assert_eq!(thresholds.value(&CLOSE_WAIT_LEAK, "stuck_min"), Some(10.0));
         thresholds.set_close_wait(Span::from_secs(5));
         assert_eq!(thresholds.value(&CLOSE_WAIT_LEAK, "hold_s"), Some(5.0));
@@ -185,6 +186,15 @@ mod tests {
         assert!(refused(thresholds.allow("connection-refuse")).contains("connection-refused"));
         assert!(refused(thresholds.set("close-wait-leak.hold=5")).contains("hold_s"));
         assert!(refused(thresholds.set("close-wait-leak.hold_s=-5")).contains("`-5`"));
+        assert_eq!(
+            refused(thresholds.set("close-wait-leak.stuck_min=1.5")),
+            "`1.5` is no number of connections for close-wait-leak.stuck_min"
+        );
+        assert_eq!(
+            refused(thresholds.set("syn-flood.share_min=500")),
+            "`500` is no number of percent for syn-flood.share_min"
+        );
+        assert!(refused(thresholds.set("close-wait-leak.hold_s=inf")).contains("`inf`"));
         assert!(refused(thresholds.set("close-wait-leak")).contains("NAME.THRESHOLD=VALUE"));
         assert_eq!(thresholds, Thresholds::default());
     }
