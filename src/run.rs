@@ -248,8 +248,8 @@ impl Analysis {
         found
     }
 
-    /// The same with names for hosts.
-    /// Those that the capture has itself are for hosts that are not among them.
+    /// The same with names for hosts: these, and those that the capture has itself for hosts that
+    /// are not among them.
     pub fn named(mut self, names: Names) -> Analysis {
         let mask = &mut self.mask;
         self.names = match mask {

@@ -1,4 +1,5 @@
-//! Who holds the sockets that a finding is about, where a host's own table tells.
+//! Who holds the sockets that a finding is about, where a host's own table tells, or the capture
+//! itself.
 
 use crate::addr::{Addr, HostPort};
 use crate::findings::{Finding, Value};

@@ -6,7 +6,7 @@
 //! folder and list, and run every trace.
 //!
 //! - [`finding`]: what a finding says. [`rule`](mod@rule): what every finding file declares.
-//! - [`holders`]: who holds the sockets that a finding is about, where a host tells.
+//! - [`holders`]: who holds the sockets that a finding is about, where a host or the capture tells.
 //! - [`timeouts`]: what a length of time is consistent with.
 //! - [`thresholds`]: the numbers a user may change. [`collector`]: findings over a whole capture.
 //!   [`suspects`]: rules that look twice. [`survey`]: the connections counted, for the overview.
