@@ -137,8 +137,11 @@ fn a_capture_goes_on_until_it_is_said_to_end() {
     assert_eq!(code(&["--until", "+30"]), Some(0));
     assert_eq!(code(&["--until", "+64"]), Some(1));
     assert_eq!(code(&["--until", "2023-11-14T22:14:30Z"]), Some(1));
-    // It does not end before its last packet.
-    assert_eq!(code(&["--until", "2020-01-01T00:00:00Z"]), Some(0));
+    // An end before the last packet is none; but a time in whole seconds may be.
+    for wrong in ["2020-01-01T00:00:00Z", "+1"] {
+        let said = refused(&["check", str_of(&silent), "--until", wrong]);
+        assert!(said.contains("before the last packet, which came at 2023-"), "{said}");
+    }
     assert!(refused(&["check", str_of(&silent), "--until", "soon"]).contains("--until"));
     let told = printed(&["report", "--until", "+64", str_of(&silent)]);
     assert!(told.contains("for >= 63 s"), "{told}");
@@ -418,6 +421,18 @@ fn standard_input_is_read_with_and_without_a_dash() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
     let output = command.args(["show", "3"]).stdin(file).output().unwrap();
     assert!(text(&output.stdout).contains("CLOSE_WAIT+"));
+    let file = fs::File::open(&capture).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_finwait")).stdin(file).output().unwrap();
+    assert!(text(&output.stdout).contains("standard input (pcap"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_settings_file_that_is_none_is_told_of_in_one_line() {
+    let settings = leak("with-settings.pcap").with_extension("toml");
+    fs::write(&settings, "strict = true\nmsl =\n").expect("written");
+    let said = refused(&["--config", str_of(&settings), str_of(&leak("with-settings.pcap"))]);
+    assert!(said.contains("with-settings.toml: line 2, column 6: "), "{said}");
+    assert!(!said.contains('\u{fffd}') && said.trim().lines().count() == 1, "{said}");
 }
 
 #[test]

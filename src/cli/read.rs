@@ -4,10 +4,11 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::CommandFactory;
 
 use super::args::{Cli, ReadArgs};
+use super::at::At;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::sockets::Tables;
@@ -16,6 +17,7 @@ use crate::capture;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
 use crate::run::{self, Analysis, Names, Watcher};
+use crate::time::Span;
 
 /// The captures to read: those named, or else standard input; none if that is a terminal.
 pub fn inputs(files: &[PathBuf]) -> Option<Vec<PathBuf>> {
@@ -57,8 +59,23 @@ pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> R
 /// What was read with the names that are wanted, without those that are not, and with what hosts'
 /// own socket tables say.
 pub fn fit_to_show(analysis: Analysis, tables: Tables, args: &ReadArgs) -> Result<Analysis> {
+    check_until(&analysis, args)?;
     let analysis = if args.mask { analysis.masked() } else { analysis };
     Ok(joined(analysis, tables, names(args)?, args))
+}
+
+/// How far `--until` may be before the last packet: a time is often given in whole seconds.
+const SECOND: Span = Span::from_secs(1);
+
+/// A capture cannot have ended before its last packet: the time, or its zone, is another one's.
+fn check_until(analysis: &Analysis, args: &ReadArgs) -> Result<()> {
+    let until = args.until.and_then(At::until).map(|it| it.of(analysis.totals.first_ts));
+    match (until, analysis.totals.last_ts) {
+        (Some(until), Some(last)) if until.after(SECOND) <= last => {
+            bail!("--until is {} before the last packet, which came at {last}", last.since(until))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The same, where addresses are masked already if they are to be.

@@ -50,7 +50,8 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
         let on = (!named.is_empty()).then(|| format!("on {}{more}", named.join(", ")));
         let kind = iter::once(file.format.to_string()).chain(compression).chain(links).chain(on);
         let kind: Vec<String> = kind.collect();
-        let text = format!("{} ({})", clean(&file.file), kind.join(", "));
+        let name = if &*file.file == "-" { "standard input".into() } else { clean(&file.file) };
+        let text = format!("{name} ({})", kind.join(", "));
         facts.push(("file", text));
         facts.extend(written("filter", &file.filters));
         facts.extend(written("comment", &file.comments));
