@@ -4,6 +4,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 fn recording(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/services").join(name).join("server.pcap")
@@ -19,6 +21,23 @@ fn cut(name: &str, seconds: u64) -> (Vec<u8>, Vec<u8>) {
         at += 16 + word(at + 8) as usize;
     }
     (bytes[..at].to_vec(), bytes[at..].to_vec())
+}
+
+/// The lines of an output, each within a minute of the one before.
+fn lines_of(out: impl Read + Send + 'static) -> impl Iterator<Item = String> {
+    let (told, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            if told.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    core::iter::from_fn(move || match lines.recv_timeout(Duration::from_secs(60)) {
+        Ok(line) => Some(line),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Err(RecvTimeoutError::Timeout) => panic!("no line comes within a minute"),
+    })
 }
 
 fn watch(args: &[&str]) -> Child {
@@ -49,7 +68,7 @@ fn a_wait_is_told_while_nothing_comes_and_its_end_when_it_ends() {
     let (first, rest) = cut("closes-late", 30);
     let mut child = watch(&["--close-wait", "1", "-"]);
     let mut pipe = child.stdin.take().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut lines = lines_of(child.stdout.take().unwrap());
     pipe.write_all(&first).unwrap();
     pipe.flush().unwrap();
     // The capture goes on by the clock, and not a packet comes.
@@ -221,20 +240,15 @@ fn control_c_ends_it_with_the_report() {
     let (first, _) = cut("leaks", 70);
     let mut child = watch(&["-"]);
     let mut pipe = child.stdin.take().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut lines = lines_of(child.stdout.take().unwrap());
     pipe.write_all(&first).unwrap();
     pipe.flush().unwrap();
-    let mut line = String::new();
-    while !line.contains("close-wait-leak") {
-        line.clear();
-        assert!(out.read_line(&mut line).unwrap() > 0, "the leak is told");
-    }
+    lines_to(&mut lines, &["close-wait-leak"]);
     let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(interrupted.unwrap().success());
-    let mut rest = String::new();
-    out.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("Server 10.9.0.2:6800 never closed"), "{rest}");
-    assert!(rest.contains("Findings"), "{rest}");
+    lines_to(&mut lines, &["Server 10.9.0.2:6800 never closed"]);
+    lines_to(&mut lines, &["Findings"]);
+    lines.for_each(drop);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     drop(pipe);
 }
@@ -253,7 +267,7 @@ fn control_c_does_not_lose_the_report_on_a_pipe() {
     pipe.write_all(&first).unwrap();
     // It has begun to read when the pipe took more than one holds.
     pipe.flush().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(500));
     let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(interrupted.unwrap().success());
     pipe.write_all(&rest).unwrap();
@@ -266,7 +280,13 @@ fn control_c_does_not_lose_the_report_on_a_pipe() {
 
 #[test]
 fn an_end_cannot_be_set() {
-    let child = watch(&["--until", "+5"]);
-    let said = child.wait_with_output().expect("it ends");
-    assert_eq!(said.status.code(), Some(2));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+    let output = command.args(["watch", "--until", "+500"]).arg(recording("leaks")).output();
+    let output = output.expect("finwait");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.starts_with("finwait: --until is for a capture that has ended"), "{said}");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let help = Command::new(env!("CARGO_BIN_EXE_finwait")).args(["watch", "--help"]).output();
+    let help = String::from_utf8(help.expect("finwait").stdout).expect("text");
+    assert!(help.contains("--close-wait") && !help.contains("--until"), "{help}");
 }

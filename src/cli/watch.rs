@@ -22,6 +22,8 @@ use crate::time::{Span, Timestamp};
 
 /// `finwait watch`.
 #[derive(Debug, Args)]
+// It has no end to set, and its lines are its progress.
+#[command(mut_arg("until", |arg| arg.hide(true)), mut_arg("progress", |arg| arg.hide(true)))]
 pub struct WatchArgs {
     /// Captures that grow, as - for standard input; files are read to their end
     #[arg(value_name = "FILE")]
