@@ -282,21 +282,13 @@ impl Analysis {
         self.findings_of(history).into_iter().chain(shared).collect()
     }
 
-    /// Whether a finding of that name is about the connection: raised by itself, or about a
-    /// service or a host that it made stand out.
+    /// Whether a finding of that name is about the connection: raised by it alone, or one that
+    /// counts it among others.
     pub fn concerns(&self, name: &str, history: &History) -> bool {
-        let own = self.findings_of(history);
-        if own.iter().any(|finding| finding.name == name) {
-            return true;
-        }
-        let member = MEMBERS.iter().find(|(group, _)| *group == name).map(|(_, member)| *member);
-        let about = self.findings.grouped.iter().filter(|finding| finding.name == name);
-        about.filter_map(|finding| finding.role.zip(finding.host)).any(|(role, host)| {
-            let addr = history.addr(role);
-            let is_there = addr.ip() == host.ip() && (host.port() == 0 || host == addr);
-            let is_member = |name| own.iter().any(|it| it.name == name && it.role == Some(role));
-            is_there && member.is_none_or(is_member)
-        })
+        let Some(rule) = findings::rule(name) else { return false };
+        let counts = |finding: &Finding| rule.counts(history, finding, &self.thresholds);
+        self.findings_of(history).iter().any(|finding| finding.name == name)
+            || self.findings.about(rule, history).any(counts)
     }
 
     /// The tunnel that a connection is in.
@@ -342,10 +334,6 @@ impl Analysis {
         all.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 }
-
-/// Findings about a service, with the finding that its connections have each by itself. Those of
-/// other findings about a host are all that it has.
-const MEMBERS: [(&str, &str); 1] = [("close-wait-leak", "long-close-wait")];
 
 /// Reads these captures as one, to the end. `-` is standard input.
 ///

@@ -3,16 +3,18 @@
 //! Connections come in the order in which they end, which says nothing; so whatever is kept is
 //! put in an order of its own, and the same capture gives the same findings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
 use serde::Serialize;
 
+use crate::addr::HostPort;
 use crate::findings::finding::{Finding, Severity};
 use crate::findings::rule::{Context, Grouping, Rule, Scope};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::thresholds::Thresholds;
 use crate::findings::{ALL, check};
-use crate::history::History;
+use crate::history::{History, Role};
 use crate::limits::FINDINGS_KEPT_PER_NAME;
 use crate::time::{Span, Timestamp};
 
@@ -83,11 +85,16 @@ pub struct Summary {
     pub grouped: Vec<Finding>,
     /// Their places in `grouped`, for those that only one connection raised, by its number.
     pub of_one: BTreeMap<u64, Vec<usize>>,
+    /// The places in `grouped` of those of each name, at each place.
+    at: HashMap<At, Vec<usize>, RandomState>,
     /// The worst about single connections, by name: at most [`FINDINGS_KEPT_PER_NAME`] each.
     pub worst: BTreeMap<&'static str, Vec<Finding>>,
     /// Groups for which there was no room.
     pub groups_beyond: u64,
 }
+
+/// What a finding about many connections is found by: its name, side and address.
+type At = (&'static str, Option<Role>, Option<HostPort>);
 
 /// Gathers findings while connections finish.
 ///
@@ -234,12 +241,26 @@ impl Collector {
             if let Some(id) = finding.connection {
                 summary.of_one.entry(id).or_default().push(place);
             }
+            let at = (finding.name, finding.role, finding.host);
+            summary.at.entry(at).or_default().push(place);
         }
         summary
     }
 }
 
 impl Summary {
+    /// The findings of that rule about many connections, one of which this may be.
+    pub fn about(&self, rule: &Rule, history: &History) -> impl Iterator<Item = &Finding> {
+        let ends = Role::BOTH.map(|role| (role, history.addr(role)));
+        let of_ends = ends.into_iter().flat_map(|(role, addr)| {
+            let host = HostPort::new(addr.ip(), 0);
+            [(Some(role), Some(addr)), (Some(role), Some(host)), (None, Some(host))]
+        });
+        let all = of_ends.chain([(None, None)]);
+        let places = all.filter_map(move |(role, host)| self.at.get(&(rule.name, role, host)));
+        places.flatten().filter_map(|place| self.grouped.get(*place))
+    }
+
     fn count(&mut self, name: &'static str, counts: &Counts) {
         let Counts { error, warning, note } = counts;
         self.findings.error += error;

@@ -122,6 +122,8 @@ pub struct Finding {
     pub role: Option<Role>,
     /// That endpoint's address. A client that is meant for all its ports has port 0.
     pub host: Option<HostPort>,
+    /// The service, of one about one side of it.
+    pub service: Option<HostPort>,
     /// When it began.
     pub ts: Timestamp,
     /// How long it lasted, as far as the capture shows.

@@ -3,6 +3,7 @@
 //! The `///` text above a declaration is its explanation: the same words are the documentation of
 //! the constant and what `finwait explain NAME` prints.
 
+use crate::addr::HostPort;
 use crate::findings::collector::CaptureFacts;
 use crate::findings::finding::{Finding, Severity};
 use crate::findings::suspects::{Keys, Suspects};
@@ -74,6 +75,11 @@ pub trait Grouping: Send {
         let _ = (history, keys, context, suspects);
     }
 
+    /// Whether a finding of this rule counts a connection, for what the end in that role did. It is
+    /// asked of connections at the finding's place, and of the role that it is about if it is about
+    /// one.
+    fn counts(&self, history: &History, role: Role, finding: &Finding, context: &Context) -> bool;
+
     /// Judges what was counted.
     fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>);
 
@@ -111,6 +117,30 @@ impl Rule {
     #[inline]
     pub fn may_concern(&self, signs: Signs) -> bool {
         self.looks_for.iter().all(|any| any.meets(signs))
+    }
+
+    /// Whether a finding of this rule that is about many connections counts this one.
+    pub fn counts(
+        &'static self,
+        history: &History,
+        finding: &Finding,
+        thresholds: &Thresholds,
+    ) -> bool {
+        let Scope::Grouped(new) = self.scope else { return false };
+        let (grouping, context) = (new(), Context::new(self, thresholds));
+        let is_there = |role: &Role| {
+            let addr = history.addr(*role);
+            let is_host = |host: HostPort| match host.port() {
+                0 => host.ip() == addr.ip(),
+                _ => host == addr,
+            };
+            let is_service = |service| service == history.addr(Role::Server);
+            finding.role.is_none_or(|own| own == *role)
+                && finding.host.is_none_or(is_host)
+                && finding.service.is_none_or(is_service)
+        };
+        let mut there = Role::BOTH.into_iter().filter(is_there);
+        there.any(|role| grouping.counts(history, role, finding, &context))
     }
 
     /// The explanation, without the blank that `///` leaves before each line.
@@ -208,6 +238,7 @@ impl<'a> Context<'a> {
             connection: None,
             role: None,
             host: None,
+            service: None,
             ts: at.ts,
             duration: None,
             ongoing: None,

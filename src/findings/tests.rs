@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::findings::rule::opened;
-use crate::findings::{ALL, CaptureFacts, Collector, Finding, Severity, Thresholds, Value};
+use crate::findings::{
+    ALL, CaptureFacts, Collector, Finding, Scope, Severity, Thresholds, Value, rule,
+};
 use crate::history::{History, Role};
 use crate::testkit::{Trace, connections, findings, summary};
 use crate::time::Span;
@@ -545,6 +547,49 @@ fn the_order_of_the_connections_does_not_show() {
     let (thresholds, facts) = (Thresholds::default(), CaptureFacts::default());
     let forth = Collector::collect(thresholds.clone(), histories.iter(), &facts);
     assert_eq!(forth, Collector::collect(thresholds, histories.iter().rev(), &facts));
+}
+
+/// The numbers of the connections that the only finding of that name counts.
+fn counted(name: &str, text: &str) -> Vec<u64> {
+    let histories = connections(text);
+    let mut thresholds = Thresholds::default();
+    Trace::parse(text).settings.iter().for_each(|it| thresholds.set(it).unwrap());
+    let summary = summary(text, Thresholds::default());
+    let rule = rule(name).unwrap();
+    let counts = |history: &&History| {
+        let found = summary.about(rule, history).filter(|it| rule.counts(history, it, &thresholds));
+        found.count() == 1
+    };
+    histories.iter().filter(counts).map(|history| history.id).collect()
+}
+
+#[test]
+fn what_is_about_many_connections_counts_some_in_its_own_trace() {
+    for rule in ALL.iter().filter(|rule| matches!(rule.scope, Scope::Grouped(_))) {
+        assert!(!counted(rule.name, rule.raises).is_empty(), "{}", rule.name);
+    }
+}
+
+#[test]
+fn only_those_count_that_did_what_is_found_of_many() {
+    const IDLE: &str = "0.000 > S  0:0(0)
+        0.010 < S. 0:0(0) ack 1
+        0.020 > .  1:1(0) ack 1
+        0.030 > P. 1:9(8) ack 1
+        0.040 < .  1:1(0) ack 9
+        5.040 < F. 1:1(0) ack 9
+        5.050 > F. 9:9(0) ack 2
+        5.060 < .  2:2(0) ack 10";
+    const SOON: &str = "0.500 9> S  0:0(0)
+        0.510 9< S. 0:0(0) ack 1
+        0.520 9> .  1:1(0) ack 1
+        0.530 9< F. 1:1(0) ack 1
+        0.540 9> F. 1:1(0) ack 2
+        0.550 9< .  2:2(0) ack 2\n";
+    assert_eq!(counted("idle-timeout", &(SOON.to_owned() + &many(4, IDLE, 20))).len(), 4);
+    const LEFT: &str = "0.000 > S  0:0(0)\n0.001 < S. 0:0(0) ack 1";
+    assert_eq!(counted("syn-cookies", &(SOON.to_owned() + &many(4, LEFT, 20))).len(), 4);
+    assert_eq!(counted("close-wait-leak", &(SOON.to_owned() + &many(4, STUCK, 200))).len(), 4);
 }
 
 #[test]

@@ -193,6 +193,7 @@ impl Firsts {
             connection: Some(id).filter(|_| connections == 1),
             role: Some(party.role),
             host: Some(party.addr()),
+            service: Some(party.service),
             ..self.of_capture(context, message)
         }
     }

@@ -5,7 +5,7 @@ use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::event::Event;
-use crate::infer::fact::FactKind;
+use crate::infer::fact::{Fact, FactKind};
 use crate::infer::trail::Moment;
 use crate::limits::FINDING_FRAMES_MAX;
 use crate::time::Timestamp;
@@ -77,12 +77,8 @@ fn new() -> Box<dyn Grouping> {
 
 impl Grouping for Gaps {
     fn take(&mut self, history: &History, _context: &Context) {
-        let mut gaps = Role::BOTH
-            .into_iter()
-            .filter(|role| history.side(*role).tally.missing > 0)
-            .filter(|role| history.side(*role).tally.segments > 0 && !is_probe(history, *role))
-            .filter_map(|role| Some((role, history.fact(FactKind::Gap, role)?)))
-            .peekable();
+        let gaps = Role::BOTH.into_iter().filter_map(|role| Some((role, gap(history, role)?)));
+        let mut gaps = gaps.peekable();
         if gaps.peek().is_some() {
             self.connections += 1;
         }
@@ -93,6 +89,10 @@ impl Grouping for Gaps {
         }
         self.first.sort_by_key(|(at, id)| (at.ts, *id));
         self.first.truncate(FINDING_FRAMES_MAX);
+    }
+
+    fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
+        gap(history, role).is_some()
     }
 
     fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
@@ -113,6 +113,13 @@ impl Grouping for Gaps {
         finding.frames = self.first.iter().map(|(at, _)| at.frame).collect();
         out.push(finding.with("connections", self.connections).with("missing_bytes", self.bytes));
     }
+}
+
+/// What is missing of what a role sent.
+fn gap(history: &History, role: Role) -> Option<&Fact> {
+    let tally = &history.side(role).tally;
+    let is_gap = tally.missing > 0 && tally.segments > 0 && !is_probe(history, role);
+    history.fact(FactKind::Gap, role).filter(|_| is_gap)
 }
 
 /// A connection that is first seen with a keepalive seems to miss one byte before the next.

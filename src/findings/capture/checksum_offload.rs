@@ -105,6 +105,10 @@ impl Grouping for Hosts {
         }
     }
 
+    fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
+        history.fact(FactKind::WrongChecksum, role).is_some()
+    }
+
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         for (host, sums) in self.0.iter().filter(|(_, sums)| sums.wrong == sums.connections) {
             let message = format!(

@@ -84,6 +84,10 @@ impl Grouping for OneWay {
         self.first.truncate(FINDING_FRAMES_MAX);
     }
 
+    fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
+        only_heard(history) == Some(role)
+    }
+
     fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         let [client, server] = self.heard;
         let (count, total) = (client + server, capture.connections);

@@ -183,6 +183,11 @@ impl Grouping for Leaks {
         }
     }
 
+    fn counts(&self, history: &History, role: Role, finding: &Finding, context: &Context) -> bool {
+        let is_released = finding.value("trend") == Some(&Value::from("released"));
+        waited(history, role, context).is_some_and(|wait| wait.was_closed() == is_released)
+    }
+
     fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         let [used, offered] = &self.legs;
         for (party, passive) in &self.parties.drain() {
@@ -296,6 +301,7 @@ impl Passive {
             .going_on(self.ongoing > 0);
         finding.role = Some(party.role);
         finding.host = Some(party.addr());
+        finding.service = Some(party.service);
         finding.frames = self.worst.iter().map(|(_, _, frame)| *frame).collect();
         let finding = finding
             .with("stuck", self.stuck)
@@ -343,6 +349,7 @@ impl Passive {
             severity: Severity::Warning,
             role: Some(party.role),
             host: Some(party.addr()),
+            service: Some(party.service),
             frames: released.frames.clone(),
             ..finding
         }

@@ -7,7 +7,7 @@ use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::trend::Firsts;
-use crate::findings::{CaptureFacts, Context, Finding, Grouping};
+use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
 use crate::history::{History, Role, Signs};
 use crate::infer::fact::{Fact, FactKind};
 use crate::time::Span;
@@ -124,6 +124,16 @@ impl Grouping for Timeouts {
         {
             self.0.entry(Party::of(history, role)).add(history, silence);
         }
+    }
+
+    fn counts(&self, history: &History, role: Role, finding: &Finding, context: &Context) -> bool {
+        let bound = |key| match finding.value(key) {
+            Some(Value::Seconds(span)) => *span,
+            _ => Span::ZERO,
+        };
+        let alike = bound("idle_s")..=bound("idle_most_s");
+        closed_idle(history, context)
+            .is_some_and(|(closer, silence)| closer == role && alike.contains(&silence.span()))
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {

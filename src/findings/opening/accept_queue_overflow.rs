@@ -7,7 +7,7 @@ use crate::findings::trend::Firsts;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{History, Role, Signs};
-use crate::infer::fact::FactKind;
+use crate::infer::fact::{Fact, FactKind};
 
 finding! {
     /// A server ignores the end of handshakes: its accept queue is full.
@@ -86,15 +86,16 @@ fn new() -> Box<dyn Grouping> {
     Box::new(Overflows::default())
 }
 
+/// That the server ignored the ACK.
+fn overflow(history: &History) -> Option<&Fact> {
+    // A client that says nothing and one repeat: TCP_DEFER_ACCEPT, or an ACK that was lost.
+    let is_deferred = deferral(history).is_some();
+    history.fact(FactKind::SynAckRepeatedAfterAck, Role::Server).filter(|_| !is_deferred)
+}
+
 impl Grouping for Overflows {
     fn take(&mut self, history: &History, _context: &Context) {
-        let Some(fact) = history.fact(FactKind::SynAckRepeatedAfterAck, Role::Server) else {
-            return;
-        };
-        // A client that says nothing and one repeat: TCP_DEFER_ACCEPT, or an ACK that was lost.
-        if deferral(history).is_some() {
-            return;
-        }
+        let Some(fact) = overflow(history) else { return };
         let listener = self.0.entry(Party::of(history, Role::Server));
         listener.connections += 1;
         listener.repeats += u64::from(fact.count);
@@ -103,6 +104,10 @@ impl Grouping for Overflows {
             u64::from(history.fact(FactKind::SynAckRepeatedAfterData, Role::Server).is_some());
         listener.first.add(fact.first, history.id);
         listener.first.goes_on(fact.last.ts);
+    }
+
+    fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {
+        overflow(history).is_some()
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {

@@ -104,6 +104,10 @@ impl Grouping for Deferrals {
         listener.first.goes_on(history.first.ts.after(waited));
     }
 
+    fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {
+        deferral(history).is_some()
+    }
+
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         for (party, listener) in self.0.drain() {
             let count = listener.late + listener.early;

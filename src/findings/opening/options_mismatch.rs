@@ -79,6 +79,12 @@ fn options(side: &Side) -> [bool; 3] {
     [side.window_scale.is_some(), side.sack_permitted, side.timestamps]
 }
 
+/// What the SYN offered and what the SYN+ACK answered, if both were seen.
+fn agreed(history: &History) -> Option<[[bool; 3]; 2]> {
+    let sides = Role::BOTH.map(|role| history.side(role));
+    sides.iter().all(|side| side.tally.syns > 0).then(|| sides.map(options))
+}
+
 impl Grouping for Mismatches {
     fn suspects(&self, _: &Context) -> Option<Suspects> {
         Some(Suspects::new(1, |suspects, keys| suspects.holds(keys.party(Role::Server))))
@@ -92,13 +98,9 @@ impl Grouping for Mismatches {
     }
 
     fn again(&mut self, history: &History, _: &Keys, _: &Context, _: &Suspects) {
-        let [client, server] = Role::BOTH.map(|role| history.side(role));
-        if client.tally.syns == 0 || server.tally.syns == 0 {
-            return;
-        }
+        let Some([offered, answered]) = agreed(history) else { return };
         let answers = self.0.entry(Party::of(history, Role::Server));
         answers.total += 1;
-        let (offered, answered) = (options(client), options(server));
         if offered == answered {
             return;
         }
@@ -112,6 +114,10 @@ impl Grouping for Mismatches {
                 *added += u64::from(answered && !offered);
             }
         }
+    }
+
+    fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {
+        agreed(history).is_some_and(|[offered, answered]| offered != answered)
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {

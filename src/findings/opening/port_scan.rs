@@ -133,6 +133,10 @@ impl Grouping for Scans {
         tried.first.goes_on(history.last.ts);
     }
 
+    fn counts(&self, _: &History, _: Role, _: &Finding, _: &Context) -> bool {
+        true
+    }
+
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         let tried = self.0.drain();
         // A client's parties stand together: they are in order of its address.
@@ -195,7 +199,8 @@ impl Scanner {
             },
         );
         let finding = self.first.finding(self.targets, party, context, message);
-        finding
+        // It is about the client, and all that it tried.
+        Finding { service: None, ..finding }
             .lasting(length)
             .with("targets", self.targets)
             .with("hosts", self.hosts.len() as u64)

@@ -80,21 +80,22 @@ fn new() -> Box<dyn Grouping> {
     Box::new(Cookies::default())
 }
 
+/// Of a server whose SYN+ACK got no answer for long enough: whether it repeated it.
+fn left_alone(history: &History, context: &Context) -> Option<bool> {
+    let resets = [Event::SentRst, Event::SentRstWithoutSocket];
+    let is_left_alone = history.handshake() == Handshake::HalfOpen
+        && history.by_event(Role::Client, &resets).is_none()
+        && !history.side(Role::Client).acked_syn;
+    let [asked, answered] = Role::BOTH.map(|role| history.side(role).tally.syns);
+    let is_again = answered > asked;
+    let waited = history.until.since(history.side(Role::Server).last.ts);
+    let is_known = is_again || waited >= context.span("wait_s");
+    (is_left_alone && asked > 0 && is_known).then_some(is_again)
+}
+
 impl Grouping for Cookies {
     fn take(&mut self, history: &History, context: &Context) {
-        let resets = [Event::SentRst, Event::SentRstWithoutSocket];
-        let is_left_alone = history.handshake() == Handshake::HalfOpen
-            && history.by_event(Role::Client, &resets).is_none()
-            && !history.side(Role::Client).acked_syn;
-        let [asked, answered] = Role::BOTH.map(|role| history.side(role).tally.syns);
-        if !is_left_alone || asked == 0 {
-            return;
-        }
-        let is_again = answered > asked;
-        let waited = history.until.since(history.side(Role::Server).last.ts);
-        if !is_again && waited < context.span("wait_s") {
-            return;
-        }
+        let Some(is_again) = left_alone(history, context) else { return };
         let answers = self.0.entry(Party::of(history, Role::Server));
         match is_again {
             true => answers.again += 1,
@@ -102,6 +103,10 @@ impl Grouping for Cookies {
         }
         answers.first.add(history.first, history.id);
         answers.first.goes_on(history.side(Role::Server).last.ts);
+    }
+
+    fn counts(&self, history: &History, _: Role, _: &Finding, context: &Context) -> bool {
+        left_alone(history, context) == Some(false)
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {

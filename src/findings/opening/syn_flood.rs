@@ -107,6 +107,10 @@ impl Grouping for Floods {
         target.first.add(history.first, history.id);
     }
 
+    fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {
+        came_to_nothing(history)
+    }
+
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         let least = context.count("half_open_min").max(1);
         let share = context.value("share_min") / 100.0;

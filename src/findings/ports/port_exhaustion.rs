@@ -114,6 +114,10 @@ impl Grouping for Clients {
         ports.first.add(history.first, history.id);
     }
 
+    fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {
+        history.handshake() != Handshake::NotCaptured
+    }
+
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         for (party, ports) in self.0.drain() {
             out.extend(ports.finding(&party, context));

@@ -105,6 +105,10 @@ impl Grouping for Census {
         }
     }
 
+    fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
+        history.stay_in(role, State::TimeWait).is_some()
+    }
+
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         for (party, waiting) in self.0.drain() {
             let (peak, at) = waiting.crowd.peak();
