@@ -593,6 +593,16 @@ fn only_those_count_that_did_what_is_found_of_many() {
 }
 
 #[test]
+fn keepalives_of_the_kernels_default_are_named() {
+    let probe = |at: u32| format!("{at}.0 > . 0:0(0) ack 1\n{at}.1 < . 1:1(0) ack 1\n");
+    let opened = opened!("0.5 > . 1:1(0) ack 1\n").to_owned();
+    let found = findings(&(opened + &probe(7_200) + &probe(14_410) + &probe(21_620)));
+    let keepalive = found.iter().find(|it| it.name == "keepalive").expect("a note");
+    let words = "one in 2 h, consistent with Linux's tcp_keepalive_time";
+    assert!(keepalive.message.contains(words), "{}", keepalive.message);
+}
+
+#[test]
 fn evidence_serialises_plainly() {
     let values =
         [Value::Integer(3), Value::Number(1.5), Span::from_millis(1500).into(), "a".into()];

@@ -14,6 +14,8 @@ pub enum Ends {
     HalfClose,
     /// Repeats without an answer: the sender gives up.
     Repeats,
+    /// A silence: the kernel asks whether the peer is still there.
+    Silence,
 }
 
 /// One timeout.
@@ -46,6 +48,7 @@ pub const TIMEOUTS: &[Timeout] = &[
     row(350, Ends::Memory, "an AWS NLB's idle timeout"),
     row(900, Ends::Memory, "IPVS's timeout of established connections"),
     row(432_000, Ends::Memory, "conntrack's timeout of established connections"),
+    row(7_200, Ends::Silence, "Linux's tcp_keepalive_time, the least default of RFC 1122"),
     row(60, Ends::HalfClose, "Linux's tcp_fin_timeout, or conntrack's close_wait"),
     row(120, Ends::HalfClose, "IPVS's timeout after a FIN"),
     row(3_600, Ends::HalfClose, "Envoy's tcp_proxy idle timeout, or kube-proxy's close_wait"),

@@ -60,6 +60,7 @@ fn timeouts(page: &mut String) {
             Ends::Memory => "what a device remembers of a connection, in silence",
             Ends::HalfClose => "a half-closed connection",
             Ends::Repeats => "repeats without an answer",
+            Ends::Silence => "a silence, by a keepalive",
         };
         writeln!(page, "| {} | {ends} | {} |", it.seconds, it.whose).unwrap();
     }

@@ -1,6 +1,7 @@
 //! Keepalives on the wire: who sends them, how often, and whether they are answered.
 
 use crate::findings::rule::{finding, opened, words};
+use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::waits::{number, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
@@ -68,7 +69,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let interval = Span::from_nanos(probe.span().as_nanos() / sent.saturating_sub(1).max(1));
         let every = match sent {
             1 => String::new(),
-            _ => format!(", one in {interval}"),
+            _ => format!(", one in {interval}{}", consistent(interval, Ends::Silence)),
         };
         let message = words!(
             context,
