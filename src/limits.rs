@@ -105,7 +105,10 @@ pub const HELD_REPEATS_MAX: usize = 8;
 /// stay in the cache. A copy that comes after so many other packets is missed.
 pub const DUPLICATE_SLOTS: usize = 1 << 12;
 
-/// Four-tuples, by default. About two gigabytes with their connections, if all are open.
+/// Four-tuples, by default. About two gigabytes with their connections, if all are open and none is
+/// ordinary. Beyond them, what matters least is forgotten (see `pipeline/forget.rs`), and where all
+/// are open, segments of others are left out. Lives that others followed on their four-tuples may
+/// be as many again.
 pub const CONNECTIONS_MAX: usize = 1 << 21;
 
 /// Four-tuples of which no segment came, and whose stream number is kept: about 5 MB. A router may

@@ -21,6 +21,7 @@ use crate::decode::segment::Segment;
 use crate::decode::skip::SkipCounts;
 use crate::decode::tunnel::Tunnels;
 use crate::decode::tuple::{End, FourTuple};
+use crate::findings::Thresholds;
 use crate::flow::stream::Numbering;
 use crate::flow::table::{Hasher, PLACES_MAX, Places};
 use crate::history::History;
@@ -67,6 +68,8 @@ pub struct Totals {
     pub skipped: SkipCounts,
     /// Segments whose four-tuple found no room.
     pub beyond_connections_max: u64,
+    /// Connections that were forgotten because there was no room for others.
+    pub forgotten_for_room: u64,
     /// Headers quoted by ICMP errors, or broken, whose four-tuple found no room.
     pub beyond_seen_tuples_max: u64,
     /// Fragmented packets that had to go before they were whole.
@@ -176,6 +179,10 @@ pub struct Tracker<S> {
     /// The same of four-tuples of which nothing but glimpses came yet.
     only_seen: HashMap<FourTuple, Numbering, RandomState>,
     next_stream: u32,
+    thresholds: Thresholds,
+    forgotten_for_room: u64,
+    /// How many segments must have been left out before room is looked for once more.
+    seek_room_at: u64,
     beyond_connections_max: u64,
     beyond_seen_tuples_max: u64,
     sink: S,
@@ -194,6 +201,9 @@ impl<S: Sink> Tracker<S> {
             across_tunnels: None,
             only_seen: HashMap::default(),
             next_stream: 0,
+            thresholds: Thresholds::default(),
+            forgotten_for_room: 0,
+            seek_room_at: 0,
             beyond_connections_max: 0,
             beyond_seen_tuples_max: 0,
             sink,
@@ -205,6 +215,12 @@ impl<S: Sink> Tracker<S> {
     pub fn decoding_tunnels(mut self) -> Self {
         self.across_tunnels = Some(HashMap::new());
         self.follows_all = true;
+        self
+    }
+
+    /// The same, which has these thresholds say what matters where there is no room for all.
+    pub fn keeping_what_matters(mut self, thresholds: &Thresholds) -> Self {
+        self.thresholds = thresholds.clone();
         self
     }
 
@@ -303,7 +319,7 @@ impl<S: Sink> Tracker<S> {
     fn begin(&mut self, keyed: &Keyed) {
         let Keyed { hash, decoded, .. } = keyed;
         let Decoded { tuple, sender, segment } = decoded;
-        if self.places.len() >= self.connections_max {
+        if !self.has_room(segment.ts) {
             self.beyond_connections_max += 1;
             return;
         }
@@ -346,6 +362,7 @@ impl<S: Sink> Tracker<S> {
             Some(brief) => self.archive.keep_brief(now, brief),
             None => self.archive.follow(followed),
         }
+        self.bound_lives(segment.ts);
     }
 
     /// Whether nothing but this segment is known of the connection and its four-tuple.
@@ -380,6 +397,7 @@ impl<S: Sink> Tracker<S> {
             connections: self.archive.begun(),
             streams: self.next_stream,
             beyond_connections_max: self.beyond_connections_max,
+            forgotten_for_room: self.forgotten_for_room,
             beyond_seen_tuples_max: self.beyond_seen_tuples_max,
             ..intake.into_totals()
         };

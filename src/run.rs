@@ -69,7 +69,8 @@ impl Default for Options {
 impl Options {
     /// What finds the connections of segments, as these options have it.
     fn tracker<S: Sink>(&self, sink: S) -> Tracker<S> {
-        let tracker = Tracker::new(self.params, self.connections_max, sink);
+        let tracker = Tracker::new(self.params, self.connections_max, sink)
+            .keeping_what_matters(&self.thresholds);
         if self.decode_tunnels { tracker.decoding_tunnels() } else { tracker }
     }
 }
@@ -321,6 +322,7 @@ impl Analysis {
             names.chain(texts().map(|text| text.names_left_out)).fold(0, u64::saturating_add);
         let beyond = texts().map(|text| text.beyond).fold(0, u64::saturating_add);
         let all = [
+            ("connections_forgotten", self.totals.forgotten_for_room),
             ("connections_max", self.totals.beyond_connections_max.saturating_add(beyond)),
             ("fragmented_packets_max", self.totals.fragments_forced_out),
             ("names_max", names),

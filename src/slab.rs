@@ -56,6 +56,16 @@ impl<T> Slab<T> {
         self.pieces.get_mut(place as usize / PIECE)?.get_mut(place as usize % PIECE)
     }
 
+    /// Drops the things from that place on; none of the places before is one that was given back.
+    pub fn truncate(&mut self, reach: u32) {
+        let reach = reach as usize;
+        self.pieces.truncate(reach.div_ceil(PIECE));
+        if let Some(last) = self.pieces.last_mut().filter(|_| !reach.is_multiple_of(PIECE)) {
+            last.truncate(reach % PIECE);
+        }
+        self.free.clear();
+    }
+
     /// How many places there are, those given back among them.
     pub fn reach(&self) -> u32 {
         let full = self.pieces.len().saturating_sub(1) * PIECE;
@@ -80,5 +90,10 @@ mod tests {
             (Some(&70), Some(&9_999), None)
         );
         assert_eq!(slab.reach(), 10_000);
+        for reach in [9_000, 8_192, 0] {
+            slab.truncate(reach);
+            assert_eq!((slab.reach(), slab.get(reach)), (reach, None));
+            assert_eq!(slab.put(1), reach);
+        }
     }
 }

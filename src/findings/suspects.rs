@@ -5,6 +5,7 @@
 //! fixed size in which groups may share a cell: a cell is never less than what any of its groups
 //! counts. Whoever stays below what a finding takes needs no second look; the second look, at the
 //! connections of the others only, counts exactly. So no finding depends on who shares a cell.
+//! Up to [`SUSPECT_FEW_MAX`] that count are kept in a list, and no table is made for them.
 
 use core::hash::{BuildHasher, Hash};
 use core::net::IpAddr;

@@ -4,6 +4,9 @@
 //! followed by the engine segment by segment; what a later life on the same four-tuple ended is
 //! packed. One record of about a hundred bytes stands for each.
 
+mod forget;
+mod numbers;
+
 use core::hint::black_box;
 use std::collections::HashMap;
 
@@ -21,6 +24,8 @@ use crate::infer::{Connection, Held, Params};
 use crate::slab::Slab;
 use crate::time::Timestamp;
 
+use numbers::Numbers;
+
 /// Connections in the order of their numbers.
 #[derive(Debug, Default)]
 pub struct Archive {
@@ -37,34 +42,6 @@ pub struct Archive {
     numbers: Numbers,
     params: Params,
     end: Timestamp,
-}
-
-/// The numbers of the connections. A record's place is its number until connections before it are
-/// forgotten.
-#[derive(Clone, Debug, Default)]
-struct Numbers {
-    /// Those of the first places, ascending.
-    kept: Vec<u64>,
-    /// The number of the first place after them.
-    next: u64,
-}
-
-impl Numbers {
-    #[inline]
-    fn of(&self, place: u32) -> u64 {
-        match self.kept.get(place as usize) {
-            Some(number) => *number,
-            None => u64::from(place) - self.kept.len() as u64 + self.next,
-        }
-    }
-
-    fn place(&self, number: u64) -> Option<u32> {
-        let place = match number.checked_sub(self.next) {
-            Some(after) => after.saturating_add(self.kept.len() as u64),
-            None => self.kept.binary_search(&number).ok()? as u64,
-        };
-        u32::try_from(place).ok()
-    }
 }
 
 /// One connection. Bytes rather than numbers, so that it takes no more room than they do.
@@ -108,11 +85,11 @@ pub(crate) struct Followed {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Before {
     /// Its number.
-    pub id: u32,
+    pub id: u64,
     /// In which states it left the two ends.
     pub states: [State; 2],
     /// The number of the first that had it.
-    pub first: u32,
+    pub first: u64,
 }
 
 /// Room for reading one history after the other.
@@ -264,12 +241,6 @@ impl Archive {
         Archive { numbers: other.numbers.clone(), ..Archive::default() }
     }
 
-    /// An empty archive for those that another one will leave to it, and for what comes after.
-    pub(crate) fn after(other: &Archive) -> Archive {
-        let numbers = Numbers { kept: Vec::new(), next: other.begun() };
-        Archive { params: other.params, numbers, ..Archive::default() }
-    }
-
     /// The number of the record at that place.
     #[inline]
     pub(crate) fn number(&self, place: u32) -> u64 {
@@ -328,15 +299,7 @@ impl Archive {
 
     /// The Wireshark stream of a record.
     pub(crate) fn stream(&self, id: u32) -> u32 {
-        let run = match self.streams.last() {
-            Some(last) if last.0 <= id => Some(last),
-            _ => {
-                let after = self.streams.partition_point(|(from, _)| *from <= id);
-                after.checked_sub(1).and_then(|at| self.streams.get(at))
-            }
-        };
-        let (from, stream) = run.copied().unwrap_or_default();
-        stream.wrapping_add(id - from)
+        stream_at(&self.streams, id)
     }
 
     /// Who had the four-tuple before.
@@ -347,7 +310,7 @@ impl Archive {
     /// The same, as a history tells it.
     pub(crate) fn predecessor(&self, id: u32) -> Option<Predecessor> {
         let Before { id, states, .. } = self.before(id)?;
-        Some(Predecessor { id: self.number(id), states })
+        Some(Predecessor { id, states })
     }
 
     /// Has the memory of these records fetched, without waiting for one after the other.
@@ -416,31 +379,6 @@ impl Archive {
         }
     }
 
-    /// Takes a connection over from the archive that this one comes after, unless it is packed; its
-    /// place here. It keeps its number.
-    pub(crate) fn adopt(&mut self, other: &mut Archive, place: u64) -> Option<u32> {
-        let place = u32::try_from(place).ok()?;
-        let (tuple, stream) = (other.tuple(place)?, other.stream(place));
-        let new = match &other.records.get(place)?.form {
-            Form::Brief(brief) => {
-                let moved = brief.moved(&other.blocks, &mut self.blocks);
-                let new = self.add(&tuple, stream, None);
-                self.keep_brief(new, moved);
-                new
-            }
-            Form::Followed(_) => {
-                let mut followed = other.take_out(place)?;
-                followed.id = self.add(&tuple, stream, None);
-                let new = followed.id;
-                self.follow(followed);
-                new
-            }
-            Form::Packed(_) | Form::Gone => return None,
-        };
-        self.numbers.kept.push(other.number(place));
-        Some(new)
-    }
-
     /// Keeps a finished history, packed, at that place.
     pub(crate) fn pack(&mut self, place: u32, history: &History) {
         let mut bytes = Vec::new();
@@ -460,7 +398,7 @@ impl Archive {
         let all = (0..self.followed.reach()).filter_map(|at| self.followed.get(at)?.as_ref());
         let held = all.filter(|followed| followed.held.is_some()).map(|followed| followed.id);
         let mut held: Vec<u32> = held.collect();
-        held.sort_by_key(|id| self.before(*id).map_or(*id, |before| before.first));
+        held.sort_by_key(|id| self.before(*id).map_or(self.number(*id), |before| before.first));
         held
     }
 
@@ -473,6 +411,19 @@ impl Archive {
             }
         }
     }
+}
+
+/// Wireshark's stream of the record at a place.
+fn stream_at(streams: &[(u32, u32)], place: u32) -> u32 {
+    let run = match streams.last() {
+        Some(last) if last.0 <= place => Some(last),
+        _ => {
+            let after = streams.partition_point(|(from, _)| *from <= place);
+            after.checked_sub(1).and_then(|at| streams.get(at))
+        }
+    };
+    let (from, stream) = run.copied().unwrap_or_default();
+    stream.wrapping_add(place - from)
 }
 
 impl Key {

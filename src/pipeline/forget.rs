@@ -1,12 +1,51 @@
-//! Forgetting connections, so that a capture without an end takes memory only for what is open.
+//! Forgetting connections, so that a capture without an end takes memory only for what is open, and
+//! one with too many connections for the room that there is keeps those that matter.
+//!
+//! Where there is no room for another connection, half of those that are known may go: first what
+//! is over and was harmless, then what never opened, as in a flood or a scan, and at last what is
+//! over and worth a warning; of the first two, what has been quiet for a while goes first, and of
+//! all the oldest. What is open stays. Lives that others followed on their four-tuples have a bound
+//! of their own.
 
-use core::mem::{replace, take};
+use core::mem::take;
 
+use crate::findings::{Severity, Sketcher};
 use crate::flow::table::Places;
-use crate::history::History;
 use crate::history::archive::{Archive, Room};
+use crate::history::{Handshake, History};
 use crate::pipeline::{Sink, Tracker};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
+
+/// After such a silence nothing is likely to come to a connection that is over.
+const QUIET: Span = Span::from_secs(10);
+
+/// What a connection is worth, where there is no room for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    /// It is over, and nothing is wrong with it; quiet for a while.
+    QuietHarmless,
+    /// It never opened; quiet for a while.
+    QuietUnopened,
+    /// It is over, and nothing is wrong with it.
+    Harmless,
+    /// It never opened.
+    Unopened,
+    /// It is over, and a warning or an error was found.
+    Warned,
+    /// It is open.
+    Open,
+}
+
+impl Worth {
+    /// What may go, in that order.
+    const MAY_GO: [Worth; 5] = [
+        Worth::QuietHarmless,
+        Worth::QuietUnopened,
+        Worth::Harmless,
+        Worth::Unopened,
+        Worth::Warned,
+    ];
+}
 
 impl<S: Sink> Tracker<S> {
     /// How many connections are known.
@@ -33,23 +72,81 @@ impl<S: Sink> Tracker<S> {
     /// Lets go of the connections that `is_over` chooses and of all that had their four-tuples
     /// before others; what is left keeps its numbers.
     pub fn forget(&mut self, is_over: impl Fn(&History) -> bool) {
-        let new = Archive::after(&self.archive);
-        let mut old = replace(&mut self.archive, new);
-        let numberings = self.across_tunnels.as_mut().map(take);
-        self.places = Places::default();
         let mut room = Room::default();
-        for place in 0..old.reach() {
-            let kept = match old.read(place, &mut room) {
-                Some(history) if !is_over(history) => self.archive.adopt(&mut old, place),
-                _ => None,
-            };
-            let Some(new) = kept else { continue };
-            let tuple = room.history().tuple;
+        let mut is_kept = |place: u32| {
+            self.archive.is_newest(place)
+                && self.archive.read(place.into(), &mut room).is_some_and(|it| !is_over(it))
+        };
+        let kept: Vec<bool> = (0..self.archive.reach() as u32).map(&mut is_kept).collect();
+        self.retain(&kept);
+    }
+
+    /// Whether there is room for another four-tuple at `now`, or can be made.
+    pub(super) fn has_room(&mut self, now: Timestamp) -> bool {
+        if self.places.len() < self.connections_max {
+            return true;
+        }
+        if self.beyond_connections_max < self.seek_room_at {
+            return false;
+        }
+        self.forget_least(now, |_, _| true);
+        // Where little can go, looking for it must become rare.
+        if self.places.len() > self.connections_max / 8 * 7 {
+            let max = self.connections_max as u64;
+            self.seek_room_at = max.max(self.beyond_connections_max.saturating_mul(2));
+        }
+        self.places.len() < self.connections_max
+    }
+
+    /// Sees to it that lives which others followed are no more than there may be connections.
+    pub(super) fn bound_lives(&mut self, now: Timestamp) {
+        if self.connections() - self.places.len() > self.connections_max {
+            self.forget_least(now, |archive, place| !archive.is_newest(place));
+        }
+    }
+
+    /// Lets go of half of the connections that `may_go` chooses, those that matter least, as far
+    /// as they do not matter.
+    fn forget_least(&mut self, now: Timestamp, may_go: impl Fn(&Archive, u32) -> bool) {
+        self.archive.close(now);
+        let sketcher = Sketcher::new(&self.thresholds);
+        let (mut room, mut due) = (Room::default(), 0);
+        let worth = |place: u32| match may_go(&self.archive, place) {
+            true => {
+                due += 1;
+                worth(&self.archive, place, &sketcher, now, &mut room)
+            }
+            false => Worth::Open,
+        };
+        let worths: Vec<Worth> = (0..self.archive.reach() as u32).map(worth).collect();
+        due /= 2;
+        let mut kept = vec![true; worths.len()];
+        for worth in Worth::MAY_GO {
+            let same = worths.iter().zip(&mut kept).filter(|(it, _)| **it == worth);
+            for (_, is_kept) in same.take(due) {
+                *is_kept = false;
+                due -= 1;
+                self.forgotten_for_room += 1;
+            }
+        }
+        self.retain(&kept);
+    }
+
+    /// Lets go of the connections at the places that are not kept.
+    fn retain(&mut self, kept: &[bool]) {
+        self.archive.retain(|place| kept.get(place as usize) == Some(&true));
+        self.places = Places::default();
+        let numberings = self.across_tunnels.as_mut().map(take);
+        for place in 0..self.archive.reach() as u32 {
+            if !self.archive.is_newest(place) {
+                continue;
+            }
+            let Some(tuple) = self.archive.tuple(place) else { continue };
             let (archive, hasher) = (&self.archive, &self.hasher);
             let hashes_of = |few: &[u32], hashes: &mut Vec<u64>| {
                 archive.hashes(hasher, few, hashes);
             };
-            self.places.add(hasher.hash(&tuple), new, hashes_of);
+            self.places.add(hasher.hash(&tuple), place, hashes_of);
             if let (Some(all), Some(old)) = (&mut self.across_tunnels, &numberings) {
                 let bare = tuple.in_tunnel(0);
                 all.extend(old.get(&bare).map(|numbering| (bare, *numbering)));
@@ -58,11 +155,48 @@ impl<S: Sink> Tracker<S> {
     }
 }
 
+fn worth(
+    archive: &Archive,
+    place: u32,
+    sketcher: &Sketcher<'_>,
+    now: Timestamp,
+    room: &mut Room,
+) -> Worth {
+    let Some(history) = archive.read(place.into(), room) else { return Worth::QuietHarmless };
+    let is_quiet = now.since(history.last.ts) >= QUIET;
+    if !is_opened(history) {
+        return if is_quiet { Worth::QuietUnopened } else { Worth::Unopened };
+    }
+    // Another one followed.
+    let is_over = !archive.is_newest(place) || !history.is_open();
+    if !is_over {
+        return Worth::Open;
+    }
+    let mut found = Vec::new();
+    sketcher.sketch(history, &mut found);
+    match found.iter().all(|finding| finding.severity == Severity::Note) {
+        true if is_quiet => Worth::QuietHarmless,
+        true => Worth::Harmless,
+        false => Worth::Warned,
+    }
+}
+
+/// Whether its handshake came to anything.
+fn is_opened(history: &History) -> bool {
+    !matches!(history.handshake(), Handshake::Unanswered | Handshake::Refused | Handshake::HalfOpen)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::capture::Merge;
+    use crate::decode::Decoded;
+    use crate::decode::segment::{Flags, Segment};
+    use crate::decode::tuple::{FourTuple, widen_v4};
+    use crate::history::Close;
     use crate::infer::Params;
+    use crate::pipeline::{Pipeline, Totals};
+    use crate::seq::SeqNum;
 
     struct Nobody;
 
@@ -113,5 +247,107 @@ mod tests {
             }
         }
         assert!(all_forgotten > 100, "{all_forgotten}");
+    }
+
+    /// Segments of connections to one server, an hour of them.
+    struct Traffic {
+        pipeline: Pipeline<Nobody>,
+        millis: u64,
+    }
+
+    impl Traffic {
+        fn new(connections_max: usize) -> Traffic {
+            let pipeline = Pipeline::new(Params::default(), connections_max, Nobody);
+            Traffic { pipeline, millis: 0 }
+        }
+
+        /// What client `number` and the server say, ten milliseconds apart: who, flags, and the
+        /// numbers after their first.
+        fn passes(&mut self, number: u32, isn: u32, said: &[(bool, Flags, u32, u32)]) {
+            let client = (widen_v4(number.to_be_bytes()), 40_000);
+            for (by_client, flags, seq, ack) in said {
+                self.millis += 10;
+                let server = (widen_v4([10, 0, 0, 1]), 80);
+                let (from, to) = if *by_client { (client, server) } else { (server, client) };
+                let (tuple, sender) = FourTuple::new(4, from, to);
+                let segment = Segment {
+                    ts: Timestamp::default().after(Span::from_millis(self.millis)),
+                    frame: self.millis,
+                    seq: SeqNum(isn).add(*seq),
+                    ack: SeqNum(isn).add(*ack),
+                    flags: *flags,
+                    window: 500,
+                    ..Segment::default()
+                };
+                self.pipeline.decoded(&Decoded { tuple, sender, segment });
+            }
+        }
+
+        fn histories(self) -> (Vec<History>, Totals) {
+            let (_, archive, totals) = self.pipeline.close();
+            (archive.iter().collect(), totals)
+        }
+    }
+
+    const ACK: Flags = Flags::ACK;
+    const OPENS: [(bool, Flags, u32, u32); 3] =
+        [(true, Flags::SYN, 0, 0), (false, SYN_ACK, 0, 1), (true, ACK, 1, 1)];
+    const SYN_ACK: Flags = Flags::from_bits(0x12);
+    const FIN: Flags = Flags::from_bits(0x11);
+    /// The client closes, and the server does too, or does not.
+    const HALF_CLOSES: [(bool, Flags, u32, u32); 2] = [(true, FIN, 1, 1), (false, ACK, 1, 2)];
+    const CLOSES: [(bool, Flags, u32, u32); 3] =
+        [(true, FIN, 1, 1), (false, FIN, 1, 2), (true, ACK, 2, 2)];
+
+    #[test]
+    fn a_flood_pushes_out_no_leak() {
+        let mut traffic = Traffic::new(400);
+        for number in 0..20_000 {
+            traffic.passes(number, 7, &OPENS[..1]);
+            // Half of it is answered.
+            if number % 2 == 0 {
+                traffic.passes(number, 7, &OPENS[1..2]);
+            }
+            match number % 200 {
+                0 => traffic.passes(1 << 24 | number, 7, &[&OPENS[..], &HALF_CLOSES].concat()),
+                100 => traffic.passes(1 << 24 | number, 7, &[&OPENS[..], &CLOSES].concat()),
+                _ => {}
+            }
+        }
+        let (histories, totals) = traffic.histories();
+        let count = |close| histories.iter().filter(|it| it.close() == close).count();
+        assert_eq!(count(Some(Close::HalfClosed)), 100, "all that leak");
+        let unopened = histories.iter().filter(|it| !is_opened(it)).count();
+        assert!(unopened > 100, "and enough of the flood to see that there is one");
+        assert!(histories.len() <= 400);
+        assert_eq!((totals.connections, totals.beyond_connections_max), (20_200, 0));
+        assert_eq!(totals.forgotten_for_room, 20_200 - histories.len() as u64);
+        let ids: Vec<u64> = histories.iter().map(|history| history.id).collect();
+        assert!(ids.is_sorted() && ids.last() == Some(&20_199), "numbers stay");
+    }
+
+    #[test]
+    fn where_all_are_open_whoever_comes_later_is_left_out_and_counted() {
+        let mut traffic = Traffic::new(50);
+        for number in 0..500 {
+            traffic.passes(number, 7, &OPENS);
+        }
+        let (histories, totals) = traffic.histories();
+        assert_eq!((histories.len(), totals.forgotten_for_room), (50, 0));
+        assert_eq!(totals.beyond_connections_max, 450 * 3);
+    }
+
+    #[test]
+    fn a_four_tuple_used_again_and_again_takes_no_more_room() {
+        let mut traffic = Traffic::new(100);
+        for life in 0..5_000 {
+            traffic.passes(1, 1 + life * 100_000, &[&OPENS[..], &CLOSES].concat());
+        }
+        let (histories, totals) = traffic.histories();
+        assert!((50..=102).contains(&histories.len()), "{}", histories.len());
+        assert_eq!(totals.connections, 5_000);
+        assert_eq!(totals.forgotten_for_room + histories.len() as u64, 5_000);
+        let last = histories.last().unwrap();
+        assert_eq!(last.predecessor.map(|it| it.id), Some(4_998));
     }
 }

@@ -112,9 +112,9 @@ impl<S: Sink> Stage<'_, S> {
             first.ts,
             self.archive.predecessor(id),
         );
-        let tuple_first = self.archive.before(id).map_or(id, |before| before.first);
+        let eldest = self.archive.before(id).map_or(history.id, |before| before.first);
         self.archive.pack(id, &history);
-        let before = Before { id, states, first: tuple_first };
+        let before = Before { id: history.id, states, first: eldest };
         flow.id = self.archive.add(self.tuple, stream, Some(before));
     }
 

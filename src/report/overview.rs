@@ -119,7 +119,7 @@ fn limits(analysis: &Analysis, survey: &Survey) -> String {
         (limits.one_way, "in one direction only"),
         (limits.gaps, "with bytes missing from the capture"),
         (limits.ongoing, "still open at its end, where times are lower bounds (>=)"),
-        (analysis.archive.forgotten(), "over, forgotten since and not judged here"),
+        (analysis.archive.forgotten(), "over or never opened, forgotten since and not judged here"),
     ];
     let mut parts: Vec<String> = counted
         .iter()

@@ -181,7 +181,7 @@ fn in_order(analysis: &Analysis, survey: &Survey) -> String {
         (survey.never_opened, "never opened"),
         (survey.open, "not closed on both sides yet"),
         (checks, "that only asked whether somebody listens"),
-        (analysis.archive.forgotten(), "over and forgotten since"),
+        (analysis.archive.forgotten(), "forgotten, over or never opened"),
     ];
     parts.extend(
         firsts.iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!("{} {how}", Grouped(*n))),

@@ -194,17 +194,6 @@ impl Brief {
         }
     }
 
-    /// The same with its blocks elsewhere.
-    pub fn moved(&self, from: &Blocks, to: &mut Blocks) -> Brief {
-        let mut moved = *self;
-        let places = moved.blocks.iter_mut().take(self.blocks_used());
-        for (index, place) in places.enumerate() {
-            let block = from.get(self.block(index)).copied().unwrap_or([0xff; BLOCK]);
-            *place = to.put(block).to_le_bytes();
-        }
-        moved
-    }
-
     fn blocks_used(&self) -> usize {
         match self.phase {
             Phase::Opening => 0,
