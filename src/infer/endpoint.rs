@@ -129,6 +129,8 @@ pub struct Endpoint {
     pub first_seq: Option<SeqNum>,
     /// The number after the last that it sent.
     pub nxt: Option<SeqNum>,
+    /// The number after the last that it had sent before a bare ACK which came ahead of that.
+    pub shown: Option<SeqNum>,
     /// When `nxt` last moved.
     pub edge: Timestamp,
     /// What before `nxt` has not passed the observer.
@@ -141,10 +143,14 @@ pub struct Endpoint {
     pub misread_as_fin: bool,
     /// The number of a RST in its name that lay ahead of all that it had sent.
     pub reset_ahead: Option<SeqNum>,
+    /// The number of a RST in its name that may answer an ACK before the newest.
+    pub guessed_reset: Option<SeqNum>,
+    /// The number of the RST that it was taken to have believed.
+    pub believed_reset: Option<SeqNum>,
     /// It may have sent a FIN that the capture does not hold.
     pub may_have_closed: bool,
-    /// The peer's FIN met it when it could not send all that it might have had: its own FIN may
-    /// have been waiting behind data.
+    /// Its own FIN may have been there before the peer's came: waiting behind data, for it could
+    /// not send all that it might have had, or lost before it passed.
     pub may_have_queued_fin: bool,
     /// What was on its way when it last sent, in KiB, rounded up, 15 at most.
     pub flight: u8,
@@ -169,6 +175,11 @@ pub struct Endpoint {
     pub ack_candidate: Moment,
     /// The peer's newest segment that acknowledges this end's FIN and was not believed to arrive.
     pub close_candidate: Moment,
+    /// The peer's newest segment that acknowledges this end's FIN.
+    pub acked_by: Moment,
+    /// The number behind the peer's data that passed with the ACK of this end's FIN and never
+    /// without.
+    pub acked_with: Option<SeqNum>,
     /// The handshake's ACK passed by itself, without data.
     pub bare_ack: bool,
     /// How often the peer's FIN was taken as received and was not.

@@ -10,6 +10,7 @@ use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
 use crate::seq::SeqNum;
+use crate::time::Span;
 
 /// Transitions that rest on the peer's FIN having come.
 pub(super) const BY_FIN: [Event; 2] = [Event::RecvFin, Event::RecvFinAckingFin];
@@ -43,6 +44,15 @@ impl Connection {
         if self.fin_covered(peer, ack) {
             self.prove_fin(from, segment, at);
         }
+        if self.has_taken_ack_of_fin(from) && waits_for_ack_of_fin(self.end(from).state) {
+            self.step(from, Event::RecvAckOfFin, self.end(from).acked_by);
+        }
+    }
+
+    /// Whether it has acknowledged data that bore the ACK of its FIN.
+    fn has_taken_ack_of_fin(&self, from: End) -> bool {
+        let endpoint = self.end(from);
+        endpoint.acked_with.is_some_and(|data| endpoint.has_proven(data))
     }
 
     /// The peer never sent a thing, but its numbers are acknowledged.
@@ -230,7 +240,7 @@ impl Connection {
                 self.end_mut(from).mark_late(Event::RecvFin);
                 self.end_mut(from).mark_late(Event::RecvFinAckingFin);
             }
-            return self.confirm_fin(from, at);
+            return self.confirm_fin(from, segment, at);
         }
         let event = match self.end(from).state {
             State::Established | State::FinWait2 => Event::RecvFin,
@@ -251,7 +261,7 @@ impl Connection {
         } else if came.frame > 0 {
             self.step_as(from, event, Basis::Inferred, came, Moment::default());
             self.restore_first_fin(from, segment, at);
-            self.confirm_fin(from, at);
+            self.confirm_fin(from, segment, at);
         } else {
             self.step_as(from, event, Basis::Observed, at, Moment::default());
         }
@@ -259,7 +269,9 @@ impl Connection {
 
     /// It has received the FIN; whether before the ACK of its own only shows where that ACK had
     /// not passed yet, and when, where no earlier FIN may have brought it.
-    fn confirm_fin(&mut self, from: End, at: Moment) {
+    fn confirm_fin(&mut self, from: End, segment: &Segment, at: Moment) {
+        let late = self.answers_late(from, segment, at);
+        self.end_mut(from).may_have_queued_fin |= late;
         let acked = self.end(from.peer()).proven;
         let own_acked = acked.is_some_and(|proven| self.fin_covered(from, proven));
         let crossed = self.trail().newest_to(from, State::Closing).is_some();
@@ -273,6 +285,18 @@ impl Connection {
             let fastest = self.end(from).fastest_answer();
             self.confirm_answer(from, &BY_FIN, at, fastest);
         }
+    }
+
+    /// Whether its first FIN comes as the first answer to the peer's, and later than an ACK may:
+    /// one did not pass, and neither may an earlier transmission of this FIN have.
+    fn answers_late(&self, from: End, segment: &Segment, at: Moment) -> bool {
+        /// Linux: TCP_DELACK_MAX.
+        const ACK_DELAY_MAX: Span = Span::from_millis(200);
+        let endpoint = self.end(from);
+        let first = segment.has(Flags::FIN) && endpoint.fin.is_none();
+        let answer_max = endpoint.fastest_answer().plus(ACK_DELAY_MAX);
+        let came = self.trail().last(from).filter(|last| BY_FIN.contains(&last.event));
+        first && came.is_some_and(|came| at.ts.since(came.at.ts) > answer_max)
     }
 
     /// Whether a D-SACK says that the peer's FIN came once more than was needed (RFC 2883).
@@ -302,7 +326,9 @@ impl Connection {
         let modern = self.end(from).timestamps && self.sacks();
         let would_tell = self.end(from).state == State::CloseWait && modern;
         let surely = needless && self.end(from).may_be_late(&BY_FIN);
-        let restored = (needless || !would_tell) && self.trail.restore(from, &BY_FIN, at, surely);
+        let since = self.end(from.peer()).edge;
+        let restored =
+            (needless || !would_tell) && self.trail.restore(from, &BY_FIN, at, (since, surely));
         let told = would_tell && !needless && self.echoes_newest_fin(from, segment);
         if restored || told {
             self.end_mut(from).settle_late(&BY_FIN);
@@ -320,12 +346,14 @@ impl Connection {
     pub(super) fn refute(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
         let Some(ack) = segment.acked() else { return };
-        if self.end(peer).fin.is_some() && !self.fin_covered(peer, ack) {
-            let in_flight = self.end(from).in_flight();
-            self.trail.disprove(from, |began| at.ts.since(began) > in_flight);
-            if self.end(from).has_open(&BY_FIN) {
-                self.refute_fin(from, segment, at);
-            }
+        let misses_fin = self.end(peer).fin.is_some() && !self.fin_covered(peer, ack);
+        let in_flight = self.end(from).in_flight();
+        self.trail.disprove(from, |refuted| {
+            let is_past = at.ts.since(refuted.at.ts) > in_flight;
+            is_past && (misses_fin || refuted.state == State::Closed)
+        });
+        if misses_fin && self.end(from).has_open(&BY_FIN) {
+            self.refute_fin(from, segment, at);
         }
         if self.end(from).has_open(&[Event::RecvAckOfFin]) && self.repeats_fin(from, segment) {
             self.refute_ack_of_fin(from, at);
@@ -349,7 +377,10 @@ impl Connection {
         if sends_fin || beyond.is_some() {
             self.end_mut(from).settle_late(&BY_FIN);
         }
-        if taken && !sends_fin {
+        // The peer's FIN may come next to whoever sends its own for the first time.
+        let came = self.end(from).fin_candidate.ts;
+        let again = self.repeats_fin(from, segment) && !self.is_in_flight(from, came, at.ts);
+        if taken && (!sends_fin || again) {
             let endpoint = self.end_mut(from);
             endpoint.fall_back();
             if let Some((start, end)) = beyond {
@@ -389,7 +420,7 @@ impl Connection {
         let Some(last) = self.trail().last(from) else {
             return;
         };
-        if self.is_in_flight(from, last.at.ts, at.ts) {
+        if self.is_in_flight(from, last.at.ts, at.ts) || self.has_taken_ack_of_fin(from) {
             return;
         }
         if self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
@@ -409,11 +440,17 @@ impl Connection {
         let overtaken = self.end(from).reset_ahead.is_some_and(|reset| !end.after(reset));
         let fresh = self.end(from).nxt.is_some_and(|nxt| end.after(nxt)) && !overtaken;
         let in_flight = self.is_in_flight(from, last.at.ts, at.ts);
+        // It had received more than the RST allows (RFC 5961 section 3.2), a FIN aside.
+        let had_passed = |reset: SeqNum| segment.acked().is_some_and(|ack| ack.after(reset.add(1)));
+        let passed_reset = self.end(from).believed_reset.is_some_and(had_passed);
         match last.event {
             Event::RecvAckOfFin if !in_flight => {
                 self.withdraw(from, &[Event::RecvAckOfFin], at);
             }
             Event::RecvRst if !in_flight => self.survive_reset(from, at),
+            Event::RecvRst if passed_reset => {
+                self.withdraw(from, &[Event::RecvRst], at);
+            }
             // Somebody else sent that RST in its name, and the peer did not believe it either.
             Event::SentRst | Event::SentRstWithoutSocket if fresh || !in_flight => {
                 self.disown_reset(from, at);
@@ -439,5 +476,10 @@ impl Connection {
 
 /// Whether an end in this state waits for the ACK of its SYN or FIN, and repeats it until then.
 const fn waits_for_ack(state: State) -> bool {
-    matches!(state, State::SynRcvd | State::FinWait1 | State::Closing | State::LastAck)
+    matches!(state, State::SynRcvd) || waits_for_ack_of_fin(state)
+}
+
+/// Whether an end in this state waits for the ACK of its FIN.
+const fn waits_for_ack_of_fin(state: State) -> bool {
+    matches!(state, State::FinWait1 | State::Closing | State::LastAck)
 }

@@ -35,11 +35,11 @@ impl Connection {
         if unheard && peer.fin.is_none() && peer.repeats.count == 0 && peer.tally.bytes > 0 {
             self.on_crossing_data(from, at);
         }
-        // A FIN that the peer had not sent when this one left cannot have come before it.
-        let endpoint = self.end_mut(from);
-        let settled = endpoint.may_have_closed;
-        endpoint.may_have_closed = false;
-        if settled {
+        // A FIN that the peer had not sent when this one left cannot have come before it. But one
+        // that was acknowledged already is not the first of its kind.
+        let is_first = !self.end(from.peer()).has_proven(fin.add(1));
+        if is_first && self.end(from).may_have_closed {
+            self.end_mut(from).may_have_closed = false;
             self.settle_trail();
         }
         if self.end(from.peer()).fast_open_accepted {
@@ -51,6 +51,10 @@ impl Connection {
         if reset && covers {
             self.prove_fin(from, segment, at);
         }
+        // A bare ACK of its sender's bore a number behind this one's: it was sent before that, and
+        // lost or held up.
+        let shown = self.end(from).shown.is_some_and(|shown| shown.after(fin));
+        self.end_mut(from).may_have_queued_fin |= shown;
         if self.end(from).state == State::CloseWait && !covers {
             self.overtake_fin(from, at);
         }
@@ -58,6 +62,10 @@ impl Connection {
             self.uncross_fins(from, segment, at);
         }
         self.step(from, Event::SentFin, at);
+        let acked = self.end(from.peer()).proven;
+        if overtaken && acked.is_some_and(|acked| self.fin_covered(from, acked)) {
+            self.step(from, Event::RecvAckOfFin, self.end(from).acked_by);
+        }
         if reset {
             self.step(from, Event::RecvRst, at);
             self.end_mut(from).mark_late(Event::RecvRst);
@@ -85,7 +93,9 @@ impl Connection {
     /// The FIN of `from`, known so far from an ACK that the network brought first, left before that
     /// ACK, and it acknowledges the peer's: so the two did not cross.
     fn uncross_fins(&mut self, from: End, segment: &Segment, at: Moment) {
-        self.withdraw(from, &[Event::RecvAckOfFin], at);
+        if self.trail.last(from).is_some_and(|last| last.from == State::Closing) {
+            self.withdraw(from, &[Event::RecvAckOfFin], at);
+        }
         if self.end(from).state != State::Closing {
             return;
         }
@@ -101,9 +111,8 @@ impl Connection {
     /// sent before it, does not. So the FIN left before the peer's had come.
     fn overtake_fin(&mut self, from: End, at: Moment) {
         if let Some(wrong) = self.trail.overturn(from, &BY_FIN, at) {
-            let endpoint = self.end_mut(from);
-            endpoint.take_open(&BY_FIN);
-            endpoint.state = wrong.from;
+            self.go_back(from, &wrong);
+            self.end_mut(from).take_open(&BY_FIN);
         }
     }
 

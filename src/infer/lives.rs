@@ -72,7 +72,8 @@ impl Held {
                 _ => Answer::Nothing,
             };
         }
-        if segment.has(Flags::SYN) && !segment.has(Flags::ACK) && segment.seq == syn.seq {
+        // With or without an ACK, its number is of the life that it would begin.
+        if segment.has(Flags::SYN) && segment.seq == syn.seq {
             return Answer::Repeated;
         }
         if segment.has(Flags::RST) || segment.has(Flags::SYN) {

@@ -33,7 +33,7 @@ impl Connection {
             }
             self.prove_by_ack(from, ack, segment, at);
         }
-        let probe = self.is_probe(from, segment);
+        let probe = self.is_probe(from, segment, at);
         if probe {
             self.on_probe(from, segment, at);
         } else if segment.seq_len() > 0 {
@@ -149,7 +149,10 @@ impl Connection {
         let ahead = self.end(from).nxt.is_some_and(|nxt| segment.seq == nxt.add(1));
         // Its numbers jump: something of it is missing, or still on its way.
         let jumps = self.end(from).nxt.is_some_and(|nxt| segment.seq.after(nxt.add(1)));
-        self.has_gap |= jumps && segment.seq_len() == 0;
+        if jumps && segment.seq_len() == 0 {
+            self.has_gap = true;
+            self.end_mut(from).shown = Some(segment.seq);
+        }
         if !ahead || segment.seq_len() > 0 || self.end(from).fin.is_some() {
             return;
         }
@@ -180,14 +183,17 @@ impl Connection {
     /// Whether the segment is a keepalive or the probe of a closed window: one number before the
     /// next, which the peer has long acknowledged (RFC 9293 section 3.8.4), or one byte into a
     /// window of zero (section 3.8.6.1).
-    fn is_probe(&self, from: End, segment: &Segment) -> bool {
+    fn is_probe(&self, from: End, segment: &Segment, at: Moment) -> bool {
         if segment.has(Flags::FIN) || segment.payload > 1 {
             return false;
         }
         let (Some(nxt), Some(acked)) = (self.end(from).nxt, self.end(from.peer()).proven) else {
             return false;
         };
-        let before_next = segment.seq.add(1) == nxt && acked == nxt;
+        // What the network brings late bears such a number, too.
+        let late =
+            self.is_old(from, segment) || self.is_in_flight(from, self.end(from).edge, at.ts);
+        let before_next = segment.seq.add(1) == nxt && acked == nxt && !late;
         let into_closed = segment.payload == 1
             && segment.seq == acked
             && self.end(from.peer()).window_closed.is_some();
@@ -301,8 +307,20 @@ impl Connection {
     /// What was taken for the FIN of `from` was a byte that the capture missed.
     pub(super) fn disown_fin(&mut self, from: End, at: Moment) {
         self.withdraw(from.peer(), &BY_FIN, at);
+        self.end_mut(from.peer()).settle_late(&BY_FIN);
         self.withdraw(from, &[Event::RecvAckOfFin], at);
+        let crossed = match self.end(from).state {
+            State::Closing => self.trail.overturn(from, &BY_FIN, at),
+            _ => None,
+        };
+        if let Some(fin) = &crossed {
+            self.go_back(from, fin);
+        }
         self.withdraw(from, &[Event::SentUnseenFin], at);
+        // The peer's FIN has come all the same.
+        if let Some(fin) = crossed {
+            self.step_as(from, fin.event, fin.basis, fin.at, Moment::default());
+        }
         let endpoint = self.end_mut(from);
         endpoint.fin = None;
         endpoint.fin_unseen = false;
@@ -317,8 +335,15 @@ impl Connection {
             self.on_ack_of_syn(to, ack, segment, at);
         }
         let repeated_fin = segment.has(Flags::FIN) && self.end(from).repeats.count > 0;
+        let covers = segment.acked().is_some_and(|ack| self.fin_covered(to, ack));
+        if covers {
+            self.end_mut(to).acked_by = at;
+        }
         if segment.seq_len() > 0 && !probe {
             let seen = self.end_mut(to).take(segment.seq, segment.seq_end());
+            if covers && !seen {
+                self.end_mut(to).acked_with = Some(segment.seq_end());
+            }
             if let Some(nxt) = self.end(from).nxt
                 && self.end(to).waits_for_pieces(nxt)
                 && self.end(from).holes.are_filled()
@@ -337,10 +362,12 @@ impl Connection {
         if repeated_fin {
             self.doubt_fin(to, at);
         }
+        if self.end(from).state == State::Closed {
+            self.meet_overtaken(from, at);
+        }
         let fin_came = self.has_fin_ahead(to) && self.end(to).fin_doubts < DOUBTS_MAX;
         // A repeat that does not get through brings its acknowledgement through as little.
         let lost = repeated_fin && self.end(to).fin_doubts >= DOUBTS_MAX;
-        let covers = segment.acked().is_some_and(|ack| self.fin_covered(to, ack));
         // What brings a FIN brings its acknowledgement too; alone, it has failed before.
         let heard = self.end(to).close_doubts < DOUBTS_MAX
             || (fin_came && self.end(to).state != State::LastAck);

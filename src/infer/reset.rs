@@ -5,7 +5,7 @@ use crate::decode::tuple::End;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
-use crate::infer::trail::Moment;
+use crate::infer::trail::{Moment, Transition};
 use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
 
@@ -31,9 +31,6 @@ impl Connection {
             self.on_opener_gone(from, at);
         }
         let verdict = self.judge(to, segment);
-        let credible = verdict != Verdict::Ignored
-            || self.is_own_number(from, segment)
-            || self.answers_earlier_ack(from, segment);
         // An answer to an earlier life's segment, which came while a SYN waits for its own.
         if verdict == Verdict::Ignored
             && self.end(to).state == State::SynSent
@@ -49,8 +46,13 @@ impl Connection {
                 self.end_mut(from).reset_ahead = Some(segment.seq);
                 self.step_as(from, Event::SentRst, Basis::Assumed, at, Moment::default());
             }
-            _ if credible => self.on_reset_sent(from, segment, at),
-            _ => {}
+            // It may answer an ACK before the newest; but anybody may have guessed an old number.
+            Verdict::Ignored if !own => {
+                if self.answers_earlier_ack(from, segment) {
+                    self.guess_reset(from, segment.seq, at);
+                }
+            }
+            _ => self.on_reset_sent(from, segment, at),
         }
         match verdict {
             // What it sent before was not heard either.
@@ -59,12 +61,21 @@ impl Connection {
                 if self.end(to).state == State::TimeWait {
                     self.note(FactKind::Assassinated, to, at);
                 }
-                self.step(to, Event::RecvRst, at);
+                if self.step(to, Event::RecvRst, at) {
+                    self.end_mut(to).believed_reset = Some(segment.seq);
+                }
             }
             Verdict::Refusal => {
                 self.step(to, Event::RecvRefusal, at);
             }
-            Verdict::Challenged => self.note(FactKind::InexactRst, from, at),
+            Verdict::Challenged => {
+                self.note(FactKind::InexactRst, from, at);
+                // What is left of a closed socket challenges nothing (Linux:
+                // tcp_timewait_state_process); a half-closed one would.
+                if self.end(to).state == State::FinWait2 {
+                    self.step_as(to, Event::RecvRst, Basis::Assumed, at, Moment::default());
+                }
+            }
             Verdict::Ignored if self.end(to).state.is_synchronized() => {
                 self.note(FactKind::IgnoredRst, from, at);
             }
@@ -145,12 +156,14 @@ impl Connection {
     }
 
     /// Whether the RST answers, as one without such a socket does, an ACK that the peer has sent
-    /// before its newest (RFC 9293 section 3.10.7.1).
+    /// before its newest (RFC 9293 section 3.10.7.1), and not longer ago than a window.
     fn answers_earlier_ack(&self, from: End, segment: &Segment) -> bool {
-        let acked = self.end(from).isn.zip(self.end(from.peer()).proven);
-        let among =
-            |(isn, newest): (SeqNum, SeqNum)| segment.seq.after(isn) && segment.seq.before(newest);
-        !segment.has(Flags::ACK) && acked.is_some_and(among)
+        let peer = self.end(from.peer());
+        let window = peer.window_bytes(self.scales());
+        let is_near = |newest: SeqNum| segment.seq.in_window(newest.sub(window), window);
+        !segment.has(Flags::ACK)
+            && self.end(from).is_syn_acked_by(segment.seq)
+            && peer.proven.is_some_and(is_near)
     }
 
     /// Whether an opener's host answers the peer's SYN as one without such a socket does: with the
@@ -183,6 +196,14 @@ impl Connection {
         self.note(FactKind::Refused, from, at);
     }
 
+    /// The RST bears a number from before the newest ACK.
+    fn guess_reset(&mut self, from: End, number: SeqNum, at: Moment) {
+        let event = Event::SentRstWithoutSocket;
+        if self.step_as(from, event, Basis::Assumed, at, Moment::default()) {
+            self.end_mut(from).guessed_reset = Some(number);
+        }
+    }
+
     /// What the RST says of its own sender.
     fn on_reset_sent(&mut self, from: End, segment: &Segment, at: Moment) {
         let peer = from.peer();
@@ -208,8 +229,7 @@ impl Connection {
             return;
         }
         if answers {
-            // Had a socket received what this answers, it would have sent an ACK.
-            self.withdraw(from, &[Event::RecvFin, Event::RecvFinAckingFin], at);
+            self.take_back_answered(from, at);
         }
         // A socket that the peer's newest segment closed would not answer that very segment; where
         // packets are missing, another one closed it before.
@@ -228,9 +248,8 @@ impl Connection {
         if let Some(ack) = segment.acked().filter(known).filter(|_| self.end(from).has_sent()) {
             self.prove_by_ack(from, ack, segment, at);
         }
-        // What it answers was sent before its FIN was acknowledged, and found no socket any more.
-        if answers && self.end(from).fin.is_some_and(|fin| !segment.seq.after(fin)) {
-            self.withdraw(from, &[Event::RecvAckOfFin], at);
+        if answers {
+            self.take_back_unacked(from, segment.seq, at);
         }
         // It acknowledges what it had received, and the FIN is not among it.
         if segment.acked().is_some_and(|ack| !self.fin_covered(peer, ack)) {
@@ -245,12 +264,6 @@ impl Connection {
             self.step_as(from, Event::RecvRst, Basis::Inferred, believed.at, at);
             return;
         }
-        if !gone && self.answers_earlier_ack(from, segment) {
-            // Anybody may have guessed an old number.
-            let event = Event::SentRstWithoutSocket;
-            self.step_as(from, event, Basis::Assumed, at, Moment::default());
-            return;
-        }
         let event = if gone { Event::SentRstWithoutSocket } else { Event::SentRst };
         self.step(from, event, at);
     }
@@ -261,11 +274,56 @@ impl Connection {
             return;
         }
         if !segment.has(Flags::ACK) {
-            self.trail.settle_last(from, Event::SentRstWithoutSocket);
+            self.settle_guess(from, at);
             self.trail.confirm_last(from, &[Event::RecvAckOfFin], at);
         } else if self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
             // Only a socket sends a RST with an ACK and a number of its own.
             self.step(from, Event::SentRst, at);
+        }
+    }
+
+    /// Had a socket received what the RST of `from` answers, it would have sent an ACK.
+    fn take_back_answered(&mut self, from: End, at: Moment) {
+        self.take_back_fin(from, at, false);
+    }
+
+    /// What the RST with this number answers was sent before the FIN of `from` was acknowledged,
+    /// and found no socket any more.
+    fn take_back_unacked(&mut self, from: End, number: SeqNum, at: Moment) {
+        if self.end(from).fin.is_some_and(|fin| !number.after(fin)) {
+            self.withdraw(from, &[Event::RecvAckOfFin], at);
+        }
+    }
+
+    /// What the RST of `from` had overtaken has passed, and the other end has not challenged that
+    /// RST: it may have come behind after all.
+    pub(super) fn meet_overtaken(&mut self, from: End, at: Moment) {
+        let to = from.peer();
+        let Some(reset) = self.trail.last(from).filter(|last| last.event == Event::SentRst) else {
+            return;
+        };
+        let number = self.end(from).reset_ahead;
+        let is_next = number.is_some() && self.end(to).expected == number;
+        let silent = self.end(to).last.frame < reset.at.frame;
+        if is_next && silent && self.is_in_flight(from, reset.at.ts, at.ts) {
+            self.step_as(to, Event::RecvRst, Basis::Assumed, at, Moment::default());
+        }
+    }
+
+    /// Its host has no socket: so it was no guess when a RST said so shortly before. Long before,
+    /// it stays open who sent that.
+    fn settle_guess(&mut self, from: End, at: Moment) {
+        let guessed = |last: &&Transition| {
+            last.basis == Basis::Assumed && last.event == Event::SentRstWithoutSocket
+        };
+        let Some(guess) = self.trail.last(from).filter(guessed).copied() else { return };
+        let number = self.end(from).guessed_reset;
+        if let Some(number) = number.filter(|_| self.is_in_flight(from, guess.at.ts, at.ts)) {
+            self.trail.retract_last(from);
+            self.go_back(from, &guess);
+            self.take_back_answered(from, at);
+            self.take_back_unacked(from, number, at);
+            self.step(from, guess.event, guess.at);
         }
     }
 
@@ -275,6 +333,7 @@ impl Connection {
         let sent = [Event::SentRst, Event::SentRstWithoutSocket];
         let Some(reset) = self.trail.overturn(from, &sent, at) else { return };
         self.go_back(from, &reset);
+        self.end_mut(from).reset_ahead = None;
         let accepted = self.trail().last(to).is_some_and(|last| last.at == reset.at);
         if accepted {
             self.doubt(to, &[Event::RecvRst], at);

@@ -133,11 +133,10 @@ impl Trail {
         }
     }
 
-    /// Firms up the endpoint's newest transition, if it is by the event and was only assumed.
-    pub fn settle_last(&mut self, end: End, event: Event) {
-        let newest = self.transitions.iter_mut().rev().find(|transition| transition.end == end);
-        if let Some(last) = newest.filter(|last| last.event == event) {
-            last.basis = event.basis();
+    /// Takes the endpoint's newest transition out, to be added anew.
+    pub fn retract_last(&mut self, end: End) {
+        if let Some(at) = self.transitions.iter().rposition(|transition| transition.end == end) {
+            self.transitions.remove(at);
         }
     }
 
@@ -198,16 +197,25 @@ impl Trail {
     }
 
     /// The endpoint's newest transition is by one of the events and took the place of a refuted
-    /// one that may have been right after all: gives it back its moment. What is refuted then is
-    /// the later moment. `surely`: not even what seemed wrong beyond doubt was. Returns whether
-    /// there was one.
-    pub fn restore(&mut self, end: End, events: &[Event], by: Moment, surely: bool) -> bool {
+    /// one, not before `since`, that may have been right after all: gives it back its moment. What
+    /// is refuted then is the later moment. `surely`: not even what seemed wrong beyond doubt was.
+    /// Returns whether there was one.
+    pub fn restore(
+        &mut self,
+        end: End,
+        events: &[Event],
+        by: Moment,
+        (since, surely): (Timestamp, bool),
+    ) -> bool {
         let mut own = self.transitions.iter_mut().rev().filter(|t| t.end == end);
         let Some(current) = own.next().filter(|current| events.contains(&current.event)) else {
             return false;
         };
         let same = |refuted: &Refuted| {
-            refuted.end == end && refuted.state == current.to && (refuted.doubted || surely)
+            refuted.end == end
+                && refuted.state == current.to
+                && refuted.at.ts >= since
+                && (refuted.doubted || surely)
         };
         let Some(first) = self.refuted.iter().copied().find(same) else { return false };
         let before = own.next().map(|before| before.at);
@@ -219,9 +227,9 @@ impl Trail {
         true
     }
 
-    /// What was doubted of the endpoint and began at such a time is wrong beyond doubt.
-    pub fn disprove(&mut self, end: End, began: impl Fn(Timestamp) -> bool) {
-        for refuted in self.refuted.iter_mut().filter(|it| it.end == end && began(it.at.ts)) {
+    /// Such of what was doubted of the endpoint is wrong beyond doubt.
+    pub fn disprove(&mut self, end: End, such: impl Fn(&Refuted) -> bool) {
+        for refuted in self.refuted.iter_mut().filter(|it| it.end == end && such(it)) {
             refuted.doubted = false;
         }
     }

@@ -1,7 +1,7 @@
 """What an observer of TCP finds hard, and where each case is held against a kernel.
 
 Each line: the case; the scenarios that show it (with their mirrored and IPv6
-variants, where they exist); the trace tests of `src/infer/tests.rs` that show
+variants, where they exist); the trace tests of `src/infer/tests` that show
 what no kernel can be brought to, or show it in the smallest way.
 `provenance.py` prints the table, and a test keeps its names true.
 """

@@ -70,7 +70,7 @@ a *snapshot*, or about a *service* and its fault. `NAME-ipv6` is the same over I
 ## Hard cases
 
 What an observer of TCP finds hard, and where each case is shown: the recordings (also with parts
-exchanged, or over IPv6, where it says so) and the traces of `src/infer/tests.rs`. The table is
+exchanged, or over IPv6, where it says so) and the traces of `src/infer/tests`. The table is
 `tests/lab/hard_cases.py`.
 
 {cases}

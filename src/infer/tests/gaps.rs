@@ -1,0 +1,226 @@
+//! What the capture or the network lost.
+
+use super::{OPEN, opened};
+use crate::history::{ClosedFirst, Role};
+use crate::infer::event::Event;
+use crate::infer::state::{Basis, State};
+use crate::testkit::history;
+
+#[test]
+fn a_sack_of_the_fin_shows_that_something_before_it_is_missing() {
+    let history = history(&opened(
+        "0.1000 > P. 1:14(13) ack 1
+         0.1001 > F. 14:14(0) ack 1         ; FIN_WAIT_1 CLOSE_WAIT
+         0.1010 < . 1:1(0) ack 1 <sack 14:15> ; FIN_WAIT_1 ESTABLISHED
+         0.3000 > P. 1:14(13) ack 1         ; FIN_WAIT_1 CLOSE_WAIT
+         0.3100 < . 1:1(0) ack 15           ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!((waits.at.frame, waits.confirmed.frame), (7, 8));
+}
+
+#[test]
+fn fin_ahead_of_a_hole_waits_for_it() {
+    history(&opened(
+        "0.1 > F. 101:101(0) ack 1        ; FIN_WAIT_1 ESTABLISHED
+         0.11 < . 1:1(0) ack 1            ; FIN_WAIT_1 ESTABLISHED
+         0.3 > P. 1:101(100) ack 1        ; FIN_WAIT_1 CLOSE_WAIT
+         0.31 < . 1:1(0) ack 102          ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+}
+
+#[test]
+fn data_lost_behind_the_observer_holds_the_fin() {
+    let history = history(&opened(
+        "0.1 > P. 1:101(100) ack 1
+         0.1 > F. 101:101(0) ack 1        ; FIN_WAIT_1 CLOSE_WAIT
+         0.3 < P. 1:51(50) ack 1          ; FIN_WAIT_1 ESTABLISHED
+         0.4 > P. 1:101(100) ack 51
+         0.41 < . 51:51(0) ack 102        ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap().entered;
+    assert_eq!(waits.confirmed.frame, 8);
+}
+
+#[test]
+fn fin_known_from_its_ack_only() {
+    let history = history(&opened(
+        "0.1 > P. 1:101(100) ack 1
+         0.11 < . 1:1(0) ack 101
+         0.2 < . 1:1(0) ack 102           ; FIN_WAIT_2 CLOSE_WAIT
+         0.3 < F. 1:1(0) ack 102          ; TIME_WAIT  LAST_ACK
+         0.31 > . 102:102(0) ack 2        ; TIME_WAIT  CLOSED",
+    ));
+    assert_eq!(history.closed_first(), Some(ClosedFirst::Client));
+    assert_eq!(history.fin_of(Role::Client).unwrap().basis, Basis::Inferred);
+}
+
+#[test]
+fn a_lost_byte_is_not_a_fin() {
+    history(&opened(
+        "0.1 < . 1:1(0) ack 2             ; FIN_WAIT_2 CLOSE_WAIT
+         0.2 > P. 2:52(50) ack 1          ; ESTABLISHED ESTABLISHED",
+    ));
+}
+
+#[test]
+fn mid_stream_states_are_assumed() {
+    let history = history(
+        "0.0 > P. 1:101(100) ack 1
+         0.1 < P. 1:51(50) ack 101
+         0.2 < F. 51:51(0) ack 101        ; CLOSE_WAIT FIN_WAIT_1",
+    );
+    let first = history.transitions_of(Role::Client).next().unwrap();
+    assert_eq!(
+        (first.from, first.to, first.basis),
+        (State::Unknown, State::Established, Basis::Assumed)
+    );
+    assert_eq!(history.fin_of(Role::Server).unwrap().basis, Basis::Observed);
+}
+
+#[test]
+fn only_the_client_is_captured() {
+    let history = history(
+        "0.0 > S 0:0(0)
+         0.1 > . 1:1(0) ack 1             ; ESTABLISHED ESTABLISHED
+         0.2 > P. 1:101(100) ack 1
+         0.3 > F. 101:101(0) ack 51       ; FIN_WAIT_1 -
+         0.4 > . 102:102(0) ack 52        ; - -",
+    );
+    assert!(!history.sides[1].tally.segments > 0);
+}
+
+#[test]
+fn each_byte_counts_once_whenever_it_passes() {
+    let client = |rest: &str| history(&opened(rest)).side(Role::Client).tally;
+    let reordered = client(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 > P. 201:301(100) ack 1
+         0.102 > P. 401:501(100) ack 1
+         0.103 > P. 101:201(100) ack 1
+         0.104 > P. 301:401(100) ack 1
+         0.110 < .  1:1(0) ack 501
+         0.500 > P. 101:201(100) ack 1",
+    );
+    assert_eq!((reordered.bytes, reordered.retransmitted), (500, 1));
+    let overtaken_by_its_ack = client(
+        "0.100 < .  1:1(0) ack 101
+         0.101 > P. 1:101(100) ack 1",
+    );
+    assert_eq!(overtaken_by_its_ack.bytes, 100);
+    let with_a_fin_the_second_time = client(
+        "0.100 > P. 1:101(100) ack 1
+         0.500 > FP. 1:101(100) ack 1",
+    );
+    assert_eq!(with_a_fin_the_second_time.bytes, 100);
+}
+
+#[test]
+fn what_is_acknowledged_and_never_passes_is_missing() {
+    let missing = |rest: &str| history(&opened(rest)).side(Role::Client).tally.missing;
+    let in_the_middle = missing(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 > P. 201:301(100) ack 1
+         0.110 < .  1:1(0) ack 301",
+    );
+    assert_eq!(in_the_middle, 100);
+    let late = missing(
+        "0.100 > P. 1:101(100) ack 1
+         0.101 < .  1:1(0) ack 301
+         0.102 > P. 101:301(200) ack 1",
+    );
+    assert_eq!(late, 0);
+    let lost_on_the_way = missing(
+        "0.100 > P. 101:201(100) ack 1
+         0.101 < .  1:1(0) ack 1
+         0.300 > P. 1:101(100) ack 1
+         0.310 < .  1:1(0) ack 201",
+    );
+    assert_eq!(lost_on_the_way, 0);
+}
+
+/// Only the server's segments pass, and the client speaks byte by byte.
+#[test]
+fn single_bytes_of_an_unseen_end_are_no_fins() {
+    let history = history(
+        "0.000 < S. 0:0(0) ack 1
+         0.100 < P. 1:2(1) ack 2
+         0.200 < P. 2:3(1) ack 3    ; ESTABLISHED ESTABLISHED
+         0.300 < P. 3:4(1) ack 4
+         90.00 end                  ; ESTABLISHED ESTABLISHED",
+    );
+    assert_eq!(history.closed_first(), None);
+    assert_eq!(history.side(Role::Server).tally.after_peer_fin, 0);
+}
+
+#[test]
+fn an_unseen_end_that_closed_first_did_so_whatever_it_had_sent() {
+    let client_unseen = history(
+        "0.000 < S. 0:0(0) ack 1
+         0.100 < .  1:1(0) ack 11
+         0.200 < P. 1:101(100) ack 11
+         1.000 < .  101:101(0) ack 12    ; - CLOSE_WAIT
+         1.100 < F. 101:101(0) ack 12    ; - LAST_ACK",
+    );
+    assert_eq!(client_unseen.closed_first(), Some(ClosedFirst::Client));
+    let server_unseen = history(
+        "0.000 > S  0:0(0)
+         0.100 > .  1:1(0) ack 1
+         0.200 > P. 1:11(10) ack 101
+         1.000 > .  11:11(0) ack 102     ; CLOSE_WAIT -
+         1.100 > F. 11:11(0) ack 102     ; LAST_ACK -",
+    );
+    assert_eq!(server_unseen.closed_first(), Some(ClosedFirst::Server));
+}
+
+#[test]
+fn pieces_in_any_order_bring_the_fin() {
+    history(&opened(
+        "0.100 > P. 11:21(10) ack 1
+         0.100 > P. 31:41(10) ack 1
+         0.100 > F. 41:41(0) ack 1   ; FIN_WAIT_1 ESTABLISHED
+         0.100 > P. 1:11(10) ack 1   ; FIN_WAIT_1 ESTABLISHED
+         0.100 > P. 21:31(10) ack 1  ; FIN_WAIT_1 CLOSE_WAIT",
+    ));
+}
+
+#[test]
+fn a_direction_may_carry_more_than_half_of_all_numbers() {
+    let step = 900_000_000_u32;
+    let mut trace = OPEN.to_owned();
+    for at in 1..=4_u32 {
+        let seq = 1_u32.wrapping_add(step.wrapping_mul(at));
+        let next = seq.wrapping_add(1);
+        trace += &format!(
+            "{at}.0 < P. {seq}:{next}(1) ack 1 ; ESTABLISHED ESTABLISHED
+             {at}.1 > .  1:1(0) ack {next}     ; ESTABLISHED ESTABLISHED\n"
+        );
+    }
+    let fin = 1_u32.wrapping_add(step.wrapping_mul(4)).wrapping_add(1);
+    let acked = fin.wrapping_add(1);
+    trace += &format!(
+        "5.0 < F. {fin}:{fin}(0) ack 1 ; CLOSE_WAIT FIN_WAIT_1
+         5.1 > .  1:1(0) ack {acked}   ; CLOSE_WAIT FIN_WAIT_2"
+    );
+    history(&trace);
+}
+
+#[test]
+fn a_byte_that_an_ack_overtook_is_no_fin_and_the_peers_has_come() {
+    history(&opened(
+        "0.100 < F. 1:1(0) ack 1           ; CLOSE_WAIT FIN_WAIT_1
+         0.101 > .  2:2(0) ack 2           ; CLOSING    FIN_WAIT_2
+         0.102 > P. 1:2(1) ack 2           ; CLOSE_WAIT FIN_WAIT_2",
+    ));
+}
+
+#[test]
+fn a_fin_that_was_acknowledged_before_it_passed_settles_nothing() {
+    let history = history(
+        "0.0 > F. 1:1(0) ack 3             ; FIN_WAIT_1 -
+         0.2 < F. 2:2(0) ack 1
+         0.3 > F. 1:1(0) ack 3",
+    );
+    let closed = history.transitions_of(Role::Client).find(|it| it.event == Event::SentFin);
+    assert_eq!(closed.map(|it| it.basis), Some(Basis::Assumed));
+}

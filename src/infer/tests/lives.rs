@@ -1,0 +1,148 @@
+//! Lives that follow each other on one four-tuple.
+
+use std::collections::BTreeSet;
+
+use super::opened;
+use crate::history::Role;
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::State;
+use crate::testkit::{check, connections, history};
+
+#[test]
+fn port_reuse_in_time_wait() {
+    let histories = check(&opened(
+        "0.1 < F. 1:1(0) ack 1
+         0.11 > F. 1:1(0) ack 2           ; LAST_ACK TIME_WAIT
+         0.12 < . 2:2(0) ack 2            ; CLOSED   TIME_WAIT
+         2.0 > S 90000:90000(0)           ; SYN_SENT UNKNOWN
+         2.01 < S. 70000:70000(0) ack 90001 ; ESTABLISHED SYN_RCVD",
+    ));
+    assert_eq!(histories.len(), 2);
+    let states = histories[1].predecessor.unwrap().states;
+    assert_eq!(states, [State::Closed, State::TimeWait]);
+    assert!(histories[0].by_event(Role::Server, &[Event::Superseded]).is_some());
+    assert_eq!([histories[0].stream, histories[1].stream], [0, 1]);
+}
+
+#[test]
+fn an_answer_that_belongs_to_a_later_life_leaves_nothing_of_its_sender() {
+    for (syn_ack, refuses) in [("<", ">"), (">", "<")] {
+        for repeat in ["5.003", "5.100"] {
+            let histories = connections(&format!(
+                "0.000 > S  2:2(0)
+                 5.001 > S  0:0(0)
+                 5.002 < S  3:3(0)
+                 {repeat} < S  3:3(0)
+                 5.200 {syn_ack} S. 1:1(0) ack 4
+                 5.300 {refuses} R  1:1(0)"
+            ));
+            for history in &histories {
+                assert_ne!(history.last_state(Role::Server), State::Listen, "{history:#?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn peer_rebooted_syn_challenged_then_accepted() {
+    let histories = check(&opened(
+        "9.0 > S 90000:90000(0)
+         9.01 < . 1:1(0) ack 1
+         9.02 > R 1:1(0)
+         10.0 > S 90000:90000(0)
+         10.01 < S. 70000:70000(0) ack 90001 ; ESTABLISHED SYN_RCVD
+         10.02 > . 90001:90001(0) ack 70001  ; ESTABLISHED ESTABLISHED",
+    ));
+    assert_eq!(histories.len(), 2);
+    assert_eq!(histories[1].first.frame, 4);
+    assert_eq!(histories[0].last_state(Role::Server), State::Closed);
+    assert!(histories[0].fact(FactKind::ChallengedSyn, Role::Server).is_some());
+}
+
+#[test]
+fn a_stale_syn_on_a_live_connection_changes_nothing() {
+    let history = history(&opened(
+        "1.0 > S 90000:90000(0)           ; - -
+         1.01 < . 1:1(0) ack 1
+         1.2 > P. 1:101(100) ack 1        ; ESTABLISHED ESTABLISHED
+         1.3 < . 1:1(0) ack 101           ; ESTABLISHED ESTABLISHED",
+    ));
+    assert!(history.fact(FactKind::StaleSyn, Role::Client).is_some());
+}
+
+#[test]
+fn a_stale_syn_belongs_to_the_life_that_it_comes_to() {
+    let live = history(&opened(
+        "1.000 > S  90000:90000(0)
+         1.010 < .  1:1(0) ack 1
+         1.200 > P. 1:101(100) ack 1    ; ESTABLISHED ESTABLISHED",
+    ));
+    assert_eq!((live.frames, live.side(Role::Client).tally.segments), (6, 4));
+}
+
+#[test]
+fn a_stale_syn_that_finds_no_socket_is_no_refused_connection() {
+    let closed = history(&opened(
+        "0.100 > F. 1:1(0) ack 1
+         0.110 < F. 1:1(0) ack 2
+         0.120 > .  2:2(0) ack 2
+         1.000 > S  0:0(0)
+         1.010 < R. 0:0(0) ack 1 ; TIME_WAIT CLOSED",
+    ));
+    assert_eq!((closed.frames, closed.last.frame), (8, 8));
+    assert!(closed.fact(FactKind::StaleSyn, Role::Client).is_some());
+    assert!(closed.fact(FactKind::IgnoredRst, Role::Server).is_none());
+}
+
+#[test]
+fn time_wait_ends_before_a_late_answer_shows_the_next_life() {
+    let histories = connections(
+        "0.000 > F. 1442776608:1442776608(0) ack 0
+         0.000 < F. 1:1(0) ack 1442776609
+         60.001 < S 0:0(0)
+         60.001 < S 0:0(0)
+         60.001 > .  0:0(0) ack 2
+         60.001 > S. 0:0(0) ack 1",
+    );
+    assert_eq!(histories.len(), 2);
+    let events = histories[0].transitions.iter().map(|transition| transition.event);
+    let events: BTreeSet<_> = events.map(Event::cause).collect();
+    assert!(events.contains(Event::TwoMslPassed.cause()), "{events:?}");
+    assert!(!events.contains(Event::Superseded.cause()), "{events:?}");
+}
+
+#[test]
+fn a_stale_first_syn_takes_back_nothing_that_came_before() {
+    let history = history(
+        "0.000 > S. 4:4(0) ack 3
+         0.000 > F. 0:0(0) ack 4
+         60.000 < S 2:4(2)
+         60.000 < P. 0:0(0) ack 5",
+    );
+    assert_eq!(history.last_state(Role::Client), State::Closed);
+}
+
+/// The SYN comes late again, and so does a FIN whose number follows it.
+#[test]
+fn a_fin_behind_a_late_copy_of_its_syn_is_of_the_old_life() {
+    let closed = history(&opened(
+        "0.100 < F. 1:1(0) ack 1
+         0.110 > F. 1:1(0) ack 2          ; LAST_ACK TIME_WAIT
+         0.120 < .  2:2(0) ack 2          ; CLOSED   TIME_WAIT
+         0.130 > S  0:0(0) id 0
+         1.100 > F. 1:1(0) ack 2          ; LAST_ACK TIME_WAIT
+         1.110 < .  2:2(0) ack 2          ; CLOSED   TIME_WAIT",
+    ));
+    assert!(closed.fact(FactKind::StaleSyn, Role::Client).is_some());
+}
+
+#[test]
+fn a_syn_ack_with_the_number_of_a_waiting_syn_belongs_to_its_life() {
+    let histories = connections(&opened(
+        "1.0 < S  900000:900000(0)
+         1.1 < S. 900000:900000(0) ack 1",
+    ));
+    let frames: Vec<_> = histories.iter().map(|history| history.frames).collect();
+    assert_eq!(frames, [3, 2]);
+}

@@ -1,0 +1,212 @@
+//! SYN and SYN+ACK, and what answers them.
+
+use super::{confirmation, opened};
+use crate::history::{Handshake, Role};
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::State;
+use crate::testkit::history;
+
+#[test]
+fn simultaneous_open() {
+    let history = history(
+        "0.000 > S  0:0(0)                ; SYN_SENT    UNKNOWN
+         0.001 < S  0:0(0)                ; SYN_RCVD    SYN_RCVD
+         0.002 > S. 0:0(0) ack 1          ; SYN_RCVD    ESTABLISHED
+         0.011 < S. 0:0(0) ack 1          ; ESTABLISHED ESTABLISHED
+         0.012 > .  1:1(0) ack 1",
+    );
+    assert_eq!(history.handshake(), Handshake::Simultaneous);
+}
+
+/// The RST bears the number zero, as of a host that has no such socket.
+#[test]
+fn an_opener_that_gave_up_resets_the_peers_syn() {
+    let gave_up = history(
+        "0.000 > S  0:0(0)                ; SYN_SENT UNKNOWN
+         0.000 < S  0:0(0)                ; SYN_RCVD SYN_RCVD
+         0.010 < R. -5000:-5000(0) ack 1  ; CLOSED   CLOSED",
+    );
+    assert!(gave_up.by_event(Role::Server, &[Event::RecvSyn]).is_none());
+    let met = history(
+        "0.000 > S  0:0(0)
+         0.000 < S  0:0(0)
+         0.010 < R. -5000:-5000(0) ack 1  ; CLOSED   CLOSED
+         0.010 > S. 0:0(0) ack 1          ; SYN_RCVD CLOSED
+         0.020 < R  1:1(0)                ; CLOSED   CLOSED",
+    );
+    assert_eq!(met.stay_in(Role::Client, State::SynRcvd).unwrap().entered.at.frame, 2);
+    let answered = history(
+        "0.000 > S  0:0(0)
+         0.010 < S  0:0(0)
+         0.010 > S. 0:0(0) ack 1          ; SYN_RCVD ESTABLISHED
+         0.020 < R. -5000:-5000(0) ack 1  ; SYN_RCVD CLOSED",
+    );
+    assert!(answered.stay_in(Role::Server, State::Established).is_none());
+}
+
+#[test]
+fn an_answer_to_a_syn_that_met_another_is_timed_from_that_syn() {
+    let history = history(
+        "0.0000 > S  0:0(0)
+         0.0100 < S  0:0(0)
+         0.0101 > S. 0:0(0) ack 1
+         0.0102 < S. 0:0(0) ack 1
+         0.0103 > .  1:1(0) ack 1
+         0.0402 < .  1:1(0) ack 1
+         0.1000 > F. 1:1(0) ack 1
+         0.1000 > R. 2:2(0) ack 1         ; CLOSED CLOSED
+         0.1250 < .  1:1(0) ack 2         ; CLOSED CLOSED",
+    );
+    assert!(history.fact(FactKind::DisprovedRst, Role::Client).is_none());
+}
+
+#[test]
+fn an_ack_that_says_no_more_than_the_syn_ack_proves_no_handshake() {
+    let history = history(&opened("0.02 < . 1:1(0) ack 1 <ts 2:1>"));
+    let open = history.stay_in(Role::Server, State::Established).unwrap().entered;
+    assert_eq!(open.confirmed.frame, 0);
+    let history = self::history(&opened("0.02 < . 1:1(0) ack 1 <ts 2:9>"));
+    let open = history.stay_in(Role::Server, State::Established).unwrap().entered;
+    assert_eq!(open.confirmed.frame, 4);
+}
+
+#[test]
+fn a_refused_and_an_unanswered_syn() {
+    let refused = history(
+        "0.0 > S 0:0(0)                   ; SYN_SENT UNKNOWN
+         0.1 < R. 0:0(0) ack 1            ; CLOSED   CLOSED",
+    );
+    assert_eq!((refused.handshake(), refused.close()), (Handshake::Refused, None));
+    assert_eq!(refused.zeek.name(), "REJ");
+    let unanswered = history(
+        "0.0 > S 0:0(0)
+         1.0 > S 0:0(0)
+         3.0 > S 0:0(0)                   ; SYN_SENT UNKNOWN
+         7.5 end                          ; SYN_SENT UNKNOWN
+         40. end                          ; CLOSED   UNKNOWN",
+    );
+    assert_eq!(unanswered.handshake(), Handshake::Unanswered);
+    assert_eq!(unanswered.side(Role::Client).tally.syns, 3);
+}
+
+#[test]
+fn syn_ack_repeated_after_the_ack() {
+    let history = history(&opened(
+        "1.01 < S. 0:0(0) ack 1           ; ESTABLISHED SYN_RCVD
+         1.02 > .  1:1(0) ack 1           ; ESTABLISHED ESTABLISHED
+         3.01 < S. 0:0(0) ack 1           ; ESTABLISHED SYN_RCVD
+         3.02 > .  1:1(0) ack 1           ; ESTABLISHED SYN_RCVD
+         5.00 > P. 1:101(100) ack 1       ; ESTABLISHED SYN_RCVD
+         5.01 < .  1:1(0) ack 101         ; ESTABLISHED ESTABLISHED",
+    ));
+    let open = history.stay_in(Role::Server, State::Established).unwrap().entered;
+    assert_eq!((open.at.frame, open.confirmed.frame), (8, 9));
+}
+
+#[test]
+fn a_fin_completes_the_handshake_whose_ack_was_lost() {
+    history(
+        "0.0 > S  0:0(0)
+         0.1 < S. 0:0(0) ack 1            ; ESTABLISHED SYN_RCVD
+         0.2 > F. 1:1(0) ack 1            ; FIN_WAIT_1  CLOSE_WAIT
+         0.3 < .  1:1(0) ack 2            ; FIN_WAIT_2  CLOSE_WAIT",
+    );
+}
+
+#[test]
+fn the_answer_to_a_keepalive_completes_no_handshake() {
+    let history = history(
+        "0.00 > S  0:0(0)
+         0.01 < S. 0:0(0) ack 1           ; ESTABLISHED SYN_RCVD
+         1.01 < S. 0:0(0) ack 1
+         3.01 < S. 0:0(0) ack 1
+         3.02 > .  0:1(1) ack 1           ; ESTABLISHED SYN_RCVD
+         3.03 < .  1:1(0) ack 1           ; ESTABLISHED SYN_RCVD
+         7.01 < S. 0:0(0) ack 1           ; ESTABLISHED SYN_RCVD",
+    );
+    assert!(history.refuted.is_empty(), "{:?}", history.refuted);
+}
+
+/// The ACK of the handshake may have been lost, and the answer may echo the probe.
+#[test]
+fn the_answer_to_a_keepalive_confirms_no_handshake() {
+    let history = history(
+        "0.00 > S  0:0(0) <ts 1:0>
+         0.01 < S. 0:0(0) ack 1 <ts 11:1>        ; ESTABLISHED SYN_RCVD
+         0.02 > .  1:1(0) ack 1 <ts 21:11>       ; ESTABLISHED ESTABLISHED
+         2.00 > .  0:1(1) ack 1 <ts 2000:11>
+         2.01 < .  1:1(0) ack 1 <ts 2010:2000>   ; ESTABLISHED ESTABLISHED",
+    );
+    assert_eq!(confirmation(&history, Role::Server, State::Established), (3, 0));
+}
+
+#[test]
+fn an_answer_sooner_than_the_end_can_answer_is_to_an_earlier_segment() {
+    // What was missing came by another way, before its repeat.
+    let history = history(&opened(
+        "0.1000 > F. 14:14(0) ack 1         ; FIN_WAIT_1 ESTABLISHED
+         0.1100 < . 1:1(0) ack 1 <sack 14:15>
+         0.1110 > P. 1:14(13) ack 1         ; FIN_WAIT_1 CLOSE_WAIT
+         0.1112 < . 1:1(0) ack 15           ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    assert_eq!(confirmation(&history, Role::Server, State::CloseWait), (6, 0));
+}
+
+#[test]
+fn a_repeated_syn_says_nothing_of_an_answer_on_its_way() {
+    let history = history(
+        "0.000 > S  0:0(0)         ; SYN_SENT    UNKNOWN
+         0.001 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         1.020 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         1.030 > S  0:0(0)         ; ESTABLISHED SYN_RCVD
+         1.031 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         1.040 > .  1:1(0) ack 1   ; ESTABLISHED ESTABLISHED",
+    );
+    assert_eq!(confirmation(&history, Role::Client, State::Established), (3, 6));
+}
+
+#[test]
+fn a_server_that_speaks_first_shows_a_handshake_that_was_not_captured() {
+    let history = history(
+        "0.00 > S  0:0(0)             ; SYN_SENT    UNKNOWN
+         0.05 < P. 1:51(50) ack 1     ; ESTABLISHED ESTABLISHED
+         0.06 > .  1:1(0) ack 51      ; ESTABLISHED ESTABLISHED
+         0.20 < F. 51:51(0) ack 1     ; CLOSE_WAIT  FIN_WAIT_1
+         0.21 > F. 1:1(0) ack 52      ; LAST_ACK    TIME_WAIT
+         0.22 < .  52:52(0) ack 2     ; CLOSED      TIME_WAIT",
+    );
+    assert!(history.transitions_of(Role::Server).all(|it| it.confirmation().is_none()));
+    // It may be a challenge to the SYN, or to what came before.
+    crate::testkit::history(
+        "0.00 > S  0:0(0)             ; SYN_SENT    UNKNOWN
+         0.05 < .  1:1(0) ack 1       ; SYN_SENT    UNKNOWN",
+    );
+}
+
+#[test]
+fn a_socket_in_syn_rcvd_challenges_a_keepalive() {
+    history(
+        "0.00 > S  0:0(0)
+         0.01 < S. 0:0(0) ack 1
+         0.02 > .  1:1(0) ack 1   ; ESTABLISHED ESTABLISHED
+         1.01 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         1.02 > .  1:1(0) ack 1   ; ESTABLISHED ESTABLISHED
+         3.01 < S. 0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         3.02 > .  1:1(0) ack 1   ; ESTABLISHED SYN_RCVD
+         3.03 > .  0:0(0) ack 1   ; ESTABLISHED SYN_RCVD
+         3.04 < .  1:1(0) ack 1   ; ESTABLISHED SYN_RCVD
+         7.00 < P. 1:2(1) ack 1   ; ESTABLISHED ESTABLISHED",
+    );
+}
+
+#[test]
+fn a_reset_after_crossing_syns_leaves_open_which_of_them_came() {
+    // Its SYN+ACK may have been lost before the observer.
+    let history = history(
+        "0.000 > S  0:0(0)        ; SYN_SENT UNKNOWN
+         0.005 < S  0:0(0)        ; SYN_RCVD SYN_RCVD
+         0.018 > R. 1:1(0) ack 1  ; CLOSED   CLOSED",
+    );
+    assert!(history.stay_in(Role::Client, State::Established).is_none());
+}

@@ -1,0 +1,279 @@
+//! RST: whose socket it ends, and who believes it.
+
+use super::{confirmation, opened};
+use crate::history::{Close, History, Role};
+use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
+use crate::infer::state::{Basis, State};
+use crate::testkit::history;
+
+#[test]
+fn an_abort_in_last_ack_came_before_the_answer() {
+    let history = history(&opened(
+        "0.100 > F. 1:1(0) ack 1
+         0.110 < F. 1:1(0) ack 2          ; TIME_WAIT LAST_ACK
+         0.111 > .  2:2(0) ack 2          ; TIME_WAIT CLOSED
+         0.120 < R. 2:2(0) ack 2          ; CLOSED    CLOSED
+         0.121 < R  2:2(0)                ; CLOSED    CLOSED",
+    ));
+    let closed = history.transitions_of(Role::Server).last().unwrap();
+    assert_eq!((closed.event, closed.at.frame), (Event::SentRst, 7));
+    assert!(history.by_event(Role::Server, &[Event::RecvAckOfFin]).is_none());
+}
+
+#[test]
+fn a_reset_that_acknowledges_no_fin_was_sent_before_it_came() {
+    let history = history(&opened(
+        "0.100 < F. 1:1(0) ack 1
+         0.101 > F. 1:1(0) ack 1          ; CLOSING   CLOSING
+         0.102 < .  2:2(0) ack 2          ; TIME_WAIT CLOSING
+         0.103 > R. 2:2(0) ack 1          ; CLOSED    CLOSED",
+    ));
+    assert!(history.stay_in(Role::Client, State::Closing).is_none());
+    let closed = history.transitions_of(Role::Client).last().unwrap();
+    assert_eq!((closed.from, closed.event), (State::FinWait2, Event::SentRst));
+}
+
+#[test]
+fn an_old_ack_does_not_survive_a_reset() {
+    history(&opened(
+        "0.100 < P. 1:101(100) ack 1
+         0.101 > .  1:1(0) ack 101
+         0.200 < R. 101:101(0) ack 1      ; CLOSED CLOSED
+         0.900 > .  1:1(0) ack 1          ; CLOSED CLOSED
+         0.910 < R  1:1(0)                ; CLOSED CLOSED",
+    ));
+}
+
+#[test]
+fn a_reset_may_overtake_the_data_before_it() {
+    let overtaken = "0.100 < R. 101:101(0) ack 1      ; ESTABLISHED CLOSED
+         0.100 > .  1:1(0) ack 1          ; ESTABLISHED CLOSED
+         0.101 < P. 1:101(100) ack 1      ; ESTABLISHED CLOSED\n";
+    history(&opened(&format!(
+        "{overtaken}
+         0.101 > .  1:1(0) ack 101        ; ESTABLISHED CLOSED
+         0.102 < R  101:101(0)            ; CLOSED      CLOSED"
+    )));
+    // Of a server that has sent nothing yet, the window is that of its SYN.
+    history(&opened(
+        "0.100 > R. 101:101(0) ack 1      ; CLOSED ESTABLISHED
+         0.100 < .  1:1(0) ack 1          ; CLOSED ESTABLISHED
+         0.101 > P. 1:101(100) ack 1      ; CLOSED ESTABLISHED",
+    ));
+    // Whoever sends beyond the number of the RST has not sent it.
+    history(&opened(&format!(
+        "{overtaken}
+         0.102 < P. 101:151(50) ack 1     ; ESTABLISHED ESTABLISHED"
+    )));
+}
+
+#[test]
+fn a_reset_may_answer_an_ack_before_the_newest() {
+    let answered = "0.100 < P. 1:201(200) ack 1
+         0.102 > .  1:1(0) ack 101
+         0.103 > .  1:1(0) ack 201
+         0.110 < R  101:101(0)            ; ESTABLISHED CLOSED\n";
+    let closed = |rest: &str| {
+        let history = history(&opened(&format!("{answered}{rest}")));
+        let last = history.transitions_of(Role::Server).last().copied().unwrap();
+        (last.at.frame, last.to, last.basis)
+    };
+    assert_eq!(closed(""), (7, State::Closed, Basis::Assumed));
+    let next = "0.111 < R  201:201(0)            ; CLOSED CLOSED";
+    assert_eq!(closed(next), (7, State::Closed, Basis::Observed));
+    let alive = "0.400 < P. 201:251(50) ack 1";
+    assert_eq!(closed(alive).1, State::Established);
+}
+
+#[test]
+fn rst_at_inside_and_outside_the_window() {
+    let exact = history(&opened("0.1 < R. 1:1(0) ack 1 ; CLOSED CLOSED"));
+    assert_eq!(exact.close(), Some(Close::Reset));
+    let inside = history(&opened(
+        "0.1 < R 5001:5001(0)             ; ESTABLISHED -
+         0.12 > . 1:1(0) ack 1            ; ESTABLISHED -",
+    ));
+    assert!(inside.fact(FactKind::InexactRst, Role::Server).is_some());
+    let outside = history(&opened(
+        "0.1 < R 9000001:9000001(0)       ; ESTABLISHED ESTABLISHED
+         0.2 < P. 1:51(50) ack 1          ; ESTABLISHED ESTABLISHED",
+    ));
+    assert!(outside.fact(FactKind::IgnoredRst, Role::Server).is_some());
+}
+
+#[test]
+fn a_fin_in_flight_past_a_rst_says_what_had_come_before() {
+    let history = history(&opened(
+        "0.100 < F. 1:1(0) ack 1          ; CLOSE_WAIT FIN_WAIT_1
+         0.101 < R 2:2(0)                 ; CLOSED     CLOSED
+         0.102 > F. 1:1(0) ack 2          ; CLOSED     CLOSED",
+    ));
+    let states: Vec<_> = history.transitions_of(Role::Client).map(|t| t.to.name()).collect();
+    assert_eq!(states, ["SYN_SENT", "ESTABLISHED", "CLOSE_WAIT", "LAST_ACK", "CLOSED"]);
+}
+
+#[test]
+fn a_forged_rst_that_was_believed_shows_in_the_answer_to_what_follows() {
+    let history = history(&opened(
+        "0.3 > R 1:1(0)                  ; CLOSED      CLOSED
+         0.6 > P. 1:14(13) ack 1         ; ESTABLISHED ESTABLISHED
+         0.61 < R 1:1(0)                 ; CLOSED      CLOSED",
+    ));
+    let ended = history.by_event(Role::Server, &[Event::RecvRst]).unwrap();
+    assert_eq!((ended.at.frame, ended.confirmed.frame), (4, 6));
+    assert_eq!(history.refuted.len(), 1, "only the client did not send it");
+}
+
+#[test]
+fn a_forged_rst_is_disproved_by_what_follows() {
+    let history = history(&opened(
+        "0.1 < R. 1:1(0) ack 1            ; CLOSED CLOSED
+         0.4 < P. 1:51(50) ack 1          ; ESTABLISHED ESTABLISHED
+         0.41 > . 1:1(0) ack 51           ; ESTABLISHED ESTABLISHED",
+    ));
+    assert!(history.fact(FactKind::DisprovedRst, Role::Server).is_some());
+    assert_eq!(history.close(), Some(Close::Open));
+}
+
+#[test]
+fn data_to_a_closed_socket_is_reset() {
+    let history = history(&opened(
+        "0.1 > F. 1:1(0) ack 1
+         0.11 < . 1:1(0) ack 2            ; FIN_WAIT_2 CLOSE_WAIT
+         0.2 < P. 1:51(50) ack 2
+         0.21 > R 2:2(0)                  ; CLOSED     CLOSED",
+    ));
+    assert_eq!(history.close(), Some(Close::Reset));
+    let gone = history.by_event(Role::Client, &[Event::SentRst]);
+    assert!(
+        gone.is_some() || history.by_event(Role::Client, &[Event::SentRstWithoutSocket]).is_some()
+    );
+}
+
+#[test]
+fn an_end_without_a_socket_does_not_say_what_closed_it() {
+    let history = history(&opened(
+        "0.100 > P. 1:11(10) ack 1
+         0.101 < R. 1:1(0) ack 11  ; CLOSED CLOSED
+         0.120 < P. 1:11(10) ack 1
+         0.121 > R 1:1(0)          ; CLOSED CLOSED",
+    ));
+    assert_eq!(confirmation(&history, Role::Client, State::Closed).1, 0);
+}
+
+/// The states that the end went through.
+fn states(history: &History, role: Role) -> Vec<State> {
+    history.transitions_of(role).map(|transition| transition.to).collect()
+}
+
+#[test]
+fn a_guessed_old_number_takes_nothing_back() {
+    let half_closed = history(&opened(
+        "0.10 > P. 1:101(100) ack 1
+         0.11 < .  1:1(0) ack 101
+         0.20 > F. 101:101(0) ack 1       ; FIN_WAIT_1 CLOSE_WAIT
+         0.21 < .  1:1(0) ack 102         ; FIN_WAIT_2 CLOSE_WAIT
+         0.22 > R  51:51(0)               ; CLOSED     CLOSE_WAIT",
+    ));
+    assert!(states(&half_closed, Role::Client).contains(&State::FinWait2));
+    let closed_by_peer = history(&opened(
+        "0.10 < P. 1:101(100) ack 1
+         0.11 > .  1:1(0) ack 101
+         0.20 < F. 101:101(0) ack 1       ; CLOSE_WAIT FIN_WAIT_1
+         0.21 < R  51:51(0)               ; CLOSE_WAIT CLOSED
+         0.22 > .  1:1(0) ack 102         ; CLOSE_WAIT CLOSED",
+    ));
+    let reset = closed_by_peer.transitions_of(Role::Server).last().copied();
+    assert_eq!(reset.map(|it| it.basis), Some(Basis::Assumed));
+    // From before the window, it says nothing at all.
+    history(&opened(
+        "0.10 < P. 1:1001(1000) ack 1
+         0.11 > .  1:1(0) ack 1001 win 1
+         0.20 < R  501:501(0)             ; ESTABLISHED ESTABLISHED",
+    ));
+}
+
+#[test]
+fn a_reset_long_after_leaves_open_who_sent_the_one_before() {
+    let history = history(&opened(
+        "0.100 < P. 1:201(200) ack 1
+         0.110 > .  1:1(0) ack 201
+         0.120 < R  101:101(0)            ; ESTABLISHED CLOSED
+         3600  < R  201:201(0)            ; CLOSED      CLOSED",
+    ));
+    let first = history.transitions_of(Role::Server).last().copied().unwrap();
+    assert_eq!((first.at.frame, first.basis), (6, Basis::Assumed));
+}
+
+#[test]
+fn who_went_on_after_a_reset_had_not_believed_it_whatever_comes_later() {
+    let history = history(&opened(
+        "0.30 > R  1:1(0)                 ; CLOSED      CLOSED
+         0.60 > P. 1:14(13) ack 1         ; ESTABLISHED -
+         0.61 < P. 1:101(100) ack 14      ; ESTABLISHED ESTABLISHED
+         5.00 < P. 101:201(100) ack 14    ; ESTABLISHED ESTABLISHED
+         9.00 > P. 14:20(6) ack 201       ; ESTABLISHED ESTABLISHED
+         9.01 < R  201:201(0)             ; CLOSED      CLOSED",
+    ));
+    let closed = history.transitions_of(Role::Server).find(|it| it.to == State::Closed).unwrap();
+    assert_eq!(closed.at.frame, 9);
+}
+
+#[test]
+fn a_disowned_reset_overtakes_nothing_any_more() {
+    history(&opened(
+        "0.100 < R. 5001:5001(0) ack 1    ; ESTABLISHED CLOSED
+         1.000 < P. 1:51(50) ack 1        ; ESTABLISHED ESTABLISHED
+         1.010 > .  1:1(0) ack 51
+         2.000 < R. 51:51(0) ack 1        ; CLOSED      CLOSED
+         2.001 < P. 51:101(50) ack 1      ; -           ESTABLISHED",
+    ));
+}
+
+#[test]
+fn an_ack_that_passes_a_reset_shows_what_had_come_before_it() {
+    let history = history(&opened(
+        "0.100 < P. 1:51(50) ack 1
+         0.100 < P. 51:101(50) ack 1
+         0.100 < F. 101:101(0) ack 1
+         0.110 > P. 1:11(10) ack 51
+         0.110 < R  51:51(0)              ; CLOSED      CLOSED
+         0.111 > .  11:11(0) ack 102      ; CLOSE_WAIT  CLOSED
+         0.111 < R  102:102(0)            ; CLOSED      CLOSED",
+    ));
+    let came = history.stay_in(Role::Client, State::CloseWait).unwrap();
+    assert_eq!((came.entered.at.frame, came.entered.basis), (6, Basis::Inferred));
+    assert!(history.fact(FactKind::DisprovedRst, Role::Server).is_none());
+}
+
+#[test]
+fn a_reset_may_arrive_behind_the_data_that_it_overtook() {
+    let told = history(&opened(
+        "0.100 < R. 101:101(0) ack 1      ; ESTABLISHED CLOSED
+         0.101 < P. 1:101(100) ack 1      ; CLOSED      CLOSED
+         0.102 > .  1:1(0) ack 101        ; CLOSED      CLOSED",
+    ));
+    let closed = told.transitions_of(Role::Client).last().copied().unwrap();
+    assert_eq!((closed.event, closed.basis), (Event::RecvRst, Basis::Assumed));
+    // Who goes on did not believe it.
+    history(&opened(
+        "0.100 < R. 101:101(0) ack 1      ; ESTABLISHED CLOSED
+         0.101 < P. 1:101(100) ack 1      ; CLOSED      CLOSED
+         0.900 > P. 1:51(50) ack 101      ; ESTABLISHED CLOSED",
+    ));
+}
+
+#[test]
+fn what_is_left_of_a_closed_socket_believes_a_reset_ahead() {
+    let half_closed = "0.10 > F. 1:1(0) ack 1            ; FIN_WAIT_1 CLOSE_WAIT
+         0.11 < .  1:1(0) ack 2           ; FIN_WAIT_2 CLOSE_WAIT
+         0.20 < R. 501:501(0) ack 2       ; CLOSED     CLOSED\n";
+    let told = history(&opened(half_closed));
+    let closed = told.transitions_of(Role::Client).last().copied().unwrap();
+    assert_eq!((closed.event, closed.basis), (Event::RecvRst, Basis::Assumed));
+    history(&opened(&format!(
+        "{half_closed}
+         0.90 > .  2:2(0) ack 1           ; FIN_WAIT_2 -"
+    )));
+}
