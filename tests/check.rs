@@ -169,6 +169,46 @@ fn a_baseline_keeps_its_reasons_and_is_never_made_of_damage() {
 }
 
 #[test]
+fn an_entry_of_a_baseline_may_expire_and_a_stale_one_may_fail() {
+    let entry = |service: &str, expires: &str| {
+        format!(
+            "[[known]]\nfinding = \"close-wait-leak\"\nservice = \"{service}\"\n\
+             side = \"server\"\ncount = 1\nexpires = {expires}\n"
+        )
+    };
+    let with = |name: &str, text: String, more: &[&str]| {
+        let known = file(name, text.as_bytes());
+        check(&[more, &["--baseline", known.to_str().unwrap(), LEAKING]].concat())
+    };
+    let (code, says) = with("expires.toml", entry("10.9.0.2:6800", "9999-12-31"), &[]);
+    assert_eq!(code, Some(0), "{says}");
+    let (code, says) = with("expired.toml", entry("10.9.0.2:6800", "2026-01-31"), &[]);
+    assert_eq!(code, Some(1));
+    let words = "warning: the baseline does not hold any more: close-wait-leak at 10.9.0.2:6800 \
+                 (server) after 2026-01-31";
+    assert!(says.contains(words), "{says}");
+    // What expired is held anew when the baseline is written anew.
+    let known = file("anew.toml", entry("*:6800", "2026-01-31").as_bytes());
+    let known = known.to_str().unwrap();
+    assert_eq!(check(&["--baseline", known, "--write-baseline", known, LEAKING]).0, Some(0));
+    assert_eq!(check(&["--baseline", known, LEAKING]).0, Some(0));
+    let both = entry("10.9.0.2:6800", "9999-12-31") + &entry("10.9.0.2:6801", "9999-12-31");
+    let (code, says) = with("stale.toml", both.clone(), &[]);
+    assert!(code == Some(0) && says.contains("warning: the baseline is stale"), "{says}");
+    let (code, says) = with("stale.toml", both, &["--fail-on-stale"]);
+    assert!(code == Some(1) && says.contains("check failed: the baseline is stale"), "{says}");
+}
+
+#[test]
+fn a_job_that_only_looks_exits_with_0() {
+    let (code, says) = check(&["--exit-zero", LEAKING]);
+    assert!(code == Some(0) && says.contains("check failed: 1 finding"), "{says}");
+    assert_eq!(check(&["--exit-zero", "no-such-file.pcap"]).0, Some(2));
+    let nothing = file("exit-zero.pcap", &empty());
+    assert_eq!(check(&["--exit-zero", nothing.to_str().unwrap()]).0, Some(2));
+}
+
+#[test]
 fn settings_are_found_from_the_working_directory_upward() {
     let text = "allow = [\"close-wait-leak\"]\n[check]\nfail-on = \"warning\"\n\
                 max = { fin-wait-2-stuck = 9, long-close-wait = 9, connection-refused = 1 }\n";
@@ -190,6 +230,9 @@ fn settings_are_found_from_the_working_directory_upward() {
     assert_eq!(run(below, &["--max", "abortive-close=1"]).0, Some(0));
     let (code, says) = run(below, &["--max", "long-close-wait=8"]);
     assert!(code == Some(1) && says.contains("long-close-wait"), "{says}");
+    // Without settings, it is the leak again that fails.
+    let (code, says) = run(below, &["--no-config"]);
+    assert!(code == Some(1) && says.contains("close-wait-leak"), "{says}");
     // So does a file that is named.
     let other = file("other.toml", b"");
     let (_, says) = run(below, &["--config", other.to_str().unwrap()]);

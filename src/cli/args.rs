@@ -103,6 +103,9 @@ pub struct ReadArgs {
     /// Settings [default: the finwait.toml of this folder or the nearest one above it]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Take no settings from a file, wherever one is
+    #[arg(long, conflicts_with = "config")]
+    pub no_config: bool,
     /// What stands in that file.
     #[arg(skip)]
     pub settings: Config,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use toml::value::Date;
 
 use super::args::{PrintArgs, ReadArgs};
 use super::config::CheckSettings;
@@ -44,6 +45,12 @@ struct GateArgs {
     /// Findings that FILE holds do not fail, unless there are more of them
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Fail on what the baseline holds and is not there, too: it is mended, and should go
+    #[arg(long)]
+    fail_on_stale: bool,
+    /// Exit with 0 whatever is found, and with 2 on errors only
+    #[arg(long)]
+    exit_zero: bool,
     /// Write what fails now to FILE, as a baseline for later
     #[arg(long, value_name = "FILE", conflicts_with = "mask")]
     write_baseline: Option<PathBuf>,
@@ -74,6 +81,7 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
     let mut analysis = read::read(&inputs, &args.read, &mut ())?;
     let found = issues(&analysis);
     let mut outcome = read::outcome(&analysis, &args.read);
+    let expired = baseline.expire(today());
     if analysis.totals.segments == 0 {
         outcome.messages.push(NO_SEGMENT.to_string());
         outcome.code = ERROR;
@@ -88,14 +96,27 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
     print(&analysis, &inputs, &args.print, &args.read, &job)?;
     let says = job.messages();
     outcome.messages.extend(says.iter().map(|says| analysis.names.text(says).into_owned()));
-    outcome.messages.extend(baseline.stale().map(|stale| match &mut analysis.mask {
-        Some(mask) => mask.text(&stale).into_owned(),
-        None => stale,
-    }));
-    if job.judgement.failing() > 0 && outcome.code == 0 {
+    let fails_on_stale = args.gate.fail_on_stale || settings.fail_on_stale;
+    let kind = if fails_on_stale { "check failed" } else { "warning" };
+    let stale = baseline.stale().map(|stale| format!("{kind}: {stale}"));
+    let is_failed = job.judgement.failing() > 0 || (fails_on_stale && stale.is_some());
+    outcome.messages.extend(expired.into_iter().chain(stale).map(
+        |said| match &mut analysis.mask {
+            Some(mask) => mask.text(&said).into_owned(),
+            None => said,
+        },
+    ));
+    if is_failed && outcome.code == 0 && !args.gate.exit_zero {
         outcome.code = FOUND;
     }
     Ok(outcome)
+}
+
+/// The day, in UTC.
+fn today() -> Date {
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let [month, day] = [now.month(), now.day()].map(i8::unsigned_abs);
+    Date { year: now.year().unsigned_abs(), month, day }
 }
 
 fn load(path: &Path) -> Result<Baseline> {

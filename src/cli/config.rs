@@ -41,6 +41,8 @@ pub struct CheckSettings {
     pub max: Vec<(&'static str, u64)>,
     /// What is known already.
     pub baseline: Option<PathBuf>,
+    /// What is known and not there any more fails, too.
+    pub fail_on_stale: bool,
 }
 
 impl Config {
@@ -120,7 +122,7 @@ fn beside(settings: &Path, path: &str) -> PathBuf {
 
 /// The settings of `check`.
 fn check(settings: &Table, path: &Path) -> Result<CheckSettings> {
-    const KEYS: [&str; 3] = ["baseline", "fail-on", "max"];
+    const KEYS: [&str; 4] = ["baseline", "fail-on", "fail-on-stale", "max"];
     let mut check = CheckSettings::default();
     for (key, value) in settings {
         match key.as_str() {
@@ -128,6 +130,7 @@ fn check(settings: &Table, path: &Path) -> Result<CheckSettings> {
             "fail-on" => {
                 check.fail_on = Some(severity(string(value)?).map_err(anyhow::Error::msg)?)
             }
+            "fail-on-stale" => check.fail_on_stale = boolean(value)?,
             "max" => {
                 for (name, count) in table(value)? {
                     let max = at_most(&format!("{name}={}", whole(count)?));
@@ -192,7 +195,7 @@ mod tests {
             "msl = 15\nfd-limit = 4096\ndecode-tunnels = true\nnames = \"hosts\"\nclose-wait = 5.5\nstrict = true\nmax-connections = 9\n\
              allow = [\"long-close-wait\"]\n\
              [thresholds.close-wait-leak]\nstuck_min = 7\n\
-             [check]\nfail-on = \"warning\"\nbaseline = \"known.toml\"\n\
+             [check]\nfail-on = \"warning\"\nbaseline = \"known.toml\"\nfail-on-stale = true\n\
              max = { connection-refused = 2 }\n",
         );
         let Config { options, names, strict, check } = config.unwrap();
@@ -205,6 +208,7 @@ mod tests {
         assert_eq!((value("hold_s"), value("stuck_min")), (Some(5.5), Some(7.0)));
         assert_eq!(value("fd_limit"), Some(4096.0));
         assert_eq!(check.fail_on, Some(Severity::Warning));
+        assert!(check.fail_on_stale);
         assert_eq!(check.max, [("connection-refused", 2)]);
         assert_eq!(check.baseline, Some(PathBuf::from("folder/known.toml")));
     }

@@ -74,7 +74,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
 
 /// Reads the settings of a file, for a command that reads captures.
 fn settle(cli: &mut Cli) -> Result<()> {
-    if let Some(read) = cli.command.read_args() {
+    if let Some(read) = cli.command.read_args().filter(|read| !read.no_config) {
         read.settings = Config::load(read.config.as_deref())?;
     }
     Ok(())

@@ -1,13 +1,14 @@
 //! What is known already and does not fail a job: counts of findings by name, service and side.
 //!
 //! No ephemeral port and no time stands in it, so that it holds in the next run. It is TOML, to be
-//! read in a review and edited by hand: `reason` is free text, and an address may be `*`, where
-//! each run of a job gives the hosts new ones.
+//! read in a review and edited by hand: `reason` is free text, an address may be `*`, where each
+//! run of a job gives the hosts new ones, and an entry may hold for a time only.
 
 use core::fmt;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use toml::value::{Date, Datetime};
 
 use crate::addr::{Addr, HostPort};
 use crate::findings::thresholds::find;
@@ -38,6 +39,9 @@ pub enum BaselineError {
     /// A place is none.
     #[error("`{0}` is no service, as 10.9.0.2:6800, *:6800 or 10.9.0.2")]
     Place(String),
+    /// A day is none.
+    #[error("`{0}` is no day, as 2027-01-31")]
+    Day(String),
     /// It says twice how many.
     #[error("there are two entries for {0}")]
     TwoCounts(String),
@@ -52,6 +56,7 @@ struct Entry {
     name: &'static str,
     place: Where,
     left: u64,
+    has_expired: bool,
 }
 
 /// An entry as it is written.
@@ -66,6 +71,9 @@ struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     side: Option<Side>,
     count: u64,
+    /// The last day on which it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Datetime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -155,9 +163,10 @@ impl Baseline {
         for issue in issues {
             let mut entry = Entry::new(issue);
             let earlier = before.about(&issue.key).next().and_then(|at| before.entries.get(at));
-            if let Some(Entry { line, place, .. }) = earlier {
+            if let Some(Entry { line, place, has_expired, .. }) = earlier {
                 entry.place = *place;
-                entry.line = Line { count: entry.left, ..line.clone() };
+                let expires = line.expires.filter(|_| !has_expired);
+                entry.line = Line { count: entry.left, expires, ..line.clone() };
             }
             let same = baseline.same(&entry).and_then(|at| baseline.entries.get_mut(at));
             if let Some(same) = same {
@@ -178,13 +187,30 @@ impl Baseline {
         for line in page.known {
             let rule = find(&line.finding)?;
             let place = Where::parse(&line)?;
-            let entry = Entry { name: rule.name, place, left: line.count, line };
+            if let Some(no_day) = line.expires.filter(|expires| expires.date.is_none()) {
+                return Err(BaselineError::Day(no_day.to_string()));
+            }
+            let (name, left) = (rule.name, line.count);
+            let entry = Entry { name, place, left, line, has_expired: false };
             if baseline.same(&entry).is_some() {
                 return Err(BaselineError::TwoCounts(entry.to_string()));
             }
             baseline.push(entry);
         }
         Ok(baseline)
+    }
+
+    /// From now on only those entries hold that do on that day. What does not, and since when.
+    pub fn expire(&mut self, today: Date) -> Option<String> {
+        let mut said = Vec::new();
+        for entry in &mut self.entries {
+            let Some(last) = entry.line.expires.and_then(|expires| expires.date) else { continue };
+            if last < today {
+                (entry.left, entry.has_expired) = (0, true);
+                said.push(format!("{} after {last}", entry.what()));
+            }
+        }
+        told("warning: the baseline does not hold any more: ", said)
     }
 
     /// How many of so many findings it holds; they are counted off.
@@ -233,20 +259,20 @@ impl Baseline {
     /// What it holds and was not found, once all that was found is counted off: it should go, or
     /// the next such finding passes unseen.
     pub fn stale(&self) -> Option<String> {
-        let stale: Vec<&Entry> = self.entries.iter().filter(|entry| entry.left > 0).collect();
-        let mut parts: Vec<String> =
-            stale.iter().take(STALE_MAX).map(ToString::to_string).collect();
-        match stale.len() {
-            0 => return None,
-            all if all > STALE_MAX => parts.push(format!("{} more", all - STALE_MAX)),
-            _ => {}
-        }
-        Some(format!("warning: the baseline is stale: {}", parts.join("; ")))
+        let stale = self.entries.iter().filter(|entry| entry.left > 0);
+        told("the baseline is stale: ", stale.map(ToString::to_string).collect())
     }
 }
 
-/// Stale entries that are told one by one.
-const STALE_MAX: usize = 5;
+/// The first few of what is said of entries, if there is any.
+fn told(head: &str, mut said: Vec<String>) -> Option<String> {
+    const TOLD_MAX: usize = 5;
+    if let Some(more @ 1..) = said.len().checked_sub(TOLD_MAX) {
+        said.truncate(TOLD_MAX);
+        said.push(format!("{more} more"));
+    }
+    (!said.is_empty()).then(|| format!("{head}{}", said.join("; ")))
+}
 
 impl Entry {
     fn new(issue: &Issue) -> Entry {
@@ -257,8 +283,22 @@ impl Entry {
             Place::Service(_) | Place::Server(_) => (Some(place.to_string()), None),
         };
         let (finding, side) = (name.to_owned(), side.map(Side::from));
-        let line = Line { finding, service, client, side, count: issue.count(), reason: None };
-        Entry { left: line.count, line, name, place: Where::One(place) }
+        let (count, expires, reason) = (issue.count(), None, None);
+        let line = Line { finding, service, client, side, count, expires, reason };
+        Entry { left: count, line, name, place: Where::One(place), has_expired: false }
+    }
+
+    /// `close-wait-leak at 10.9.0.2:6800 (server)`.
+    fn what(&self) -> String {
+        let Line { finding, service, client, side, .. } = &self.line;
+        let place = service.as_ref().or(client.as_ref());
+        let place = place.map_or(String::new(), |place| format!(" at {place}"));
+        let side = match side {
+            Some(Side::Client) => " (client)",
+            Some(Side::Server) => " (server)",
+            None => "",
+        };
+        format!("{finding}{place}{side}")
     }
 
     /// What it is about, if that is one place.
@@ -276,17 +316,8 @@ impl Entry {
 impl fmt::Display for Entry {
     /// `close-wait-leak at 10.9.0.2:6800 (server): 3 known, 1 found`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { finding, service, client, side, count, .. } = &self.line;
-        write!(f, "{finding}")?;
-        if let Some(place) = service.as_ref().or(client.as_ref()) {
-            write!(f, " at {place}")?;
-        }
-        match side {
-            Some(Side::Client) => f.write_str(" (client)")?,
-            Some(Side::Server) => f.write_str(" (server)")?,
-            None => {}
-        }
-        write!(f, ": {count} known, {} found", count - self.left)
+        let count = self.line.count;
+        write!(f, "{}: {count} known, {} found", self.what(), count - self.left)
     }
 }
 
@@ -330,6 +361,23 @@ mod tests {
         assert_eq!(known.stale(), None);
         let client = Key { side: Some(Role::Client), ..key("10.9.0.2:6800") };
         assert_eq!(baseline("10.9.0.2:6800", 3).take(&client, 1), 0);
+    }
+
+    #[test]
+    fn an_entry_holds_to_the_end_of_its_last_day() {
+        let text = baseline("10.9.0.2:6800", 3).to_string() + "expires = 2027-01-31\n";
+        let day = |month, day| Date { year: 2027, month, day };
+        let mut known = Baseline::parse(&text).unwrap();
+        assert_eq!(known.expire(day(1, 31)), None);
+        assert_eq!(known.take(&key("10.9.0.2:6800"), 1), 1);
+        let said = "warning: the baseline does not hold any more: close-wait-leak at \
+                    10.9.0.2:6800 (server) after 2027-01-31";
+        assert_eq!(known.expire(day(2, 1)).as_deref(), Some(said));
+        assert_eq!(known.take(&key("10.9.0.2:6800"), 1), 0);
+        assert_eq!(known.stale(), None, "nobody waits for it");
+        let wrong = text.replace("2027-01-31", "07:30:00");
+        assert!(Baseline::parse(&wrong).unwrap_err().to_string().contains("no day"));
+        assert_eq!(Baseline::parse(&text).unwrap().to_string(), text);
     }
 
     #[test]
