@@ -102,6 +102,11 @@ const FROM_THE_MIDDLE: &[Case] = &[
         &["silent-drop"],
     ),
     (
+        "behind-rejecting-firewall",
+        &["10.9.0.2:1521 after 65.2 s idle", "its TTL differs", "the same on 2 more"],
+        &["silent-drop"],
+    ),
+    (
         "is-flooded",
         &["Server 10.9.0.2:8088 got", "60 of 60 attempts", "a SYN flood"],
         &["syn-flood", "half-open-handshake"],
@@ -119,6 +124,8 @@ const FROM_ONE_END: &[(&str, Case)] = &[
     ("server", ("behind-pulled-cable", &["Nothing is wrong", "3 not closed on both"], FINE)),
     ("client", ("behind-forgetful-nat", &["something on the path forgot"], &["silent-drop"])),
     ("server", ("behind-forgetful-nat", &["Nothing is wrong", "3 not closed on both"], FINE)),
+    ("client", ("behind-rejecting-firewall", &["its TTL differs"], &["silent-drop"])),
+    ("server", ("behind-rejecting-firewall", &["Nothing is wrong", "3 not closed on both"], FINE)),
     ("client", ("is-flooded", &["got no answer from server 10.9.0.2:8088"], &["syn-unanswered"])),
     (
         "server",

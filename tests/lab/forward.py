@@ -129,6 +129,9 @@ class Forwarder:
             elif rule.action == "inject":
                 forged = packet.parse(segment.sender, rule.make(segment.raw))
                 copies.append((forged, rule.seconds))
+            elif rule.action == "answer":
+                lost = True
+                copies.append((packet.parse(OTHER[segment.sender], rule.make(segment.raw)), 0.0))
             else:
                 extra += rule.seconds
         return lost, lost_early, extra, copies

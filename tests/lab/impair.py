@@ -17,7 +17,8 @@ class Rule:
 
     `action` is "drop", "duplicate" (a second copy, `seconds` later) or "delay"
     (this packet alone comes `seconds` later), "inject" (a packet made from this
-    one by `make` follows it after `seconds`).  `nth` limits the rule to these
+    one by `make` follows it after `seconds`) or "answer" (one made from it goes
+    back, and it goes no further).  `nth` limits the rule to these
     matches; None means all of them.  With `after`, counting begins only behind
     the first packet for which that is true.
     """
@@ -97,3 +98,8 @@ def late(what, match, seconds, nth=(1,), **more):
 def inject(what, match, make, seconds, nth=(1,)):
     """A third party's packet: it joins the path where the matched one did."""
     return Rule("inject", what, match, nth, seconds, make=make)
+
+
+def answer(what, match, make, nth=(1,), **more):
+    """A device half way answers in the receiver's name."""
+    return Rule("answer", what, match, nth, make=make, **more)

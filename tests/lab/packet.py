@@ -127,6 +127,20 @@ def forge(raw, flags, seq_shift=0, payload=b""):
     return bytes(ip + tcp)
 
 
+def refuse(raw, ttl):
+    """The RST that a device on an IPv4 path sends back for a segment, in its receiver's name."""
+    start = (raw[0] & 15) * 4
+    source, target = struct.unpack_from("!4s4s", raw, 12)
+    from_port, to_port, _, ack_number = struct.unpack_from("!HHII", raw, start)
+    ip = bytearray(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, ttl, 6, 0, target, source))
+    struct.pack_into("!H", ip, 10, checksum(bytes(ip)))
+    tcp = bytearray(struct.pack("!HHIIBBHHH", to_port, from_port, ack_number, 0, 5 << 4, RST,
+                                0, 0, 0))
+    pseudo = target + source + struct.pack("!HH", 6, len(tcp))
+    struct.pack_into("!H", tcp, 16, checksum(pseudo + bytes(tcp)))
+    return bytes(ip + tcp)
+
+
 def checksum(data):
     """The Internet checksum of some bytes."""
     data += b"\0" * (len(data) % 2)

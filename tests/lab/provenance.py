@@ -34,6 +34,9 @@ HEAD = """\
 - `misses/`: single connections of crowds (`record.py --random`) of which finwait misses something,
   cut out by `tests/lab/excerpt.py`; `docs/misses.md` says why. Seed and kernel stand in each
   `truth.jsonl`. `kernel/random-3` are the first hundred connections of a crowd, cut out likewise.
+- `rotated/`: `services/leaks/server.pcap` as a ring of tcpdump may leave it, by
+  `tests/lab/rotate.py`: in three files, of which two have five packets in common, and the last one
+  cut inside a packet.
 - `services/`: services with a fault each, or none, most of them longer than the minute after which
   a leak shows; `tests/it/services.rs` says what the first line of the report must be.
 

@@ -7,10 +7,10 @@ evidence for the first line of a report; `tests/it/services.rs` says what it mus
 import socket
 
 from host import abort, forget
-from impair import Impairment, drop
+from impair import Impairment, answer, drop
 from lab import read_exactly
 from opening import client_but_no_syn
-from packet import answering_syn
+from packet import answering_syn, client_data, refuse
 from registry import scenario
 
 # Longer than the minute from which on a CLOSE_WAIT counts as stuck.
@@ -265,6 +265,20 @@ def service_behind_forgetful_nat(lab):
     for client, _ in pairs:
         client.sendall(b"still there?")
     lab.pause(14)
+
+
+@service("A firewall forgets connections that were idle for 65 seconds, and rejects what comes",
+         path=Impairment(rules=[answer("data of the client after the silence by a RST with TTL 255",
+                                       client_data, lambda raw: refuse(raw, 255), (4, 5, 6))]))
+def service_behind_rejecting_firewall(lab):
+    listener = lab.server.listen(1521)
+    pairs = [lab.connect(listener) for _ in range(3)]
+    for client, server in pairs:
+        lab.exchange(client, server)
+    lab.pause(65)
+    for client, _ in pairs:
+        client.sendall(b"SELECT 1 FROM DUAL")
+    lab.pause(1)
 
 
 @service("The accept queue is full: clients are connected, and nobody hears them",
