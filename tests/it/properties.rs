@@ -10,7 +10,7 @@ use finwait::history::archive::Archive;
 use finwait::history::{History, Role};
 use finwait::infer::event::Event;
 use finwait::infer::state::{Basis, State};
-use finwait::infer::trail::Transition;
+use finwait::infer::trail::{Moment, Transition};
 use finwait::seq::SeqNum;
 use finwait::time::{Span, Timestamp};
 use proptest::prelude::*;
@@ -81,15 +81,25 @@ fn waits_for_answer(history: &History) -> bool {
     only_syns && history.predecessor.is_some()
 }
 
+/// Whether a SYN that waits for its answer may have ended this life, or not.
+fn is_disputed(history: &History, all: &[History]) -> bool {
+    all.iter().any(|other| waits_for_answer(other) && other.tuple == history.tuple)
+}
+
+/// The same step at the same moment, however firm.
+fn is_same(one: &Transition, other: &Transition) -> bool {
+    (one.end, one.to, one.event, one.at) == (other.end, other.to, other.event, other.at)
+}
+
+fn stands_in(transition: &Transition, history: &History) -> bool {
+    history.transitions.iter().any(|other| is_same(transition, other))
+}
+
 /// A transition stays, as firm as it was or firmer, or is refuted on the record.
 fn assert_kept(name: &str, transition: &Transition, history: &History, shorter: &[History]) {
-    let kept = history.transitions.iter().find(|other| {
-        let same = (other.end, other.to, other.event, other.at);
-        same == (transition.end, transition.to, transition.event, transition.at)
-    });
+    let kept = history.transitions.iter().find(|other| is_same(transition, other));
     // The end of an old life goes with a new one that waits for its answer.
-    let undecided = transition.event == Event::Superseded
-        && shorter.iter().any(|h| waits_for_answer(h) && h.tuple == history.tuple);
+    let undecided = transition.event == Event::Superseded && is_disputed(history, shorter);
     let refuted = history.refuted.iter().any(|refuted| {
         let same = (refuted.end, refuted.state, refuted.at);
         same == (transition.end, transition.to, transition.at)
@@ -102,6 +112,27 @@ fn assert_kept(name: &str, transition: &Transition, history: &History, shorter: 
     let firmer = firmness(kept.basis) <= firmness(transition.basis);
     let confirmed = transition.confirmed.frame == 0 || kept.confirmed == transition.confirmed;
     assert!(firmer && confirmed, "{name}: {transition:#?} became {kept:#?}");
+}
+
+/// A transition of the longer capture that lies in the time of the shorter one stood there already,
+/// takes the place of what is refuted on the record, or is one that only later segments can show:
+/// that a segment had come, that nothing came any more, or that the life was over. What an end did
+/// send is known when it passes.
+fn assert_known(name: &str, transition: &Transition, longer: &History, newest: &Moment) {
+    const SENT: [Event; 6] = [
+        Event::SentSyn,
+        Event::SentSynAck,
+        Event::SentFin,
+        Event::SentUnseenFin,
+        Event::SentRst,
+        Event::SentRstWithoutSocket,
+    ];
+    let replaces = longer
+        .refuted
+        .iter()
+        .any(|refuted| refuted.end == transition.end && refuted.by_frame > newest.frame);
+    let is_known = !SENT.contains(&transition.event) || replaces || longer.dropped > 0;
+    assert!(is_known, "{name}: {transition:#?} came into the past of {longer:#?}");
 }
 
 /// The steps as segments between two addresses, a unique IP id each.
@@ -173,6 +204,13 @@ fn assert_the_past_stays(name: &str, segments: &[Decoded], prefixes: usize) {
             };
             for transition in &history.transitions {
                 assert_kept(name, transition, same, &shorter);
+            }
+            if is_disputed(history, &shorter) {
+                continue;
+            }
+            let past = same.transitions.iter().filter(|it| it.at.frame <= history.last.frame);
+            for transition in past.filter(|it| !stands_in(it, history)) {
+                assert_known(name, transition, same, &history.last);
             }
         }
         shorter = longer;
