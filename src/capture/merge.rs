@@ -138,8 +138,8 @@ impl Merge {
     }
 
     /// Keeps what captures say of their packets beside the bytes. To be called before the first
-    /// packet is asked for; of several captures of those that are no files it is
-    /// not kept of the first packet.
+    /// packet is asked for. Of several captures, those that are no files have lost it of their
+    /// first packet.
     pub fn keeping_details(mut self) -> Merge {
         for (source, found) in self.sources.iter_mut().zip(&self.records) {
             source.keep_details(*found);

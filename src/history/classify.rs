@@ -61,7 +61,6 @@ pub enum ClosedFirst {
 
 const FINS: [Event; 2] = [Event::SentFin, Event::SentUnseenFin];
 const RESETS: [Event; 3] = [Event::SentRst, Event::SentRstWithoutSocket, Event::RecvRst];
-const BY_FIN: [Event; 2] = [Event::RecvFin, Event::RecvFinAckingFin];
 
 impl Handshake {
     /// The word of the JSON contract.
@@ -232,11 +231,6 @@ impl History {
     /// The transition by which a role sent its FIN.
     pub fn fin_of(&self, role: Role) -> Option<&Transition> {
         self.by_event(role, &FINS)
-    }
-
-    /// The transition by which a role got the peer's FIN.
-    pub fn fin_received(&self, role: Role) -> Option<&Transition> {
-        self.by_event(role, &BY_FIN)
     }
 
     /// Whether both FINs were sent and acknowledged: what a RST ends after that is a remnant.

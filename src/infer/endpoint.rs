@@ -325,8 +325,15 @@ impl Endpoint {
         if self.window == 0 && self.window_closed.is_none() {
             return u32::from(self.syn_window);
         }
+        self.scaled(self.window, peer_scales)
+    }
+
+    /// A window of its own in bytes; `peer_scales` says whether the peer announced a scale as well.
+    pub(super) fn scaled(&self, window: u16, peer_scales: bool) -> u32 {
+        /// RFC 7323 section 2.3.
+        const SHIFT_MAX: u8 = 14;
         let shift = if peer_scales { self.window_scale.unwrap_or(0) } else { 0 };
-        u32::from(self.window) << shift.min(14)
+        u32::from(window) << shift.min(SHIFT_MAX)
     }
 
     /// The most that the peer puts into one segment, in bytes.

@@ -257,8 +257,8 @@ impl Connection {
         }
     }
 
-    /// Moves one endpoint along its row of the table, if there is one. With [`Self::place`] the
-    /// only writer of a state.
+    /// Moves one endpoint along its row of the table, if there is one. A state is written by
+    /// [`Self::step_as`], [`Self::place`] and [`Self::go_back`] only.
     fn step(&mut self, end: End, event: Event, at: Moment) -> bool {
         // A FIN that nobody saw leaves open what its receiver's own FIN followed.
         let on_guess = event == Event::SentFin && self.end(end.peer()).fin_unseen;

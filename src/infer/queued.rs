@@ -61,8 +61,7 @@ impl Connection {
     fn window_of(&self, end: End, window: u16) -> Option<u32> {
         let endpoint = self.end(end);
         let known = endpoint.opening.first.frame > 0 || window == 0;
-        let shift = if self.scales() { endpoint.window_scale.unwrap_or(0) } else { 0 };
-        known.then_some(u32::from(window) << shift.min(14))
+        known.then(|| endpoint.scaled(window, self.scales()))
     }
 
     /// Whoever has nothing more to send, and sends nothing, had no FIN waiting behind data. Twice

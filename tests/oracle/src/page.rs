@@ -38,7 +38,8 @@ pub fn page(totals: &[(Kind, Score)]) -> String {
 const LONGER: &str = "
 ## A longer run
 
-The worst of 20 seeds, with 20,000 connections of each kind; the last column is of all together:
+20 seeds with 20,000 connections of each kind, run by hand on 2026-11-28; the worst seed of each
+column, the last is of all together:
 
 ```sh
 for seed in $(seq 20); do
