@@ -331,6 +331,21 @@ fn a_flood_is_one_wherever_in_the_capture_it_is() {
 }
 
 #[test]
+fn a_leak_to_which_nothing_comes_is_steady_and_runs_out_of_nothing() {
+    let trend = |end: u32| {
+        let found = findings(&many(40, STUCK, end));
+        let leak = found.into_iter().find(|it| it.name == "close-wait-leak").expect("a leak");
+        (leak.value("trend").cloned(), leak.value("limit_in_s").is_some(), leak.message)
+    };
+    let (name, runs_out, message) = trend(90);
+    assert_eq!((name, runs_out), (Some("growing".into()), true), "{message}");
+    let (name, runs_out, message) = trend(150);
+    assert_eq!((name, runs_out), (Some("steady".into()), false), "{message}");
+    assert!(message.contains("steady: they came within 39 s, and none in the 111 s"), "{message}");
+    assert_eq!(trend(300).0, Some("burst".into()));
+}
+
+#[test]
 fn a_pool_that_holds_idled_out_connections_learns_the_servers_timeout() {
     let one = "
         0.00 > S  0:0(0)

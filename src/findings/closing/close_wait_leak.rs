@@ -38,9 +38,10 @@ finding! {
     /// those on which this side did send its FIN or RST; `total` all. From `stuck_min` on it is
     /// a leak: one alone is a long-close-wait. `per_minute` is how many came into CLOSE_WAIT and
     /// stayed, those too young to be stuck among them, from the first of them to the capture's
-    /// end. `trend` is `burst` if they came together and none in `hold_s` since, `ended` if all
-    /// were ended, by the peer or by a new connection, else `growing`; then `limit_in_s` is the
-    /// time until `fd_limit` of them are open, at that rate. Where this side closed all that were
+    /// end. `trend` is `burst` if they came together and none in `hold_s` since, `steady` if none
+    /// came in `hold_s` and in five times as long as it took from one to the next before, `ended`
+    /// if all were ended, by the peer or by a new connection, else `growing`; then `limit_in_s` is
+    /// the time until `fd_limit` of them are open, at that rate. Where this side closed all that were
     /// stuck, it is a warning, with the trend `released`, if half of them or more had come one by
     /// one and went together: so the kernel closes what a program that ends has left open.
     ///
@@ -396,6 +397,12 @@ impl Passive {
         if quiet >= context.span("hold_s") && quiet > spread.times(4) {
             let words = format!("all came within {spread}, and none in the {quiet} since");
             return Trend { name: "burst", words, per_minute, left: None };
+        }
+        let came = self.stuck + self.young;
+        let apart = Span::from_nanos(spread.as_nanos() / came.saturating_sub(1).max(1));
+        if quiet >= context.span("hold_s") && quiet > apart.times(5) {
+            let words = format!("steady: they came within {spread}, and none in the {quiet} since");
+            return Trend { name: "steady", words, per_minute, left: None };
         }
         let limit = context.value("fd_limit");
         let free = (limit - self.ongoing as f64).max(0.0);
