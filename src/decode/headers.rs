@@ -37,6 +37,52 @@ pub fn ip_headers(link: u16, data: &[u8], orig_len: u32, decode_tunnels: bool) -
     found
 }
 
+/// Where hardware addresses, of six bytes each, stand in front of these IP headers: in the packet's
+/// own header, if its link type is Ethernet, and in frames in tunnels and pseudowires.
+pub fn hardware_addresses(link: u16, data: &[u8], headers: &[IpHeader]) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut outer_end = (link == link::ETHERNET).then_some(0);
+    for header in headers {
+        // What a link header of another kind says is not looked at.
+        let mut at = outer_end.unwrap_or(header.at).max(header.at.saturating_sub(HEADERS_MAX));
+        while at < header.at {
+            let frame = &data[at..];
+            if leads_to(header.at - at, frame, link::in_ethernet(Rest::new(frame, 0)).ok()) {
+                found.extend([at, at + 6]);
+                at += link::ETHERNET_BYTES;
+                continue;
+            }
+            let first = match link::in_wlan(Rest::new(frame, 0)) {
+                Ok(Inside::Packet(packet)) => Some(packet),
+                Ok(Inside::Frames(mut frames)) => frames.next().and_then(Result::ok),
+                Err(_) => None,
+            };
+            if leads_to(header.at - at, frame, first) {
+                found.extend([at + 4, at + 10, at + 16]);
+                // Between access points there is a fourth.
+                if frame.iter().take(2).any(|flags| flags & 3 == 3) {
+                    found.push(at + 24);
+                }
+                at += WLAN_BYTES;
+                continue;
+            }
+            at += 1;
+        }
+        outer_end = Some(header.payload_at);
+    }
+    found
+}
+
+/// The most bytes in front of an IP header among which others are looked for.
+const HEADERS_MAX: usize = 256;
+/// The least bytes of an IEEE 802.11 header.
+const WLAN_BYTES: usize = 24;
+
+/// Whether the IP packet in the frame stands at that place.
+fn leads_to(ip_at: usize, frame: &[u8], packet: Option<Rest<'_>>) -> bool {
+    packet.is_some_and(|packet| packet.data.as_ptr().addr() == frame[ip_at..].as_ptr().addr())
+}
+
 /// Notes the headers of what is inside; with whether to open tunnels, and those that it is in.
 fn follow<'a>(
     inside: Inside<'a>,

@@ -13,6 +13,11 @@ use crate::limits::LINK_HEADERS_MAX;
 use super::rest::Rest;
 use super::skip::Skip;
 
+/// The link type of Ethernet.
+pub(super) const ETHERNET: u16 = linktype::ETHERNET;
+/// Bytes of its header, up to and with the EtherType.
+pub(super) const ETHERNET_BYTES: usize = 14;
+
 /// LINKTYPE_ values of pcap and pcapng files (<https://www.tcpdump.org/linktypes.html>).
 mod linktype {
     pub const NULL: u16 = 0;

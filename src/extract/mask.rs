@@ -1,31 +1,81 @@
 //! Other addresses in a packet, and checksums that fit them.
 //!
 //! Every IP header that can be found is changed, in tunnels and in what ICMP errors quote, and the
-//! hardware addresses of Ethernet and of Linux cooked captures. Checksums are made anew where all
-//! that they cover was captured; where the snap length cut it, they are changed as the addresses
-//! were (RFC 1624), so that one that did not fit before does not fit then. What a payload says is
-//! left as it is.
+//! hardware addresses of Ethernet, of Linux cooked captures and of frames in tunnels. Of other link
+//! types, which may also name interfaces, users and programs, only the IP packets remain. Checksums
+//! are made anew where all that they cover was captured; where the snap length cut it, they are
+//! changed as the addresses were (RFC 1624), so that one that did not fit before does not fit then.
+//! What a payload says is left as it is.
 
 use core::net::IpAddr;
 
 use crate::capture::{LinkType, Packet};
-use crate::decode::headers::{IpHeader, ip_headers};
+use crate::decode::headers::{IpHeader, hardware_addresses, ip_headers};
 use crate::run::Mask;
 
+/// What a masked copy holds of a packet.
+pub(super) enum Masked {
+    /// All of it.
+    Whole,
+    /// Nothing before its IP headers, and only these parts: where each begins, what was captured of
+    /// it, and its bytes on the wire.
+    Bare(Vec<(usize, usize, u32)>),
+}
+
 /// Replaces the addresses in a packet's captured bytes.
-pub(super) fn replace(packet: &Packet<'_>, decode_tunnels: bool, mask: &mut Mask, raw: &mut [u8]) {
-    let headers = ip_headers(packet.link.0, packet.data, packet.orig_len, decode_tunnels);
+pub(super) fn replace(
+    packet: &Packet<'_>,
+    decode_tunnels: bool,
+    mask: &mut Mask,
+    raw: &mut [u8],
+) -> Masked {
+    let link = packet.link;
+    let headers = ip_headers(link.0, packet.data, packet.orig_len, decode_tunnels);
+    for at in hardware_addresses(link.0, packet.data, &headers) {
+        replace_macs(at..at + 6, mask, raw);
+    }
     // From inside to outside: what is outside covers what is inside.
     for header in headers.iter().rev() {
         replace_in(header, mask, raw);
     }
-    let macs = match packet.link {
-        LinkType::EN10MB => 0..12,
-        LinkType::LINUX_SLL => 6..12,
-        LinkType::LINUX_SLL2 => 12..18,
-        _ => 0..0,
-    };
-    for mac in raw.get_mut(macs).unwrap_or_default().chunks_exact_mut(6) {
+    match link {
+        LinkType::LINUX_SLL => replace_macs(6..12, mask, raw),
+        LinkType::LINUX_SLL2 => replace_macs(12..18, mask, raw),
+        _ if is_silent(link) => {}
+        _ => return Masked::Bare(outermost(&headers, raw.len())),
+    }
+    Masked::Whole
+}
+
+/// Whether the link type's header says of hosts no more than Ethernet's addresses.
+fn is_silent(link: LinkType) -> bool {
+    const SILENT: [LinkType; 7] = [
+        LinkType::EN10MB,
+        LinkType::RAW,
+        LinkType::IPV4,
+        LinkType::IPV6,
+        LinkType::NULL,
+        LinkType::LOOP,
+        LinkType::PPP,
+    ];
+    SILENT.contains(&link)
+}
+
+/// The IP packets that are in no other.
+fn outermost(headers: &[IpHeader], captured: usize) -> Vec<(usize, usize, u32)> {
+    let mut parts: Vec<(usize, usize, u32)> = Vec::new();
+    for header in headers {
+        let len = (header.payload_at - header.at) as u32 + header.payload_len;
+        let end = header.at + len as usize;
+        if parts.last().is_none_or(|(at, _, len)| header.at >= at + *len as usize) {
+            parts.push((header.at, end.min(captured), len));
+        }
+    }
+    parts
+}
+
+fn replace_macs(places: core::ops::Range<usize>, mask: &mut Mask, raw: &mut [u8]) {
+    for mac in raw.get_mut(places).unwrap_or_default().chunks_exact_mut(6) {
         mask.mac(mac);
     }
 }
@@ -55,7 +105,8 @@ fn replace_in(header: &IpHeader, mask: &mut Mask, raw: &mut [u8]) {
         // A tunnel's packet in parts: where it has addresses of its own cannot be known.
         return raw.get_mut(header.payload_at..).unwrap_or_default().fill(0);
     }
-    let Some((field, may_be_none)) = checksum_of(header.protocol) else { return };
+    let payload = raw.get(header.payload_at..).unwrap_or_default();
+    let Some((field, may_be_none)) = checksum_of(header.protocol, payload) else { return };
     let field = header.payload_at + field;
     let Some(old) = raw.get(field..field + 2).map(|it| [it[0], it[1]]) else { return };
     if header.is_part_behind || (may_be_none && old == [0, 0]) {
@@ -63,7 +114,7 @@ fn replace_in(header: &IpHeader, mask: &mut Mask, raw: &mut [u8]) {
     }
     let end = header.payload_at + header.payload_len as usize;
     let is_whole = !header.is_part && end <= raw.len();
-    let is_over_addrs = header.protocol != ICMP;
+    let is_over_addrs = ![ICMP, GRE].contains(&header.protocol);
     if is_whole {
         let pseudo = match is_over_addrs {
             true => {
@@ -83,6 +134,7 @@ fn replace_in(header: &IpHeader, mask: &mut Mask, raw: &mut [u8]) {
     }
 }
 
+const GRE: u8 = 47;
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 
@@ -112,8 +164,10 @@ fn hide_routes(header: &IpHeader, raw: &mut [u8]) {
 }
 
 /// Where a protocol has its checksum, and whether it may have none.
-fn checksum_of(protocol: u8) -> Option<(usize, bool)> {
+fn checksum_of(protocol: u8, payload: &[u8]) -> Option<(usize, bool)> {
     match protocol {
+        // RFC 2784 section 2: present if the first bit says so.
+        GRE if payload.first().is_some_and(|flags| flags & 0x80 != 0) => Some((4, false)),
         6 => Some((16, false)),
         17 => Some((6, true)),
         ICMP | 58 => Some((2, false)),
@@ -166,19 +220,58 @@ mod tests {
     use super::*;
     use crate::time::Timestamp;
 
-    fn masked(data: &[u8]) -> Vec<u8> {
-        let packet = Packet {
+    fn packet(link: LinkType, data: &[u8]) -> Packet<'_> {
+        Packet {
             frame: 1,
             ts: Timestamp::default(),
-            link: LinkType::RAW,
+            link,
             data,
             orig_len: data.len() as u32,
             raw: data,
             fcs_len: 0,
-        };
+        }
+    }
+
+    fn masked(data: &[u8]) -> Vec<u8> {
         let mut raw = data.to_vec();
-        replace(&packet, true, &mut Mask::default(), &mut raw);
+        replace(&packet(LinkType::RAW, data), true, &mut Mask::default(), &mut raw);
         raw
+    }
+
+    /// An IPv4 header without a checksum, between 10.0.0.1 and 10.0.0.2, and what it carries.
+    fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
+        let len = (20 + payload.len()) as u16;
+        let [high, low] = len.to_be_bytes();
+        let mut packet = vec![0x45, 0, high, low, 0, 1, 0, 0, 64, protocol, 0, 0];
+        packet.extend([10, 0, 0, 1, 10, 0, 0, 2]);
+        packet.extend(payload);
+        packet
+    }
+
+    const SEGMENT: [u8; 20] = [0, 80, 4, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 1, 0, 0, 0, 0, 0];
+    const MACS: [u8; 12] = [2, 0xa, 0xb, 0xc, 0xd, 1, 2, 0xa, 0xb, 0xc, 0xd, 2];
+
+    #[test]
+    fn frames_in_tunnels_get_other_hardware_addresses_and_gre_its_checksum() {
+        let tagged = [&MACS[..], &[0x81, 0, 0, 7, 8, 0], &ipv4(TCP, &SEGMENT)].concat();
+        let bridged = [&[0x80, 0, 0x65, 0x58, 0, 0, 0, 0][..], &tagged].concat();
+        let found = masked(&ipv4(GRE, &bridged));
+        assert!(!found.windows(3).any(|bytes| bytes == [0xa, 0xb, 0xc]), "{found:x?}");
+        assert_eq!(found[28 + 12..28 + 18], tagged[12..18], "the tag stays");
+        assert_eq!(fold(sum(&found[20..])), 0xffff, "{found:x?}");
+    }
+
+    #[test]
+    fn of_wireless_frames_only_the_ip_packet_remains() {
+        let ip = ipv4(TCP, &SEGMENT);
+        let header = [&[8, 0, 0, 0][..], &MACS, &[2, 0xa, 0xb, 0xc, 0xd, 3, 0, 0]].concat();
+        let frame = [&header[..], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &ip].concat();
+        let mut raw = frame.clone();
+        let whole = packet(LinkType(105), &frame);
+        let Masked::Bare(parts) = replace(&whole, false, &mut Mask::default(), &mut raw) else {
+            panic!("the whole frame");
+        };
+        assert_eq!(parts, [(32, frame.len(), ip.len() as u32)]);
     }
 
     #[test]
@@ -200,15 +293,7 @@ mod tests {
         whole.extend([1, 2, 3, 4]);
         put_sum(&mut whole, 20..44, 36, sum(&[10, 0, 0, 1, 10, 0, 0, 2]) + 6 + 24);
         let anew = masked(&whole);
-        let cut = Packet {
-            frame: 1,
-            ts: Timestamp::default(),
-            link: LinkType::RAW,
-            data: &whole[..40],
-            orig_len: 44,
-            raw: &whole[..40],
-            fcs_len: 0,
-        };
+        let cut = Packet { orig_len: 44, ..packet(LinkType::RAW, &whole[..40]) };
         let mut raw = whole[..40].to_vec();
         replace(&cut, false, &mut Mask::default(), &mut raw);
         assert_eq!(raw[36..38], anew[36..38]);

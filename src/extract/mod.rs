@@ -13,7 +13,7 @@ use std::io::{self, Write};
 
 use foldhash::fast::RandomState;
 
-use crate::capture::{self, Merge};
+use crate::capture::{self, Detailed, LinkType, Merge, Packet};
 use crate::decode::Decoded;
 use crate::decode::opener::{Found, Opener};
 use crate::decode::tuple::FourTuple;
@@ -21,6 +21,7 @@ use crate::decode::{self};
 use crate::history::History;
 use crate::run::{Analysis, Mask};
 
+use mask::Masked;
 pub use write::PacketFormat;
 use write::Writer;
 
@@ -177,8 +178,18 @@ pub fn copy(
             Some(mask) => {
                 masked.clear();
                 masked.extend_from_slice(detailed.packet.raw);
-                mask::replace(&detailed.packet, decode_tunnels, mask, &mut masked);
-                writer.packet(&detailed, &masked)?;
+                let packet = detailed.packet;
+                match mask::replace(&packet, decode_tunnels, mask, &mut masked) {
+                    Masked::Whole => writer.packet(&detailed, &masked)?,
+                    Masked::Bare(parts) => {
+                        for (at, end, orig_len) in parts {
+                            let bare =
+                                Packet { link: LinkType::RAW, orig_len, fcs_len: 0, ..packet };
+                            let detailed = Detailed { packet: bare, ..detailed };
+                            writer.packet(&detailed, masked.get(at..end).unwrap_or_default())?;
+                        }
+                    }
+                }
             }
         }
     }
