@@ -41,9 +41,9 @@ finding! {
     /// end. `trend` is `burst` if they came together and none in `hold_s` since, `steady` if none
     /// came in `hold_s` and in five times as long as it took from one to the next before, `ended`
     /// if all were ended, by the peer or by a new connection, else `growing`; then `limit_in_s` is
-    /// the time until `fd_limit` of them are open, at that rate. Where this side closed all that were
-    /// stuck, it is a warning, with the trend `released`, if half of them or more had come one by
-    /// one and went together: so the kernel closes what a program that ends has left open.
+    /// the time until `fd_limit` of them are open, at that rate. Where this side closed all that
+    /// were stuck, it is a warning, with the trend `released`, if half of them or more had come one
+    /// by one and went together: so the kernel closes what a program that ends has left open.
     ///
     /// ## When it is wrong
     ///
