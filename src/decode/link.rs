@@ -259,6 +259,12 @@ fn ppp_protocol(packet: &mut Rest<'_>) -> Result<u16, Skip> {
 fn snap(packet: &mut Rest<'_>) -> Result<u16, Skip> {
     match *packet.take::<8>()? {
         [0xaa, 0xaa, 0x03, 0, 0, 0, high, low] => Ok(u16::from_be_bytes([high, low])),
+        // A bridged Ethernet frame, with or without its check sequence, behind two bytes of padding
+        // (RFC 2684 section 5.2).
+        [0xaa, 0xaa, 0x03, 0, 0x80, 0xc2, 0, 1 | 7] => {
+            packet.drop_front(2)?;
+            Ok(ethertype::BRIDGED)
+        }
         _ => Err(Skip::NotIp),
     }
 }

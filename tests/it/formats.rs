@@ -191,7 +191,7 @@ fn llc(before: usize, ip: &[u8]) -> Vec<u8> {
 }
 
 /// Link types: what README calls it, its number, and the packet in it.
-const LINKS: [(&str, u16, Wrap); 46] = [
+const LINKS: [(&str, u16, Wrap); 53] = [
     ("raw IP", 101, |ip| ip.to_vec()),
     ("raw IP", 12, |ip| ip.to_vec()),
     ("raw IP", 14, |ip| ip.to_vec()),
@@ -236,6 +236,7 @@ const LINKS: [(&str, u16, Wrap); 46] = [
     ("IP over Fibre Channel", 122, |ip| llc(16, ip)),
     ("ATM", 100, |ip| llc(0, ip)),
     ("ATM", 123, |ip| plain(&[0x82, 0, 0, 5], &llc(0, ip))),
+    ("ATM", 100, |ip| plain(&[0xaa, 0xaa, 3, 0, 0x80, 0xc2, 0, 7, 0, 0], &ethernet(ip))),
     ("IP over FireWire", 138, |ip| typed(&[&[0; 16]], ip)),
     ("IP over InfiniBand", 242, |ip| [&[0; 40][..], &ethertype(ip), &[0, 0], ip].concat()),
     ("NFLOG", 239, |ip| {
@@ -249,6 +250,12 @@ const LINKS: [(&str, u16, Wrap); 46] = [
     }),
     ("Juniper", 178, |ip| plain(&[b'M', b'G', b'C', 0x81, 0, 2, 9, 9], &ethernet(ip))),
     ("Juniper", 179, |ip| plain(&[b'M', b'G', b'C', 2, 2, 0, 0, 0], ip)),
+    ("Juniper", 179, |ip| plain(b"MGC\x01", &ppp(ip))),
+    ("Juniper", 180, |ip| plain(b"MGC\x01", &frame_relay(ip))),
+    ("Juniper", 181, |ip| plain(b"MGC\x01", &cisco_hdlc(ip))),
+    ("Juniper", 137, |ip| plain(b"MGC\x01\0\0\0\0", &llc(0, ip))),
+    ("Juniper", 135, |ip| plain(b"MGC\x01\0\0\0\0\0\0\0\0", &llc(0, ip))),
+    ("Juniper", 167, |ip| plain(b"MGC\x01", &ethernet(ip))),
 ];
 
 /// An IPv4 packet around the payload.

@@ -22,7 +22,7 @@ pub(super) fn ip_packet(link: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Ski
         return without(4, packet);
     }
     match link {
-        linktype::JUNIPER_ETHER => in_ethernet(packet),
+        linktype::JUNIPER_ETHER | linktype::JUNIPER_PPPOE => in_ethernet(packet),
         linktype::JUNIPER_PPP => in_ppp(packet),
         linktype::JUNIPER_FRELAY => in_frame_relay(packet),
         linktype::JUNIPER_CHDLC => in_hdlc(packet),
