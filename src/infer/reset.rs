@@ -86,8 +86,6 @@ impl Connection {
     /// What a RST shows beside its meaning: whether data of the peer came last, or waits unread in
     /// its sender's buffer, and whether it came as far as what its sender sent before.
     fn note_reset(&mut self, from: End, segment: &Segment, at: Moment) {
-        /// Routes change, and shift it by a hop or two.
-        const TTL_SHIFT_MAX: u8 = 2;
         /// The least unread data that shows in the window.
         const UNREAD_MIN: u32 = 4096;
         let (own, peer) = (self.end(from), self.end(from.peer()));
@@ -102,10 +100,18 @@ impl Connection {
         if heard && took_room {
             self.note(FactKind::ResetWithUnread, from, at);
         }
-        let ttl = self.end(from).ttl;
-        if ttl > 0 && segment.ttl > 0 && ttl.abs_diff(segment.ttl) > TTL_SHIFT_MAX {
+        if self.has_strange_ttl(from, segment) {
             self.note(FactKind::StrangeTtl, from, at);
         }
+    }
+
+    /// Whether it came another way than what its sender sent before: a device on the path may have
+    /// sent it in that name.
+    fn has_strange_ttl(&self, from: End, segment: &Segment) -> bool {
+        /// Routes change, and shift it by a hop or two.
+        const TTL_SHIFT_MAX: u8 = 2;
+        let ttl = self.end(from).ttl;
+        ttl > 0 && segment.ttl > 0 && ttl.abs_diff(segment.ttl) > TTL_SHIFT_MAX
     }
 
     /// What the receiver makes of it, in the state it is in.
@@ -265,7 +271,10 @@ impl Connection {
             return;
         }
         let event = if gone { Event::SentRstWithoutSocket } else { Event::SentRst };
-        self.step(from, event, at);
+        match self.has_strange_ttl(from, segment) {
+            true => self.step_as(from, event, Basis::Assumed, at, Moment::default()),
+            false => self.step(from, event, at),
+        };
     }
 
     /// Who was taken to have closed resets: it confirms that, or shows how it was.

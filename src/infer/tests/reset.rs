@@ -126,6 +126,21 @@ fn a_forged_rst_that_was_believed_shows_in_the_answer_to_what_follows() {
 }
 
 #[test]
+fn a_rst_that_came_another_way_says_nothing_certain_of_its_sender() {
+    for (ttl, basis) in [(64, Basis::Observed), (62, Basis::Observed), (255, Basis::Assumed)] {
+        let history = history(&opened(&format!(
+            "0.1 > P. 1:51(50) ack 1
+             0.2 < R  1:1(0) ttl {ttl}         ; CLOSED CLOSED",
+        )));
+        let events = [Event::SentRst, Event::SentRstWithoutSocket];
+        let reset = history.by_event(Role::Server, &events).expect("it is taken for its own");
+        assert_eq!(reset.basis, basis, "{ttl}");
+        let strange = history.fact(FactKind::StrangeTtl, Role::Server).is_some();
+        assert_eq!(strange, basis == Basis::Assumed, "{ttl}");
+    }
+}
+
+#[test]
 fn a_forged_rst_is_disproved_by_what_follows() {
     let history = history(&opened(
         "0.1 < R. 1:1(0) ack 1            ; CLOSED CLOSED
