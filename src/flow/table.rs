@@ -77,11 +77,11 @@ impl Places {
         }
     }
 
-    /// The place that is most likely that of the four-tuple with that hash.
+    /// The place that is most likely that of the four-tuple with that hash: the first with the same
+    /// bits of it.
     #[inline]
     pub fn glance(&self, hash: u64) -> Option<u32> {
-        let slot = *self.slots.get(hash as usize & self.mask())?;
-        (slot != 0 && slot & !PLACE == tag(hash)).then(|| (slot & PLACE) - 1)
+        self.find(hash, |_| true)
     }
 
     /// Adds the place of a four-tuple that has none. `hashes_of` has the hashes of several places'

@@ -1,7 +1,6 @@
 //! The words for a whole connection: how it opened, how it closed, who closed first.
 
-use crate::decode::tuple::End;
-use crate::history::{History, Role};
+use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
 use crate::infer::trail::Transition;
@@ -162,7 +161,7 @@ impl History {
     }
 
     fn find_handshake(&self) -> Handshake {
-        let went = |role, event| self.by_event(role, &[event]).is_some();
+        let went = |role, event| self.went(role).meets(Signs::event(event));
         if Role::BOTH.iter().any(|role| went(*role, Event::FoundOpen)) {
             return Handshake::NotCaptured;
         }
@@ -179,7 +178,7 @@ impl History {
         if self.side(Role::Client).fast_open {
             return Handshake::FastOpen;
         }
-        let open = self.stays(Role::Server).any(|stay| stay.state == State::Established);
+        let open = self.went(Role::Server).meets(Signs::state(State::Established));
         if self.side(Role::Client).acked_syn || open {
             return Handshake::Complete;
         }
@@ -187,16 +186,16 @@ impl History {
     }
 
     fn find_close(&self) -> Option<Close> {
-        let opened = self.transitions.iter().any(|transition| transition.to == State::Established)
-            || self.transitions.iter().any(|transition| FINS.contains(&transition.event));
-        if !opened {
+        let went = self.went(Role::Client).or(self.went(Role::Server));
+        let passed = |state| went.meets(Signs::state(state));
+        let by = |event| went.meets(Signs::event(event));
+        if !passed(State::Established) && !FINS.into_iter().any(by) {
             return None;
         }
         let both_closed = self.both_closed_in_order();
-        if !both_closed && self.transitions.iter().any(|t| RESETS.contains(&t.event)) {
+        if !both_closed && RESETS.into_iter().any(by) {
             return Some(Close::Reset);
         }
-        let passed = |state| self.transitions.iter().any(|transition| transition.to == state);
         if both_closed {
             return Some(match () {
                 () if passed(State::Closing) => Close::Simultaneous,
@@ -204,14 +203,15 @@ impl History {
                 () => Close::FinAckSkipsFinWait2,
             });
         }
-        let by = |event| self.transitions.iter().any(|transition| transition.event == event);
         if by(Event::Superseded) {
             return Some(Close::Superseded);
         }
         if by(Event::GaveUp) {
             return Some(Close::TimedOut);
         }
-        match Role::BOTH.into_iter().filter(|role| self.fin_of(*role).is_some()).count() {
+        let has_closed =
+            |role: &Role| FINS.iter().any(|fin| self.went(*role).meets(Signs::event(*fin)));
+        match Role::BOTH.iter().filter(|role| has_closed(role)).count() {
             0 => Some(Close::Open),
             1 => Some(Close::HalfClosed),
             _ => Some(Close::LastAckPending),
@@ -219,7 +219,8 @@ impl History {
     }
 
     fn find_closed_first(&self, opened: bool) -> Option<ClosedFirst> {
-        if self.transitions.iter().any(|transition| transition.to == State::Closing) {
+        let went = self.went(Role::Client).or(self.went(Role::Server));
+        if went.meets(Signs::state(State::Closing)) {
             return Some(ClosedFirst::Both);
         }
         const CLOSES: [Event; 4] =
@@ -235,12 +236,12 @@ impl History {
 
     /// Whether both FINs were sent and acknowledged: what a RST ends after that is a remnant.
     fn both_closed_in_order(&self) -> bool {
-        End::BOTH.into_iter().all(|end| {
-            let own = || self.transitions.iter().filter(move |transition| transition.end == end);
-            let waited = own().any(|transition| transition.to == State::TimeWait);
-            let last_ack =
-                own().any(|t| t.from == State::LastAck && t.event == Event::RecvAckOfFin);
-            waited || last_ack
+        Role::BOTH.into_iter().all(|role| {
+            const ACKED: Event = Event::RecvAckOfFin;
+            let last_ack = |it: &Transition| it.from == State::LastAck && it.event == ACKED;
+            let went = self.went(role);
+            went.meets(Signs::state(State::TimeWait))
+                || went.meets(Signs::event(ACKED)) && self.transitions_of(role).any(last_ack)
         })
     }
 }

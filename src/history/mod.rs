@@ -153,6 +153,8 @@ pub struct History {
 struct Digest {
     words: Words,
     signs: Signs,
+    /// The states and events of client and server.
+    went: [Signs; 2],
     /// For client and server and each state, the place of the last transition into it, plus one;
     /// zero if there is none.
     entries: [[u8; State::ALL.len()]; 2],
@@ -265,15 +267,18 @@ impl History {
 
     /// Finds what follows from the rest.
     fn digest(&mut self) {
-        let mut entries = [[0; State::ALL.len()]; 2];
-        let [client, server] = &mut entries;
+        let (mut entries, mut went) = ([[0; State::ALL.len()]; 2], [Signs::default(); 2]);
         for (place, transition) in (1..).zip(&self.transitions) {
-            let own = if transition.end == self.client { &mut *client } else { &mut *server };
-            if let Some(entry) = own.get_mut(transition.to as usize) {
+            let role = usize::from(transition.end != self.client);
+            let (Some(entries), Some(went)) = (entries.get_mut(role), went.get_mut(role)) else {
+                continue;
+            };
+            if let Some(entry) = entries.get_mut(transition.to as usize) {
                 *entry = place;
             }
+            *went = went.or(Signs::transition(transition.to, transition.event));
         }
-        self.digest = Digest { entries, ..Digest::default() };
+        self.digest = Digest { entries, went, ..Digest::default() };
         self.digest.words = self.words();
         self.digest.signs = Signs::of(self);
     }
@@ -281,6 +286,12 @@ impl History {
     /// What there is in it.
     pub fn signs(&self) -> Signs {
         self.digest.signs
+    }
+
+    /// The states that a role was in, and the events that moved it.
+    fn went(&self, role: Role) -> Signs {
+        let [client, server] = self.digest.went;
+        if role == Role::Client { client } else { server }
     }
 
     /// The role of an end.

@@ -50,6 +50,12 @@ impl Signs {
         Signs(1 << (EVENTS + event as u32))
     }
 
+    /// A transition into that state by that event.
+    pub(super) const fn transition(to: State, event: Event) -> Signs {
+        const _: () = assert!(FACTS <= u32::BITS, "half a register is enough");
+        Signs((1_u32 << to as u32 | 1 << (EVENTS + event as u32)) as u128)
+    }
+
     /// A fact of that kind.
     pub const fn fact(kind: FactKind) -> Signs {
         Signs(1 << (FACTS + kind.index() as u32))
@@ -90,12 +96,10 @@ impl Signs {
 
     /// Those of a history whose words are known.
     pub(super) fn of(history: &History) -> Signs {
-        let mut signs = Signs::handshake(history.handshake());
+        let [client, server] = Role::BOTH.map(|role| history.went(role));
+        let mut signs = Signs::handshake(history.handshake()).or(client).or(server);
         if let Some(close) = history.close() {
             signs = signs.or(Signs::close(close));
-        }
-        for transition in &history.transitions {
-            signs = signs.or(Signs::state(transition.to)).or(Signs::event(transition.event));
         }
         for fact in &history.facts {
             signs = signs.or(Signs::fact(fact.kind));
@@ -109,7 +113,10 @@ impl Signs {
             (either(|side| side.tally.zero_window.as_nanos() > 0), Signs::ZERO_WINDOW),
             (!either(|side| side.tally.bytes > 0), Signs::NO_DATA),
             (either(|side| side.tally.segments == 0), Signs::ONE_WAY),
-            (history.stay_in(Role::Server, State::Established).is_none(), Signs::SERVER_NOT_OPEN),
+            (
+                !history.went(Role::Server).meets(Signs::state(State::Established)),
+                Signs::SERVER_NOT_OPEN,
+            ),
             (client.tally.syns > 0 && server.tally.syns > 0, Signs::BOTH_SYNS),
         ];
         others.into_iter().filter(|(is_so, _)| *is_so).fold(signs, |all, (_, sign)| all.or(sign))

@@ -90,7 +90,7 @@ impl Brief {
         if is_client
             && opening.count == 2
             && let Some(answer) = &opening.syn_ack
-            && self.begin_running(&opening.syn, answer, segment, (units, frames), blocks)
+            && self.begin_running(&opening, answer, segment, (units, frames), blocks)
         {
             return true;
         }
@@ -100,7 +100,7 @@ impl Brief {
     /// The handshake is complete: the lanes begin to run, if nothing about it is special.
     fn begin_running(
         &mut self,
-        syn: &Segment,
+        Opening { syn, near, .. }: &Opening,
         (syn_ack, answered): &(Segment, (u64, u32)),
         ack: &Segment,
         moment: (u64, u32),
@@ -115,13 +115,13 @@ impl Brief {
             && ack.payload <= PAYLOAD_MAX
             && ack.window > 0
             && [syn_ack, ack].map(has_timestamps) == [self.is(TIMESTAMPS); 2];
-        let client = self.client();
-        let mut block = [0xff; BLOCK];
-        let mut near = Near::default();
-        let mut writer = Writer::new(&mut block, FIRST_WORD);
-        writer.line(client, syn, (0, 0), &mut near, false);
-        writer.line(client.peer(), syn_ack, *answered, &mut near, false);
-        writer.line(client, ack, moment, &mut near, false);
+        // SYN and SYN+ACK are written down already: nothing in them runs on.
+        let (mut block, mut near) = ([0xff; BLOCK], *near);
+        let written = FIRST_WORD + usize::from(self.len);
+        let Some(lines) = block.get_mut(FIRST_WORD..written) else { return false };
+        lines.copy_from_slice(self.written());
+        let mut writer = Writer::new(&mut block, written);
+        writer.line(self.client(), ack, moment, &mut near, false);
         if !is_plain || writer.len().is_none() {
             return false;
         }

@@ -309,14 +309,17 @@ impl<'a> Reader<'a> {
             false => (0, 0),
         };
         let mut segment = Segment { window: 1, ..Segment::default() };
-        let flags = [(SYN, Flags::SYN), (FIN, Flags::FIN), (RST, Flags::RST), (ACK, Flags::ACK)];
         let (is_syn, is_rst) = (kind & SYN > 0, kind & RST > 0);
         segment.wrong_checksum = is_syn && kind & FIN > 0;
-        for (bit, flag) in flags {
-            if kind & bit > 0 && !(is_syn && bit == FIN) {
-                segment.flags = segment.flags | flag;
-            }
-        }
+        let is_fin = !is_syn && kind & FIN > 0;
+        let flags = [
+            (is_syn, Flags::SYN),
+            (is_fin, Flags::FIN),
+            (is_rst, Flags::RST),
+            (kind & ACK > 0, Flags::ACK),
+        ];
+        let bits = flags.map(|(is_set, flag)| u16::from(is_set) * flag.bits());
+        segment.flags = Flags::from_bits(bits.iter().fold(0, |all, bit| all | bit));
         let is_repeat = is_syn && near.is_repeat(kind & ACK > 0);
         let is_first_syn = is_syn && !is_repeat;
         if is_first_syn || is_rst {
@@ -345,7 +348,7 @@ impl<'a> Reader<'a> {
         if has_payload {
             segment.payload = self.number()? as u32;
         }
-        if segment.has(Flags::FIN) {
+        if is_fin {
             segment.ip_id = u16::from_le_bytes(self.raw()?);
         }
         near.pass(from, &segment, units, frames);
