@@ -128,6 +128,19 @@ fn what_is_about_many_connections_is_over_when_nothing_is_added_to_it() {
     assert!(told.contains(words), "{told}");
 }
 
+#[test]
+fn what_is_over_when_it_is_found_is_told_once() {
+    let file = "testdata/kernel/keepalive-to-forgotten-mirrored/middle.pcap";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+    let command = command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = command.args(["watch", "--every", "0", file]).output().expect("finwait");
+    let told = String::from_utf8(output.stdout).expect("text");
+    let lines = told.lines().take_while(|line| !line.is_empty());
+    let keepalive: Vec<&str> = lines.filter(|line| line.contains("keepalive: ")).collect();
+    assert_eq!(keepalive.len(), 1, "{told}");
+    assert!(keepalive[0].contains("note     keepalive: server 10.9.0.2:7000 sent 1"), "{told}");
+}
+
 /// What `watch` and `report` say of a file that is there, from the verdict on.
 fn told_in_the_end(file: &Path) -> [String; 2] {
     [&["watch"][..], &["report"]].map(|command| {

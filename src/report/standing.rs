@@ -3,13 +3,14 @@
 //! Findings are told as issues, so that a service that refuses a thousand clients is one line and
 //! not a thousand. Nothing is said twice as long as it goes on.
 
+use core::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use crate::findings::{Finding, Severity};
 use crate::history::Role;
 use crate::infer::state::State;
-use crate::report::ci::issues::{Issue, Key, issues_among};
+use crate::report::ci::issues::{Issue, Key, issues_among, issues_of};
 use crate::report::paint::Tone;
 use crate::report::paper::Paper;
 use crate::report::text::{clean, plural, time_of_day, wrap};
@@ -23,6 +24,8 @@ const MOMENTARY: Span = Span::from_secs(60);
 #[derive(Debug, Default)]
 pub struct Standing {
     known: BTreeMap<Key, Since>,
+    /// What was on, or was over when it was found, and when that was told.
+    past: BTreeMap<Key, Timestamp>,
 }
 
 /// An issue that is on.
@@ -69,7 +72,14 @@ pub enum Over {
 impl Standing {
     /// What changed until `now`: what is over, then what is new, the gravest first.
     pub fn update(&mut self, analysis: &Analysis, now: Timestamp) -> Vec<Change> {
-        let on = issues_among(analysis, |finding| is_on(finding, now)).issues;
+        let over = RefCell::new(Vec::new());
+        let on = issues_among(analysis, |finding| {
+            if is_just_over(finding, now) {
+                over.borrow_mut().push(finding.clone());
+            }
+            is_on(finding, now)
+        });
+        let on = on.issues;
         let mut before = core::mem::take(&mut self.known);
         let mut began = Vec::new();
         for issue in on {
@@ -87,6 +97,15 @@ impl Standing {
             let last = since.last.max(issue.last);
             self.known.insert(issue.key, Since { most, severity, last, ..since });
             if is_new {
+                began.push(Change::Began(Box::new(issue)));
+            }
+        }
+        self.past.retain(|_, told| now.since(*told) < MOMENTARY);
+        self.past.extend(before.keys().map(|key| (*key, now)));
+        for issue in issues_of(analysis, &over.into_inner()) {
+            let is_told = self.known.contains_key(&issue.key) || self.past.contains_key(&issue.key);
+            if !is_told {
+                self.past.insert(issue.key, now);
                 began.push(Change::Began(Box::new(issue)));
             }
         }
@@ -144,6 +163,13 @@ fn is_on(finding: &Finding, now: Timestamp) -> bool {
         Some(goes_on) => goes_on,
         None => finding.last().is_none_or(|last| now.since(last) < MOMENTARY),
     }
+}
+
+/// Whether what was found went on for a time that ended shortly before: perhaps before anybody
+/// looked.
+fn is_just_over(finding: &Finding, now: Timestamp) -> bool {
+    let is_recent = finding.last().is_some_and(|last| now.since(last) < MOMENTARY);
+    finding.ongoing == Some(false) && is_recent
 }
 
 impl Since {

@@ -148,9 +148,23 @@ pub fn issues_among(analysis: &Analysis, is_wanted: impl Fn(&Finding) -> bool) -
             take(&mut issues, Key { name: finding.name, place, side: finding.role }, finding);
         }
     }
+    Issues { issues: in_order(issues), services }
+}
+
+/// Groups these findings of a run.
+pub fn issues_of(analysis: &Analysis, findings: &[Finding]) -> Vec<Issue> {
+    let mut issues = HashMap::new();
+    for finding in findings {
+        let place = place_of(finding, analysis);
+        take(&mut issues, Key { name: finding.name, place, side: finding.role }, finding);
+    }
+    in_order(issues)
+}
+
+fn in_order(issues: HashMap<Key, Issue>) -> Vec<Issue> {
     let mut issues: Vec<Issue> = issues.into_values().collect();
     issues.sort_by_key(|issue| (Reverse((issue.severity(), issue.count())), issue.key));
-    Issues { issues, services }
+    issues
 }
 
 /// Ports from here on may have been given out for one connection only (RFC 6335 and Linux's
@@ -167,7 +181,7 @@ fn service(history: &History) -> Place {
     }
 }
 
-/// The place of a finding that is not one connection's own.
+/// The place of a finding.
 fn place_of(finding: &Finding, analysis: &Analysis) -> Place {
     let history = finding.connection.and_then(|id| analysis.archive.get(id));
     match (finding.host, history, finding.role) {
