@@ -608,6 +608,26 @@ fn only_those_count_that_did_what_is_found_of_many() {
 }
 
 #[test]
+fn one_close_after_a_known_long_silence_is_enough() {
+    let closes = |by: char, at: f64| {
+        let text = format!(
+            "0.03 > P. 1:101(100) ack 1
+             0.04 < P. 1:901(900) ack 101
+             0.05 > .  101:101(0) ack 901
+             {at} {by} F. {}",
+            if by == '<' { "901:901(0) ack 101" } else { "101:101(0) ack 901" }
+        );
+        let found = findings(&(opened!("").to_owned() + &text));
+        found.into_iter().find(|it| it.name == "idle-timeout").map(|it| it.message)
+    };
+    let told = closes('<', 350.05).expect("a load balancer's");
+    assert!(told.contains("after 5.83 min idle, consistent with the idle timeout of an AWS NLB"));
+    assert_eq!(closes('>', 350.05), None, "they are timeouts of servers");
+    assert_eq!(closes('<', 5.05), None, "it may be chance");
+    assert_eq!(closes('<', 200.05), None, "nobody's");
+}
+
+#[test]
 fn keepalives_of_the_kernels_default_are_named() {
     let probe = |at: u32| format!("{at}.0 > . 0:0(0) ack 1\n{at}.1 < . 1:1(0) ack 1\n");
     let opened = opened!("0.5 > . 1:1(0) ack 1\n").to_owned();

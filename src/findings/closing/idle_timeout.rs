@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
-use crate::findings::timeouts::{Ends, consistent};
+use crate::findings::timeouts::{Ends, consistent, named};
 use crate::findings::trend::Firsts;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
 use crate::history::{History, Role, Signs};
@@ -29,7 +29,7 @@ finding! {
     /// At least `connections_min` connections of the service were closed after the same silence,
     /// within four percent, and they are at least half of all that this side closed so. For
     /// servers, a well-known timeout that the shortest of these silences is consistent with is
-    /// named.
+    /// named; if that is a minute or more, which no chance gives, one connection is enough.
     ///
     /// ## When it is wrong
     ///
@@ -105,6 +105,13 @@ fn closed_idle<'a>(history: &'a History, context: &Context) -> Option<(Role, &'a
     (silence.span() >= context.span("idle_s")).then_some((role, silence))
 }
 
+/// Whether one such silence tells enough: it is as long as a known timeout, and that is long.
+fn is_telling(role: Role, silence: Span) -> bool {
+    /// A minute, within two percent.
+    const LONG: Span = Span::from_secs(58);
+    role == Role::Server && silence >= LONG && named(silence, Ends::Idle).is_some()
+}
+
 impl Grouping for Timeouts {
     fn suspects(&self, context: &Context) -> Option<Suspects> {
         Some(Suspects::new(context.count("connections_min"), |suspects, keys| {
@@ -113,8 +120,10 @@ impl Grouping for Timeouts {
     }
 
     fn suspect(&self, history: &History, keys: &Keys, context: &Context, suspects: &mut Suspects) {
-        if let Some((role, _)) = closed_idle(history, context) {
-            suspects.count(keys.party(role));
+        if let Some((role, silence)) = closed_idle(history, context) {
+            let enough = context.count("connections_min").min(u8::MAX.into());
+            let times = if is_telling(role, silence.span()) { enough } else { 1 };
+            (0..times).for_each(|_| suspects.count(keys.party(role)));
         }
     }
 
@@ -140,7 +149,9 @@ impl Grouping for Timeouts {
         for (party, silences) in self.0.drain() {
             let all: u64 = silences.0.values().map(|alike| alike.count).sum();
             let Some(alike) = silences.most_frequent() else { continue };
-            if alike.count < context.count("connections_min").max(1) || alike.count * 2 < all {
+            let is_enough = alike.count >= context.count("connections_min").max(1)
+                || is_telling(party.role, alike.least);
+            if !is_enough || alike.count * 2 < all {
                 continue;
             }
             // What is known are timeouts of servers and of what stands before them.
