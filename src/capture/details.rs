@@ -137,3 +137,22 @@ pub(super) fn each(order: Order, mut options: &[u8]) -> impl Iterator<Item = (u1
         Some((code, value))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_a_big_endian_file_are_turned_and_texts_are_not() {
+        let flags = [0, 2, 0, 4, 0, 0, 0, 1];
+        let comment = [0, 1, 0, 3, b'a', b'b', b'c', 0];
+        let drops = [0, 4, 0, 8, 0, 0, 0, 0, 0, 0, 0, 5];
+        let mut copied = Vec::new();
+        let options = [&flags[..], &comment, &drops].concat();
+        copy_options(Order::Big, &options, packet_number, |_| true, &mut copied);
+        let told: Vec<_> = each(Order::Little, &copied).collect();
+        let expected: [(u16, &[u8]); 3] =
+            [(2, &[1, 0, 0, 0]), (1, b"abc"), (4, &[5, 0, 0, 0, 0, 0, 0, 0])];
+        assert_eq!(told, expected);
+    }
+}
