@@ -1,5 +1,6 @@
 //! The catalogue: every rule is documented, registered, and raised by its own trace.
 
+use core::ops::Range;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -184,14 +185,23 @@ fn check(text: &str) -> Vec<Finding> {
 
 /// `count` connections that each do the same, a second apart, up to `end` seconds.
 fn many(count: usize, one: &str, end: u32) -> String {
+    in_order(lives(0..count, one), end)
+}
+
+/// What each of these clients does, each a second after the one before.
+fn lives(clients: Range<usize>, one: &str) -> Vec<(f64, String)> {
     let mut lines = Vec::new();
-    for client in 0..count {
+    for client in clients {
         for line in one.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (time, rest) = line.split_once(' ').unwrap();
             let time = time.parse::<f64>().unwrap() + client as f64;
             lines.push((time, format!("{time:.3} {client}{}", rest.trim_start())));
         }
     }
+    lines
+}
+
+fn in_order(mut lines: Vec<(f64, String)>, end: u32) -> String {
     lines.sort_by(|left, right| left.0.total_cmp(&right.0));
     let lines: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
     format!("{}\n{end} end\n", lines.join("\n"))
@@ -293,6 +303,23 @@ fn a_leak_names_the_service_and_counts() {
     assert_eq!(leak.value("per_minute").map(Value::to_string).as_deref(), Some("36.0"));
     assert!(leak.message.contains("1024 descriptors are used up in"), "{}", leak.message);
     assert_eq!(leak.frames.len(), crate::limits::FINDING_FRAMES_MAX);
+}
+
+#[test]
+fn health_checks_are_not_among_what_a_leak_is_counted_of() {
+    const CHECK: &str = "
+        0.50 > S  0:0(0)
+        0.51 < S. 0:0(0) ack 1
+        0.52 > .  1:1(0) ack 1
+        0.53 > F. 1:1(0) ack 1
+        0.54 < F. 1:1(0) ack 2
+        0.55 > .  2:2(0) ack 2";
+    let found = findings(&in_order([lives(0..4, STUCK), lives(4..34, CHECK)].concat(), 100));
+    let leak = found.iter().find(|it| it.name == "close-wait-leak").expect("a leak");
+    assert_eq!(found.iter().filter(|it| it.name == "health-check").count(), 30);
+    assert!(leak.message.contains("never closed 4 of the 4 connections"), "{}", leak.message);
+    let counts = ["total", "closed"].map(|name| leak.value(name));
+    assert_eq!(counts, [Some(&Value::Integer(4)), Some(&Value::Integer(0))]);
 }
 
 #[test]

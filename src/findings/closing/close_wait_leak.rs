@@ -4,6 +4,7 @@ use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::{Addr, HostPort};
+use crate::findings::closing::health_check::{HEALTH_CHECK, health_check};
 use crate::findings::release::{Released, Releases};
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
@@ -35,15 +36,16 @@ finding! {
     /// Connections are counted for each service and side: for servers by their address and port,
     /// for clients by their host and the service that they use. `stuck` are those whose
     /// CLOSE_WAIT lasted `hold_s` in silence and was not ended by the program itself; `closed`
-    /// those on which this side did send its FIN or RST; `total` all. From `stuck_min` on it is
-    /// a leak: one alone is a long-close-wait. `per_minute` is how many came into CLOSE_WAIT and
-    /// stayed, those too young to be stuck among them, from the first of them to the capture's
-    /// end. `trend` is `burst` if they came together and none in `hold_s` since, `steady` if none
-    /// came in `hold_s` and in five times as long as it took from one to the next before, `ended`
-    /// if all were ended, by the peer or by a new connection, else `growing`; then `limit_in_s` is
-    /// the time until `fd_limit` of them are open, at that rate. Where this side closed all that
-    /// were stuck, it is a warning, with the trend `released`, if half of them or more had come one
-    /// by one and went together: so the kernel closes what a program that ends has left open.
+    /// those on which this side did send its FIN or RST; `total` all but health checks. From
+    /// `stuck_min` on it is a leak: one alone is a long-close-wait. `per_minute` is how many came
+    /// into CLOSE_WAIT and stayed, those too young to be stuck among them, from the first of them
+    /// to the capture's end. `trend` is `burst` if they came together and none in `hold_s` since,
+    /// `steady` if none came in `hold_s` and in five times as long as it took from one to the next
+    /// before, `ended` if all were ended, by the peer or by a new connection, else `growing`; then
+    /// `limit_in_s` is the time until `fd_limit` of them are open, at that rate. Where this side
+    /// closed all that were stuck, it is a warning, with the trend `released`, if half of them or
+    /// more had come one by one and went together: so the kernel closes what a program that ends
+    /// has left open.
     ///
     /// ## When it is wrong
     ///
@@ -167,11 +169,16 @@ impl Grouping for Leaks {
             if !suspects.holds(keys.party(role)) {
                 continue;
             }
+            let waited = waited(history, role, context);
+            // Nobody's program can leak what only asks whether somebody listens.
+            let is_check = health_check(history, &context.of(&HEALTH_CHECK)).is_some();
+            if is_check && waited.is_none() {
+                continue;
+            }
             let party = self.parties.entry(Party::of(history, role));
             party.total += 1;
             party.closed += u64::from(has_closed(history, role));
             party.left += u64::from(history.closed_first() == Some(role.peer().into()));
-            let waited = waited(history, role, context);
             if let Some(wait) = waited.as_ref().filter(|wait| wait.was_closed()) {
                 party.released.add(history, role, wait);
             }

@@ -54,12 +54,8 @@ finding! {
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
-    let Some(how) = closed_by_client(history) else { return };
-    let bytes: u64 = history.sides.iter().map(|side| side.tally.bytes).sum();
+    let Some(how) = health_check(history, context) else { return };
     let length = history.duration();
-    if bytes > 0 || history.is_open() || length > context.span("check_s") {
-        return;
-    }
     let message = words!(
         context,
         "{} connected to {}, said nothing and closed by {how}, all in {length}: a health check",
@@ -68,6 +64,17 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     );
     let finding = context.about(history, Role::Client, history.first, message).lasting(length);
     out.push(finding.with("closed_by", how));
+}
+
+/// How the client of a health check ended it, if the connection is one.
+pub(in crate::findings) fn health_check(
+    history: &History,
+    context: &Context,
+) -> Option<&'static str> {
+    let how = closed_by_client(history)?;
+    let bytes: u64 = history.sides.iter().map(|side| side.tally.bytes).sum();
+    let is_soon = history.duration() <= context.span("check_s");
+    (bytes == 0 && !history.is_open() && is_soon).then_some(how)
 }
 
 /// How the client ended what the server had accepted.
