@@ -31,8 +31,9 @@ pub use alone::{Kind, LoneSyn};
 use lane::{LANE, Lane, PAYLOAD_MAX};
 use transcript::{Clock, Near, Reader};
 
-/// Bytes in which a part of a transcript rests: an opening, or a close of four segments.
-pub const BLOCK: usize = 52;
+/// Bytes in which a part of a transcript rests: a close of four segments, or an opening among so
+/// many others that millions of frames and seconds lie between its segments.
+pub const BLOCK: usize = 56;
 /// Where such blocks are.
 pub type Blocks = Slab<[u8; BLOCK]>;
 

@@ -173,6 +173,19 @@ fn an_ordinary_life_stays_brief_to_its_end() {
 }
 
 #[test]
+fn it_stays_brief_among_three_million_others() {
+    let mut segments = quiet_life();
+    for (at, (_, segment)) in (0..).zip(&mut segments) {
+        segment.frame += 3_000_000 * at.min(2);
+    }
+    // The SYN waits for its answer, as all others do.
+    for (_, segment) in segments.iter_mut().skip(1) {
+        segment.ts = segment.ts.after(Span::from_millis(2_500));
+    }
+    assert_eq!(check(&segments), segments.len());
+}
+
+#[test]
 fn a_repeated_syn_and_a_refusal_are_brief() {
     let syn = quiet_life()[0];
     let again = |seconds: u64| {
