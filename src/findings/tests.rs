@@ -4,6 +4,7 @@ use core::ops::Range;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::addr::Addr;
 use crate::findings::rule::opened;
 use crate::findings::{
     ALL, CaptureFacts, Collector, Finding, Scope, Severity, Thresholds, Value, rule,
@@ -320,6 +321,65 @@ fn health_checks_are_not_among_what_a_leak_is_counted_of() {
     assert!(leak.message.contains("never closed 4 of the 4 connections"), "{}", leak.message);
     let counts = ["total", "closed"].map(|name| leak.value(name));
     assert_eq!(counts, [Some(&Value::Integer(4)), Some(&Value::Integer(0))]);
+}
+
+#[test]
+fn a_leak_names_whose_connections_are_stuck_beside_all_that_left_first() {
+    const CLOSED: &str = "
+        0.00 > S  0:0(0)
+        0.01 < S. 0:0(0) ack 1
+        0.02 > P. 1:11(10) ack 1
+        0.03 > F. 11:11(0) ack 1
+        0.04 < F. 1:1(0) ack 12
+        0.05 > .  12:12(0) ack 2";
+    let text = in_order([lives(0..4, STUCK), lives(4..10, CLOSED)].concat(), 100);
+    let mut histories = connections(&text);
+    let is_other =
+        |it: &&mut History| !it.is_open() && it.addr(Role::Client).port().is_multiple_of(2);
+    for history in histories.iter_mut().filter(is_other) {
+        let (server, other) = (history.addr(Role::Server).ip(), Addr::from([10, 9, 0, 3]));
+        history.tuple = history.tuple.with_addrs(|it| if it == server { it } else { other });
+    }
+    let facts = CaptureFacts::default();
+    let found = Collector::collect(Thresholds::default(), histories.iter(), &facts).grouped;
+    let leak = found.iter().find(|it| it.name == "close-wait-leak").expect("a leak");
+    let said = "server 10.9.0.2:6800 never closed 4 of the 10 connections that its clients \
+                (2 hosts) had closed first, those 4 with 10.9.0.1: they are in CLOSE_WAIT";
+    assert!(leak.message.starts_with(said), "{}", leak.message);
+}
+
+#[test]
+fn a_leak_tells_those_in_close_wait_from_those_that_a_reset_ended() {
+    let reset = format!("{STUCK}\n 90.0 > R. 2:2(0) ack 1");
+    let leak = |open: Range<usize>, end: u32| {
+        let found = findings(&in_order([lives(0..4, &reset), lives(open, STUCK)].concat(), end));
+        found.into_iter().find(|it| it.name == "close-wait-leak").expect("a leak")
+    };
+    let some = leak(4..60, 100);
+    let said = "never closed 40 of the 60 connections that its clients (10.9.0.1) had closed \
+                first: 36 are in CLOSE_WAIT, the oldest for >= 96 s, and 4 were, one for 90 s, \
+                until a RST or a new connection of the client ended each; 36.0 more come per \
+                minute (if the program keeps the descriptors of all, 1024 are used up in";
+    assert!(some.message.contains(said), "{}", some.message);
+    let counts = ["stuck", "open"].map(|name| some.value(name));
+    assert_eq!(counts, [Some(&Value::Integer(40)), Some(&Value::Integer(36))]);
+    let all = leak(4..4, 100);
+    let said = "they were in CLOSE_WAIT, one for 90 s, until a RST or a new connection of the \
+                client ended each; it never sent";
+    assert!(all.message.contains(said), "{}", all.message);
+    assert_eq!(all.value("trend"), Some(&Value::Text("ended".into())));
+}
+
+#[test]
+fn descriptors_that_are_used_up_already_are_said_to_be() {
+    let mut thresholds = Thresholds::default();
+    thresholds.set_fd_limit(10);
+    let histories = connections(&many(40, STUCK, 90));
+    let facts = CaptureFacts::default();
+    let found = Collector::collect(thresholds, histories.iter(), &facts).grouped;
+    let leak = found.iter().find(|it| it.name == "close-wait-leak").expect("a leak");
+    assert!(leak.message.contains("(10 descriptors are used up);"), "{}", leak.message);
+    assert_eq!(leak.value("limit_in_s"), Some(&Value::Seconds(Span::ZERO)));
 }
 
 #[test]

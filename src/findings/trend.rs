@@ -100,7 +100,7 @@ impl Ages {
 }
 
 /// Different hosts, as far as there is room for them: the first in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Hosts {
     known: BTreeSet<Addr>,
     more: bool,
@@ -196,6 +196,77 @@ impl Firsts {
             service: Some(party.service),
             ..self.of_capture(context, message)
         }
+    }
+}
+
+/// Those that came to hold a descriptor and never closed it.
+pub(super) struct Came {
+    /// How many.
+    pub count: u64,
+    /// Those whose peer ended their connection: their descriptors may be in use all the same.
+    pub ended: u64,
+    /// When the first came.
+    pub first: Timestamp,
+    /// When the last came.
+    pub last: Timestamp,
+    /// When the capture ended.
+    pub until: Timestamp,
+}
+
+/// How the number of such connections moves.
+pub(super) struct Trend {
+    /// In a word.
+    pub name: &'static str,
+    /// In a clause, with the mark before it.
+    pub words: String,
+    /// How many came in a minute.
+    pub per_minute: f64,
+    /// Until the descriptors are used up, if the number grows.
+    pub left: Option<Span>,
+}
+
+impl Came {
+    fn per_minute(&self) -> f64 {
+        let minutes = self.until.since(self.first).as_secs_f64() / 60.0;
+        self.count as f64 / minutes.max(1.0 / 60.0)
+    }
+
+    /// The trend if none is left.
+    pub fn ended(&self) -> Trend {
+        let per_minute = self.per_minute();
+        Trend { name: "ended", words: String::new(), per_minute, left: None }
+    }
+
+    /// The trend if some are left: none has come for long if that is `hold` or longer, and a
+    /// program may have `limit` descriptors.
+    pub fn trend(&self, hold: Span, limit: f64) -> Trend {
+        let per_minute = self.per_minute();
+        let (spread, quiet) = (self.last.since(self.first), self.until.since(self.last));
+        if quiet >= hold && quiet > spread.times(4) {
+            let words = format!(", all came within {spread}, and none in the {quiet} since");
+            return Trend { name: "burst", words, per_minute, left: None };
+        }
+        let apart = Span::from_nanos(spread.as_nanos() / self.count.saturating_sub(1).max(1));
+        if quiet >= hold && quiet > apart.times(5) {
+            let words =
+                format!(", steady: they came within {spread}, and none in the {quiet} since");
+            return Trend { name: "steady", words, per_minute, left: None };
+        }
+        let left = Span::from_secs_f64((limit - self.count as f64).max(0.0) * 60.0 / per_minute);
+        let when = match left {
+            Span::ZERO => String::new(),
+            left => format!(" in {left}"),
+        };
+        let words = match self.ended {
+            0 => format!(
+                ", growing by {per_minute:.1} per minute ({limit} descriptors are used up{when})"
+            ),
+            _ => format!(
+                "; {per_minute:.1} more come per minute (if the program keeps the descriptors of \
+                 all, {limit} are used up{when})"
+            ),
+        };
+        Trend { name: "growing", words, per_minute, left: Some(left) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::timeouts::{Ends, consistent};
-use crate::findings::trend::{Ages, Hosts};
+use crate::findings::trend::{Ages, Came, Hosts, Trend};
 use crate::findings::waits::{Wait, close_wait, idle_before_close, lasting};
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Severity, Value};
 use crate::history::{History, Role, Signs};
@@ -34,18 +34,20 @@ finding! {
     /// ## How it is inferred
     ///
     /// Connections are counted for each service and side: for servers by their address and port,
-    /// for clients by their host and the service that they use. `stuck` are those whose
-    /// CLOSE_WAIT lasted `hold_s` in silence and was not ended by the program itself; `closed`
-    /// those on which this side did send its FIN or RST; `total` all but health checks. From
-    /// `stuck_min` on it is a leak: one alone is a long-close-wait. `per_minute` is how many came
-    /// into CLOSE_WAIT and stayed, those too young to be stuck among them, from the first of them
-    /// to the capture's end. `trend` is `burst` if they came together and none in `hold_s` since,
-    /// `steady` if none came in `hold_s` and in five times as long as it took from one to the next
-    /// before, `ended` if all were ended, by the peer or by a new connection, else `growing`; then
-    /// `limit_in_s` is the time until `fd_limit` of them are open, at that rate. Where this side
-    /// closed all that were stuck, it is a warning, with the trend `released`, if half of them or
-    /// more had come one by one and went together: so the kernel closes what a program that ends
-    /// has left open.
+    /// for clients by their host and the service that they use. `stuck` are those whose CLOSE_WAIT
+    /// lasted `hold_s` in silence and was not ended by the program itself; `open` those of them
+    /// that are in CLOSE_WAIT still, for a peer can end them by a RST or a new connection;
+    /// `closed` those on which this side did send its FIN or RST; `total` all but health checks.
+    /// From `stuck_min` on it is a leak: one alone is a long-close-wait. `per_minute` is how many
+    /// came into CLOSE_WAIT and stayed, those too young to be stuck among them, from the first of
+    /// them to the capture's end. `trend` is `burst` if they came together and none in `hold_s`
+    /// since, `steady` if none came in `hold_s` and in five times as long as it took from one to
+    /// the next before, `ended` if none is open, else `growing`; then `limit_in_s` is the time
+    /// until `fd_limit` descriptors are used up, at that rate, and 0 if they are. A socket that
+    /// the peer ended is counted there: it is CLOSED, and keeps its descriptor until the program
+    /// closes it. Where this side closed all that were stuck, it is a warning, with the trend
+    /// `released`, if half of them or more had come one by one and went together: so the kernel
+    /// closes what a program that ends has left open.
     ///
     /// ## When it is wrong
     ///
@@ -107,6 +109,8 @@ struct Passive {
     closed: u64,
     /// The peer closed first.
     left: u64,
+    /// Who did.
+    leavers: Hosts,
     stuck: u64,
     /// In CLOSE_WAIT at the end, not for long enough yet.
     young: u64,
@@ -121,6 +125,9 @@ struct Passive {
     /// When the first and the last of these two came into CLOSE_WAIT.
     entered: Option<(Timestamp, Timestamp)>,
     longest: Span,
+    /// The longest of those that are still stuck, and of those that their peer ended.
+    longest_ongoing: Span,
+    longest_ended: Span,
     shortest: Span,
     ages: Ages,
     peers: Hosts,
@@ -178,7 +185,10 @@ impl Grouping for Leaks {
             let party = self.parties.entry(Party::of(history, role));
             party.total += 1;
             party.closed += u64::from(has_closed(history, role));
-            party.left += u64::from(history.closed_first() == Some(role.peer().into()));
+            if waited.is_some() || history.closed_first() == Some(role.peer().into()) {
+                party.left += 1;
+                party.leavers.add(history.addr(role.peer()).ip());
+            }
             if let Some(wait) = waited.as_ref().filter(|wait| wait.was_closed()) {
                 party.released.add(history, role, wait);
             }
@@ -257,6 +267,11 @@ impl Passive {
         }
         self.entered(at);
         self.longest = self.longest.max(wait.stay.dwell);
+        let longest = match wait.goes_on() {
+            true => &mut self.longest_ongoing,
+            false => &mut self.longest_ended,
+        };
+        *longest = wait.stay.dwell.max(*longest);
         let is_first = self.stuck == 1;
         self.shortest = if is_first { self.longest } else { self.shortest.min(wait.stay.dwell) };
         self.ages.add(wait.stay.dwell);
@@ -280,18 +295,14 @@ impl Passive {
 
     fn finding(&self, party: &Party, capture: &CaptureFacts, context: &Context) -> Finding {
         let trend = self.trend(capture, context);
-        let ages = match self.shortest.times(2) <= self.longest {
-            true => format!(" ({})", self.ages.words()),
-            false => String::new(),
-        };
         let mut message = format!(
-            "{} never closed {} of the {} connections that {} had closed first: they are in \
-             CLOSE_WAIT, the oldest for {}{ages}, {}; {}",
+            "{} never closed {} of the {} connections that {} had closed first{}: {}{}; {}",
             party.words(),
             self.stuck,
-            self.left.max(self.stuck),
-            peer_words(party, &self.peers),
-            lasting(self.longest, self.ongoing > 0),
+            self.left,
+            peer_words(party, &self.leavers),
+            self.whose(party),
+            self.state_words(party),
             trend.words,
             self.hint(party),
         );
@@ -313,6 +324,7 @@ impl Passive {
         finding.frames = self.worst.iter().map(|(_, _, frame)| *frame).collect();
         let finding = finding
             .with("stuck", self.stuck)
+            .with("open", self.ongoing)
             .with("closed", self.closed)
             .with("total", self.total)
             .with("confirmed", self.confirmed)
@@ -325,6 +337,43 @@ impl Passive {
         match trend.left {
             Some(left) => finding.with("limit_in_s", left),
             None => finding,
+        }
+    }
+
+    /// Whose connections are stuck, where others closed theirs first too.
+    fn whose(&self, party: &Party) -> String {
+        match party.role {
+            Role::Server if self.peers != self.leavers => {
+                format!(", those {} with {}", self.stuck, self.peers.words())
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// How many are in CLOSE_WAIT, and how many were until their peer ended them.
+    fn state_words(&self, party: &Party) -> String {
+        let ages = match self.shortest.times(2) <= self.longest {
+            true => format!(" ({})", self.ages.words()),
+            false => String::new(),
+        };
+        let peer = party.role.peer().name();
+        let ended = self.stuck - self.ongoing;
+        match (self.ongoing, ended) {
+            (_, 0) => {
+                let oldest = lasting(self.longest, true);
+                format!("they are in CLOSE_WAIT, the oldest for {oldest}{ages}")
+            }
+            (0, _) => format!(
+                "they were in CLOSE_WAIT, one for {}{ages}, until a RST or a new connection of \
+                 the {peer} ended each",
+                self.longest
+            ),
+            (ongoing, ended) => format!(
+                "{ongoing} are in CLOSE_WAIT, the oldest for {}, and {ended} were, one for {}, \
+                 until a RST or a new connection of the {peer} ended each{ages}",
+                lasting(self.longest_ongoing, true),
+                self.longest_ended,
+            ),
         }
     }
 
@@ -346,8 +395,8 @@ impl Passive {
              {}, and closed {these} of them within {within}: its program ended or was restarted, \
              or cleans up only now and then; {}",
             party.words(),
-            self.left.max(all),
-            peer_words(party, &released.peers),
+            self.left,
+            peer_words(party, &self.leavers),
             released.longest,
             path_hint(party),
         );
@@ -393,41 +442,18 @@ impl Passive {
 
     fn trend(&self, capture: &CaptureFacts, context: &Context) -> Trend {
         let (first, last) = self.entered.unwrap_or_default();
-        let end = capture.last_ts.unwrap_or(last);
-        let minutes = end.since(first).as_secs_f64() / 60.0;
-        let per_minute = (self.stuck + self.young) as f64 / minutes.max(1.0 / 60.0);
-        if self.ongoing == 0 {
-            let words = "all of which have ended since".to_owned();
-            return Trend { name: "ended", words, per_minute, left: None };
+        let came = Came {
+            count: self.stuck + self.young,
+            ended: self.stuck - self.ongoing,
+            first,
+            last,
+            until: capture.last_ts.unwrap_or(last),
+        };
+        match self.ongoing {
+            0 => came.ended(),
+            _ => came.trend(context.span("hold_s"), context.value("fd_limit")),
         }
-        let (spread, quiet) = (last.since(first), end.since(last));
-        if quiet >= context.span("hold_s") && quiet > spread.times(4) {
-            let words = format!("all came within {spread}, and none in the {quiet} since");
-            return Trend { name: "burst", words, per_minute, left: None };
-        }
-        let came = self.stuck + self.young;
-        let apart = Span::from_nanos(spread.as_nanos() / came.saturating_sub(1).max(1));
-        if quiet >= context.span("hold_s") && quiet > apart.times(5) {
-            let words = format!("steady: they came within {spread}, and none in the {quiet} since");
-            return Trend { name: "steady", words, per_minute, left: None };
-        }
-        let limit = context.value("fd_limit");
-        let free = (limit - self.ongoing as f64).max(0.0);
-        let left = Span::from_secs_f64(free * 60.0 / per_minute);
-        let words = format!(
-            "growing by {per_minute:.1} per minute ({limit} descriptors are used up in {left})"
-        );
-        Trend { name: "growing", words, per_minute, left: Some(left) }
     }
-}
-
-/// How the number of stuck connections moves.
-struct Trend {
-    name: &'static str,
-    words: String,
-    per_minute: f64,
-    /// Until the descriptors are used up, if the number grows.
-    left: Option<Span>,
 }
 
 /// The CLOSE_WAIT of a role that lasted too long.
