@@ -147,6 +147,23 @@ fn with_a_baseline_only_what_is_new_fails() {
 }
 
 #[test]
+fn a_leak_that_has_grown_is_new() {
+    let path = file("grown.toml", b"").with_file_name("grown.toml");
+    let known = path.to_str().unwrap();
+    assert_eq!(check(&["--write-baseline", known, LEAKING]).0, Some(0));
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("stuck = 9\n"), "{text}");
+    assert_eq!(check(&["--baseline", known, LEAKING]).0, Some(0));
+    fs::write(&path, text.replace("stuck = 9", "stuck = 3")).unwrap();
+    let (code, says) = check(&["--baseline", known, LEAKING]);
+    assert_eq!(code, Some(1));
+    assert!(says.contains("1 new finding") && !says.contains("stale"), "{says}");
+    // An entry without it holds any.
+    fs::write(&path, text.replace("stuck = 9\n", "")).unwrap();
+    assert_eq!(check(&["--baseline", known, LEAKING]).0, Some(0));
+}
+
+#[test]
 fn a_baseline_keeps_its_reasons_and_is_never_made_of_damage() {
     let text = "[[known]]\nfinding = \"close-wait-leak\"\nservice = \"*:6800\"\n\
                 side = \"server\"\ncount = 1\nreason = \"known to the vendor\"\n";

@@ -64,7 +64,7 @@ impl Job {
     fn report(print: &PrintArgs, analysis: &Analysis) -> Job {
         let gate = Gate { fail_on: Severity::Error, max: Vec::new(), has_baseline: false };
         let judgement = match print.format.is_grouped() {
-            true => gate.judge(issues(analysis), |_, _| 0),
+            true => gate.judge(issues(analysis), |_| 0),
             false => Judgement::default(),
         };
         Job { gate, judgement, is_check: false, coda: "" }
@@ -72,11 +72,12 @@ impl Job {
 
     /// A check.
     pub fn check(gate: Gate, analysis: &Analysis, found: Issues, baseline: &mut Baseline) -> Job {
-        let judgement = gate.judge(found, |key, count| {
-            let place = key
+        let judgement = gate.judge(found, |issue| {
+            let place = issue
+                .key
                 .place
                 .with_host(|host| analysis.mask.as_ref().map_or(host, |mask| mask.real(host)));
-            baseline.take(&Key { place, ..*key }, count)
+            baseline.take(&Key { place, ..issue.key }, issue.count(), issue.stuck)
         });
         Job { gate, judgement, is_check: true, coda: "" }
     }

@@ -56,6 +56,8 @@ struct Entry {
     name: &'static str,
     place: Where,
     left: u64,
+    /// How many more stuck connections it holds, if it says how many.
+    stuck_left: Option<u64>,
     has_expired: bool,
 }
 
@@ -71,6 +73,9 @@ struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     side: Option<Side>,
     count: u64,
+    /// How many connections are stuck, of a leak: with more it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stuck: Option<u64>,
     /// The last day on which it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<Datetime>,
@@ -166,12 +171,15 @@ impl Baseline {
             if let Some(Entry { line, place, has_expired, .. }) = earlier {
                 entry.place = *place;
                 let expires = line.expires.filter(|_| !has_expired);
-                entry.line = Line { count: entry.left, expires, ..line.clone() };
+                let stuck = entry.stuck_left;
+                entry.line = Line { count: entry.left, stuck, expires, ..line.clone() };
             }
             let same = baseline.same(&entry).and_then(|at| baseline.entries.get_mut(at));
             if let Some(same) = same {
                 same.line.count += entry.left;
                 same.left += entry.left;
+                same.stuck_left = same.stuck_left.zip(entry.stuck_left).map(|(a, b)| a + b);
+                same.line.stuck = same.stuck_left;
             } else {
                 baseline.push(entry);
             }
@@ -190,8 +198,8 @@ impl Baseline {
             if let Some(no_day) = line.expires.filter(|expires| expires.date.is_none()) {
                 return Err(BaselineError::Day(no_day.to_string()));
             }
-            let (name, left) = (rule.name, line.count);
-            let entry = Entry { name, place, left, line, has_expired: false };
+            let (name, left, stuck_left) = (rule.name, line.count, line.stuck);
+            let entry = Entry { name, place, left, stuck_left, line, has_expired: false };
             if baseline.same(&entry).is_some() {
                 return Err(BaselineError::TwoCounts(entry.to_string()));
             }
@@ -213,14 +221,23 @@ impl Baseline {
         told("warning: the baseline does not hold any more: ", said)
     }
 
-    /// How many of so many findings it holds; they are counted off.
-    pub fn take(&mut self, key: &Key, count: u64) -> u64 {
+    /// How many of so many findings it holds, which say that so many connections are stuck; they
+    /// are counted off. An entry with fewer stuck connections holds none.
+    pub fn take(&mut self, key: &Key, count: u64, stuck: u64) -> u64 {
         let mut known = 0;
         for at in self.about(key).collect::<Vec<_>>() {
             if let Some(entry) = self.entries.get_mut(at) {
                 let taken = entry.left.min(count - known);
                 entry.left -= taken;
-                known += taken;
+                let Some(left) = &mut entry.stuck_left else {
+                    known += taken;
+                    continue;
+                };
+                // One that has grown is there, so it is not stale, and it is new.
+                if taken > 0 && stuck <= *left {
+                    *left -= stuck;
+                    known += taken;
+                }
             }
         }
         known
@@ -284,8 +301,10 @@ impl Entry {
         };
         let (finding, side) = (name.to_owned(), side.map(Side::from));
         let (count, expires, reason) = (issue.count(), None, None);
-        let line = Line { finding, service, client, side, count, expires, reason };
-        Entry { left: count, line, name, place: Where::One(place), has_expired: false }
+        let stuck = Some(issue.stuck).filter(|stuck| *stuck > 0);
+        let line = Line { finding, service, client, side, count, stuck, expires, reason };
+        let place = Where::One(place);
+        Entry { left: count, stuck_left: stuck, line, name, place, has_expired: false }
     }
 
     /// `close-wait-leak at 10.9.0.2:6800 (server)`.
@@ -353,14 +372,14 @@ mod tests {
     #[test]
     fn counts_are_taken_off_and_what_is_left_is_stale() {
         let mut known = baseline("10.9.0.2:6800", 3);
-        assert_eq!(known.take(&key("10.9.0.2:8080"), 1), 0);
-        assert_eq!(known.take(&key("10.9.0.2:6800"), 2), 2);
+        assert_eq!(known.take(&key("10.9.0.2:8080"), 1, 0), 0);
+        assert_eq!(known.take(&key("10.9.0.2:6800"), 2, 0), 2);
         let stale = known.stale().unwrap();
         assert!(stale.contains("close-wait-leak at 10.9.0.2:6800 (server): 3 known, 2 found"));
-        assert_eq!(known.take(&key("10.9.0.2:6800"), 2), 1);
+        assert_eq!(known.take(&key("10.9.0.2:6800"), 2, 0), 1);
         assert_eq!(known.stale(), None);
         let client = Key { side: Some(Role::Client), ..key("10.9.0.2:6800") };
-        assert_eq!(baseline("10.9.0.2:6800", 3).take(&client, 1), 0);
+        assert_eq!(baseline("10.9.0.2:6800", 3).take(&client, 1, 0), 0);
     }
 
     #[test]
@@ -369,11 +388,11 @@ mod tests {
         let day = |month, day| Date { year: 2027, month, day };
         let mut known = Baseline::parse(&text).unwrap();
         assert_eq!(known.expire(day(1, 31)), None);
-        assert_eq!(known.take(&key("10.9.0.2:6800"), 1), 1);
+        assert_eq!(known.take(&key("10.9.0.2:6800"), 1, 0), 1);
         let said = "warning: the baseline does not hold any more: close-wait-leak at \
                     10.9.0.2:6800 (server) after 2027-01-31";
         assert_eq!(known.expire(day(2, 1)).as_deref(), Some(said));
-        assert_eq!(known.take(&key("10.9.0.2:6800"), 1), 0);
+        assert_eq!(known.take(&key("10.9.0.2:6800"), 1, 0), 0);
         assert_eq!(known.stale(), None, "nobody waits for it");
         let wrong = text.replace("2027-01-31", "07:30:00");
         assert!(Baseline::parse(&wrong).unwrap_err().to_string().contains("no day"));
@@ -381,11 +400,25 @@ mod tests {
     }
 
     #[test]
+    fn a_leak_that_has_grown_is_new() {
+        let text = baseline("10.9.0.2:6800", 1).to_string() + "stuck = 3\n";
+        let taken = |stuck| {
+            let mut known = Baseline::parse(&text).unwrap();
+            (known.take(&key("10.9.0.2:6800"), 1, stuck), known.stale())
+        };
+        assert_eq!([2, 3, 4].map(taken), [(1, None), (1, None), (0, None)]);
+        let any = text.replace("10.9.0.2", "*").replace("count = 1", "count = 2");
+        let mut known = Baseline::parse(&any).unwrap();
+        let services = ["10.9.0.2:6800", "10.9.0.3:6800"];
+        assert_eq!(services.map(|service| known.take(&key(service), 1, 2)), [1, 0]);
+    }
+
+    #[test]
     fn a_star_stands_for_any_address() {
         let mut known = baseline("*:6800", 2);
-        assert_eq!(known.take(&key("10.9.0.2:6800"), 1), 1);
-        assert_eq!(known.take(&key("[2001:db8::1]:6800"), 5), 1);
-        assert_eq!(baseline("*:6800", 2).take(&key("10.9.0.2:6801"), 1), 0);
+        assert_eq!(known.take(&key("10.9.0.2:6800"), 1, 0), 1);
+        assert_eq!(known.take(&key("[2001:db8::1]:6800"), 5, 0), 1);
+        assert_eq!(baseline("*:6800", 2).take(&key("10.9.0.2:6801"), 1, 0), 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::findings::Severity;
-use crate::report::ci::issues::{Issue, Issues, Key, Place};
+use crate::report::ci::issues::{Issue, Issues, Place};
 use crate::report::text::plural;
 
 /// What a job fails on.
@@ -55,12 +55,12 @@ pub struct Judgement {
 
 impl Gate {
     /// Judges issues; `known` says how many of an issue's findings are known already.
-    pub fn judge(&self, found: Issues, mut known: impl FnMut(&Key, u64) -> u64) -> Judgement {
+    pub fn judge(&self, found: Issues, mut known: impl FnMut(&Issue) -> u64) -> Judgement {
         let issues = found.issues.into_iter();
         let mut judged: Vec<Judged> = issues
             .map(|issue| {
                 let grave = issue.counts.at_least(self.fail_on);
-                let known = known(&issue.key, issue.count());
+                let known = known(&issue);
                 Judged { issue, failing: grave.saturating_sub(known), known }
             })
             .collect();

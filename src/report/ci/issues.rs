@@ -5,7 +5,7 @@ use core::fmt;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::addr::{Addr, HostPort};
-use crate::findings::{Counts, Finding, Severity};
+use crate::findings::{Counts, Finding, Severity, Value};
 use crate::history::{History, Role};
 use crate::infer::RolesFrom;
 use crate::limits::SERVICES_MAX;
@@ -48,6 +48,8 @@ pub struct Issue {
     pub worst: Finding,
     /// When one of them happened last; none if they are of the capture as a whole.
     pub last: Option<Timestamp>,
+    /// How many connections they say are stuck: a leak is one finding, however large.
+    pub stuck: u64,
 }
 
 impl Issue {
@@ -202,7 +204,11 @@ fn take(issues: &mut HashMap<Key, Issue>, key: Key, finding: &Finding) {
         counts: Counts::default(),
         worst: finding.clone(),
         last: None,
+        stuck: 0,
     });
+    if let Some(Value::Integer(stuck)) = finding.value("stuck") {
+        issue.stuck = issue.stuck.saturating_add(*stuck);
+    }
     issue.counts.add(finding.severity);
     issue.last = issue.last.max(finding.last());
     let rank = |finding: &Finding| (finding.severity, finding.duration);
