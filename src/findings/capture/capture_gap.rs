@@ -20,6 +20,9 @@ finding! {
     /// through. A FIN or RST may be among what is missing, so states after a gap are less
     /// certain, and a connection may look open that was closed.
     ///
+    /// A filter for SYN, FIN and RST alone cannot show CLOSE_WAIT once data has passed: the bytes
+    /// before a FIN are missing, and so is the ACK that says whether it was taken.
+    ///
     /// ## How it is inferred
     ///
     /// An ACK covers sequence numbers beyond the last that its peer was seen to send.

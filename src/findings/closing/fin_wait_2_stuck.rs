@@ -2,7 +2,7 @@
 
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::timeouts::{Ends, consistent};
-use crate::findings::waits::{silence_in, who};
+use crate::findings::waits::{Wait, silence_in, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
 use crate::infer::state::State;
@@ -21,8 +21,10 @@ finding! {
     /// ## How it is inferred
     ///
     /// The FIN was acknowledged and for `hold_s` the peer sent neither FIN nor data. Data in the
-    /// direction that is still open starts the count again. When this end's kernel freed the
-    /// socket does not show; a RST to a late segment of the peer is the only sign of it.
+    /// direction that is still open starts the count again. A FIN that the peer sent ends it, even
+    /// if none of its repeats arrived: its program has acted, and last-ack-stuck tells the loss.
+    /// When this end's kernel freed the socket does not show; a RST to a late segment of the peer
+    /// is the only sign of it.
     ///
     /// ## When it is wrong
     ///
@@ -59,10 +61,19 @@ finding! {
     }
 }
 
+/// The wait for the peer's FIN. It is over for the peer's program when that is sent: whether it
+/// arrives is the network's doing.
+fn wait_for_fin(history: &History, role: Role) -> Option<Wait> {
+    let wait = silence_in(history, role, State::FinWait2, role.peer())?;
+    let Some(fin) = history.fin_of(role.peer()) else { return Some(wait) };
+    let length = wait.length.min(fin.at.ts.since(wait.since.ts));
+    Some(Wait { length, ended_by: wait.ended_by.or(Some(fin.event)), ..wait })
+}
+
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let peer = role.peer();
-        let Some(wait) = silence_in(history, role, State::FinWait2, peer) else { continue };
+        let Some(wait) = wait_for_fin(history, role) else { continue };
         let unseen = history.side(peer).tally.segments == 0;
         if wait.length < context.span("hold_s") || unseen {
             continue;

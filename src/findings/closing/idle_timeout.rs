@@ -159,13 +159,14 @@ impl Grouping for Timeouts {
                 Role::Server => consistent(alike.least, Ends::Idle),
                 Role::Client => String::new(),
             };
-            let message = format!(
-                "{} closes connections after {} idle{whose}: {} of the {all} that it closed after \
-                 a silence",
-                party.words(),
-                alike.least,
-                alike.count,
-            );
+            let (who, idle, count) = (party.words(), alike.least, alike.count);
+            let message = match all {
+                1 => format!("{who} closed a connection after {idle} idle{whose}"),
+                _ => format!(
+                    "{who} closes connections after {idle} idle{whose}: {count} of the {all} that \
+                     it closed after a silence"
+                ),
+            };
             let finding = alike.first.finding(alike.count, &party, context, message);
             out.push(
                 finding

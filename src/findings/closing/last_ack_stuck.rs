@@ -85,7 +85,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             "{} repeated its FIN {} in {} and got no ACK of {}: the last ACK is missing",
             who(history, role),
             number(repeats, "time"),
-            wait.words(),
+            // What comes after the last repeat is the wait of a timer.
+            side.last.ts.since(wait.since.ts),
             history.addr(role.peer()),
         );
         let finding = context
