@@ -134,6 +134,10 @@ pub const FINDING_FRAMES_MAX: usize = 8;
 /// Findings kept of one name while the capture is read. All are counted; a report shows fewer.
 pub const FINDINGS_KEPT_PER_NAME: usize = 200;
 
+/// Hosts that a mask knows before one is told of, about 100 bytes each: while a capture grows, a
+/// flood from everywhere must not fill it. Others are numbered when they are told of.
+pub const MASKED_AHEAD_MAX: usize = 1 << 16;
+
 /// Services, and clients of a service, that are told apart by a finding about many connections.
 /// About 100 bytes each; a scan of all ports of four hosts fits.
 pub const SERVICES_MAX: usize = 1 << 18;

@@ -109,6 +109,8 @@ fn a_file_is_watched_as_it_happened() {
     assert_eq!(lines.len(), 1, "{grave}");
     let masked = run(&["--mask"]);
     assert!(masked.contains("192.0.2.") && !masked.contains("10.9.0."), "{masked}");
+    // The client came first, so it has the first number, as in a report.
+    assert!(masked.contains("server 192.0.2.2:6800 never closed"), "{masked}");
 }
 
 #[test]

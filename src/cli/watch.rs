@@ -167,6 +167,9 @@ impl<'a> Desk<'a> {
         let begin = Instant::now();
         self.is_fresh = false;
         let (changes, sum, names) = live.judge(now, |analysis| {
+            if let Some(mask) = &mut self.mask {
+                mask.meet(&analysis.archive);
+            }
             let changes = self.standing.update(analysis, now);
             let is_due = match &self.summed_up {
                 None => true,

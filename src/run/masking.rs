@@ -11,8 +11,9 @@ use super::judging::judge;
 use super::names::replace;
 use super::{Analysis, facts};
 use crate::addr::Addr;
-use crate::history::Role;
 use crate::history::archive::Archive;
+use crate::history::{History, Role};
+use crate::limits::MASKED_AHEAD_MAX;
 
 /// What stands for which address.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Mask {
     next_v4: u32,
     next_v6: u128,
     macs: HashMap<[u8; 6], u32>,
+    /// The number of the first connection whose hosts are not met yet.
+    met: u64,
 }
 
 /// Addresses for documentation (RFC 5737).
@@ -51,6 +54,21 @@ impl Mask {
         self.stand_ins.insert(addr, other);
         self.real.insert(other, addr);
         other
+    }
+
+    /// Gives their stand-ins to the hosts of the connections that began since the last time, in the
+    /// order of these: later on, those come first that are told of first.
+    pub fn meet(&mut self, archive: &Archive) {
+        let is_full = self.stand_ins.len() >= MASKED_AHEAD_MAX;
+        let began = (self.met..archive.begun()).filter(|_| !is_full);
+        let histories = began.filter_map(|id| archive.get(id));
+        let hosts = |history: History| Role::BOTH.map(|role| history.addr(role).ip());
+        let hosts: Vec<Addr> = histories.flat_map(hosts).take(MASKED_AHEAD_MAX).collect();
+        self.met = archive.begun();
+        self.taken.extend(&hosts);
+        hosts.into_iter().for_each(|host| {
+            self.addr(host);
+        });
     }
 
     /// Puts what stands for a hardware address in its place; groups stay groups.
