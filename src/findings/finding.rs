@@ -52,6 +52,9 @@ impl fmt::Display for Severity {
 pub enum Value {
     /// A count.
     Integer(u64),
+    /// A count that was not taken further. A line of JSON says so in another member: of `peers` in
+    /// `peers_at_least`.
+    AtLeast(u64),
     /// A rate or a share.
     Number(f64),
     /// A duration.
@@ -65,7 +68,7 @@ pub enum Value {
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Value::Integer(number) => serializer.serialize_u64(*number),
+            Value::Integer(number) | Value::AtLeast(number) => serializer.serialize_u64(*number),
             Value::Number(number) => serializer.serialize_f64(*number),
             Value::Seconds(span) => span.serialize(serializer),
             Value::Spans(spans) => spans.serialize(serializer),
@@ -78,6 +81,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Integer(number) => write!(f, "{number}"),
+            Value::AtLeast(number) => write!(f, ">= {number}"),
             Value::Number(number) => write!(f, "{number:.1}"),
             Value::Seconds(span) => write!(f, "{span}"),
             Value::Spans(spans) => {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::Addr;
 use crate::findings::service::Party;
-use crate::findings::{Context, Finding};
+use crate::findings::{Context, Finding, Value};
 use crate::infer::trail::Moment;
 use crate::limits::{FINDING_FRAMES_MAX, PEERS_MAX, TIME_BUCKETS_MAX};
 use crate::time::{Span, Timestamp};
@@ -127,9 +127,15 @@ impl Hosts {
         self.more |= other.more;
     }
 
-    /// How many, at least.
-    pub fn count(&self) -> u64 {
-        self.known.len() as u64
+    /// Whether there are so many, as far as they are told apart.
+    pub fn reach(&self, least: u64) -> bool {
+        self.known.len() as u64 >= least
+    }
+
+    /// How many, or how many at least.
+    pub fn count(&self) -> Value {
+        let count = self.known.len() as u64;
+        if self.more { Value::AtLeast(count) } else { Value::Integer(count) }
     }
 
     /// `10.9.0.1`, or `3 hosts`, or `64 hosts or more`.
@@ -314,8 +320,9 @@ mod tests {
     fn hosts_beyond_the_bound_are_said_to_be_more() {
         let mut hosts = Hosts::default();
         hosts.add(Addr::from([10, 0, 0, 1]));
-        assert_eq!(hosts.words(), "10.0.0.1");
+        assert_eq!((hosts.words().as_str(), hosts.count()), ("10.0.0.1", Value::Integer(1)));
         (0..=255).for_each(|last| hosts.add(Addr::from([10, 0, 0, last])));
         assert_eq!(hosts.words(), "64 hosts or more");
+        assert_eq!(hosts.count(), Value::AtLeast(64));
     }
 }

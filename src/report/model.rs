@@ -4,6 +4,7 @@
 //! borrow from what they show and live for one line only, so that a report over half a million
 //! connections needs the memory of one.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
@@ -343,7 +344,7 @@ pub struct FindingLine<'a> {
     duration_s: Option<Span>,
     ongoing: Option<bool>,
     frames: &'a [u64],
-    evidence: BTreeMap<&'static str, &'a Value>,
+    evidence: BTreeMap<Cow<'static, str>, Evidence<'a>>,
 }
 
 impl<'a> FindingLine<'a> {
@@ -360,9 +361,26 @@ impl<'a> FindingLine<'a> {
             duration_s: finding.duration,
             ongoing: finding.ongoing,
             frames: &finding.frames,
-            evidence: finding.evidence.iter().map(|(key, value)| (*key, value)).collect(),
+            evidence: finding.evidence.iter().flat_map(evidence).collect(),
         }
     }
+}
+
+/// A member of the evidence.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Evidence<'a> {
+    Value(&'a Value),
+    IsAtLeast(bool),
+}
+
+/// A value, and that it was not counted further if it was not.
+fn evidence<'a>(
+    (key, value): &'a (&'static str, Value),
+) -> impl Iterator<Item = (Cow<'static, str>, Evidence<'a>)> {
+    let is_at_least = matches!(value, Value::AtLeast(_));
+    let more = is_at_least.then(|| (format!("{key}_at_least").into(), Evidence::IsAtLeast(true)));
+    [(Cow::Borrowed(*key), Evidence::Value(value))].into_iter().chain(more)
 }
 
 /// The last line of a report.
@@ -406,4 +424,23 @@ impl SummaryLine {
 
 fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::rule;
+    use crate::testkit::findings;
+
+    #[test]
+    fn a_count_that_reached_its_bound_is_marked() {
+        let last_ack = rule("last-ack-stuck").expect("a rule");
+        let found = findings(last_ack.raises).into_iter().next().expect("a finding");
+        let found = found.with("peers", Value::AtLeast(64)).with("total", 80);
+        let line = serde_json::to_value(FindingLine::new(&found)).expect("JSON");
+        let member = |key: &str| line["evidence"].get(key).cloned();
+        assert_eq!(member("peers"), Some(64.into()));
+        assert_eq!(member("peers_at_least"), Some(true.into()));
+        assert_eq!((member("total"), member("total_at_least")), (Some(80.into()), None));
+    }
 }

@@ -115,7 +115,7 @@ impl Grouping for Floods {
         let least = context.count("half_open_min").max(1);
         let share = context.value("share_min") / 100.0;
         for (party, target) in self.0.drain() {
-            let heard = target.half_open > 0 || target.hosts.count() >= least;
+            let heard = target.half_open > 0 || target.hosts.reach(least);
             let peak = target.rush.peak(least, share, context.value("per_second_min"));
             if let Some(peak) = peak.filter(|_| heard) {
                 out.push(target.finding(&party, &peak, context));
