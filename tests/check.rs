@@ -130,6 +130,12 @@ fn with_a_baseline_only_what_is_new_fails() {
     let (code, says) = check(&["--baseline", known, LEAKING]);
     assert_eq!(code, Some(0));
     assert!(says.contains("check passed") && says.contains("the baseline holds 1"), "{says}");
+    let table = printed(&["--baseline", known, LEAKING]);
+    let (_, marked) = table.split_once("Known by the baseline").expect("what is known is marked");
+    let cells = ["close-wait-leak", "server 10.9.0.2:6800", "1", "1"];
+    let is_row = |line: &str| line.split("  ").map(str::trim).filter(|it| !it.is_empty()).eq(cells);
+    assert!(marked.lines().any(is_row), "{table}");
+    assert!(!printed(&[LEAKING]).contains("Known by"), "without a baseline nothing is");
     // Another finding, and what is known is not there.
     let (code, says) = check(&["--baseline", known, other]);
     assert_eq!(code, Some(1));

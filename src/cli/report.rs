@@ -141,6 +141,7 @@ fn write(
     match print.format {
         ReportFormat::Table => {
             table::report(analysis, paper, out)?;
+            table::known(judgement, &analysis.names, paper, out)?;
             out.write_all(job.coda.as_bytes())
         }
         ReportFormat::Jsonl => json::report(analysis, Shape::Lines, out),

@@ -8,6 +8,7 @@ use crate::addr::HostPort;
 use crate::findings::survey::{Group, Lasted, Survey};
 use crate::findings::{Finding, Severity};
 use crate::history::{History, Role};
+use crate::report::ci::gate::Judgement;
 use crate::report::holders;
 use crate::report::overview::{input, states};
 use crate::report::paint::Tone;
@@ -21,6 +22,9 @@ const FINDINGS_MAX: usize = 12;
 
 /// Rows of one finding, at as many places.
 const PLACES_MAX: usize = 3;
+
+/// Rows of what a baseline holds.
+const KNOWN_MAX: usize = 12;
 
 /// Messages of findings that are written out.
 const MESSAGES_MAX: usize = 3;
@@ -101,6 +105,38 @@ fn findings(survey: &Survey, names: &Names, paper: &Paper, out: &mut dyn Write) 
         writeln!(out, " and {}", plural(beyond, "other finding"))?;
     }
     Ok(())
+}
+
+/// Writes what a baseline holds of the findings, if it holds any.
+pub fn known(
+    judgement: &Judgement,
+    names: &Names,
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut known = judgement.issues.iter().filter(|judged| judged.known > 0).peekable();
+    if known.peek().is_none() {
+        return Ok(());
+    }
+    heading("Known by the baseline", out)?;
+    let mut table = plain_table(paper.columns);
+    let head = ["finding", "where", "count", "known"];
+    table.set_header(head.map(|name| Tone::Faint.cell(name)));
+    for judged in known.by_ref().take(KNOWN_MAX) {
+        let issue = &judged.issue;
+        table.add_row([
+            Tone::of_severity(issue.severity()).cell(issue.key.name),
+            Tone::Plain.cell(names.text(&issue.key.at())),
+            Tone::Plain.cell(Grouped(issue.count())),
+            Tone::Plain.cell(Grouped(judged.known)),
+        ]);
+    }
+    keep_whole(&mut table, &[0, 2, 3]);
+    put_table(&table, out)?;
+    match known.count() as u64 {
+        0 => Ok(()),
+        beyond => writeln!(out, " and {}", plural(beyond, "other row")),
+    }
 }
 
 /// An address and port; a client meant for all its ports has none.
