@@ -129,7 +129,8 @@ pub struct Endpoint {
     pub first_seq: Option<SeqNum>,
     /// The number after the last that it sent.
     pub nxt: Option<SeqNum>,
-    /// The number after the last that it had sent before a bare ACK which came ahead of that.
+    /// The highest number of its bare ACKs that were ahead of all that had passed: everything
+    /// before it was sent before that ACK.
     pub shown: Option<SeqNum>,
     /// When `nxt` last moved.
     pub edge: Timestamp,
@@ -145,7 +146,7 @@ pub struct Endpoint {
     pub reset_ahead: Option<SeqNum>,
     /// The number of a RST in its name that may answer an ACK before the newest.
     pub guessed_reset: Option<SeqNum>,
-    /// The number of the RST that it was taken to have believed.
+    /// The number of the acceptable RST that it was taken to have believed, while it is.
     pub believed_reset: Option<SeqNum>,
     /// It may have sent a FIN that the capture does not hold.
     pub may_have_closed: bool,
@@ -256,6 +257,24 @@ impl Endpoint {
     /// Whether everything before `number` should have arrived here.
     pub fn expects_beyond(&self, number: SeqNum) -> bool {
         self.expected.is_some_and(|expected| expected.at_or_after(number))
+    }
+
+    /// Its bare ACK bore this number, ahead of all that had passed.
+    pub fn show(&mut self, number: SeqNum) {
+        self.shown = Some(self.shown.map_or(number, |shown| shown.latest(number)));
+    }
+
+    /// The peer's segment passes on its way here; `is_bearer` says whether it is new and bears the
+    /// ACK of this end's FIN. The same numbers without that ACK may have come instead.
+    pub fn take_ack_of_fin(&mut self, segment: &Segment, is_bearer: bool) {
+        let (from, to) = (segment.seq, segment.seq_end());
+        let is_same = |data: SeqNum| data.after(from) && to.at_or_after(data);
+        let acks = self.fin.zip(segment.acked()).is_some_and(|(fin, ack)| ack.after(fin));
+        if is_bearer {
+            self.acked_with = Some(to);
+        } else if !acks && self.acked_with.is_some_and(is_same) {
+            self.acked_with = None;
+        }
     }
 
     /// Remembers that a transition by this event may still be refuted.

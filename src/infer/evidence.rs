@@ -8,9 +8,8 @@ use crate::infer::endpoint::Repeats;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
-use crate::infer::trail::Moment;
+use crate::infer::trail::{Moment, Transition};
 use crate::seq::SeqNum;
-use crate::time::Span;
 
 /// Transitions that rest on the peer's FIN having come.
 pub(super) const BY_FIN: [Event; 2] = [Event::RecvFin, Event::RecvFinAckingFin];
@@ -31,7 +30,7 @@ impl Connection {
         }
         let advanced = self.end(from).proven.is_none_or(|proven| ack.after(proven));
         if advanced {
-            self.on_progress(from, ack, at);
+            self.on_progress(from, ack, segment, at);
         } else if self.end(peer).nxt == Some(ack) && !waits_for_ack(self.end(peer).state) {
             // The answer to a keepalive, or to a repeat that was not needed.
             let repeated = self.end(peer).repeats.count > 0;
@@ -66,6 +65,8 @@ impl Connection {
         }
         // The ACK of a handshake whose SYN+ACK was not captured.
         unseen.isn = Some(ack.sub(1));
+        // If what it sent was no more than a SYN.
+        unseen.may_have_closed = true;
         let syn = self.end(peer.peer()).opening.last;
         if self.end(peer).state != State::Unknown {
             return;
@@ -107,7 +108,9 @@ impl Connection {
     }
 
     /// The peer's data is being acknowledged: its repeats are over, and the answer can be timed.
-    fn on_progress(&mut self, from: End, ack: SeqNum, at: Moment) {
+    fn on_progress(&mut self, from: End, ack: SeqNum, segment: &Segment, at: Moment) {
+        // Data or a FIN may have waited for the application, where a bare ACK of the FIN was lost.
+        let waited = segment.seq_len() > 0 && self.fin_covered(from.peer(), ack);
         let peer = self.end_mut(from.peer());
         // Which of its copies a repeated segment's answer is to, is open (RFC 6298 section 3).
         let once = peer.repeats.count == 0;
@@ -119,7 +122,7 @@ impl Connection {
         peer.tally.missing += u64::from(missing);
         let endpoint = self.end_mut(from);
         endpoint.prove(ack);
-        if newest && edge < at.ts {
+        if newest && !waited && edge < at.ts {
             endpoint.sample_turnaround(at.ts.since(edge));
         }
         if missing > 0 {
@@ -287,18 +290,6 @@ impl Connection {
         }
     }
 
-    /// Whether its first FIN comes as the first answer to the peer's, and later than an ACK may:
-    /// one did not pass, and neither may an earlier transmission of this FIN have.
-    fn answers_late(&self, from: End, segment: &Segment, at: Moment) -> bool {
-        /// Linux: TCP_DELACK_MAX.
-        const ACK_DELAY_MAX: Span = Span::from_millis(200);
-        let endpoint = self.end(from);
-        let first = segment.has(Flags::FIN) && endpoint.fin.is_none();
-        let answer_max = endpoint.fastest_answer().plus(ACK_DELAY_MAX);
-        let came = self.trail().last(from).filter(|last| BY_FIN.contains(&last.event));
-        first && came.is_some_and(|came| at.ts.since(came.at.ts) > answer_max)
-    }
-
     /// Whether a D-SACK says that the peer's FIN came once more than was needed (RFC 2883).
     pub(super) fn is_needless(&self, from: End, segment: &Segment) -> bool {
         let fin = self.end(from.peer()).fin;
@@ -356,7 +347,7 @@ impl Connection {
             self.refute_fin(from, segment, at);
         }
         if self.end(from).has_open(&[Event::RecvAckOfFin]) && self.repeats_fin(from, segment) {
-            self.refute_ack_of_fin(from, at);
+            self.refute_ack_of_fin(from, segment, at);
         }
         if self.end(from).state == State::Closed {
             self.refute_closed(from, segment, at);
@@ -416,12 +407,17 @@ impl Connection {
     }
 
     /// It repeats its FIN: the ACK had not come.
-    fn refute_ack_of_fin(&mut self, from: End, at: Moment) {
+    fn refute_ack_of_fin(&mut self, from: End, segment: &Segment, at: Moment) {
         let Some(last) = self.trail().last(from) else {
             return;
         };
-        if self.is_in_flight(from, last.at.ts, at.ts) || self.has_taken_ack_of_fin(from) {
+        if self.is_in_flight(from, last.at.ts, at.ts) {
             return;
+        }
+        // The data had come, and the ACK of the FIN had not come with it.
+        let acked_with = self.end(from).acked_with.zip(segment.acked());
+        if acked_with.is_some_and(|(data, ack)| ack.at_or_after(data)) {
+            self.end_mut(from).acked_with = None;
         }
         if self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
             let endpoint = self.end_mut(from);
@@ -447,7 +443,9 @@ impl Connection {
             Event::RecvAckOfFin if !in_flight => {
                 self.withdraw(from, &[Event::RecvAckOfFin], at);
             }
-            Event::RecvRst if !in_flight => self.survive_reset(from, at),
+            Event::RecvRst if !in_flight || self.is_challenge(from, segment, &last) => {
+                self.survive_reset(from, at);
+            }
             Event::RecvRst if passed_reset => {
                 self.withdraw(from, &[Event::RecvRst], at);
             }
@@ -457,6 +455,15 @@ impl Connection {
             }
             _ => {}
         }
+    }
+
+    /// Whether the segment, which says nothing new, challenges a RST that only what is left of a
+    /// closed socket would have believed.
+    fn is_challenge(&self, from: End, segment: &Segment, closed: &Transition) -> bool {
+        let endpoint = self.end(from);
+        let is_bare = segment.seq_len() == 0 && endpoint.nxt == Some(segment.seq);
+        let on_guess = closed.basis == Basis::Assumed && closed.from == State::FinWait2;
+        on_guess && is_bare && endpoint.proven == segment.acked()
     }
 
     /// It goes on after a RST that should have ended it: the RST did not arrive, or was not

@@ -6,9 +6,10 @@ use crate::infer::event::Event;
 use crate::infer::evidence::BY_FIN;
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
-use crate::infer::trail::Moment;
+use crate::infer::trail::{Moment, Transition};
 use crate::infer::{Connection, SILENCE_MIN};
 use crate::seq::SeqNum;
+use crate::time::Span;
 
 impl Connection {
     /// A FIN left its sender, for the first time or again.
@@ -46,6 +47,7 @@ impl Connection {
             self.refute_early_handshake(from, at);
         }
         // A RST that passed it had not come, but the peer's FIN may have.
+        let believed = self.end(from).believed_reset;
         let reset = self.withdraw(from, &[Event::RecvRst], at).is_some();
         let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
         if reset && covers {
@@ -63,11 +65,13 @@ impl Connection {
         }
         self.step(from, Event::SentFin, at);
         let acked = self.end(from.peer()).proven;
-        if overtaken && acked.is_some_and(|acked| self.fin_covered(from, acked)) {
-            self.step(from, Event::RecvAckOfFin, self.end(from).acked_by);
+        let by = self.end(from).acked_by;
+        if overtaken && by.frame > 0 && acked.is_some_and(|acked| self.fin_covered(from, acked)) {
+            self.step(from, Event::RecvAckOfFin, by);
         }
         if reset {
             self.step(from, Event::RecvRst, at);
+            self.end_mut(from).believed_reset = believed;
             self.end_mut(from).mark_late(Event::RecvRst);
             return;
         }
@@ -114,6 +118,56 @@ impl Connection {
             self.go_back(from, &wrong);
             self.end_mut(from).take_open(&BY_FIN);
         }
+    }
+
+    /// A late bare ACK that is older than the FIN that passed, and bears the number behind it, was
+    /// sent after an earlier copy of that FIN, which was lost. It acknowledges the peer's FIN: so
+    /// the FINs crossed, as far as can be told.
+    pub(super) fn meet_older_ack(&mut self, from: End, segment: &Segment, at: Moment) {
+        let endpoint = self.end(from);
+        let tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
+        let is_older =
+            tsval.zip(endpoint.fin_tsval).is_some_and(|(ack, fin)| SeqNum(ack).before(SeqNum(fin)));
+        let is_behind = endpoint.fin.is_some_and(|fin| segment.seq == fin.add(1));
+        let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
+        if segment.seq_len() > 0 || !is_older || !is_behind || !covers {
+            return;
+        }
+        let acked = self.trail.last(from).filter(|last| last.from == State::LastAck).copied();
+        if acked.is_some_and(|last| last.event == Event::RecvAckOfFin) {
+            self.undo(from, at);
+        }
+        if self.end(from).state != State::LastAck {
+            return;
+        }
+        let Some(sent) = self.undo(from, at) else { return };
+        self.undo(from, at);
+        self.end_mut(from).may_have_queued_fin = true;
+        self.step(from, Event::SentFin, sent.at);
+        self.step(from, Event::RecvFin, sent.at);
+        if let Some(acked) = acked {
+            self.step(from, acked.event, acked.at);
+        }
+    }
+
+    /// Whether the first answer to the peer's FIN is data or a FIN, and later than a bare ACK would
+    /// have been sent: that one did not pass, and neither may an earlier transmission of this
+    /// segment have, or of a FIN behind it.
+    pub(super) fn answers_late(&self, from: End, segment: &Segment, at: Moment) -> bool {
+        /// Linux: TCP_DELACK_MIN, after which a FIN's ACK waits for nothing any more.
+        const ACK_DELAY_MAX: Span = Span::from_millis(40);
+        let endpoint = self.end(from);
+        let first = segment.seq_len() > 0 && endpoint.fin.is_none();
+        let answer_max = endpoint.fastest_answer().plus(ACK_DELAY_MAX);
+        let came = self.trail().last(from).filter(|last| BY_FIN.contains(&last.event));
+        first && came.is_some_and(|came| at.ts.since(came.at.ts) > answer_max)
+    }
+
+    /// Takes the endpoint's newest transition back, whatever seemed to confirm it.
+    fn undo(&mut self, end: End, by: Moment) -> Option<Transition> {
+        let undone = self.trail.overturn(end, &Event::ALL, by)?;
+        self.go_back(end, &undone);
+        Some(undone)
     }
 
     /// With Fast Open a server may close before the handshake's ACK comes (RFC 7413 section 3).

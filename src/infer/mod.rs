@@ -99,7 +99,7 @@ pub struct Connection {
     zeek: zeek::Tracker,
     /// Its SYN may be a stale copy, which nobody sent now.
     stale_syn: bool,
-    /// The capture misses some of its segments.
+    /// The capture misses some of its segments, or has them out of order.
     has_gap: bool,
 }
 
@@ -260,8 +260,10 @@ impl Connection {
     /// Moves one endpoint along its row of the table, if there is one. A state is written by
     /// [`Self::step_as`], [`Self::place`] and [`Self::go_back`] only.
     fn step(&mut self, end: End, event: Event, at: Moment) -> bool {
-        // A FIN that nobody saw leaves open what its receiver's own FIN followed.
-        let on_guess = event == Event::SentFin && self.end(end.peer()).fin_unseen;
+        // A FIN that nobody saw, or that nobody has shown to have come, leaves open what its
+        // receiver's own FIN followed.
+        let on_guess = event == Event::SentFin
+            && (self.end(end.peer()).fin_unseen || self.is_unproven_close_wait(end));
         let doubtful = self.ends.iter().any(|end| end.may_have_closed)
             || self.end(end).may_have_queued_fin
             || on_guess;
@@ -270,6 +272,12 @@ impl Connection {
             basis => basis,
         };
         self.step_as(end, event, basis, at, Moment::default())
+    }
+
+    /// Whether the end was taken into CLOSE_WAIT, and nothing has confirmed that.
+    fn is_unproven_close_wait(&self, end: End) -> bool {
+        let is_open = |last: &Transition| last.to == State::CloseWait && last.is_open();
+        self.trail.last(end).is_some_and(is_open)
     }
 
     /// As [`Self::step`], with a basis and a confirmation of its own.
@@ -336,6 +344,9 @@ impl Connection {
         let endpoint = self.end_mut(end);
         endpoint.take_open(&[undone.event]);
         endpoint.state = undone.from;
+        if undone.event == Event::RecvRst {
+            endpoint.believed_reset = None;
+        }
     }
 
     /// Confirms the endpoint's open transitions by one of the events. Where the capture is known to

@@ -23,6 +23,7 @@ impl Connection {
         self.doubt_syn(from.peer(), segment, at);
         self.pick_up(from, segment, at);
         self.meet_unseen_fin(from, segment, at);
+        self.meet_older_ack(from, segment, at);
         self.note_challenge(from, segment, at);
         if segment.has(Flags::FIN) {
             self.doubt_unclosed(from.peer(), segment.window, at.ts);
@@ -151,7 +152,7 @@ impl Connection {
         let jumps = self.end(from).nxt.is_some_and(|nxt| segment.seq.after(nxt.add(1)));
         if jumps && segment.seq_len() == 0 {
             self.has_gap = true;
-            self.end_mut(from).shown = Some(segment.seq);
+            self.end_mut(from).show(segment.seq);
         }
         if !ahead || segment.seq_len() > 0 || self.end(from).fin.is_some() {
             return;
@@ -341,9 +342,7 @@ impl Connection {
         }
         if segment.seq_len() > 0 && !probe {
             let seen = self.end_mut(to).take(segment.seq, segment.seq_end());
-            if covers && !seen {
-                self.end_mut(to).acked_with = Some(segment.seq_end());
-            }
+            self.end_mut(to).take_ack_of_fin(segment, covers && !seen);
             if let Some(nxt) = self.end(from).nxt
                 && self.end(to).waits_for_pieces(nxt)
                 && self.end(from).holes.are_filled()

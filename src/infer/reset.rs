@@ -235,7 +235,8 @@ impl Connection {
             return;
         }
         if answers {
-            self.take_back_answered(from, at);
+            // Had a socket received what this answers, it would have sent an ACK.
+            self.take_back_fin(from, at, false);
         }
         // A socket that the peer's newest segment closed would not answer that very segment; where
         // packets are missing, another one closed it before.
@@ -291,11 +292,6 @@ impl Connection {
         }
     }
 
-    /// Had a socket received what the RST of `from` answers, it would have sent an ACK.
-    fn take_back_answered(&mut self, from: End, at: Moment) {
-        self.take_back_fin(from, at, false);
-    }
-
     /// What the RST with this number answers was sent before the FIN of `from` was acknowledged,
     /// and found no socket any more.
     fn take_back_unacked(&mut self, from: End, number: SeqNum, at: Moment) {
@@ -330,7 +326,7 @@ impl Connection {
         if let Some(number) = number.filter(|_| self.is_in_flight(from, guess.at.ts, at.ts)) {
             self.trail.retract_last(from);
             self.go_back(from, &guess);
-            self.take_back_answered(from, at);
+            self.take_back_fin(from, at, false);
             self.take_back_unacked(from, number, at);
             self.step(from, guess.event, guess.at);
         }
@@ -343,10 +339,13 @@ impl Connection {
         let Some(reset) = self.trail.overturn(from, &sent, at) else { return };
         self.go_back(from, &reset);
         self.end_mut(from).reset_ahead = None;
-        let accepted = self.trail().last(to).is_some_and(|last| last.at == reset.at);
-        if accepted {
-            self.doubt(to, &[Event::RecvRst], at);
-        }
+        let accepted = self.trail.last(to).filter(|last| last.at == reset.at);
+        match accepted.map(|accepted| accepted.basis) {
+            // What was assumed only is not to be given back as known.
+            Some(Basis::Assumed) => self.withdraw(to, &[Event::RecvRst], at),
+            Some(_) => self.doubt(to, &[Event::RecvRst], at),
+            None => None,
+        };
         self.note(FactKind::DisprovedRst, from, reset.at);
     }
 }

@@ -239,12 +239,19 @@ impl Trail {
         self.refuted.iter().any(|refuted| refuted.end == end && refuted.doubted)
     }
 
-    /// Firms up what was only assumed, once later segments have shown that nothing else can have
-    /// been.
+    /// Firms up what was assumed because a FIN might have gone unseen, once no such doubt is left.
+    /// Who sent a RST, and whether it was believed, is doubted for other reasons.
     pub fn settle(&mut self) {
         for transition in &mut self.transitions {
-            let begins = matches!(transition.event, Event::FoundOpen | Event::SentSyn);
-            if transition.basis == Basis::Assumed && !begins {
+            let has_other_doubts = matches!(
+                transition.event,
+                Event::FoundOpen
+                    | Event::SentSyn
+                    | Event::SentRst
+                    | Event::SentRstWithoutSocket
+                    | Event::RecvRst
+            );
+            if transition.basis == Basis::Assumed && !has_other_doubts {
                 transition.basis = transition.event.basis();
             }
         }

@@ -408,3 +408,43 @@ def demo(lab):
             lab.pause()
             client.close()
         lab.pause(8.5)
+
+
+UNHEARD = [
+    drop("FIN of the server", server_fin, before_middle=True),
+    drop("pure ACK of the server after FIN of the client", server_pure_ack, after=client_fin,
+         before_middle=True),
+]
+
+
+@scenario("FINs cross; the server's first FIN and its ACK are lost before the observer, so that its "
+          "repeated FIN looks like an answer", textbook=[11, 14],
+          path=Impairment(to_server=0.005, to_client=0.005, rules=UNHEARD),
+          expect=[(CLIENT_OPEN + ACTIVE_THREE, SERVER_OPEN + CROSSED)], mirror="no")
+def repeated_fin_as_an_answer(lab):
+    client, server = lab.open()
+    lab.exchange(client, server)
+    lab.pause(0.3)
+    server.shutdown(socket.SHUT_WR)
+    lab.pause(0.15)
+    client.close()
+    lab.pause(0.8)
+    return client, server
+
+
+@scenario("FINs cross; the server's first FIN is lost, and its ACK passes behind the repeat",
+          textbook=[11, 14],
+          path=Impairment(to_server=0.005, to_client=0.005, rules=[
+              drop("FIN of the server", server_fin, before_middle=True),
+              late("pure ACK of the server after FIN of the client", server_pure_ack, 0.03,
+                   after=client_fin, before_middle=True)]),
+          expect=[], mirror="no")
+def repeated_fin_ahead_of_an_ack(lab):
+    client, server = lab.open()
+    lab.exchange(client, server)
+    lab.pause(0.3)
+    server.shutdown(socket.SHUT_WR)
+    lab.pause(0.195)
+    client.close()
+    lab.pause(0.8)
+    return client, server

@@ -348,7 +348,7 @@ fn a_fin_that_comes_late_as_the_first_answer_may_not_be_the_first_of_its_kind() 
         let states = [State::CloseWait, State::LastAck];
         states.map(|state| history.stay_in(Role::Server, state).unwrap().entered)
     };
-    let [waits, last] = closed("0.2 < F. 1:1(0) ack 2");
+    let [waits, last] = closed("0.12 < F. 1:1(0) ack 2");
     assert_eq!((waits.confirmed.frame, last.basis), (5, Basis::Observed));
     // An ACK must have been lost, and the FIN may have been sent before the client's came.
     let [waits, last] = closed("0.4 < F. 1:1(0) ack 2");

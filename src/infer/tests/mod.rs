@@ -1,6 +1,7 @@
 //! The hard cases, each a named trace.
 
 mod closing;
+mod doubt;
 mod gaps;
 mod lives;
 mod opening;
