@@ -264,13 +264,13 @@ impl Endpoint {
         self.shown = Some(self.shown.map_or(number, |shown| shown.latest(number)));
     }
 
-    /// The peer's segment passes on its way here; `is_bearer` says whether it is new and bears the
-    /// ACK of this end's FIN. The same numbers without that ACK may have come instead.
-    pub fn take_ack_of_fin(&mut self, segment: &Segment, is_bearer: bool) {
+    /// The peer's segment passes on its way here; `acks` says whether it bears the ACK of this
+    /// end's FIN, `seen` whether its numbers had passed before. Data that passed without that ACK,
+    /// before or after, may have come without.
+    pub fn take_ack_of_fin(&mut self, segment: &Segment, acks: bool, seen: bool) {
         let (from, to) = (segment.seq, segment.seq_end());
         let is_same = |data: SeqNum| data.after(from) && to.at_or_after(data);
-        let acks = self.fin.zip(segment.acked()).is_some_and(|(fin, ack)| ack.after(fin));
-        if is_bearer {
+        if acks && !seen {
             self.acked_with = Some(to);
         } else if !acks && self.acked_with.is_some_and(is_same) {
             self.acked_with = None;

@@ -122,7 +122,7 @@ impl Connection {
 
     /// A late bare ACK that is older than the FIN that passed, and bears the number behind it, was
     /// sent after an earlier copy of that FIN, which was lost. It acknowledges the peer's FIN: so
-    /// the FINs crossed, as far as can be told.
+    /// the FINs crossed, as far as can be told, unless an ACK before the FIN shows CLOSE_WAIT.
     pub(super) fn meet_older_ack(&mut self, from: End, segment: &Segment, at: Moment) {
         let endpoint = self.end(from);
         let tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
@@ -131,6 +131,14 @@ impl Connection {
         let is_behind = endpoint.fin.is_some_and(|fin| segment.seq == fin.add(1));
         let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
         if segment.seq_len() > 0 || !is_older || !is_behind || !covers {
+            return;
+        }
+        let waited = self.trail.newest_to(from, State::CloseWait);
+        let sent = self.trail.newest_to(from, State::LastAck);
+        let shown = waited.zip(sent).is_some_and(|(waited, sent)| {
+            waited.confirmed.frame > 0 && waited.confirmed.frame < sent.at.frame
+        });
+        if shown {
             return;
         }
         let acked = self.trail.last(from).filter(|last| last.from == State::LastAck).copied();
@@ -154,11 +162,11 @@ impl Connection {
     /// have been sent: that one did not pass, and neither may an earlier transmission of this
     /// segment have, or of a FIN behind it.
     pub(super) fn answers_late(&self, from: End, segment: &Segment, at: Moment) -> bool {
-        /// Linux: TCP_DELACK_MIN, after which a FIN's ACK waits for nothing any more.
-        const ACK_DELAY_MAX: Span = Span::from_millis(40);
+        /// Linux: TCP_DELACK_MIN. An ACK may wait longer; then no more than a doubt is raised.
+        const ACK_DELAY: Span = Span::from_millis(40);
         let endpoint = self.end(from);
         let first = segment.seq_len() > 0 && endpoint.fin.is_none();
-        let answer_max = endpoint.fastest_answer().plus(ACK_DELAY_MAX);
+        let answer_max = endpoint.fastest_answer().plus(ACK_DELAY);
         let came = self.trail().last(from).filter(|last| BY_FIN.contains(&last.event));
         first && came.is_some_and(|came| at.ts.since(came.at.ts) > answer_max)
     }

@@ -74,11 +74,10 @@ impl Connection {
             self.go_back(from, &stale);
             self.note(FactKind::StaleSyn, from, stale.at);
             // What was inferred of it before that SYN still holds.
-            let is_first = self.trail.last(from).is_none();
-            let endpoint = self.end_mut(from);
-            if is_first {
-                endpoint.state = State::Unknown;
+            if self.trail.last(from).is_none() {
+                self.place(from, State::Unknown);
             }
+            let endpoint = self.end_mut(from);
             endpoint.opening = Opening::default();
             (endpoint.isn, endpoint.nxt, endpoint.after_syn) = (None, None, None);
         }
@@ -308,7 +307,6 @@ impl Connection {
     /// What was taken for the FIN of `from` was a byte that the capture missed.
     pub(super) fn disown_fin(&mut self, from: End, at: Moment) {
         self.withdraw(from.peer(), &BY_FIN, at);
-        self.end_mut(from.peer()).settle_late(&BY_FIN);
         self.withdraw(from, &[Event::RecvAckOfFin], at);
         let crossed = match self.end(from).state {
             State::Closing => self.trail.overturn(from, &BY_FIN, at),
@@ -342,7 +340,7 @@ impl Connection {
         }
         if segment.seq_len() > 0 && !probe {
             let seen = self.end_mut(to).take(segment.seq, segment.seq_end());
-            self.end_mut(to).take_ack_of_fin(segment, covers && !seen);
+            self.end_mut(to).take_ack_of_fin(segment, covers, seen);
             if let Some(nxt) = self.end(from).nxt
                 && self.end(to).waits_for_pieces(nxt)
                 && self.end(from).holes.are_filled()

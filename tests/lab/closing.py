@@ -410,6 +410,18 @@ def demo(lab):
         lab.pause(8.5)
 
 
+def close_unheard(lab, wait):
+    """The server closes, and the client so long after."""
+    client, server = lab.open()
+    lab.exchange(client, server)
+    lab.pause(0.3)
+    server.shutdown(socket.SHUT_WR)
+    lab.pause(wait)
+    client.close()
+    lab.pause(0.8)
+    return client, server
+
+
 UNHEARD = [
     drop("FIN of the server", server_fin, before_middle=True),
     drop("pure ACK of the server after FIN of the client", server_pure_ack, after=client_fin,
@@ -422,14 +434,7 @@ UNHEARD = [
           path=Impairment(to_server=0.005, to_client=0.005, rules=UNHEARD),
           expect=[(CLIENT_OPEN + ACTIVE_THREE, SERVER_OPEN + CROSSED)], mirror="no")
 def repeated_fin_as_an_answer(lab):
-    client, server = lab.open()
-    lab.exchange(client, server)
-    lab.pause(0.3)
-    server.shutdown(socket.SHUT_WR)
-    lab.pause(0.15)
-    client.close()
-    lab.pause(0.8)
-    return client, server
+    return close_unheard(lab, 0.15)
 
 
 @scenario("FINs cross; the server's first FIN is lost, and its ACK passes behind the repeat",
@@ -440,11 +445,4 @@ def repeated_fin_as_an_answer(lab):
                    after=client_fin, before_middle=True)]),
           expect=[], mirror="no")
 def repeated_fin_ahead_of_an_ack(lab):
-    client, server = lab.open()
-    lab.exchange(client, server)
-    lab.pause(0.3)
-    server.shutdown(socket.SHUT_WR)
-    lab.pause(0.195)
-    client.close()
-    lab.pause(0.8)
-    return client, server
+    return close_unheard(lab, 0.195)

@@ -216,12 +216,13 @@ fn a_fin_that_its_own_ack_overtook_crossed_none() {
          0.112 > .  2:2(0) ack 2 <ts 112:205>  ; TIME_WAIT  TIME_WAIT
          0.120 < F. 1:1(0) ack 2 <ts 200:100>  ; TIME_WAIT  CLOSED",
     ));
-    history(&opened(
+    let known = history(&opened(
         "0.1 > F. 1:1(0) ack 1 <ts 100:1>
          0.110 < .  1:1(0) ack 2 <ts 205:100>  ; FIN_WAIT_2 CLOSE_WAIT
          0.112 > .  2:2(0) ack 2 <ts 112:205>  ; TIME_WAIT  CLOSED
          0.120 < F. 1:1(0) ack 2 <ts 200:100>  ; TIME_WAIT  CLOSED",
     ));
+    assert!(known.refuted.is_empty(), "{:?}", known.refuted);
     // Sent again, it may have been the first: they may well have crossed.
     history(&opened(
         "0.1 > F. 1:1(0) ack 1 <ts 100:1>
@@ -367,4 +368,19 @@ fn a_bare_ack_shows_that_the_fin_had_been_sent_before_it() {
     ));
     let sent = history.stay_in(Role::Client, State::LastAck).unwrap().entered;
     assert_eq!((sent.at.frame, sent.basis), (8, Basis::Assumed));
+}
+
+#[test]
+fn a_fin_takes_no_moment_of_an_earlier_byte() {
+    let history = history(&opened(
+        "0.10   > .  1:1(0) ack 2         ; CLOSE_WAIT -
+         0.11   < P. 2:52(50) ack 1       ; ESTABLISHED ESTABLISHED
+         0.12   > .  1:1(0) ack 52
+         100.00 < F. 52:52(0) ack 1       ; CLOSE_WAIT FIN_WAIT_1
+         100.02 > .  1:1(0) ack 52        ; ESTABLISHED FIN_WAIT_1
+         100.30 < F. 52:52(0) ack 1
+         100.31 > .  1:1(0) ack 53 <sack 52:53>",
+    ));
+    let came = history.stay_in(Role::Client, State::CloseWait).unwrap();
+    assert_eq!(came.entered.at.frame, 7);
 }

@@ -150,6 +150,21 @@ fn data_that_came_without_the_ack_brings_none() {
          0.800 > F. 1:1(0) ack 101
          1.600 > F. 1:1(0) ack 101      ; FIN_WAIT_1 CLOSE_WAIT",
     ));
+    // That copy may not have passed the observer at all.
+    history(&opened(
+        "0.100 > F. 1:1(0) ack 1
+         0.140 < P. 1:101(100) ack 2
+         0.142 > .  2:2(0) ack 101
+         0.400 > F. 1:1(0) ack 101      ; FIN_WAIT_1 CLOSE_WAIT",
+    ));
+    // An older copy, without the ACK, may have been the one that came.
+    history(&opened(
+        "0.100 > F. 1:1(0) ack 1
+         0.140 < P. 1:101(100) ack 2
+         0.400 > F. 1:1(0) ack 1
+         0.500 < P. 1:101(100) ack 1
+         0.501 > .  2:2(0) ack 101      ; FIN_WAIT_1 CLOSE_WAIT",
+    ));
 }
 
 #[test]
@@ -179,4 +194,28 @@ fn what_is_received_has_a_frame() {
          0.102 > F. 1:1(0) ack 1 <ts 9:1>",
     );
     assert!(told.transitions.iter().all(|t| t.at.frame > 0 || t.basis == Basis::Timer));
+}
+
+#[test]
+fn a_close_wait_that_an_ack_has_shown_stays() {
+    history(
+        "0.000 > S  0:0(0) <mss 1460,wscale 7,sackOK,ts 1:0>
+         0.010 < S. 0:0(0) ack 1 <mss 1460,wscale 7,sackOK,ts 1:1>
+         0.011 > .  1:1(0) ack 1 <ts 2:1>
+         0.450 > F. 1:1(0) ack 1 <ts 450:1>
+         0.461 < .  1:1(0) ack 2 <ts 452:450>
+         0.700 < F. 1:1(0) ack 2 <ts 700:450>  ; TIME_WAIT LAST_ACK
+         0.701 > .  2:2(0) ack 2 <ts 701:700>  ; TIME_WAIT CLOSED
+         0.710 < .  2:2(0) ack 2 <ts 690:450>  ; TIME_WAIT CLOSED",
+    );
+}
+
+#[test]
+fn a_late_answer_is_no_measure_of_itself() {
+    let told = history(
+        "0.000 > F. 1:1(0) ack 1
+         0.072 < F. 1:1(0) ack 2
+         0.079 > .  2:2(0) ack 2",
+    );
+    assert!(!certain(&told, Role::Server).contains(&State::LastAck));
 }

@@ -292,3 +292,18 @@ fn what_is_left_of_a_closed_socket_believes_a_reset_ahead() {
          0.90 > .  2:2(0) ack 1           ; FIN_WAIT_2 -"
     )));
 }
+
+#[test]
+fn a_fin_that_passes_a_reset_leaves_its_number_known() {
+    let history = history(&opened(
+        "0.100 < P. 1:51(50) ack 1
+         0.100 < P. 51:101(50) ack 1
+         0.100 < F. 101:101(0) ack 1
+         0.110 > P. 1:11(10) ack 51
+         0.110 < R  51:51(0)              ; CLOSED CLOSED
+         0.111 > FP. 11:21(10) ack 51     ; CLOSED CLOSED
+         0.112 > .  22:22(0) ack 102
+         0.112 < R  102:102(0)            ; CLOSED CLOSED",
+    ));
+    assert!(states(&history, Role::Client).contains(&State::Closing));
+}
