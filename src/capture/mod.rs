@@ -32,6 +32,7 @@ mod testing;
 pub mod text;
 #[cfg(feature = "compression")]
 mod unpack;
+mod utf16;
 mod window;
 
 pub use details::{Described, Detailed, PROCESS_OPTIONS};

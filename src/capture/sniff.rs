@@ -27,10 +27,17 @@ pub(super) const PCAPNG_MAGIC: [u8; 4] = SHB_MAGIC.to_le_bytes();
 const EDITCAP: &str = "convert it with: editcap -F pcapng {file} out.pcapng";
 
 /// First bytes of formats that are not read: prefix, name, way out.
-const OTHERS: [(&[u8], &str, &str); 19] = [
-    (&[0xff, 0xfe], "text in UTF-16, as PowerShell writes it", UTF_16),
-    (&[0xfe, 0xff], "text in UTF-16", UTF_16),
+const OTHERS: [(&[u8], &str, &str); 24] = [
     (&[0x1f, 0x9d], "compress-compressed", "decompress it first: gzip -dc {file} | finwait -"),
+    (&[0x02, 0x21, 0x4c, 0x18], "lz4-compressed in its legacy form (lz4 -l)", LZ4),
+    (&[0x5d, 0, 0], "lzma-compressed, older than xz", LZMA),
+    (b"LZIP", "lzip-compressed", "decompress it first: lzip -dc {file} | finwait -"),
+    (
+        &[0x89, b'L', b'Z', b'O'],
+        "lzop-compressed",
+        "decompress it first: lzop -dc {file} | finwait -",
+    ),
+    (b"Rar!", "a RAR archive", "unpack it first: unrar p -inul {file} | finwait -"),
     (&[b'P', b'K', 3, 4], "a zip archive", "unpack it first: unzip -p {file} | finwait -"),
     (&[b'7', b'z', 0xbc, 0xaf], "a 7-Zip archive", "unpack it first: 7z x -so {file} | finwait -"),
     (b"snoo", "a Solaris snoop capture", EDITCAP),
@@ -41,6 +48,8 @@ const OTHERS: [(&[u8], &str, &str); 19] = [
     (b"TRSN", "a DOS Sniffer capture", EDITCAP),
     (&[0xaa, 0xaa, 0xaa, 0xaa], "an Accellent 5Views capture", EDITCAP),
     (&[0x7f, b'v', b'e', b'r'], "a WildPackets or Savvius Omnipeek capture", EDITCAP),
+    (b"iptrace 1.0", "an AIX iptrace capture", EDITCAP),
+    (b"iptrace 2.0", "an AIX iptrace capture", EDITCAP),
     (&[0x1c, 0x00, 0x01, 0xac], "an Ixia lcap capture", EDITCAP),
     (&[0xac, 0x01, 0x00, 0x1c], "an Ixia lcap capture", EDITCAP),
     (&[0xa1, 0xb2, 0x34, 0xcd], "a pcap variant of magic a1b234cd", EDITCAP),
@@ -49,7 +58,11 @@ const OTHERS: [(&[u8], &str, &str); 19] = [
     (&[0x4d, 0x3c, 0x2b, 0xa1], "a Navtel pcap variant", EDITCAP),
 ];
 
-const UTF_16: &str = "convert it first: iconv -f UTF-16 -t UTF-8 {file} | finwait -";
+const LZ4: &str = "decompress it first: lz4 -dc {file} | finwait -";
+const LZMA: &str = "decompress it first: xz -dc {file} | finwait -";
+const ETL: &str = "convert it on Windows: pktmon etl2pcap {file} -o out.pcapng, or, if netsh made \
+                   it: etl2pcapng {file} out.pcapng";
+const TAR: &str = "unpack it first, and name what comes out: tar -xf {file}";
 
 /// Bytes of a file that tell formats without a magic number.
 pub(super) const FAR_BYTES: usize = 1024;
@@ -59,8 +72,13 @@ pub(super) fn sniff_far(start: &[u8]) -> Option<(&'static str, &'static str)> {
     if is_erf(start) {
         return Some(("an Endace ERF capture", EDITCAP));
     }
-    let is_etl = is_etl(start);
-    is_etl.then_some(("a Windows event trace", "convert it with: etl2pcapng {file} out.pcapng"))
+    is_etl(start).then_some(("a Windows event trace", ETL))
+}
+
+/// Whether it is a tar archive, which begins like a text: with a file's name.
+fn is_tar(start: &[u8]) -> bool {
+    const MAGIC_AT: usize = 257;
+    start.get(MAGIC_AT..).is_some_and(|rest| rest.starts_with(b"ustar"))
 }
 
 /// Whether the first record, and the next one as far as it is there, have the same plausible type.
@@ -103,7 +121,11 @@ pub(super) fn sniff(start: &[u8]) -> Sniffed {
     if let Some((_, name, way_out)) = others.find(|(prefix, ..)| start.starts_with(prefix)) {
         return Sniffed::Unsupported(name, way_out);
     }
-    if is_text(start.get(..4).unwrap_or(start)) { Sniffed::Text } else { Sniffed::Unknown }
+    match is_text(start.get(..4).unwrap_or(start)) {
+        true if is_tar(start) => Sniffed::Unsupported("a tar archive", TAR),
+        true => Sniffed::Text,
+        false => Sniffed::Unknown,
+    }
 }
 
 /// Whether these bytes begin a text. A letter may be cut.
@@ -152,7 +174,7 @@ mod tests {
         let mut etl = vec![0; 200];
         etl[1..3].copy_from_slice(&[0, 1]);
         etl[0x69..0x6b].copy_from_slice(&[0, 1]);
-        assert!(refusal(&etl).ends_with("convert it with: etl2pcapng test out.pcapng"));
+        assert!(refusal(&etl).ends_with("etl2pcapng test out.pcapng"), "{}", refusal(&etl));
         etl[0x6a] = 2;
         assert!(refusal(&etl).contains("begins with 00000100"));
     }
@@ -162,7 +184,11 @@ mod tests {
         let text = refusal("Grüße\nan alle".as_bytes());
         assert!(text.contains("none of its first 2 lines is a packet"), "{text}");
         assert!(text.contains("(line 1 is \"Grüße\")") && text.contains("tcpdump -w"), "{text}");
-        assert!(refusal(b"\xff\xfe1\0").contains("iconv"));
+        assert!(refusal(b"\xff\xfe1\0").contains("(line 1 is \"1\")"));
+        let tar = [&b"captures/1.pcap"[..], &[0; 242], b"ustar\x0000"].concat();
+        assert!(matches!(sniff(&tar), Sniffed::Unsupported("a tar archive", TAR)));
+        // The middle of a capture may begin like a text.
+        assert!(refusal(b"GET /\0\0\0\n").contains("begins with 47455420"));
         assert!(refusal(b"\x00\x01\x02\x03\x04").contains("begins with 00010203"));
         assert!(refusal(b"\xff").contains("begins with ff)"));
     }

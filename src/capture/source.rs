@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::packed::{self, Broken};
 use super::sniff::{FAR_BYTES, Sniffed, sniff, sniff_far};
 use super::text::{self, TextInfo};
+use super::utf16;
 use super::window::Window;
 use super::{Compression, Detailed, Error, Fault, LinkType, Packet, Record, Step, pcap, pcapng};
 use crate::limits::{LINK_TYPES_MAX, READ_BUFFER_BYTES};
@@ -220,6 +221,8 @@ impl Source {
         }
         let cannot_read = |cause| packed::opening_failed(&file, compression, cause);
         window.fill(4).map_err(cannot_read)?;
+        window = utf16::decoded(window, capacity);
+        window.fill(4).map_err(cannot_read)?;
         let (reader, info) = match sniff(window.bytes()) {
             _ if window.bytes().is_empty() => return Err(Error::Empty { file }),
             Sniffed::Pcap => {
@@ -245,9 +248,7 @@ impl Source {
                     let way_out = way_out.replace("{file}", &file);
                     return Err(Error::Unsupported { file, format, way_out });
                 }
-                let magic = window.bytes().iter().take(4);
-                let magic = magic.map(|byte| format!("{byte:02x}")).collect();
-                return Err(Error::Unknown { file, magic });
+                return Err(Error::Unknown { file, magic: magic(&window) });
             }
         };
         Ok(Source {
@@ -432,12 +433,20 @@ impl Source {
 /// The reader of a text, past what stands before the first packet.
 fn open_text(window: &mut Window, info: &mut FileInfo) -> Result<Reader, Error> {
     let file = Arc::clone(&info.file);
+    let magic = magic(window);
     let mut reader = Box::new(text::Reader::new());
     match reader.find_first(window, info) {
         Ok(None) => Ok(Reader::Text(reader)),
+        // What begins with four letters may be no text for that.
+        Ok(Some((_, first))) if first.contains('\0') => Err(Error::Unknown { file, magic }),
         Ok(Some((lines, first))) => Err(Error::NoPacketLine { file, lines, first }),
         Err(cause) => Err(Error::Read { file, offset: window.offset(), frame: 0, cause }),
     }
+}
+
+/// The first bytes, as messages show them.
+fn magic(window: &Window) -> String {
+    window.bytes().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The reader of a pcap file, past its header.

@@ -53,7 +53,11 @@ impl Read {
     }
 
     fn text(text: &str) -> Read {
-        let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
+        Read::bytes(text.as_bytes().to_vec())
+    }
+
+    fn bytes(bytes: Vec<u8>) -> Read {
+        let bytes = std::io::Cursor::new(bytes);
         let source = Source::from_reader("text", Box::new(bytes)).expect("a text of tcpdump");
         Read::all(Merge::new(vec![source]))
     }
@@ -291,6 +295,9 @@ fn what_people_do_to_a_text_does_not_matter() {
         "^C\n14 packets captured\n15 packets received by filter\n1 packet dropped\n\n-- \nme\n";
     assert_same(&format!("{talk}{text}{end}"), &capture);
     assert_same(&format!("\u{feff}{text}"), &capture);
+    let utf16: Vec<u8> =
+        format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(difference(&Read::bytes(utf16), &capture), None, "as PowerShell writes it");
 }
 
 #[test]
