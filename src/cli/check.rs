@@ -13,10 +13,10 @@ use super::report::{Job, print};
 use super::{ERROR, FOUND, Outcome, output, read};
 use crate::findings::Severity;
 use crate::findings::thresholds::find;
-use crate::report::ci::NO_SEGMENT;
 use crate::report::ci::baseline::Baseline;
 use crate::report::ci::gate::Gate;
 use crate::report::ci::issues::{Issues, issues};
+use crate::report::ci::no_segment;
 
 /// `finwait check`.
 #[derive(Debug, Args)]
@@ -83,7 +83,7 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
     let mut outcome = read::outcome(&analysis, &args.read);
     let expired = baseline.expire(today());
     if analysis.totals.segments == 0 {
-        outcome.messages.push(NO_SEGMENT.to_string());
+        outcome.messages.push(no_segment(&analysis));
         outcome.code = ERROR;
     }
     if let Some(path) = &args.gate.write_baseline {

@@ -105,7 +105,7 @@ fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
 
 fn said(frames: &Frames, analysis: &Analysis) -> String {
     match (frames.count(), analysis.totals.connections) {
-        (0, 0) => "there is no TCP connection in the capture".to_string(),
+        (0, 0) => read::no_connection(analysis),
         (0, all) => format!("none of the {all} connections is wanted by these filters"),
         (count, _) => format!("{count} of {} packets", analysis.totals.packets),
     }

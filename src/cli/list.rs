@@ -34,7 +34,7 @@ pub fn list(args: &ListArgs) -> Result<Outcome> {
 
 fn nothing(analysis: &Analysis) -> String {
     match analysis.totals.connections {
-        0 => "there is no TCP connection in the capture".to_string(),
+        0 => read::no_connection(analysis),
         all => format!("none of the {all} connections is wanted by these filters"),
     }
 }

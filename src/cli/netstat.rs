@@ -132,7 +132,7 @@ fn moment(analysis: &Analysis, at: At) -> Result<Timestamp> {
 /// What to say where a table must be empty.
 fn nothing(analysis: &Analysis, args: &NetstatArgs) -> Option<String> {
     if analysis.totals.connections == 0 {
-        return Some("there is no TCP connection in the capture".to_string());
+        return Some(read::no_connection(analysis));
     }
     let hosts = hosts_of(analysis, args);
     let is_its =

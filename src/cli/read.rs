@@ -16,6 +16,7 @@ use super::{ERROR, Outcome, sockets};
 use crate::capture;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
+use crate::report::verdict::in_tunnels;
 use crate::run::{self, Analysis, Names, Watcher};
 use crate::time::Span;
 
@@ -113,6 +114,12 @@ pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
         outcome.code = ERROR;
     }
     outcome
+}
+
+/// What to say of a capture without a connection.
+pub fn no_connection(analysis: &Analysis) -> String {
+    let but = in_tunnels(analysis).map_or(String::new(), |what| format!(", but {what}"));
+    format!("there is no TCP connection in the capture{but}")
 }
 
 /// A watcher, and progress.

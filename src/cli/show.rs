@@ -78,7 +78,7 @@ fn parse_id(word: &std::ffi::OsStr) -> Result<u64> {
 fn nothing(wanted: Wanted, analysis: &Analysis) -> String {
     let last = analysis.archive.iter().last();
     match (wanted, last) {
-        (_, None) => "there is no TCP connection in the capture".to_string(),
+        (_, None) => read::no_connection(analysis),
         (Wanted::Id(id), Some(last)) => {
             format!("there is no connection {id}: ids go from 0 to {}", last.id)
         }

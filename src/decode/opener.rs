@@ -180,7 +180,10 @@ impl Opener {
                 let (error, quoted, is_numbered) = icmp::error(ip, at)?;
                 Ok(Found::Error(error, self.in_known_tunnel(&path, quoted), is_numbered))
             }
-            _ if !self.decode_tunnels => Err(Skip::NotTcp),
+            _ if !self.decode_tunnels => match tunnel::holds_segment(ip) {
+                true => Err(Skip::InTunnel),
+                false => Err(Skip::NotTcp),
+            },
             _ if depth >= TUNNEL_DEPTH_MAX => Err(Skip::TooManyHeaders),
             _ => {
                 let inside = tunnel::open(ip, &mut path)?;
@@ -188,6 +191,7 @@ impl Opener {
             }
         }
     }
+
     /// A header of which no segment comes.
     fn broken(&self, why: Skip, ip: &IpPacket<'_>, path: &Path, at: Moment) -> Result<Found, Skip> {
         match glimpse::of(ip, at) {

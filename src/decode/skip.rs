@@ -9,8 +9,10 @@
 pub enum Skip {
     /// The link layer carries something else than IPv4 or IPv6.
     NotIp,
-    /// The IP packet carries something else than TCP. Tunnels that are not opened count here.
+    /// The IP packet carries something else than TCP.
     NotTcp,
+    /// The IP packet carries a segment in a tunnel, and tunnels are not to be opened.
+    InTunnel,
     /// A fragment of an IP packet that is not whole with it: the last of its fragments to come
     /// counts for all of them.
     Fragment,
@@ -38,9 +40,10 @@ pub enum Skip {
 
 impl Skip {
     /// Every reason, in the order of the counts.
-    pub const ALL: [Skip; 13] = [
+    pub const ALL: [Skip; 14] = [
         Skip::NotIp,
         Skip::NotTcp,
+        Skip::InTunnel,
         Skip::Fragment,
         Skip::FragmentRefused,
         Skip::IcmpError,
@@ -59,6 +62,7 @@ impl Skip {
         match self {
             Skip::NotIp => "not-ip",
             Skip::NotTcp => "not-tcp",
+            Skip::InTunnel => "in-tunnel",
             Skip::Fragment => "fragment",
             Skip::FragmentRefused => "fragment-refused",
             Skip::IcmpError => "icmp-error",

@@ -10,7 +10,7 @@ mod udp;
 
 pub use names::{Tunnel, Tunnels};
 
-use super::ip::{IpPacket, protocol};
+use super::ip::{self, IpPacket, protocol};
 use super::link::{self, Inside};
 use super::rest::Rest;
 use super::skip::Skip;
@@ -96,6 +96,27 @@ struct Opened<'a> {
 /// Whether a packet of this protocol may hold a tunnel that is opened.
 pub(super) fn is_carrier(protocol: u8) -> bool {
     matches!(protocol, protocol::IPV4 | protocol::IPV6 | protocol::GRE | protocol::UDP)
+}
+
+/// Whether a packet is a tunnel's, or one of several inside one another, with a segment in it. Of
+/// several packets in one frame the first is looked at.
+pub(super) fn holds_segment(ip: &IpPacket<'_>) -> bool {
+    let mut path = Path::default();
+    let mut carrier = *ip;
+    for _ in 0..TUNNEL_DEPTH_MAX {
+        let packet = match open(&carrier, &mut path) {
+            Ok(Inside::Packet(packet)) => Ok(packet),
+            Ok(Inside::Frames(mut frames)) => frames.next().unwrap_or(Err(Skip::NotTcp)),
+            Err(why) => Err(why),
+        };
+        match packet.and_then(ip::read_any) {
+            Ok(inner) if inner.part.is_some() => return false,
+            Ok(inner) if inner.protocol == protocol::TCP => return true,
+            Ok(inner) => carrier = inner,
+            Err(_) => return false,
+        }
+    }
+    false
 }
 
 /// Takes one tunnel's headers off, and gives the IP packet that is left, or several.

@@ -13,6 +13,7 @@ use crate::report::paint::Tone;
 use crate::report::paper::{Paper, plain_table, put_table};
 use crate::report::states::lesson;
 use crate::report::text::{Grouped, clean, moment, plural, wrap};
+use crate::report::verdict;
 use crate::run::Analysis;
 
 /// Writes `label   text`, the text wrapped beside the label.
@@ -143,6 +144,7 @@ fn limits(analysis: &Analysis, survey: &Survey) -> String {
     ];
     let of_text = of_text.iter().filter(|(count, _)| *count > 0);
     parts.extend(of_text.map(|(count, what)| format!("{} {what}", Grouped(*count))));
+    parts.extend(verdict::in_tunnels(analysis));
     if analysis.capture_dropped() > 0 {
         parts.push(format!(
             "{} dropped while capturing",

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use crate::addr::HostPort;
+use crate::decode::skip::Skip;
 use crate::findings::survey::Survey;
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, Role};
@@ -91,8 +92,12 @@ pub fn verdict(analysis: &Analysis, survey: &Survey) -> (String, Tone) {
     let (sentence, tone) = match grave.split_first() {
         _ if totals.segments == 0 => {
             let packets = plural(totals.packets, "packet");
+            let but = match in_tunnels(analysis) {
+                Some(what) => format!(", but {what}"),
+                None => String::new(),
+            };
             (
-                format!("{partly}there is no TCP segment in this capture of {packets}."),
+                format!("{partly}there is no TCP segment in this capture of {packets}{but}."),
                 Tone::Warning,
             )
         }
@@ -109,6 +114,17 @@ pub fn verdict(analysis: &Analysis, survey: &Survey) -> (String, Tone) {
         }
     };
     (capitalised(&clean(&sentence)), tone)
+}
+
+/// How many segments were not looked at because they are in tunnels, and what to do.
+pub fn in_tunnels(analysis: &Analysis) -> Option<String> {
+    match analysis.totals.skipped.get(Skip::InTunnel) {
+        0 => None,
+        count => {
+            let segments = plural(count, "segment");
+            Some(format!("{segments} in tunnels, which --decode-tunnels opens"))
+        }
+    }
 }
 
 /// What the verdict does not tell: how often the same was found, and what else.

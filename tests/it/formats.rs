@@ -11,6 +11,9 @@ use finwait::history::History;
 use finwait::infer::Params;
 use finwait::limits::CONNECTIONS_MAX;
 use finwait::pipeline::{Pipeline, Sink};
+use finwait::time::Timestamp;
+
+use crate::files::Folder;
 
 /// A packet: nanoseconds and bytes.
 type Packet = (u64, Vec<u8>);
@@ -428,6 +431,44 @@ fn every_tunnel_gives_the_same_history() {
             assert_eq!(bare, tuples, "{name}, {at}");
             assert!(inside.iter().all(|it| (it.tunnel() > 0) == *counts), "{name}, {at}");
         }
+    }
+}
+
+#[test]
+fn segments_in_tunnels_that_are_not_opened_are_counted() {
+    for packets in recordings() {
+        let is_v6 = packets[0].1[0] >> 4 == 6;
+        for (name, wrap, _) in TUNNELS {
+            if matches!(name, "Teredo" | "AYIYA") && !is_v6 {
+                continue;
+            }
+            let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+            for ((ts, ip), frame) in packets.iter().zip(1..) {
+                let wrapped = wrap(ip);
+                let ts = Timestamp::from_nanos(*ts as i64);
+                pipeline.packet(101, &wrapped, wrapped.len() as u32, ts, frame);
+            }
+            let skipped: Vec<_> = pipeline.finish().1.skipped.iter().collect();
+            assert_eq!(skipped, [("in-tunnel", packets.len() as u64)], "{name}");
+        }
+    }
+}
+
+#[test]
+fn commands_tell_which_option_opens_tunnels() {
+    let packets = recording("four-segment-close");
+    let wrapped: Vec<Packet> = packets.iter().map(|(ts, ip)| (*ts, vxlan(ip))).collect();
+    let folder = Folder::new("tunnels");
+    let file = folder.write("tunnels.pcap", &pcap(101, &wrapped));
+    for command in ["report", "list", "netstat", "check", "extract"] {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_finwait"))
+            .arg(command)
+            .arg(&file)
+            .output()
+            .expect("finwait runs");
+        let said = [out.stdout, out.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+        let told = format!("{} segments in tunnels, which --decode-tunnels opens", packets.len());
+        assert!(said.concat().contains(&told), "{command}: {said:?}");
     }
 }
 

@@ -16,16 +16,20 @@ pub mod markdown;
 mod place;
 pub mod sarif;
 
+use crate::report::verdict::in_tunnels;
 use crate::run::Analysis;
 
 /// What kept the capture from being judged in full: damage, or nothing to judge.
 pub fn obstacles(analysis: &Analysis) -> Vec<String> {
     let mut obstacles: Vec<String> = analysis.errors.iter().map(ToString::to_string).collect();
     if analysis.totals.segments == 0 {
-        obstacles.push(NO_SEGMENT.to_string());
+        obstacles.push(no_segment(analysis));
     }
     obstacles
 }
 
 /// What is said of a capture that shows nothing: one taken in the wrong place must not pass.
-pub const NO_SEGMENT: &str = "there is no TCP segment in the capture: nothing was checked";
+pub fn no_segment(analysis: &Analysis) -> String {
+    let but = in_tunnels(analysis).map_or(String::new(), |what| format!(" ({what})"));
+    format!("there is no TCP segment in the capture: nothing was checked{but}")
+}
