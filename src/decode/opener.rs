@@ -13,7 +13,7 @@ use super::link::{self, Inside};
 use super::rest::Rest;
 use super::skip::Skip;
 use super::tunnel::{self, Path, Tunnels};
-use super::{Decoded, Moment, glimpse, segment_of};
+use super::{Decoded, Moment, glimpse, printed, segment_of};
 use crate::limits::{FRAGMENT_HEAD_BYTES, TUNNEL_DEPTH_MAX};
 use crate::time::Timestamp;
 
@@ -82,14 +82,25 @@ impl Opener {
         ts: Timestamp,
         frame: u64,
     ) -> Result<Found, Skip> {
-        if !matches!(why, Skip::Fragment | Skip::NotTcp | Skip::Malformed | Skip::CutHeader) {
-            return Err(why);
-        }
         self.fragments.frames.clear();
         self.further.clear();
+        let at = Moment { ts, frame };
+        match why {
+            Skip::Fragment | Skip::NotTcp | Skip::Malformed | Skip::CutHeader => {}
+            Skip::InTunnel if self.decode_tunnels => return self.printed(data, at),
+            _ => return Err(why),
+        }
         // A text's packet has nothing more in it.
         let inside = link::inside(link, Rest::new(data, orig_len)).map_err(|_| why)?;
-        self.inside(inside, Path::default(), 0, Moment { ts, frame })
+        self.inside(inside, Path::default(), 0, at)
+    }
+
+    /// A text's packet in a tunnel.
+    fn printed(&mut self, data: &[u8], at: Moment) -> Result<Found, Skip> {
+        let (mut decoded, path) = printed::read_any(data, at)?;
+        let tunnel = self.tunnels.number(&path.unwrap_or_default(), &decoded.tuple)?;
+        decoded.tuple = decoded.tuple.in_tunnel(tunnel);
+        Ok(Found::Segment(decoded))
     }
 
     /// What else was found in the packet that was opened last.

@@ -44,8 +44,11 @@ pub(super) struct Ends {
 
 impl Ends {
     fn of(ip: &IpPacket<'_>) -> Ends {
-        let (low, high) = (ip.source.min(ip.destination), ip.source.max(ip.destination));
-        Ends { version: ip.version, addrs: [low, high] }
+        Ends::new(ip.version, [ip.source, ip.destination])
+    }
+
+    pub(super) fn new(version: u8, [one, other]: [u128; 2]) -> Ends {
+        Ends { version, addrs: [one.min(other), one.max(other)] }
     }
 }
 
@@ -59,6 +62,15 @@ pub(super) struct Path {
 }
 
 impl Path {
+    /// The path with these layers; of too many only the first.
+    pub(super) fn of(layers: impl Iterator<Item = Layer>) -> Path {
+        let mut path = Path::default();
+        for layer in layers {
+            path.push(layer);
+        }
+        path
+    }
+
     /// The path with another layer inside; false if there is no room for it.
     fn push(&mut self, layer: Layer) -> bool {
         match self.layers.iter_mut().find(|place| place.is_none()) {

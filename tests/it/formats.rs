@@ -344,7 +344,14 @@ const TUNNELS: [(&str, Wrap, bool); 25] = [
     ("GTP-U", |ip| gtp(0x30, &[], ip), true),
     ("GTP-U", |ip| gtp(0x34, &[0, 0, 0, 0x85, 1, 0x10, 5, 0], ip), true),
     ("Teredo", |ip| udp(3544, &plain(&[0, 0, 1, 2, 3, 4, 5, 6], ip)), false),
-    ("L2TP", |ip| udp(1701, &plain(&[0x40, 2, 0, 9, 0, 1, 0, 2, 0xff, 3], &ppp(ip))), true),
+    (
+        "L2TP",
+        |ip| {
+            let [high, low] = (ip.len() as u16 + 12).to_be_bytes();
+            udp(1701, &plain(&[0x40, 2, high, low, 0, 1, 0, 2, 0xff, 3], &ppp(ip)))
+        },
+        true,
+    ),
     (
         "L2TP",
         |ip| udp(1701, &plain(&[0x0a, 2, 0, 1, 0, 2, 0, 0, 0, 0, 0, 2, 0, 0], &ppp(ip))),
@@ -373,6 +380,21 @@ const TUNNELS: [(&str, Wrap, bool); 25] = [
         true,
     ),
 ];
+
+/// A connection in each tunnel by itself, as a capture.
+pub fn in_tunnels() -> Vec<(&'static str, Vec<u8>)> {
+    let mut all = Vec::new();
+    for packets in recordings() {
+        let is_v6 = packets[0].1[0] >> 4 == 6;
+        for (name, wrap, _) in TUNNELS {
+            if is_v6 || !matches!(name, "Teredo" | "AYIYA") {
+                let wrapped: Vec<Packet> = packets.iter().map(|(ts, ip)| (*ts, wrap(ip))).collect();
+                all.push((name, pcap(101, &wrapped)));
+            }
+        }
+    }
+    all
+}
 
 #[test]
 fn every_link_type_gives_the_same_history() {

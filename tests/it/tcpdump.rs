@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::text::Read;
+use crate::formats;
+use crate::text::{Read, difference};
 
 /// What stands in front of a line and of what is in it: the options that print times, and those
 /// that print more of headers or packets. Each of the one is tried with each of the other.
@@ -102,4 +103,37 @@ fn however_tcpdump_prints_a_capture_it_tells_the_same() {
     }
     let _ = std::fs::remove_file(&out);
     assert!(differing.is_empty(), "{}: {:#?}", differing.len(), &differing);
+}
+
+/// Tunnels of which tcpdump prints what they carry, whichever way it prints. Of the others it says
+/// at most that they are there.
+#[test]
+fn tunnels_are_printed_as_they_are_captured() {
+    const PRINTED: [&str; 6] = ["GRE", "PPTP", "IP-in-IP and 6in4", "VXLAN", "GENEVE", "L2TP"];
+    let folder = crate::files::Folder::new("printed-tunnels");
+    let mut differing = Vec::new();
+    for (at, (name, capture)) in formats::in_tunnels().into_iter().enumerate() {
+        let capture = folder.write(&format!("{at}.pcap"), &capture);
+        let out = capture.with_extension("txt");
+        let truth = Read::file(&capture).expect("a capture");
+        assert!(truth.totals.segments > 0, "{name}");
+        for options in ["-n", "-nv", "-ne", "-nev", "-nvvv", "-nS", "-nX", "-n# -tttt", "-n -t"] {
+            if print(&capture, options, &out).is_none() {
+                return;
+            }
+            let Ok(text) = Read::file(&out) else {
+                differing.push(format!("{name} {at} {options}: no text"));
+                continue;
+            };
+            match PRINTED.contains(&name) {
+                true if options == "-n -t" && text.totals.segments == truth.totals.segments => {}
+                true => {
+                    let what = difference(&text, &truth);
+                    differing.extend(what.map(|what| format!("{name} {at} {options}: {what}")));
+                }
+                false => assert_eq!(text.totals.segments, 0, "{name}: {options}"),
+            }
+        }
+    }
+    assert!(differing.is_empty(), "{}: {differing:#?}", differing.len());
 }

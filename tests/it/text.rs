@@ -37,7 +37,8 @@ pub struct Read {
 
 impl Read {
     fn all(mut merge: Merge) -> Read {
-        let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+        let pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+        let mut pipeline = pipeline.decoding_tunnels();
         while let Ok(Some(packet)) = merge.next_packet() {
             pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
         }
@@ -74,11 +75,13 @@ impl Read {
                 let tally = &history.side(role).tally;
                 (tally.segments, tally.bytes, tally.retransmitted)
             });
+            let tunnel = self.totals.tunnels.get(history.tuple.tunnel());
+            let tunnel = tunnel.map_or(String::new(), |tunnel| format!(" in {tunnel}"));
             let close = history.close().map(|close| close.name());
             let first = history.closed_first().map(|first| first.name());
             let _ = writeln!(
                 all,
-                "{} {client} {server} {} {} {close:?} {first:?} {} {counts:?}",
+                "{} {client} {server} {} {} {close:?} {first:?} {} {counts:?}{tunnel}",
                 history.stream,
                 history.roles_from.name(),
                 history.handshake().name(),
@@ -384,12 +387,55 @@ fn a_cut_line_is_a_cut_capture_and_not_a_wrong_number() {
     }
 }
 
+/// A connection in each tunnel that tcpdump prints in lines of its own, and how it is named.
+const IN_TUNNELS: &str = "\
+12:00:00.000001 IP 192.0.2.1.50000 > 192.0.2.2.4789: VXLAN, flags [I] (0x08), vni 5
+IP 10.0.0.1.5 > 10.0.0.2.80: Flags [S], seq 7, win 64240, options [mss 1460,sackOK,TS val 35 ecr 0,nop,wscale 10], length 0
+12:00:00.000002 IP 192.0.2.2.50000 > 192.0.2.1.4789: VXLAN, flags [I] (0x08), vni 5
+IP 10.0.0.2.80 > 10.0.0.1.5: Flags [S.], seq 9, ack 8, win 65160, options [mss 1460,sackOK,TS val 38 ecr 35,nop,wscale 10], length 0
+12:00:00.000003 IP 192.0.2.1.50000 > 192.0.2.2.4789: VXLAN, flags [I] (0x08), vni 5
+ARP, Request who-has 10.0.0.9 tell 10.0.0.1, length 28
+12:00:00.000004 IP 192.0.2.1 > 192.0.2.2: GREv0, key=0x2a, seq 9, length 56: IP 10.0.0.1.6 > 10.0.0.2.80: Flags [S], seq 7, win 9, length 0
+12:00:00.000005 IP (tos 0x0, ttl 64, id 7, offset 0, flags [none], proto UDP (17), length 94)
+    192.0.2.1.50000 > 192.0.2.2.6081: Geneve, Flags [none], vni 0x7, options [class Standard (0x0) type 0x3 len 8]
+\tIP (tos 0x0, ttl 64, id 8, offset 0, flags [none], proto TCP (6), length 40)
+    10.0.0.1.7 > 10.0.0.2.80: Flags [S], cksum 0x8420 (correct), seq 7, win 9, length 0
+";
+
+#[test]
+fn tunnels_are_read_without_times_wrapped_and_quoted() {
+    let capture = Read::text(IN_TUNNELS);
+    let tunnels = capture.histories.iter().filter_map(|history| {
+        capture.totals.tunnels.get(history.tuple.tunnel()).map(ToString::to_string)
+    });
+    assert_eq!(tunnels.collect::<Vec<_>>(), ["vxlan 5", "gre key 42", "geneve 7"]);
+    assert_eq!((capture.totals.packets, capture.totals.segments), (5, 4));
+    let lines = |line: &dyn Fn(&str) -> String| {
+        IN_TUNNELS.lines().map(|it| line(it) + "\n").collect::<String>()
+    };
+    assert_same(&lines(&|line| format!("> {line}")), &capture);
+    assert_same(&lines(&|line| format!("    {line}\r")), &capture);
+    for columns in [60, 72, 76, 80, 100] {
+        assert_same(&wrapped(IN_TUNNELS, columns, ""), &capture);
+    }
+    for columns in 70..140 {
+        assert_same(&broken(IN_TUNNELS, columns), &capture);
+    }
+    let without = lines(&|line| match line.strip_prefix("12:00:00.00000") {
+        Some(rest) => rest[2..].to_owned(),
+        None => line.to_owned(),
+    });
+    let without = Read::text(&without);
+    assert_eq!((without.totals.packets, without.totals.segments), (5, 4));
+}
+
 #[test]
 fn no_byte_can_be_changed_into_a_panic_or_more_packets_than_lines() {
     let (text, _) = plain();
     let lines: Vec<&str> = text.lines().take(2).collect();
-    let text = format!("{}\n{}\n{}\n", old_style(lines[0]), lines[0], lines[1]);
-    for place in 0..text.len() {
+    let plain = format!("{}\n{}\n{}\n", old_style(lines[0]), lines[0], lines[1]);
+    let texts = [plain.as_str(), IN_TUNNELS];
+    for (text, place) in texts.iter().flat_map(|text| (0..text.len()).map(move |at| (text, at))) {
         for value in [b'\n', b' ', b'>', b'[', b'9', 0, 0xff] {
             let mut bytes = text.as_bytes().to_vec();
             bytes[place] = value;
@@ -439,7 +485,7 @@ fn names_of_hosts_and_services_stand_as_they_stood() {
 }
 
 #[test]
-fn what_stands_inside_of_another_packet_is_none_of_its_own() {
+fn what_stands_inside_of_another_packet_is_no_packet_of_its_own() {
     let inner = "10.0.0.1.5 > 10.0.0.2.80: Flags [S], cksum 0x1 (correct), seq 7, win 9, length 0";
     let header = "IP (tos 0x0, ttl 64, id 7, offset 0, flags [DF], proto TCP (6), length 40)";
     let outer = "12:00:00.000001 IP (tos 0x0, ttl 64, id 8, offset 0, flags [none], proto ICMP (1), \
@@ -453,7 +499,10 @@ fn what_stands_inside_of_another_packet_is_none_of_its_own() {
     let without_times = numbered.replace("12:00:00.000001 ", "").replace("12:00:00.000002 ", "");
     for text in [text, numbered, without_times] {
         let read = Read::text(&text);
-        assert_eq!((read.totals.packets, read.totals.segments), (3, 1), "{text}");
-        assert_eq!(read.histories[0].first.frame, 3);
+        assert_eq!((read.totals.packets, read.totals.segments), (3, 2), "{text}");
+        let frames = [read.histories[0].first.frame, read.histories[1].first.frame];
+        assert_eq!(frames, [2, 3]);
+        let tunnels = [0, 1].map(|at| read.histories[at].tuple.tunnel());
+        assert_eq!(tunnels, [1, 0], "what an error quotes is not sent, what a tunnel carries is");
     }
 }

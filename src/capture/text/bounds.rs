@@ -2,8 +2,9 @@
 //! tcpdump printed several, or because somebody's mail client broke one.
 
 use super::body::Body;
-use super::line::{Pair, is_address, is_direction, number, read};
+use super::line::{HEADERS, Pair, is_address, is_direction, number, read};
 use super::printed::Unused;
+use super::tunnel::innermost;
 
 /// Whether a line without a time begins a packet.
 pub(super) fn begins(text: &str) -> bool {
@@ -92,7 +93,7 @@ const PROTOCOLS: [&str; 20] = [
 /// Whether a packet inside of another is printed in the line below, where it looks like one of
 /// its own.
 pub(super) fn is_tunnel(text: &str) -> bool {
-    [": VXLAN", " VXLAN, ", " OTV, ", "Geneve, "].iter().any(|name| text.contains(name))
+    !text.is_empty() && innermost(text).is_empty()
 }
 
 /// Whether a line that ends with the text is the beginning of a packet's only.
@@ -100,13 +101,13 @@ pub(super) fn is_cut(text: &str) -> bool {
     goes_on(text, "") || (read(text) == Err(Unused::NotTcp) && Pair::find(text).is_none())
 }
 
-/// What stands in front of a packet's addresses, and leads to them.
-const HEADERS: [&str; 6] =
-    ["(tos ", "(class ", "(hlim ", "(flowlabel ", "MPLS (label ", "ethertype IP"];
+/// What else stands in front of a packet's addresses, and leads to them.
+const LEADERS: [&str; 2] = ["MPLS (label ", "ethertype IP"];
 
 /// Whether the line goes on in the one below: what it says so far makes no packet.
 pub(super) fn goes_on(text: &str, below: &str) -> bool {
-    if text.is_empty() {
+    let text = innermost(text);
+    if matches!(text, "" | "IP" | "IP6") {
         return true;
     }
     match read(text) {
@@ -120,8 +121,8 @@ pub(super) fn goes_on(text: &str, below: &str) -> bool {
         // The headers of `-v` and `-e` have lines to themselves, or the line broke before the
         // addresses.
         Err(Unused::NotTcp | Unused::NotIp) => {
-            let is_header =
-                text.ends_with("ethertype") || HEADERS.iter().any(|it| text.contains(it));
+            let is_header = text.ends_with("ethertype")
+                || HEADERS.iter().chain(&LEADERS).any(|it| text.contains(it));
             let is_torn = text.ends_with('>') || below.starts_with('>') || is_torn(text, below);
             Pair::find(text).is_none() && (is_header || is_torn)
         }
@@ -137,7 +138,7 @@ pub(super) fn is_unfinished(text: &str) -> bool {
 }
 
 /// Words that are printed around and behind the addresses.
-const KEYWORDS: [&str; 25] = [
+const KEYWORDS: [&str; 32] = [
     "IP",
     "IPv4",
     "IPv6",
@@ -163,6 +164,13 @@ const KEYWORDS: [&str; 25] = [
     "val",
     "ecr",
     "timestamp",
+    "GREv0",
+    "VXLAN",
+    "OTV",
+    "Geneve",
+    "flags",
+    "vni",
+    "instance",
 ];
 
 /// Whether what stands below was broken off within a word: some mail clients and terminals break
@@ -186,7 +194,7 @@ pub(super) fn is_torn(text: &str, below: &str) -> bool {
     let is_joined_word = has_parts && is_word(&[last_part, first_part].concat());
     match (end, begin) {
         _ if is_joined_word => true,
-        _ if is_word(last_part) => false,
+        _ if is_word(last_part) || begins_with_link_header(below) => false,
         (_, ',' | ':' | ']' | ')') => true,
         (_, '.') => first.len() > 1,
         ('[' | '(', _) => true,

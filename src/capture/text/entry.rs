@@ -3,6 +3,7 @@
 
 use super::super::FileInfo;
 use super::stamp::{Hours, Reckoning, Stamp};
+use super::tunnel::innermost;
 use super::{bounds, line};
 use crate::limits::{INTERFACES_MAX, NAME_BYTES_MAX, TEXT_LINE_BYTES_MAX};
 
@@ -161,8 +162,9 @@ impl Entries {
             return;
         }
         // The line may have been broken before the `>` between the addresses.
-        let is_arrow = line.starts_with('>') && !entry.text.contains('>');
-        let is_torn = is_flush && bounds::is_torn(&entry.text, text);
+        let is_arrow = line.starts_with('>') && !innermost(&entry.text).contains('>');
+        let is_carried = bounds::is_tunnel(&entry.text) && bounds::begins(text);
+        let is_torn = is_flush && !is_carried && bounds::is_torn(&entry.text, text);
         if !(entry.text.is_empty() || is_torn) {
             entry.text.push(' ');
         }

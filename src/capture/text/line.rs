@@ -8,14 +8,18 @@
 
 use super::body::{Body, Tcp, new_flags};
 use super::printed::Unused;
+use crate::limits::EXTENSION_HEADERS_MAX;
+
+/// A host and a port as they stand.
+type Socket<'a> = (&'a str, &'a str);
 
 /// A TCP segment's line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    /// The sender's host and port as they stand.
-    pub source: (&'a str, &'a str),
+    /// The sender's.
+    pub source: Socket<'a>,
     /// The receiver's.
-    pub target: (&'a str, &'a str),
+    pub target: Socket<'a>,
     /// Whether an interface stands in front, as with `-i any`: one packet may be there twice.
     pub names_interface: bool,
     /// IPv4 identification and TTL, where `-v` printed them.
@@ -34,10 +38,10 @@ pub(super) fn read(text: &str) -> Result<Line<'_>, Unused> {
     if is_fragment(text, &pair) {
         return Err(Unused::Fragment);
     }
-    let body = Body::read(pair.body)?;
-    let (Some(source), Some(target)) = (port_apart(pair.source), port_apart(pair.target)) else {
-        return Err(Unused::NotTcp);
+    let Some((source, target, body)) = sockets(&pair) else {
+        return Err(Body::read(pair.body).err().unwrap_or(Unused::NotTcp));
     };
+    let body = Body::read(body)?;
     // Before 4.0, `-v` put the IP header behind everything.
     let ip = |word| after(pair.before, word).or_else(|| body.ip.and_then(|ip| after(ip, word)));
     Ok(Line {
@@ -51,6 +55,45 @@ pub(super) fn read(text: &str) -> Result<Line<'_>, Unused> {
         tcp: body.tcp,
     })
 }
+
+/// Hosts and ports, and what stands behind them. Behind extension headers the ports stand alone.
+fn sockets<'a>(pair: &Pair<'a>) -> Option<(Socket<'a>, Socket<'a>, &'a str)> {
+    let rest = behind_extensions(pair.body);
+    match Pair::find(rest).filter(|ports| rest.len() < pair.body.len() && ports.before.is_empty()) {
+        Some(ports) => Some(((pair.source, ports.source), (pair.target, ports.target), ports.body)),
+        None => Some((port_apart(pair.source)?, port_apart(pair.target)?, pair.body)),
+    }
+}
+
+/// What is printed behind the headers that can stand between IP and TCP.
+pub(super) fn behind_extensions(body: &str) -> &str {
+    let mut rest = body;
+    for _ in 0..EXTENSION_HEADERS_MAX {
+        let options = rest.strip_prefix("HBH ").or_else(|| rest.strip_prefix("DSTOPT "));
+        let routing = rest.strip_prefix("RT6 (").and_then(|rest| rest.split_once(") "));
+        let authentication = rest.strip_prefix("AH(").and_then(|rest| rest.split_once("): "));
+        rest = match (options, routing.or(authentication)) {
+            (Some(rest), _) => behind_options(rest),
+            (None, Some((_, rest))) => rest,
+            (None, None) => break,
+        };
+    }
+    rest
+}
+
+/// `-v` prints each option in parentheses, as it does IP's header.
+fn behind_options(mut rest: &str) -> &str {
+    while let Some((option, behind)) = rest.strip_prefix('(').and_then(|it| it.split_once(") ")) {
+        if HEADERS.iter().any(|header| option.starts_with(&header[1..])) {
+            break;
+        }
+        rest = behind;
+    }
+    rest
+}
+
+/// What IP's header begins with, as `-v` prints it.
+pub(super) const HEADERS: [&str; 4] = ["(tos ", "(class ", "(hlim ", "(flowlabel "];
 
 /// The number behind a word.
 fn after(text: &str, word: &str) -> Option<u32> {
@@ -96,6 +139,11 @@ pub(super) struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
+    /// The two hosts as they stand, with their ports if they have some.
+    pub fn hosts(&self) -> [&'a str; 2] {
+        [self.source, self.target]
+    }
+
     /// The first `SOURCE > TARGET:`, with or without blanks around the `>`. Link-level addresses
     /// have a comma in place of the colon.
     pub fn find(text: &'a str) -> Option<Pair<'a>> {
@@ -126,7 +174,7 @@ pub(super) fn is_address(text: &str) -> bool {
 }
 
 /// Host and port: what stands behind the last dot is the port.
-fn port_apart(text: &str) -> Option<(&str, &str)> {
+fn port_apart(text: &str) -> Option<Socket<'_>> {
     text.rsplit_once('.').filter(|(host, port)| !host.is_empty() && !port.is_empty())
 }
 
@@ -138,6 +186,7 @@ fn is_fragment(text: &str, pair: &Pair<'_>) -> bool {
         || header.contains("flags [+")
         || offset.is_some_and(|offset| offset > 0)
         || pair.body == "tcp"
+        || pair.body.starts_with("frag (")
 }
 
 #[cfg(test)]
@@ -227,6 +276,24 @@ mod tests {
              ACK flag not set], win 512, length 0",
         );
         assert_eq!((none.tcp.flags, none.tcp.ack, none.tcp.window), (0, None, 512));
+    }
+
+    #[test]
+    fn extension_headers_may_stand_in_front_of_the_ports() {
+        let plain = line("IP6 ::1.5 > ::2.80: Flags [S], seq 7, win 1, length 0");
+        for headers in [
+            "DSTOPT",
+            "HBH (padn) DSTOPT (padn)",
+            "RT6 (len=2, type=4, segleft=0, last-entry=0, tag=0, [0]fe80::3)",
+            "AH(spi=0x00000007,seq=0x1,icv=0x05):",
+        ] {
+            let text =
+                format!("IP6 ::1 > ::2: {headers} 5 > 80: Flags [S], seq 7, win 1, length 0");
+            assert_eq!(line(&text), plain, "{headers}");
+        }
+        // A fragment that is the whole packet looks like the first of several.
+        let part = "IP6 ::1 > ::2: frag (0|20) 5 > 80: Flags [S], seq 7, win 1, length 0";
+        assert_eq!(read(part).err(), Some(Unused::Fragment));
     }
 
     #[test]

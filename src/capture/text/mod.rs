@@ -2,7 +2,8 @@
 //!
 //! Lines come from the window (bounded), several of them make what tcpdump printed as one
 //! (`entry`, which asks `bounds`), `line` and `body` take that apart, `stamp` and `numbers` make
-//! moments and absolute sequence numbers of what is printed, `names` finds addresses and ports.
+//! moments and absolute sequence numbers of what is printed, `names` finds addresses and ports,
+//! `tunnel` the packets that are printed inside of others.
 //! Each entry is a packet, whatever its protocol, as tcpdump prints one for each; dumps, banners
 //! and what people wrote between are none.
 
@@ -16,9 +17,13 @@ mod options;
 mod printed;
 mod services;
 mod stamp;
+mod tunnel;
 
 pub use names::Services;
-pub use printed::{NAMED, Printed, PrintedOptions, PrintedSegment, Unused};
+pub use printed::{
+    NAMED, Printed, PrintedEnds, PrintedOptions, PrintedSegment, PrintedTunnel, PrintedTunnels,
+    Unused,
+};
 pub use stamp::Clock;
 
 use std::borrow::Cow;
@@ -159,8 +164,15 @@ impl Reader {
         self.number = number;
         self.count += 1;
         let about = info.text.get_or_insert_default();
-        let printed = match line::read(&entry.text) {
-            Ok(line) => segment(&line, entry.stamp.is_some(), self.count, &mut self.numbers, about),
+        let line = match line::read(&entry.text) {
+            Ok(line) => Ok((line, PrintedTunnels::default())),
+            Err(why) => tunnel::read_inside(&entry.text, &mut about.services).ok_or(why),
+        };
+        let printed = match line {
+            Ok((line, tunnels)) => {
+                let has_time = entry.stamp.is_some();
+                segment(&line, tunnels, has_time, self.count, &mut self.numbers, about)
+            }
             Err(why) => Printed::Unused(why),
         };
         printed.write(&mut self.bytes);
@@ -236,6 +248,7 @@ fn clean(line: &str) -> Cow<'_, str> {
 /// The segment that a line tells, with its numbers made absolute.
 fn segment(
     line: &line::Line<'_>,
+    tunnels: PrintedTunnels,
     has_time: bool,
     count: u64,
     numbers: &mut Numbers,
@@ -268,6 +281,7 @@ fn segment(
         ttl: line.ttl.unwrap_or_default(),
         wrong_checksum: tcp.wrong_checksum,
         options,
+        tunnels,
     })
 }
 

@@ -4,7 +4,10 @@
 //! is put into a few bytes of our own, under a link type of our own, and the decoder takes it out
 //! again. No file is written in this form.
 
+use crate::limits::TUNNEL_DEPTH_MAX;
+
 /// A printed packet.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Printed {
     /// A TCP segment.
@@ -75,6 +78,37 @@ pub struct PrintedSegment {
     pub wrong_checksum: bool,
     /// The options.
     pub options: PrintedOptions,
+    /// The tunnels that it is in.
+    pub tunnels: PrintedTunnels,
+}
+
+/// Tunnels from outside to inside, first those that are there.
+pub type PrintedTunnels = [Option<PrintedTunnel>; TUNNEL_DEPTH_MAX];
+
+/// A tunnel as far as a text tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrintedTunnel {
+    /// One that says only how a packet came: GRE without a key.
+    Plain,
+    /// GRE with a key.
+    GreKey(u32),
+    /// IP in IP.
+    IpInIp(PrintedEnds),
+    /// PPTP or L2TP.
+    Ppp(PrintedEnds),
+    /// VXLAN and its network.
+    Vxlan(u32),
+    /// GENEVE and its network.
+    Geneve(u32),
+}
+
+/// The ends of a tunnel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrintedEnds {
+    /// 4, 6 or [`NAMED`].
+    pub version: u8,
+    /// The addresses; IPv4's stand in the last four bytes.
+    pub addrs: [[u8; 16]; 2],
 }
 
 /// The options of a printed segment.
@@ -149,6 +183,8 @@ impl PrintedSegment {
         for number in [self.seq, self.ack, self.payload, tsval, tsecr, start, end] {
             bytes.extend(number.to_be_bytes());
         }
+        bytes.push(self.tunnels.iter().flatten().count() as u8);
+        self.tunnels.iter().flatten().for_each(|tunnel| tunnel.write(bytes));
     }
 
     fn read(bytes: &[u8]) -> Option<PrintedSegment> {
@@ -171,6 +207,11 @@ impl PrintedSegment {
             fast_open: has(has::FAST_OPEN),
             incomplete: has(has::INCOMPLETE),
         };
+        let [count] = take(&mut rest)?;
+        let mut tunnels = PrintedTunnels::default();
+        for place in tunnels.iter_mut().take(count.into()) {
+            *place = Some(PrintedTunnel::read(&mut rest)?);
+        }
         Some(PrintedSegment {
             version,
             source,
@@ -184,6 +225,38 @@ impl PrintedSegment {
             ttl,
             wrong_checksum: has(has::WRONG_CHECKSUM),
             options,
+            tunnels,
+        })
+    }
+}
+
+impl PrintedTunnel {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        let (kind, number, ends) = match *self {
+            PrintedTunnel::Plain => (0_u8, 0, PrintedEnds::default()),
+            PrintedTunnel::GreKey(key) => (1, key, PrintedEnds::default()),
+            PrintedTunnel::IpInIp(ends) => (2, 0, ends),
+            PrintedTunnel::Ppp(ends) => (3, 0, ends),
+            PrintedTunnel::Vxlan(id) => (4, id, PrintedEnds::default()),
+            PrintedTunnel::Geneve(id) => (5, id, PrintedEnds::default()),
+        };
+        bytes.extend([kind, ends.version]);
+        bytes.extend(number.to_be_bytes());
+        ends.addrs.iter().for_each(|addr| bytes.extend(addr));
+    }
+
+    fn read(rest: &mut &[u8]) -> Option<PrintedTunnel> {
+        let [kind, version] = take(rest)?;
+        let number = u32::from_be_bytes(take(rest)?);
+        let ends = PrintedEnds { version, addrs: [take(rest)?, take(rest)?] };
+        Some(match kind {
+            0 => PrintedTunnel::Plain,
+            1 => PrintedTunnel::GreKey(number),
+            2 => PrintedTunnel::IpInIp(ends),
+            3 => PrintedTunnel::Ppp(ends),
+            4 => PrintedTunnel::Vxlan(number),
+            5 => PrintedTunnel::Geneve(number),
+            _ => return None,
         })
     }
 }
@@ -240,9 +313,20 @@ mod tests {
             ttl: 64,
             wrong_checksum: true,
             options,
+            tunnels: PrintedTunnels::default(),
         };
         let plain = PrintedSegment { options: PrintedOptions::default(), ..segment };
+        let ends = PrintedEnds { version: 4, addrs: [[1; 16], [2; 16]] };
+        let (of_ends, of_numbers) = (
+            [PrintedTunnel::IpInIp(ends), PrintedTunnel::Ppp(ends), PrintedTunnel::Plain].map(Some),
+            [PrintedTunnel::GreKey(7), PrintedTunnel::Vxlan(8), PrintedTunnel::Geneve(9)].map(Some),
+        );
+        let in_tunnels = |[first, second, third]: [Option<PrintedTunnel>; 3]| {
+            let tunnels = [first, second, third, None];
+            Printed::Segment(PrintedSegment { tunnels, ..plain })
+        };
         let mut all = vec![Printed::Segment(segment), Printed::Segment(plain)];
+        all.extend([in_tunnels(of_ends), in_tunnels(of_numbers)]);
         all.extend(Unused::ALL.map(Printed::Unused));
         let mut bytes = vec![7; 9];
         for printed in all {

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::{Ends, Layer, Path};
+use crate::addr::Addr;
+use crate::capture::text::NAMED;
 use crate::decode::skip::Skip;
 use crate::decode::tuple::FourTuple;
 use crate::limits::{GTP_TUNNELS_MAX, TUNNEL_DEPTH_MAX, TUNNELS_MAX};
@@ -152,6 +154,7 @@ impl Ends {
     fn ips(&self) -> [IpAddr; 2] {
         self.addrs.map(|addr| match self.version {
             4 => IpAddr::V4(Ipv4Addr::from(addr as u32)),
+            NAMED => IpAddr::V6(Ipv6Addr::from(addr)).to_canonical(),
             _ => IpAddr::V6(Ipv6Addr::from(addr)),
         })
     }
@@ -159,6 +162,7 @@ impl Ends {
     /// Takes other addresses of the same version.
     fn set(&mut self, ips: [IpAddr; 2]) {
         self.addrs = ips.map(|ip| match ip {
+            IpAddr::V4(ip) if self.version == NAMED => ip.to_ipv6_mapped().to_bits(),
             IpAddr::V4(ip) => ip.to_bits().into(),
             IpAddr::V6(ip) => ip.to_bits(),
         });
@@ -167,7 +171,7 @@ impl Ends {
 
 impl fmt::Display for Ends {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [low, high] = self.ips();
+        let [low, high] = self.ips().map(Addr::from);
         write!(f, "{low} <-> {high}")
     }
 }
