@@ -16,7 +16,7 @@ use super::{ERROR, Outcome, sockets};
 use crate::capture;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
-use crate::report::verdict::in_tunnels;
+use crate::report::verdict::passed_over;
 use crate::run::{self, Analysis, Names, Watcher};
 use crate::time::Span;
 
@@ -118,7 +118,7 @@ pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
 
 /// What to say of a capture without a connection.
 pub fn no_connection(analysis: &Analysis) -> String {
-    let but = in_tunnels(analysis).map_or(String::new(), |what| format!(", but {what}"));
+    let but = passed_over(analysis).map_or(String::new(), |what| format!(", but {what}"));
     format!("there is no TCP connection in the capture{but}")
 }
 

@@ -20,6 +20,8 @@ pub enum Skip {
     FragmentRefused,
     /// An ICMP error about a TCP segment, which it quotes.
     IcmpError,
+    /// A wireless frame that is encrypted.
+    Encrypted,
     /// In a tunnel, when more of them are known than [`crate::limits`] allows.
     TooManyTunnels,
     /// The capture cut the packet before the end of the 20 bytes that every TCP header has.
@@ -40,13 +42,14 @@ pub enum Skip {
 
 impl Skip {
     /// Every reason, in the order of the counts.
-    pub const ALL: [Skip; 14] = [
+    pub const ALL: [Skip; 15] = [
         Skip::NotIp,
         Skip::NotTcp,
         Skip::InTunnel,
         Skip::Fragment,
         Skip::FragmentRefused,
         Skip::IcmpError,
+        Skip::Encrypted,
         Skip::TooManyTunnels,
         Skip::CutHeader,
         Skip::Malformed,
@@ -66,6 +69,7 @@ impl Skip {
             Skip::Fragment => "fragment",
             Skip::FragmentRefused => "fragment-refused",
             Skip::IcmpError => "icmp-error",
+            Skip::Encrypted => "encrypted",
             Skip::TooManyTunnels => "too-many-tunnels",
             Skip::CutHeader => "cut-header",
             Skip::Malformed => "malformed",

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::iter;
 
 use crate::capture::text::Clock;
-use crate::decode::skip::Skip;
 use crate::findings::survey::Survey;
 use crate::history::Role;
 use crate::infer::state::State;
@@ -137,14 +136,10 @@ fn limits(analysis: &Analysis, survey: &Survey) -> String {
             texts().map(|text| text.guessed_numbers).sum(),
             "data segments whose sequence number was not printed",
         ),
-        (
-            analysis.totals.skipped.get(Skip::QuietLine),
-            "lines of tcpdump -q, which tell neither flags nor sequence numbers: print without -q",
-        ),
     ];
     let of_text = of_text.iter().filter(|(count, _)| *count > 0);
     parts.extend(of_text.map(|(count, what)| format!("{} {what}", Grouped(*count))));
-    parts.extend(verdict::in_tunnels(analysis));
+    parts.extend(verdict::passed_over(analysis));
     if analysis.capture_dropped() > 0 {
         parts.push(format!(
             "{} dropped while capturing",

@@ -92,7 +92,7 @@ pub fn verdict(analysis: &Analysis, survey: &Survey) -> (String, Tone) {
     let (sentence, tone) = match grave.split_first() {
         _ if totals.segments == 0 => {
             let packets = plural(totals.packets, "packet");
-            let but = match in_tunnels(analysis) {
+            let but = match passed_over(analysis) {
                 Some(what) => format!(", but {what}"),
                 None => String::new(),
             };
@@ -116,15 +116,25 @@ pub fn verdict(analysis: &Analysis, survey: &Survey) -> (String, Tone) {
     (capitalised(&clean(&sentence)), tone)
 }
 
-/// How many segments were not looked at because they are in tunnels, and what to do.
-pub fn in_tunnels(analysis: &Analysis) -> Option<String> {
-    match analysis.totals.skipped.get(Skip::InTunnel) {
-        0 => None,
-        count => {
-            let segments = plural(count, "segment");
-            Some(format!("{segments} in tunnels, which --decode-tunnels opens"))
-        }
-    }
+/// What was passed over, though segments may be in it, and what to do about it.
+pub fn passed_over(analysis: &Analysis) -> Option<String> {
+    let all = [
+        (Skip::InTunnel, "segment", "in tunnels, which --decode-tunnels opens"),
+        (Skip::UnsupportedLinkType, "packet", "of a link type that is not read"),
+        (Skip::Encrypted, "frame", "that Wi-Fi encrypted: decrypt them first, with airdecap-ng"),
+        (
+            Skip::QuietLine,
+            "line",
+            "of tcpdump -q, which tell neither flags nor sequence numbers: print without -q",
+        ),
+    ];
+    let parts: Vec<String> = all
+        .into_iter()
+        .map(|(why, what, told)| (analysis.totals.skipped.get(why), what, told))
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, what, told)| format!("{} {told}", plural(count, what)))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// What the verdict does not tell: how often the same was found, and what else.

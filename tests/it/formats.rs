@@ -193,8 +193,10 @@ fn llc(before: usize, ip: &[u8]) -> Vec<u8> {
     typed(&[&vec![0; before], &SNAP], ip)
 }
 
+const JUNIPER: &str = "Juniper (Ethernet, PPPoE, PPP, multilink PPP, frame relay, HDLC, ATM)";
+
 /// Link types: what README calls it, its number, and the packet in it.
-const LINKS: [(&str, u16, Wrap); 53] = [
+const LINKS: [(&str, u16, Wrap); 58] = [
     ("raw IP", 101, |ip| ip.to_vec()),
     ("raw IP", 12, |ip| ip.to_vec()),
     ("raw IP", 14, |ip| ip.to_vec()),
@@ -251,14 +253,19 @@ const LINKS: [(&str, u16, Wrap); 53] = [
     ("Apple PKTAP", 258, |ip| {
         plain(&[&[108, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0][..], &[0; 96]].concat(), &ethernet(ip))
     }),
-    ("Juniper", 178, |ip| plain(&[b'M', b'G', b'C', 0x81, 0, 2, 9, 9], &ethernet(ip))),
-    ("Juniper", 179, |ip| plain(&[b'M', b'G', b'C', 2, 2, 0, 0, 0], ip)),
-    ("Juniper", 179, |ip| plain(b"MGC\x01", &ppp(ip))),
-    ("Juniper", 180, |ip| plain(b"MGC\x01", &frame_relay(ip))),
-    ("Juniper", 181, |ip| plain(b"MGC\x01", &cisco_hdlc(ip))),
-    ("Juniper", 137, |ip| plain(b"MGC\x01\0\0\0\0", &llc(0, ip))),
-    ("Juniper", 135, |ip| plain(b"MGC\x01\0\0\0\0\0\0\0\0", &llc(0, ip))),
-    ("Juniper", 167, |ip| plain(b"MGC\x01", &ethernet(ip))),
+    (JUNIPER, 178, |ip| plain(&[b'M', b'G', b'C', 0x81, 0, 2, 9, 9], &ethernet(ip))),
+    (JUNIPER, 179, |ip| plain(&[b'M', b'G', b'C', 2, 2, 0, 0, 0], ip)),
+    (JUNIPER, 179, |ip| plain(b"MGC\x01", &ppp(ip))),
+    (JUNIPER, 180, |ip| plain(b"MGC\x01", &frame_relay(ip))),
+    (JUNIPER, 181, |ip| plain(b"MGC\x01", &cisco_hdlc(ip))),
+    (JUNIPER, 137, |ip| plain(b"MGC\x01\0\0\0\0", &llc(0, ip))),
+    (JUNIPER, 135, |ip| plain(b"MGC\x01\0\0\0\0\0\0\0\0", &llc(0, ip))),
+    (JUNIPER, 130, |ip| plain(b"MGC\x01\x54\0\0\x01\xff\x03", &ppp(ip))),
+    (JUNIPER, 130, |ip| plain(b"MGC\0\x47\0\0\0\0\0\0\0", ip)),
+    (JUNIPER, 130, |ip| plain(b"MGC\x01\x47\0\0\0\x01\0\0\0\xff\x03", &ppp(ip))),
+    (JUNIPER, 130, |ip| plain(b"MGC\x01\0\x07", &ppp(ip))),
+    (JUNIPER, 130, |ip| plain(b"MGC\x01", &ppp(ip))),
+    (JUNIPER, 167, |ip| plain(b"MGC\x01", &ethernet(ip))),
 ];
 
 /// An IPv4 packet around the payload.
@@ -477,20 +484,31 @@ fn segments_in_tunnels_that_are_not_opened_are_counted() {
 }
 
 #[test]
-fn commands_tell_which_option_opens_tunnels() {
+fn commands_tell_why_packets_were_passed_over() {
     let packets = recording("four-segment-close");
-    let wrapped: Vec<Packet> = packets.iter().map(|(ts, ip)| (*ts, vxlan(ip))).collect();
-    let folder = Folder::new("tunnels");
-    let file = folder.write("tunnels.pcap", &pcap(101, &wrapped));
-    for command in ["report", "list", "netstat", "check", "extract"] {
-        let out = std::process::Command::new(env!("CARGO_BIN_EXE_finwait"))
-            .arg(command)
-            .arg(&file)
-            .output()
-            .expect("finwait runs");
-        let said = [out.stdout, out.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
-        let told = format!("{} segments in tunnels, which --decode-tunnels opens", packets.len());
-        assert!(said.concat().contains(&told), "{command}: {said:?}");
+    let folder = Folder::new("passed-over");
+    let encrypted: Wrap = |ip| {
+        let mut frame = wlan(ip);
+        frame[1] |= 0x40;
+        frame
+    };
+    let cases: [(u16, Wrap, &str); 3] = [
+        (101, vxlan, "10 segments in tunnels, which --decode-tunnels opens"),
+        (105, encrypted, "10 frames that Wi-Fi encrypted: decrypt them first, with airdecap-ng"),
+        (147, |ip| ip.to_vec(), "10 packets of a link type that is not read"),
+    ];
+    for (link, wrap, told) in cases {
+        let wrapped: Vec<Packet> = packets.iter().map(|(ts, ip)| (*ts, wrap(ip))).collect();
+        let file = folder.write("capture.pcap", &pcap(link, &wrapped));
+        for command in ["report", "list", "netstat", "check", "extract"] {
+            let out = std::process::Command::new(env!("CARGO_BIN_EXE_finwait"))
+                .arg(command)
+                .arg(&file)
+                .output()
+                .expect("finwait runs");
+            let said = [out.stdout, out.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+            assert!(said.concat().contains(told), "{command}: {said:?}");
+        }
     }
 }
 

@@ -135,8 +135,11 @@ fn data(packet: &mut Rest<'_>, pad: usize) -> Result<bool, Skip> {
     }
     let (version, kind, subtype) = (control & 3, control >> 2 & 3, control >> 4);
     let is_part = flags & MORE_FRAGMENTS != 0 || sequence & 0x0f != 0;
-    if version != 0 || kind != DATA || subtype & NO_DATA != 0 || flags & PROTECTED != 0 || is_part {
+    if version != 0 || kind != DATA || subtype & NO_DATA != 0 || is_part {
         return Err(Skip::NotIp);
+    }
+    if flags & PROTECTED != 0 {
+        return Err(Skip::Encrypted);
     }
     let mut length = 24;
     if flags & TO_AND_FROM == TO_AND_FROM {

@@ -16,7 +16,7 @@ pub mod markdown;
 mod place;
 pub mod sarif;
 
-use crate::report::verdict::in_tunnels;
+use crate::report::verdict::passed_over;
 use crate::run::Analysis;
 
 /// What kept the capture from being judged in full: damage, or nothing to judge.
@@ -30,6 +30,6 @@ pub fn obstacles(analysis: &Analysis) -> Vec<String> {
 
 /// What is said of a capture that shows nothing: one taken in the wrong place must not pass.
 pub fn no_segment(analysis: &Analysis) -> String {
-    let but = in_tunnels(analysis).map_or(String::new(), |what| format!(" ({what})"));
+    let but = passed_over(analysis).map_or(String::new(), |what| format!(" ({what})"));
     format!("there is no TCP segment in the capture: nothing was checked{but}")
 }
