@@ -237,23 +237,43 @@ impl<S: Sink> Tracker<S> {
     /// Takes the next segments.
     pub fn batch(&mut self, batch: &[Keyed]) {
         for few in batch.chunks(FETCHED_SEGMENTS) {
-            self.fetch(few);
-            few.iter().for_each(|keyed| self.take(keyed));
+            let likely = self.fetch(few);
+            for (keyed, place) in few.iter().zip(likely) {
+                self.take(keyed, place);
+            }
         }
     }
 
-    /// Reads, without waiting for one after the other, what the segments will need.
+    /// Reads, without waiting for one after the other, what the segments will need. Where each of
+    /// them most likely belongs.
     #[inline]
-    fn fetch(&self, few: &[Keyed]) {
+    fn fetch(&self, few: &[Keyed]) -> [Option<u32>; FETCHED_SEGMENTS] {
         let mut likely = [None; FETCHED_SEGMENTS];
         for (place, keyed) in likely.iter_mut().zip(few) {
             *place = self.places.glance(keyed.hash);
         }
         self.archive.touch(likely.into_iter().flatten());
+        likely
     }
 
     #[inline]
-    fn take(&mut self, keyed: &Keyed) {
+    fn take(&mut self, keyed: &Keyed, likely: Option<u32>) {
+        let Decoded { tuple, sender, segment } = &keyed.decoded;
+        // Of a four-tuple's records, only the newest is one that takes segments: if it is this one,
+        // nothing need be looked for.
+        if let Some(id) = likely
+            && keyed.glimpse.is_none()
+            && self.archive.take(id, tuple, *sender, segment)
+        {
+            let stream = self.archive.stream(id);
+            return self.sink.segment(self.archive.number(id), stream, tuple, *sender, segment);
+        }
+        self.place(keyed);
+    }
+
+    /// Finds the connection of a segment, and what it is to that.
+    #[inline(never)]
+    fn place(&mut self, keyed: &Keyed) {
         let Decoded { tuple, sender, segment } = &keyed.decoded;
         let archive = &self.archive;
         let found = self.places.find(keyed.hash, |id| archive.is_of(id, tuple));
@@ -261,7 +281,7 @@ impl<S: Sink> Tracker<S> {
             return self.seen(found, glimpse, keyed);
         }
         let Some(id) = found else { return self.begin(keyed) };
-        if self.archive.take(id, *sender, segment) {
+        if self.archive.take(id, tuple, *sender, segment) {
             let stream = self.archive.stream(id);
             self.sink.segment(self.archive.number(id), stream, tuple, *sender, segment);
             return;

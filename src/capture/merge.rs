@@ -126,7 +126,6 @@ impl Merge {
     /// The next packet of all, frames numbered in the merged order; none when all have ended.
     ///
     /// An error ends the file that it names; calling again goes on with the others.
-    #[inline]
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, Error> {
         if !self.is_alone {
             return self.next_of_many();
@@ -135,6 +134,12 @@ impl Merge {
             Some(only) => only.next_packet(),
             None => Ok(None),
         }
+    }
+
+    /// The next packet, if it can be had without more ado; [`Merge::next_packet`] gives any.
+    #[inline(always)]
+    pub(crate) fn at_hand(&mut self) -> Option<Packet<'_>> {
+        self.sources.first_mut().filter(|_| self.is_alone)?.at_hand()
     }
 
     /// Keeps what captures say of their packets beside the bytes. To be called before the first

@@ -86,7 +86,7 @@ struct Record {
 
 impl Record {
     /// The packet that this record describes; the window has not been filled since.
-    #[inline]
+    #[inline(always)]
     fn packet<'a>(&self, frame: u64, window: &'a window::Window) -> Packet<'a> {
         let raw = window.taken(self.at, self.raw_len);
         let raw_orig_len = self.raw_orig_len.max(self.raw_len as u32);

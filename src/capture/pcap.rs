@@ -54,6 +54,31 @@ fn parse_header(mut header: [u8; HEADER_BYTES]) -> Option<(PcapHeader, usize)> {
     Some((header, record_header))
 }
 
+/// What a record's header says. The modified format has more behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Header {
+    seconds: u32,
+    /// Micro- or nanoseconds.
+    fraction: u32,
+    /// Bytes that stand in the file.
+    captured: u32,
+    /// Bytes that the packet had.
+    original: u32,
+}
+
+impl Header {
+    #[inline(always)]
+    fn read(order: Order, bytes: &[u8; RECORD_HEADER_BYTES]) -> Header {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *bytes;
+        Header {
+            seconds: order.u32([a, b, c, d]),
+            fraction: order.u32([e, f, g, h]),
+            captured: order.u32([i, j, k, l]),
+            original: order.u32([m, n, o, p]),
+        }
+    }
+}
+
 /// The state of reading one pcap file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader {
@@ -116,29 +141,37 @@ impl Reader {
     }
 
     /// The next packet, if the window holds all of it and nothing is wrong with it.
+    ///
+    /// This is done for every packet, and what it takes of a record's header are four numbers: so
+    /// they are read here. pcap-parser reads what is fetched, and the tests hold both to the same.
     #[inline(always)]
     pub(super) fn at_hand(&self, window: &mut Window) -> Option<Record> {
         if self.swapped_lengths {
             return None;
         }
-        // The one length that must be bounded before pcap-parser believes it.
-        let ([_, _, captured, ..], _) = window.bytes().as_chunks::<4>() else { return None };
-        let captured = Some(self.order.u32(*captured)).filter(|it| *it <= self.captured_max)?;
+        let header = Header::read(self.order, window.bytes().first_chunk()?);
+        self.record(&header, window)
+    }
+
+    /// The packet behind a record's header, if the window holds all of it and nothing is wrong
+    /// with it.
+    #[inline(always)]
+    fn record(&self, header: &Header, window: &mut Window) -> Option<Record> {
+        let Header { seconds, fraction, captured, original } = *header;
         let total = self.record_header.saturating_add(captured as usize);
-        let LegacyPcapBlock { ts_sec, ts_usec, caplen, origlen, .. } =
-            self.parse(window.bytes().get(..total)?)?;
-        if origlen == 0 && ts_sec == 0 && ts_usec == 0 && caplen == 0 {
+        let is_whole = captured <= self.captured_max && total <= window.bytes().len();
+        if !is_whole || seconds | fraction | captured | original == 0 {
             return None;
         }
         // At most 2^32 * 10^9 + 2^32 * 10^3: fits.
-        let fraction = i64::from(ts_usec) * i64::from(self.fraction_nanos);
+        let fraction = i64::from(fraction) * i64::from(self.fraction_nanos);
         Some(Record {
             at: window.take(total) + self.record_header,
-            raw_len: caplen as usize,
+            raw_len: captured as usize,
             frames: 1,
-            ts: Timestamp::from_nanos(i64::from(ts_sec) * 1_000_000_000 + fraction),
+            ts: Timestamp::from_nanos(i64::from(seconds) * 1_000_000_000 + fraction),
             link: self.link,
-            raw_orig_len: origlen,
+            raw_orig_len: original,
             fcs_len: self.fcs_len,
         })
     }
@@ -160,16 +193,17 @@ impl Reader {
         if captured > self.captured_max {
             return Err(too_long(captured, self.captured_max));
         }
-        if !window.fill(self.record_header.saturating_add(captured as usize))? {
+        let total = self.record_header.saturating_add(captured as usize);
+        if !window.fill(total)? {
             return Ok(Step::Cut);
         }
-        let today = Reader { swapped_lengths: false, ..*self };
-        today.at_hand(window).map(Step::Packet).ok_or_else(zeros)
+        let header = window.bytes().get(..total).and_then(|record| self.parse(record));
+        let record = header.and_then(|header| self.record(&header, window));
+        record.map(Step::Packet).ok_or_else(zeros)
     }
 
     /// A whole record's header. The record is whole, so there is always one.
-    #[inline]
-    fn parse<'a>(&self, record: &'a [u8]) -> Option<LegacyPcapBlock<'a>> {
+    fn parse(&self, record: &[u8]) -> Option<Header> {
         let parsed = match self.order {
             // Of the modified format too, which pcap-parser knows in little-endian only: the eight
             // bytes more come last, and only the data, which is not looked at here, moves on.
@@ -179,7 +213,8 @@ impl Reader {
             }
             Order::Little => parse_pcap_frame(record),
         };
-        parsed.ok().map(|(_, record)| record)
+        let (_, LegacyPcapBlock { ts_sec, ts_usec, caplen, origlen, .. }) = parsed.ok()?;
+        Some(Header { seconds: ts_sec, fraction: ts_usec, captured: caplen, original: origlen })
     }
 
     /// Puts the lengths of the record in front into today's order, captured before original.
@@ -230,6 +265,21 @@ mod tests {
                 let found = packets(&file.bytes);
                 let first = (1, 9_000_000_000 + 7 * unit, 1, b"one".to_vec(), 3);
                 assert_eq!(found, [first, (2, 8_000_000_000, 1, vec![], 0)], "{order:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_at_hand_is_read_as_pcap_parser_reads_it() {
+        let header = [0x0102_0304, 0x8506_0708, 2, 0xf90a_0b0c];
+        for order in BOTH {
+            for magic in [MICROS, NANOS, MODIFIED] {
+                let file = Pcap::new(order, magic, 1).record(header, b"ab").bytes;
+                let (start, record) = file.split_first_chunk().unwrap();
+                let reader = Reader::new(start).unwrap();
+                let at_hand = Header::read(order, record.first_chunk().unwrap());
+                assert_eq!(reader.parse(record), Some(at_hand), "{order:?}, {magic:#x}");
+                assert_eq!(at_hand.fraction, header[1]);
             }
         }
     }

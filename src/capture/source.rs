@@ -265,19 +265,21 @@ impl Source {
     }
 
     /// The next packet; none at the end, whatever the [`Ending`], and after an error.
-    #[inline]
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, Error> {
-        // Straight to the packet, if nobody wants more than that: nearly always.
-        if let (Reader::Pcap(reader), false) = (&self.reader, self.keeps_details)
-            && let Some(record) = reader.at_hand(&mut self.window)
-        {
-            self.frames = self.frames.saturating_add(record.frames);
-            return Ok(Some(record.packet(self.frames, &self.window)));
-        }
         match self.advance()? {
             Some(record) => Ok(Some(self.packet(&record, self.frames))),
             None => Ok(None),
         }
+    }
+
+    /// The next packet, if it can be had without more ado: nearly always, where nobody wants to
+    /// know more than that of a pcap file.
+    #[inline(always)]
+    pub(super) fn at_hand(&mut self) -> Option<Packet<'_>> {
+        let (Reader::Pcap(reader), false) = (&self.reader, self.keeps_details) else { return None };
+        let record = reader.at_hand(&mut self.window)?;
+        self.frames = self.frames.saturating_add(record.frames);
+        Some(record.packet(self.frames, &self.window))
     }
 
     /// What the capture says about itself.

@@ -14,7 +14,7 @@ mod ip;
 mod link;
 pub mod opener;
 mod options;
-mod plain;
+pub(crate) mod plain;
 mod printed;
 mod rest;
 pub mod segment;
@@ -58,33 +58,33 @@ pub fn decode(
     ts: Timestamp,
     frame: u64,
 ) -> Result<Decoded, Skip> {
-    match plain::read(link, data, orig_len, ts, frame) {
+    let at = Moment { ts, frame };
+    match plain::read(link, data, orig_len, at) {
         Some(decoded) => Ok(decoded),
-        None => decode_any(link, data, orig_len, ts, frame),
+        None => decode_any(link, data, orig_len, at),
     }
 }
 
 /// The same layer by layer, which takes anything.
 #[inline(never)]
-fn decode_any(
+pub(crate) fn decode_any(
     link: u16,
     data: &[u8],
     orig_len: u32,
-    ts: Timestamp,
-    frame: u64,
+    at: Moment,
 ) -> Result<Decoded, Skip> {
     let packet = match link::ip_packet(link, Rest::new(data, orig_len)) {
-        Err(_) if link == LinkType::PRINTED.0 => return printed::read(data, ts, frame),
+        Err(_) if link == LinkType::PRINTED.0 => return printed::read(data, at.ts, at.frame),
         packet => packet?,
     };
-    segment_of(&ip::read(packet)?, Moment { ts, frame })
+    segment_of(&ip::read(packet)?, at)
 }
 
 /// Where in the capture a packet stands.
 #[derive(Clone, Copy, Debug)]
-struct Moment {
-    ts: Timestamp,
-    frame: u64,
+pub(crate) struct Moment {
+    pub ts: Timestamp,
+    pub frame: u64,
 }
 
 /// The segment in an IP packet.

@@ -27,14 +27,36 @@ const WINDOW_SCALE_MAX: u8 = 14;
 /// Reads the options of a header.
 #[inline(always)]
 pub(super) fn read(bytes: &[u8]) -> Options {
-    // Nearly every segment after the handshake has no options, or these twelve bytes.
+    // Nearly every segment after the handshake has no options, or these twelve bytes; and a SYN
+    // those of Linux.
     match bytes {
         [] => Options::default(),
         [kind::NOP, kind::NOP, kind::TIMESTAMPS, 10, value @ ..] if value.len() == 8 => {
             Options { timestamps: pair(value), ..Options::default() }
         }
-        _ => walk(bytes),
+        _ => linux_syn(bytes).unwrap_or_else(|| walk(bytes)),
     }
+}
+
+/// The options of a SYN or SYN+ACK, as Linux sends them.
+#[inline]
+fn linux_syn(bytes: &[u8]) -> Option<Options> {
+    let ([words @ .., [kind::NOP, kind::WINDOW_SCALE, 3, shift]], []) = bytes.as_chunks::<4>()
+    else {
+        return None;
+    };
+    let [[kind::MSS, 4, mss @ ..], [kind::SACK_PERMITTED, 2, kind::TIMESTAMPS, 10], tsval, tsecr] =
+        words
+    else {
+        return None;
+    };
+    Some(Options {
+        timestamps: Some((u32::from_be_bytes(*tsval), u32::from_be_bytes(*tsecr))),
+        mss: Some(u16::from_be_bytes(*mss)),
+        window_scale: Some((*shift).min(WINDOW_SCALE_MAX)),
+        sack_permitted: true,
+        ..Options::default()
+    })
 }
 
 fn walk(mut bytes: &[u8]) -> Options {
@@ -106,6 +128,23 @@ mod tests {
             ..Options::default()
         };
         assert_eq!(read(&syn), expected);
+        assert_eq!(walk(&syn), expected);
+    }
+
+    /// A SYN's options as Linux sends them, with anything else in one place or two, or cut.
+    #[test]
+    fn what_is_nearly_a_linux_syn_is_read_as_any_other() {
+        let syn = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 7, 0, 0, 0, 9, 1, 3, 3, 7];
+        for at in 0..syn.len() {
+            assert_eq!(read(&syn[..at]), walk(&syn[..at]));
+            for byte in 0..=u8::MAX {
+                let mut other = syn;
+                other[at] = byte;
+                assert_eq!(read(&other), walk(&other), "{other:?}");
+                other[(at + 1) % syn.len()] = byte;
+                assert_eq!(read(&other), walk(&other), "{other:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,16 +1,17 @@
-//! The plain packet, which nearly every one is: TCP without options or with the usual timestamps,
-//! in IPv4 without options or IPv6 without extension headers, straight in an Ethernet frame or a
-//! Linux cooked one.
+//! The plain packet, which nearly every one is: TCP in IPv4 without options or IPv6 without
+//! extension headers, straight in an Ethernet frame or a Linux cooked one. Plainer still are those
+//! that are no SYN, without TCP options or with the usual timestamps: most of all.
 //!
 //! Everything is at a known place then, and is read there. What differs in anything, or is cut, is
 //! left to the other files of this folder, layer by layer; the tests hold both to the same answer.
 
-use super::Decoded;
+use super::rest::Rest;
 use super::segment::{Flags, Options, Segment};
+use super::tcp::is_wrong;
 use super::tuple::FourTuple;
+use super::{Decoded, Moment, options};
 use crate::capture::LinkType;
 use crate::seq::SeqNum;
-use crate::time::Timestamp;
 
 const IPV4: [u8; 2] = [0x08, 0x00];
 const IPV6: [u8; 2] = [0x86, 0xdd];
@@ -20,18 +21,86 @@ const VERSION_AND_LENGTH: u8 = 0x45;
 /// Of the field of flags and offset, what a fragment has: more fragments, or an offset.
 const FRAGMENT: u16 = 0x3fff;
 /// Bytes of a TCP header without options, and with timestamps behind two bytes of padding.
-const BARE: u8 = 20;
-const STAMPED: u8 = 32;
+const BARE: u32 = 20;
+const STAMPED: u32 = 32;
 
 /// The segment in a plain packet; none if it is not one.
 #[inline(always)]
-pub(super) fn read(
+pub(super) fn read(link: u16, data: &[u8], orig_len: u32, at: Moment) -> Option<Decoded> {
+    read_v4::<false>(link, data, orig_len, at)
+        .or_else(|| read_v6::<false>(link, data, orig_len, at))
+        .or_else(|| read_with_options(link, data, orig_len, at))
+}
+
+/// The same of a SYN, and of a segment with any options.
+#[inline(never)]
+pub(crate) fn read_with_options(
     link: u16,
     data: &[u8],
     orig_len: u32,
-    ts: Timestamp,
-    frame: u64,
+    at: Moment,
 ) -> Option<Decoded> {
+    read_v4::<true>(link, data, orig_len, at).or_else(|| read_v6::<true>(link, data, orig_len, at))
+}
+
+/// The same in IPv4, of any segment or of all but those.
+#[inline(always)]
+pub(crate) fn read_v4<const ANY: bool>(
+    link: u16,
+    data: &[u8],
+    orig_len: u32,
+    at: Moment,
+) -> Option<Decoded> {
+    let (packet, room) = unframed(IPV4, link, data, orig_len)?;
+    let (header, segment) = packet.split_first_chunk::<20>()?;
+    let ([first, second, [ttl, protocol, ..], source, destination], _) = header.as_chunks::<4>()
+    else {
+        return None;
+    };
+    let [begin, _, total @ ..] = *first;
+    let [id @ .., part, offset] = *second;
+    if begin != VERSION_AND_LENGTH
+        || *protocol != TCP
+        || u16::from_be_bytes([part, offset]) & FRAGMENT != 0
+    {
+        return None;
+    }
+    let total = u32::from(u16::from_be_bytes(total));
+    let len = total.checked_sub(20).filter(|_| total <= room)?;
+    let (source, destination) = (u32::from_be_bytes(*source), u32::from_be_bytes(*destination));
+    let addrs = (source.into(), destination.into());
+    let (ports, segment) = segment_of::<ANY>(segment, len, addrs, at)?;
+    let (tuple, sender) = FourTuple::of_v4((source, ports.0), (destination, ports.1));
+    let ip_id = u16::from_be_bytes(id);
+    Some(Decoded { tuple, sender, segment: Segment { ip_id, ttl: *ttl, ..segment } })
+}
+
+/// The same in IPv6.
+#[inline(always)]
+pub(crate) fn read_v6<const ANY: bool>(
+    link: u16,
+    data: &[u8],
+    orig_len: u32,
+    at: Moment,
+) -> Option<Decoded> {
+    let (packet, room) = unframed(IPV6, link, data, orig_len)?;
+    let (header, segment) = packet.split_first_chunk::<40>()?;
+    let [begin, _, _, _, l0, l1, next, ttl, addrs @ ..] = header;
+    let (source, rest) = addrs.split_first_chunk::<16>()?;
+    let destination = rest.first_chunk::<16>()?;
+    let len = u32::from(u16::from_be_bytes([*l0, *l1]));
+    if begin >> 4 != 6 || *next != TCP || !(1..=room.saturating_sub(40)).contains(&len) {
+        return None;
+    }
+    let addrs = (u128::from_be_bytes(*source), u128::from_be_bytes(*destination));
+    let (ports, segment) = segment_of::<ANY>(segment, len, addrs, at)?;
+    let (tuple, sender) = FourTuple::new(6, (*source, ports.0), (*destination, ports.1));
+    Some(Decoded { tuple, sender, segment: Segment { ttl: *ttl, ..segment } })
+}
+
+/// Takes off the header of a frame that carries this, and says what it has room for on the wire.
+#[inline(always)]
+fn unframed(carries: [u8; 2], link: u16, data: &[u8], orig_len: u32) -> Option<(&[u8], u32)> {
     let (ethertype, packet) = match LinkType(link) {
         LinkType::EN10MB => {
             let ([.., high, low], packet) = data.split_first_chunk::<14>()?;
@@ -43,99 +112,52 @@ pub(super) fn read(
         }
         _ => return None,
     };
-    // What the frame has room for on the wire.
     let room = orig_len.checked_sub((data.len() - packet.len()) as u32)?;
-    let (ip, segment) = match ethertype {
-        IPV4 => v4(packet, room)?,
-        IPV6 => v6(packet, room)?,
+    (ethertype == carries).then_some((packet, room))
+}
+
+/// Both ports, and the segment without what the IP header says of it. It has `len` bytes; what
+/// follows them is padding.
+#[inline(always)]
+fn segment_of<const ANY: bool>(
+    bytes: &[u8],
+    len: u32,
+    (source, destination): (u128, u128),
+    at: Moment,
+) -> Option<((u16, u16), Segment)> {
+    let bytes = bytes.get(..len as usize).unwrap_or(bytes);
+    let (header, rest) = bytes.split_first_chunk::<{ BARE as usize }>()?;
+    let ([[s0, s1, d0, d1], seq, ack, fourth, [c0, c1, ..]], _) = header.as_chunks::<4>() else {
+        return None;
+    };
+    // The header's length in words, reserved bits, the flags and the window.
+    let fourth = u32::from_be_bytes(*fourth);
+    let flags = Flags::from_bits((fourth >> 16) as u16);
+    let header_len = (fourth >> 28) * 4;
+    let options = match header_len {
+        BARE => Options::default(),
+        _ if ANY => options::read(rest.get(..header_len.checked_sub(BARE)? as usize)?),
+        STAMPED => Options { timestamps: Some(timestamps(rest)?), ..Options::default() },
         _ => return None,
     };
-    let (header, rest) = segment.split_first_chunk::<{ BARE as usize }>()?;
-    let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, flags, w0, w1, c0, c1, ..] =
-        *header;
-    let flags = Flags::from_bits(u16::from_be_bytes([offset, flags]));
-    let header_len = (offset >> 4) * 4;
-    let timestamps = match header_len {
-        BARE => None,
-        STAMPED => Some(timestamps(rest)?),
-        _ => return None,
-    };
-    // SYNs have much that is looked at, and are few.
-    if flags.has(Flags::SYN) {
+    let is_syn = flags.has(Flags::SYN);
+    if is_syn && !ANY {
         return None;
     }
-    let source = (ip.source.to_be_bytes(), u16::from_be_bytes([s0, s1]));
-    let destination = (ip.destination.to_be_bytes(), u16::from_be_bytes([d0, d1]));
-    let (tuple, sender) = FourTuple::new(ip.version, source, destination);
     let segment = Segment {
-        ts,
-        frame,
-        seq: SeqNum(u32::from_be_bytes([q0, q1, q2, q3])),
-        ack: SeqNum(u32::from_be_bytes([a0, a1, a2, a3])),
-        payload: ip.len.checked_sub(u32::from(header_len))?,
-        window: u16::from_be_bytes([w0, w1]),
+        ts: at.ts,
+        frame: at.frame,
+        seq: SeqNum(u32::from_be_bytes(*seq)),
+        ack: SeqNum(u32::from_be_bytes(*ack)),
+        payload: len.checked_sub(header_len)?,
+        window: fourth as u16,
         flags,
-        ip_id: ip.id,
-        ttl: ip.ttl,
-        wrong_checksum: false,
-        checksum: u16::from_be_bytes([c0, c1]),
-        options: Options { timestamps, ..Options::default() },
+        wrong_checksum: is_syn && is_wrong(source, destination, Rest { data: bytes, len }),
+        checksum: u16::from_be_bytes([*c0, *c1]),
+        options,
+        ..Segment::default()
     };
-    Some(Decoded { tuple, sender, segment })
-}
-
-/// What an IP header says.
-struct Ip {
-    version: u8,
-    source: u128,
-    destination: u128,
-    /// Bytes of the segment.
-    len: u32,
-    id: u16,
-    ttl: u8,
-}
-
-/// Takes off an IPv4 header, and the padding behind the packet.
-#[inline(always)]
-fn v4(packet: &[u8], room: u32) -> Option<(Ip, &[u8])> {
-    let (header, segment) = packet.split_first_chunk::<20>()?;
-    let [begin, _, l0, l1, i0, i1, f0, f1, ttl, protocol, _, _, addrs @ ..] = *header;
-    let [s0, s1, s2, s3, d0, d1, d2, d3] = addrs;
-    let total = u32::from(u16::from_be_bytes([l0, l1]));
-    let is_plain = begin == VERSION_AND_LENGTH
-        && protocol == TCP
-        && u16::from_be_bytes([f0, f1]) & FRAGMENT == 0
-        && total <= room;
-    let len = total.checked_sub(20).filter(|_| is_plain)?;
-    let ip = Ip {
-        version: 4,
-        source: u32::from_be_bytes([s0, s1, s2, s3]).into(),
-        destination: u32::from_be_bytes([d0, d1, d2, d3]).into(),
-        len,
-        id: u16::from_be_bytes([i0, i1]),
-        ttl,
-    };
-    Some((ip, segment.get(..len as usize).unwrap_or(segment)))
-}
-
-/// Takes off an IPv6 header, and the padding behind the packet.
-#[inline(always)]
-fn v6(packet: &[u8], room: u32) -> Option<(Ip, &[u8])> {
-    let (header, segment) = packet.split_first_chunk::<40>()?;
-    let [begin, _, _, _, l0, l1, next, ttl, addrs @ ..] = header;
-    let (source, rest) = addrs.split_first_chunk::<16>()?;
-    let destination = rest.first_chunk::<16>()?;
-    let len = u32::from(u16::from_be_bytes([*l0, *l1]));
-    let is_plain = begin >> 4 == 6 && *next == TCP && (1..=room.saturating_sub(40)).contains(&len);
-    let ip = Ip {
-        version: 6,
-        source: u128::from_be_bytes(*source),
-        destination: u128::from_be_bytes(*destination),
-        len,
-        id: 0,
-        ttl: *ttl,
-    };
-    is_plain.then_some((ip, segment.get(..len as usize).unwrap_or(segment)))
+    Some(((u16::from_be_bytes([*s0, *s1]), u16::from_be_bytes([*d0, *d1])), segment))
 }
 
 /// TSval and TSecr, in the layout that nearly all stacks use.
@@ -143,9 +165,8 @@ fn v6(packet: &[u8], room: u32) -> Option<(Ip, &[u8])> {
 fn timestamps(options: &[u8]) -> Option<(u32, u32)> {
     /// Two bytes of padding, the option's kind and its length (RFC 7323 appendix A).
     const LAYOUT: [u8; 4] = [1, 1, 8, 10];
-    let (layout, values) = options.split_first_chunk::<4>()?;
-    let [a, b, c, d, e, f, g, h] = *values.first_chunk::<8>()?;
-    let pair = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+    let ([layout, tsval, tsecr, ..], _) = options.as_chunks::<4>() else { return None };
+    let pair = (u32::from_be_bytes(*tsval), u32::from_be_bytes(*tsecr));
     (*layout == LAYOUT).then_some(pair)
 }
 
@@ -153,8 +174,15 @@ fn timestamps(options: &[u8]) -> Option<(u32, u32)> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::decode_any;
     use super::super::packets::{self, TIMESTAMPS, ethernet, ipv4, ipv6, tcp};
     use super::*;
+    use crate::time::Timestamp;
+
+    const LINUX_SYN: [u8; 20] = [2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 7, 0, 0, 0, 9, 1, 3, 3, 7];
+    /// Its checksum in IPv4.
+    const SYN_SUM: [u8; 2] = [0x2c, 0x8a];
+    const AT: Moment = Moment { ts: Timestamp::from_nanos(5), frame: 1 };
 
     const LINKS: [u16; 2] = [LinkType::EN10MB.0, LinkType::LINUX_SLL2.0];
 
@@ -168,7 +196,11 @@ mod tests {
     fn shapes() -> Vec<(u16, Vec<u8>)> {
         let mut shapes = Vec::new();
         for link in LINKS {
-            for segment in [tcp(&[], 0), tcp(&TIMESTAMPS, 60)] {
+            let mut syn = tcp(&LINUX_SYN, 0);
+            syn[13] = 2;
+            let mut summed = syn.clone();
+            summed[16..18].copy_from_slice(&SYN_SUM);
+            for segment in [tcp(&[], 0), tcp(&TIMESTAMPS, 60), tcp(&[5, 2, 1, 0], 9), syn, summed] {
                 shapes.push((link, frame(link, packets::IPV4, &ipv4(6, &segment))));
                 shapes.push((link, frame(link, packets::IPV6, &ipv6(6, &segment))));
             }
@@ -179,14 +211,21 @@ mod tests {
     #[test]
     fn plain_packets_are_read_here() {
         for (link, bytes) in shapes() {
-            let ts = Timestamp::from_nanos(5);
-            let plain = read(link, &bytes, bytes.len() as u32, ts, 1);
-            assert_eq!(
-                plain,
-                super::super::decode_any(link, &bytes, bytes.len() as u32, ts, 1).ok()
-            );
+            let plain = read(link, &bytes, bytes.len() as u32, AT);
+            assert_eq!(plain, decode_any(link, &bytes, bytes.len() as u32, AT).ok());
             assert!(plain.is_some(), "{link}");
         }
+    }
+
+    #[test]
+    fn a_checksum_is_looked_at_in_a_syn_alone() {
+        let wrong: Vec<bool> = shapes()
+            .iter()
+            .filter_map(|(link, bytes)| read(*link, bytes, bytes.len() as u32, AT))
+            .filter(|decoded| decoded.tuple.plain_v4().is_some())
+            .map(|decoded| decoded.segment.wrong_checksum)
+            .collect();
+        assert_eq!(wrong, [[false, false, false, true, false]; 2].concat());
     }
 
     proptest! {
@@ -197,7 +236,7 @@ mod tests {
             shape in any::<prop::sample::Index>(),
             damage in prop::collection::vec((0..90_usize, any::<u8>()), 0..4),
             kept in 0..140_usize,
-            orig_len in prop::sample::select(vec![0, 54, 66, 86, 140, 1_000, u32::MAX]),
+            orig_len in prop::sample::select(vec![0, 54, 66, 74, 86, 140, 1_000, u32::MAX]),
         ) {
             let (link, mut bytes) = shape.get(&shapes()).clone();
             let whole = bytes.len();
@@ -205,9 +244,8 @@ mod tests {
                 bytes[at % whole] = byte;
             }
             bytes.truncate(kept);
-            let ts = Timestamp::from_nanos(5);
-            if let Some(plain) = read(link, &bytes, orig_len, ts, 1) {
-                prop_assert_eq!(Ok(plain), super::super::decode_any(link, &bytes, orig_len, ts, 1));
+            if let Some(plain) = read(link, &bytes, orig_len, AT) {
+                prop_assert_eq!(Ok(plain), decode_any(link, &bytes, orig_len, AT));
             }
         }
     }

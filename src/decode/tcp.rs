@@ -85,7 +85,8 @@ impl<'a> Header<'a> {
             flags: Flags::from_bits(flags),
             ip_id: ip.id,
             ttl: ip.ttl,
-            wrong_checksum: flags & Flags::SYN.bits() != 0 && is_wrong(ip),
+            wrong_checksum: flags & Flags::SYN.bits() != 0
+                && is_wrong(ip.source, ip.destination, ip.payload),
             checksum: self.fixed.checksum(),
             options,
         }
@@ -93,16 +94,15 @@ impl<'a> Header<'a> {
 }
 
 /// Whether the checksum of a segment that is there to its end does not fit.
-#[cold]
-fn is_wrong(ip: &IpPacket<'_>) -> bool {
+pub(super) fn is_wrong(source: u128, destination: u128, segment: Rest<'_>) -> bool {
     /// TCP's protocol number, in the pseudo-header (RFC 9293 section 3.1).
     const PROTOCOL: [u8; 2] = [0, 6];
-    let Some(whole) = ip.payload.data.get(..ip.payload.len as usize) else { return false };
+    let Some(whole) = segment.data.get(..segment.len as usize) else { return false };
     let sum = Sum16BitWords::new()
-        .add_16bytes(ip.source.to_be_bytes())
-        .add_16bytes(ip.destination.to_be_bytes())
+        .add_16bytes(source.to_be_bytes())
+        .add_16bytes(destination.to_be_bytes())
         .add_2bytes(PROTOCOL)
-        .add_4bytes(ip.payload.len.to_be_bytes())
+        .add_4bytes(segment.len.to_be_bytes())
         .add_slice(whole);
     sum.ones_complement() != 0
 }

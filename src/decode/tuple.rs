@@ -82,6 +82,21 @@ impl FourTuple {
         (tuple, sender)
     }
 
+    /// The same of two IPv4 addresses.
+    #[inline(always)]
+    pub(super) fn of_v4(src: (u32, u16), dst: (u32, u16)) -> (FourTuple, End) {
+        let order = |(addr, port): (u32, u16)| u64::from(addr) << 16 | u64::from(port);
+        let (sender, low, high) =
+            if order(src) <= order(dst) { (End::A, src, dst) } else { (End::B, dst, src) };
+        let tuple = FourTuple {
+            addrs: [low.0, high.0].map(|addr| widen_v4(addr.to_be_bytes())),
+            ports: [low.1, high.1],
+            version: 4,
+            tunnel: 0,
+        };
+        (tuple, sender)
+    }
+
     /// The same four-tuple in a tunnel; 0 is none.
     pub fn in_tunnel(self, tunnel: u32) -> FourTuple {
         FourTuple { tunnel, ..self }

@@ -5,11 +5,9 @@
 //! much shorter time tells them apart. Two packets that differ in nothing but their payload, or in
 //! an option that is not looked at, differ in their checksum.
 
-use core::hash::{BuildHasher, Hash};
-
 use etherparse::checksum::Sum16BitWords;
-use foldhash::fast::FixedState;
 
+use super::table::Hasher;
 use crate::decode::Decoded;
 use crate::decode::segment::Flags;
 use crate::limits::DUPLICATE_SLOTS;
@@ -25,6 +23,7 @@ const WITHIN_UNMARKED: Span = Span::from_millis(5);
 #[derive(Debug)]
 pub struct Duplicates {
     recent: Vec<Recent>,
+    hasher: Hasher,
 }
 
 /// One of them.
@@ -35,28 +34,44 @@ struct Recent {
     checksum: u16,
 }
 
+impl Recent {
+    /// Whether the segment with the same fingerprint comes soon enough after it, and agrees in its
+    /// checksum. By value: of what is lent, all must be in memory for every segment, equal or not.
+    #[cold]
+    fn may_be_of(&self, decoded: Decoded) -> bool {
+        let segment = &decoded.segment;
+        let marked = segment.ip_id != 0 || segment.options.timestamps.is_some();
+        let within = if marked { WITHIN } else { WITHIN_UNMARKED };
+        let apart = segment.ts.since(self.ts).max(self.ts.since(segment.ts));
+        apart <= within && (self.checksum == segment.checksum || may_agree(&decoded, self.checksum))
+    }
+}
+
 impl Default for Duplicates {
     fn default() -> Self {
-        Duplicates { recent: vec![Recent::default(); DUPLICATE_SLOTS] }
+        Duplicates { recent: vec![Recent::default(); DUPLICATE_SLOTS], hasher: Hasher::default() }
     }
 }
 
 impl Duplicates {
-    /// Whether the segment is a copy of one that passed a moment ago.
-    pub fn is_copy(&mut self, decoded: &Decoded) -> bool {
+    /// Whether the segment is a copy of one that passed a moment ago. `hash` is the hash of its
+    /// four-tuple.
+    #[inline(always)]
+    pub fn is_copy(&mut self, decoded: &Decoded, hash: u64) -> bool {
         let segment = &decoded.segment;
-        let fingerprint = fingerprint(decoded);
-        let slot = fingerprint as usize & (DUPLICATE_SLOTS - 1);
+        let numbers = u64::from(segment.seq.0) << 32 | u64::from(segment.ack.0);
+        let shape = u64::from(segment.payload) << 32
+            | u64::from(segment.flags.bits()) << 16
+            | u64::from(segment.window);
+        let (tsval, tsecr) = segment.options.timestamps.unwrap_or_default();
+        let stamps = u64::from(tsval) << 32 | u64::from(tsecr);
+        let marks = u64::from(segment.ip_id) << 1 | decoded.sender as u64;
+        let fingerprint = self.hasher.mix([hash, numbers, shape, stamps, marks]);
+        let slot = slot([numbers, shape, stamps, marks], decoded);
         let Some(recent) = self.recent.get_mut(slot) else { return false };
-        let marked = segment.ip_id != 0 || segment.options.timestamps.is_some();
-        let within = if marked { WITHIN } else { WITHIN_UNMARKED };
-        let apart = segment.ts.since(recent.ts).max(recent.ts.since(segment.ts));
-        let checksum = segment.checksum;
-        let copy = recent.fingerprint == fingerprint
-            && apart <= within
-            && (recent.checksum == checksum || may_agree(decoded, recent.checksum));
-        *recent = Recent { fingerprint, ts: segment.ts, checksum };
-        copy
+        let is_copy = recent.fingerprint == fingerprint && recent.may_be_of(*decoded);
+        *recent = Recent { fingerprint, ts: segment.ts, checksum: segment.checksum };
+        is_copy
     }
 }
 
@@ -84,18 +99,14 @@ fn is_partial(decoded: &Decoded, checksum: u16) -> bool {
     checksum == 0 || lengths.chain([0]).any(is_sum)
 }
 
-fn fingerprint(decoded: &Decoded) -> u64 {
-    let segment = &decoded.segment;
-    let mut hasher = FixedState::with_seed(0).build_hasher();
-    decoded.tuple.hash(&mut hasher);
-    let numbers = u64::from(segment.seq.0) << 32 | u64::from(segment.ack.0);
-    let shape = u64::from(segment.payload) << 32
-        | u64::from(segment.flags.bits()) << 16
-        | u64::from(segment.window);
-    let (tsval, tsecr) = segment.options.timestamps.unwrap_or_default();
-    let marks = u64::from(segment.ip_id) << 1 | decoded.sender as u64;
-    (numbers, shape, u64::from(tsval) << 32 | u64::from(tsecr), marks).hash(&mut hasher);
-    core::hash::Hasher::finish(&hasher)
+/// Where the segment's fingerprint is kept. Unlike that, it must not depend on the run's seed: it
+/// decides which of the other packets push a fingerprint out, and so what is found.
+#[inline(always)]
+fn slot([numbers, shape, stamps, marks]: [u64; 4], decoded: &Decoded) -> usize {
+    const SPREADS: u64 = 0x9e37_79b9_7f4a_7c15;
+    let [low, high] = decoded.tuple.addrs().map(|addr| u128::from_be_bytes(addr) as u64);
+    let all = numbers ^ shape.rotate_left(24) ^ stamps.rotate_left(40) ^ marks << 16 ^ low ^ high;
+    (all.wrapping_mul(SPREADS) >> (u64::BITS - DUPLICATE_SLOTS.ilog2())) as usize
 }
 
 #[cfg(test)]
@@ -103,6 +114,11 @@ mod tests {
     use super::*;
     use crate::decode::segment::{Options, Segment};
     use crate::decode::tuple::FourTuple;
+
+    fn is_copy(duplicates: &mut Duplicates, decoded: &Decoded) -> bool {
+        // All are of one four-tuple.
+        duplicates.is_copy(decoded, 7)
+    }
 
     fn at(millis: u64, ip_id: u16, tsval: Option<u32>) -> Decoded {
         let (tuple, sender) = FourTuple::new(4, ([1; 16], 1), ([2; 16], 2));
@@ -115,17 +131,17 @@ mod tests {
     #[test]
     fn the_same_packet_soon_after_is_a_copy() {
         let mut duplicates = Duplicates::default();
-        assert!(!duplicates.is_copy(&at(0, 7, None)));
-        assert!(duplicates.is_copy(&at(50, 7, None)));
-        assert!(!duplicates.is_copy(&at(250, 7, None)));
+        assert!(!is_copy(&mut duplicates, &at(0, 7, None)));
+        assert!(is_copy(&mut duplicates, &at(50, 7, None)));
+        assert!(!is_copy(&mut duplicates, &at(250, 7, None)));
     }
 
     #[test]
     fn a_retransmission_bears_another_mark() {
         let mut duplicates = Duplicates::default();
-        assert!(!duplicates.is_copy(&at(0, 7, Some(1))));
-        assert!(!duplicates.is_copy(&at(1, 8, Some(1))));
-        assert!(!duplicates.is_copy(&at(2, 8, Some(2))));
+        assert!(!is_copy(&mut duplicates, &at(0, 7, Some(1))));
+        assert!(!is_copy(&mut duplicates, &at(1, 8, Some(1))));
+        assert!(!is_copy(&mut duplicates, &at(2, 8, Some(2))));
     }
 
     #[test]
@@ -135,9 +151,9 @@ mod tests {
             Decoded { segment: Segment { checksum, ..decoded.segment }, ..decoded }
         };
         let mut duplicates = Duplicates::default();
-        assert!(!duplicates.is_copy(&with_sum(0xa924)));
-        assert!(duplicates.is_copy(&with_sum(0xa924)));
-        assert!(!duplicates.is_copy(&with_sum(0xa724)));
+        assert!(!is_copy(&mut duplicates, &with_sum(0xa924)));
+        assert!(is_copy(&mut duplicates, &with_sum(0xa924)));
+        assert!(!is_copy(&mut duplicates, &with_sum(0xa724)));
     }
 
     #[test]
@@ -155,17 +171,17 @@ mod tests {
         };
         for before in [partial as u16, partial as u16 - 32, 0] {
             let mut duplicates = Duplicates::default();
-            assert!(!duplicates.is_copy(&with_sum(before)));
-            assert!(duplicates.is_copy(&with_sum(0x1234)), "{before:#x}");
-            assert!(!duplicates.is_copy(&with_sum(0x1235)), "both are whole");
+            assert!(!is_copy(&mut duplicates, &with_sum(before)));
+            assert!(is_copy(&mut duplicates, &with_sum(0x1234)), "{before:#x}");
+            assert!(!is_copy(&mut duplicates, &with_sum(0x1235)), "both are whole");
         }
     }
 
     #[test]
     fn without_a_mark_only_at_once() {
         let mut duplicates = Duplicates::default();
-        assert!(!duplicates.is_copy(&at(0, 0, None)));
-        assert!(duplicates.is_copy(&at(4, 0, None)));
-        assert!(!duplicates.is_copy(&at(20, 0, None)));
+        assert!(!is_copy(&mut duplicates, &at(0, 0, None)));
+        assert!(is_copy(&mut duplicates, &at(4, 0, None)));
+        assert!(!is_copy(&mut duplicates, &at(20, 0, None)));
     }
 }

@@ -5,7 +5,7 @@
 //! reaches no output. [`Places::glance`] looks at one slot without being sure, so that a caller can
 //! have the memory of many four-tuples fetched at once before it goes from one to the next.
 
-use core::hash::BuildHasher;
+use core::hash::{BuildHasher, Hasher as _};
 
 use foldhash::fast::RandomState;
 
@@ -21,6 +21,14 @@ impl Hasher {
     #[inline]
     pub fn hash(&self, tuple: &FourTuple) -> u64 {
         self.0.hash_one(tuple)
+    }
+
+    /// The hash of several numbers.
+    #[inline]
+    pub(super) fn mix(&self, numbers: [u64; 5]) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        numbers.iter().for_each(|number| hasher.write_u64(*number));
+        hasher.finish()
     }
 }
 

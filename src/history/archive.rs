@@ -268,11 +268,7 @@ impl Archive {
     /// Whether a record is that of the four-tuple.
     #[inline]
     pub(crate) fn is_of(&self, id: u32, tuple: &FourTuple) -> bool {
-        let Some(Record { key, .. }) = self.records.get(id) else { return false };
-        match tuple.plain_v4() {
-            Some(plain) => *key == Key::plain(plain),
-            None => key.is_wide && self.wide.get(key.wide_place()) == Some(tuple),
-        }
+        self.records.get(id).is_some_and(|record| record.key.is_of(tuple, &self.wide))
     }
 
     fn key(&mut self, tuple: &FourTuple) -> Key {
@@ -332,11 +328,18 @@ impl Archive {
         hashes.extend(ids.iter().map(hash_of));
     }
 
-    /// Takes the next segment into the brief of a connection; whether that was possible.
+    /// Takes the next segment into the brief of its connection, which is said to be at that place;
+    /// whether that was possible.
     #[inline]
-    pub(crate) fn take(&mut self, id: u32, from: End, segment: &Segment) -> bool {
+    pub(crate) fn take(
+        &mut self,
+        id: u32,
+        tuple: &FourTuple,
+        from: End,
+        segment: &Segment,
+    ) -> bool {
         match self.records.get_mut(id) {
-            Some(Record { form: Form::Brief(brief), .. }) => {
+            Some(Record { key, form: Form::Brief(brief) }) if key.is_of(tuple, &self.wide) => {
                 brief.take(from, segment, &mut self.blocks)
             }
             _ => false,
@@ -432,6 +435,14 @@ impl Key {
             is_wide: false,
             addrs: addrs.map(u32::to_be_bytes),
             ports: ports.map(u16::to_be_bytes),
+        }
+    }
+
+    #[inline]
+    fn is_of(&self, tuple: &FourTuple, wide: &Slab<FourTuple>) -> bool {
+        match tuple.plain_v4() {
+            Some(plain) => *self == Key::plain(plain),
+            None => self.is_wide && wide.get(self.wide_place()) == Some(tuple),
         }
     }
 

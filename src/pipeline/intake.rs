@@ -3,7 +3,7 @@
 use crate::decode::icmp::IcmpError;
 use crate::decode::opener::{Found, Opener};
 use crate::decode::skip::Skip;
-use crate::decode::{self, Decoded};
+use crate::decode::{self, Decoded, Moment, plain};
 use crate::flow::duplicates::Duplicates;
 use crate::flow::table::Hasher;
 use crate::pipeline::Totals;
@@ -57,7 +57,7 @@ impl Intake {
 
     /// Takes the next packet of the capture, and hands on its segments that count: one or none,
     /// and of the few packets that hold several, all.
-    #[inline]
+    #[inline(always)]
     pub fn packet(
         &mut self,
         link: u16,
@@ -67,24 +67,30 @@ impl Intake {
         frame: u64,
         mut take: impl FnMut(Keyed),
     ) {
-        if let Some(keyed) = self.first(link, data, orig_len, ts, frame) {
-            take(keyed);
-        }
-        while let Some(keyed) = self.further() {
-            take(keyed);
+        self.count(ts);
+        // One after the other, and each to its end: so nothing of the segment goes through memory
+        // before it is where it stays.
+        let at = Moment { ts, frame };
+        if let Some(decoded) = plain::read_v4::<false>(link, data, orig_len, at) {
+            if let Some(keyed) = self.segment(decoded) {
+                take(keyed);
+            }
+        } else if let Some(decoded) = plain::read_v6::<false>(link, data, orig_len, at) {
+            if let Some(keyed) = self.segment(decoded) {
+                take(keyed);
+            }
+        } else {
+            if let Some(keyed) = self.first_of_any(link, data, orig_len, at) {
+                take(keyed);
+            }
+            while let Some(keyed) = self.further() {
+                take(keyed);
+            }
         }
     }
 
-    /// The first of them.
-    #[inline]
-    fn first(
-        &mut self,
-        link: u16,
-        data: &[u8],
-        orig_len: u32,
-        ts: Timestamp,
-        frame: u64,
-    ) -> Option<Keyed> {
+    #[inline(always)]
+    fn count(&mut self, ts: Timestamp) {
         let totals = &mut self.totals;
         totals.packets += 1;
         totals.first_ts.get_or_insert(ts);
@@ -95,9 +101,15 @@ impl Intake {
             }
             _ => totals.last_ts = Some(ts),
         }
-        match decode::decode(link, data, orig_len, ts, frame) {
+    }
+
+    /// The first segment of a packet that is not of the plainest.
+    #[inline(never)]
+    fn first_of_any(&mut self, link: u16, data: &[u8], orig_len: u32, at: Moment) -> Option<Keyed> {
+        let plain = plain::read_with_options(link, data, orig_len, at);
+        match plain.map_or_else(|| decode::decode_any(link, data, orig_len, at), Ok) {
             Ok(decoded) => self.segment(decoded),
-            Err(skip) => self.open(skip, link, data, orig_len, ts, frame),
+            Err(skip) => self.open(skip, link, data, orig_len, at.ts, at.frame),
         }
     }
 
@@ -152,14 +164,15 @@ impl Intake {
     }
 
     /// Takes the next segment, and returns it if it is no copy.
-    #[inline]
+    #[inline(always)]
     pub fn segment(&mut self, decoded: Decoded) -> Option<Keyed> {
-        if self.duplicates.is_copy(&decoded) {
+        let hash = self.hasher.hash(&decoded.tuple);
+        if self.duplicates.is_copy(&decoded, hash) {
             self.totals.skipped.add(Skip::Duplicate);
             return None;
         }
         self.totals.segments += 1;
-        Some(Keyed { hash: self.hasher.hash(&decoded.tuple), decoded, glimpse: None })
+        Some(Keyed { hash, decoded, glimpse: None })
     }
 
     /// The capture goes on until `now`, without a packet.

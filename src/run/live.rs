@@ -178,8 +178,8 @@ fn read(mut merge: Merge, shared: &Shared) {
     loop {
         // This waits for the capture, so nothing is locked.
         let next = match is_noting {
-            true => noting::next::<true>(&mut merge, &mut notes),
-            false => noting::next::<false>(&mut merge, &mut notes),
+            true => noting::next(&mut merge, &mut notes),
+            false => merge.next_packet(),
         };
         let mut feed = shared.lock();
         feed.notes.append(&mut notes);

@@ -9,16 +9,11 @@ use crate::decode::tuple::{End, FourTuple};
 use crate::notes::Notes;
 use crate::pipeline::Sink;
 
-/// The next packet of a capture, and with it what the capture says of it, if notes are taken: which
-/// costs nothing where they are not.
-#[inline]
-pub(super) fn next<'a, const NOTING: bool>(
+/// The next packet of a capture, and with it what the capture says of it.
+pub(super) fn next<'a>(
     merge: &'a mut Merge,
     notes: &mut Vec<Note>,
 ) -> Result<Option<Packet<'a>>, Error> {
-    if !NOTING {
-        return merge.next_packet();
-    }
     let detailed = merge.next_detailed()?;
     Ok(detailed.map(|detailed| {
         notes.extend(Note::of(&detailed));

@@ -4,7 +4,7 @@
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
-use crate::capture::{self, Merge, Note};
+use crate::capture::{self, Merge, Note, Packet};
 use crate::history::archive::Archive;
 use crate::limits::BATCH_SEGMENTS;
 use crate::pipeline::{Intake, Keyed, Totals, Tracker};
@@ -110,34 +110,39 @@ struct Filler {
 impl Filler {
     /// Fills a batch anew. Whether there was anything left.
     fn fill(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
-        match self.is_noting {
-            true => self.fill_as::<true>(merge, batch),
-            false => self.fill_as::<false>(merge, batch),
-        }
-    }
-
-    /// The same, with or without what the capture says of packets.
-    fn fill_as<const NOTING: bool>(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
         batch.segments.clear();
         batch.notes.clear();
-        for count in 0..PACKETS {
-            if batch.segments.len() >= BATCH_SEGMENTS {
-                break;
-            }
-            match noting::next::<NOTING>(merge, &mut batch.notes) {
-                Ok(Some(packet)) => {
-                    let (link, data, orig_len) = (packet.link.0, packet.data, packet.orig_len);
-                    let push = |keyed| batch.segments.push(keyed);
-                    self.intake.packet(link, data, orig_len, packet.ts, packet.frame, push);
-                }
-                Ok(None) => {
-                    batch.position = merge.position();
-                    return count > 0;
-                }
-                Err(error) => self.errors.push(error),
+        let (mut is_left, mut packets) = (true, 0);
+        while is_left && packets < PACKETS && batch.segments.len() < BATCH_SEGMENTS {
+            packets += 1;
+            match merge.at_hand() {
+                Some(packet) => self.take(&packet, batch),
+                None => is_left = self.fetch(merge, batch),
             }
         }
         batch.position = merge.position();
+        is_left || packets > 1
+    }
+
+    /// Takes the next packet, wherever it is. Whether there was one.
+    #[inline(never)]
+    fn fetch(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
+        let next = match self.is_noting {
+            true => noting::next(merge, &mut batch.notes),
+            false => merge.next_packet(),
+        };
+        match next {
+            Ok(Some(packet)) => self.take(&packet, batch),
+            Ok(None) => return false,
+            Err(error) => self.errors.push(error),
+        }
         true
+    }
+
+    #[inline(always)]
+    fn take(&mut self, packet: &Packet<'_>, batch: &mut Batch) {
+        let Packet { link, data, orig_len, ts, frame, .. } = *packet;
+        let push = |keyed| batch.segments.push(keyed);
+        self.intake.packet(link.0, data, orig_len, ts, frame, push);
     }
 }

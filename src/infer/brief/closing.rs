@@ -1,7 +1,7 @@
 //! The close in brief: the transcript of all segments from the first FIN or RST on.
 
 use super::lane::PAYLOAD_MAX;
-use super::transcript::{Near, Reader, Writer};
+use super::transcript::{Line, Near, Reader};
 use super::{BLOCK, Blocks, Brief, Phase, control};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
@@ -24,7 +24,7 @@ impl Brief {
             return false;
         }
         let mut block = [0; BLOCK];
-        if !write_behind(&mut block, from, segment, moment, &mut self.near()) {
+        if !write_behind(&mut block, from, segment, moment, &self.near()) {
             return false;
         }
         let [_, close] = &mut self.blocks;
@@ -56,7 +56,7 @@ impl Brief {
         !repeats_fin
             && units >= near.units
             && frames > near.frames
-            && write_behind(block, from, segment, (units, frames), &mut near)
+            && write_behind(block, from, segment, (units, frames), &near)
     }
 
     /// Whether a segment surely belongs to this connection: no SYN, and if no RST either, then
@@ -79,18 +79,14 @@ impl Brief {
 
 /// Writes a line behind those of a block, whose first byte is their length.
 fn write_behind(
-    block: &mut [u8; BLOCK],
+    [len, written @ ..]: &mut [u8; BLOCK],
     from: End,
     segment: &Segment,
     moment: (u64, u32),
-    near: &mut Near,
+    near: &Near,
 ) -> bool {
-    let mut longer = *block;
-    let [len, written @ ..] = &mut longer;
-    let mut writer = Writer::new(written, usize::from(*len));
-    writer.line(from, segment, moment, near, true);
-    let Some(now) = writer.len() else { return false };
+    let line = Line::of(from, segment, moment, near, true);
+    let Some(now) = line.put_behind(usize::from(*len), written) else { return false };
     *len = now as u8;
-    *block = longer;
     true
 }

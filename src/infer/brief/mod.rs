@@ -111,7 +111,7 @@ impl Brief {
             blocks: [[0; 4]; 2],
             lanes: [[0; LANE]; 2],
         };
-        let fits = brief.write_down(from, segment, (0, 0), Near::default());
+        let fits = brief.write_down(from, segment, (0, 0), &Near::default());
         brief.marks |= LONE;
         fits.then_some(brief)
     }

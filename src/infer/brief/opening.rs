@@ -1,7 +1,7 @@
 //! The opening in brief: its transcript, up to the moment when the lanes begin to run.
 
 use super::lane::{Lane, PAYLOAD_MAX};
-use super::transcript::{Near, Reader, Writer};
+use super::transcript::{Line, Near, Reader};
 use super::{
     ACK, BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, LONE, Phase, SYN, SYN_ACK, TIMESTAMPS,
     control,
@@ -14,15 +14,14 @@ use crate::infer::queued::flight_kib;
 const PATIENCE_NANOS: u64 = 1_000_000_000;
 
 /// What the transcript of an opening holds.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Opening {
     near: Near,
-    count: usize,
-    syn: Segment,
-    syn_ack: Option<(Segment, (u64, u32))>,
     /// It holds nothing but SYNs.
     is_lone_syn: bool,
     is_reset: bool,
+    /// It is a SYN and the answer to it, and nothing about them is special.
+    is_answered: bool,
 }
 
 impl Brief {
@@ -36,33 +35,37 @@ impl Brief {
         from: End,
         segment: &Segment,
         moment: (u64, u32),
-        mut near: Near,
+        near: &Near,
     ) -> bool {
-        let mut bytes = self.lanes;
-        let mut writer = Writer::new(bytes.as_flattened_mut(), usize::from(self.len));
-        writer.line(from, segment, moment, &mut near, true);
-        let Some(len) = writer.len() else { return false };
-        (self.lanes, self.len) = (bytes, len as u8);
+        let line = Line::of(from, segment, moment, near, true);
+        let written = usize::from(self.len);
+        let Some(len) = line.put_behind(written, self.lanes.as_flattened_mut()) else {
+            return false;
+        };
+        self.len = len as u8;
         self.marks &= !LONE;
         true
     }
 
     /// Reads the transcript of the opening.
+    #[inline]
     fn opening(&self) -> Opening {
-        let mut opening = Opening { is_lone_syn: true, ..Opening::default() };
+        let (mut near, mut is_lone_syn, mut is_reset) = (Near::default(), true, false);
+        let (mut count, mut is_answered) = (0, true);
         let mut lines = Reader::new(self.written());
-        while let Some((_, segment, moment)) = lines.line(&mut opening.near, true) {
-            if opening.count == 0 {
-                opening.syn = segment;
-            }
-            opening.count += 1;
-            opening.is_reset |= segment.has(Flags::RST);
-            opening.is_lone_syn &= control(&segment) == SYN;
-            if segment.has(Flags::SYN | Flags::ACK) {
-                opening.syn_ack = Some((segment, moment));
-            }
+        while let Some((_, segment, _)) = lines.line(&mut near, true) {
+            let control = control(&segment);
+            is_reset |= segment.has(Flags::RST);
+            is_lone_syn &= control == SYN;
+            is_answered &= segment.payload == 0
+                && segment.options.timestamps.is_some() == self.is(TIMESTAMPS)
+                && match count {
+                    0 => true,
+                    _ => control == SYN_ACK && segment.ack == near.next_of(self.client()),
+                };
+            count += 1;
         }
-        opening
+        Opening { near, is_lone_syn, is_reset, is_answered: is_answered && count == 2 }
     }
 
     /// One more segment of the opening.
@@ -83,49 +86,47 @@ impl Brief {
         }
         let is_client = from == self.client();
         let may_be = match control(segment) {
-            SYN => is_client && segment.seq == opening.syn.seq,
+            SYN => is_client && segment.seq == near.isn,
             SYN_ACK => !is_client,
             control => control & (SYN | Flags::FIN.bits() | Flags::RST.bits()) == Flags::RST.bits(),
         };
         if is_client
-            && opening.count == 2
-            && let Some(answer) = &opening.syn_ack
-            && self.begin_running(&opening, answer, segment, (units, frames), blocks)
+            && opening.is_answered
+            && self.begin_running(near, segment, (units, frames), blocks)
         {
             return true;
         }
-        may_be && self.write_down(from, segment, (units, frames), opening.near)
+        may_be && self.write_down(from, segment, (units, frames), near)
     }
 
-    /// The handshake is complete: the lanes begin to run, if nothing about it is special.
+    /// The handshake is complete with this acknowledgement: the lanes begin to run, if nothing
+    /// about it is special.
     fn begin_running(
         &mut self,
-        Opening { syn, near, .. }: &Opening,
-        (syn_ack, answered): &(Segment, (u64, u32)),
+        near: &Near,
         ack: &Segment,
         moment: (u64, u32),
         blocks: &mut Blocks,
     ) -> bool {
-        let has_timestamps = |segment: &Segment| segment.options.timestamps.is_some();
-        let is_plain = syn.payload == 0
-            && syn_ack.payload == 0
-            && syn_ack.ack == syn.seq_end()
-            && control(ack) == ACK
-            && (ack.seq, ack.ack) == (syn.seq_end(), syn_ack.seq_end())
+        let client = self.client();
+        let is_plain = control(ack) == ACK
+            && (ack.seq, ack.ack) == (near.next_of(client), near.next_of(client.peer()))
             && ack.payload <= PAYLOAD_MAX
             && ack.window > 0
-            && [syn_ack, ack].map(has_timestamps) == [self.is(TIMESTAMPS); 2];
+            && ack.options.timestamps.is_some() == self.is(TIMESTAMPS);
+        if !is_plain {
+            return false;
+        }
         // SYN and SYN+ACK are written down already: nothing in them runs on.
-        let (mut block, mut near) = ([0xff; BLOCK], *near);
+        let mut block = [0xff; BLOCK];
         let written = FIRST_WORD + usize::from(self.len);
         let Some(lines) = block.get_mut(FIRST_WORD..written) else { return false };
         lines.copy_from_slice(self.written());
-        let mut writer = Writer::new(&mut block, written);
-        writer.line(self.client(), ack, moment, &mut near, false);
-        if !is_plain || writer.len().is_none() {
+        let line = Line::of(client, ack, moment, near, false);
+        if line.put_behind(written, &mut block).is_none() {
             return false;
         }
-        let Some(lanes) = self.opened(syn_ack, answered, ack, moment) else { return false };
+        let Some(lanes) = self.opened(near, ack, moment) else { return false };
         for (end, lane) in End::BOTH.into_iter().zip(&lanes) {
             self.rest(end, lane);
         }
@@ -134,22 +135,16 @@ impl Brief {
         true
     }
 
-    /// The lanes after the handshake.
-    fn opened(
-        &self,
-        syn_ack: &Segment,
-        answered: &(u64, u32),
-        ack: &Segment,
-        moment: (u64, u32),
-    ) -> Option<[Lane; 2]> {
-        let tsval = |segment: &Segment| segment.options.timestamps.unwrap_or_default().0;
+    /// The lanes after the handshake, whose answer was the newest line.
+    fn opened(&self, near: &Near, ack: &Segment, moment: (u64, u32)) -> Option<[Lane; 2]> {
+        let answered = near.units;
         let mut server = Lane {
-            nxt: syn_ack.seq_end(),
-            proven: syn_ack.ack,
-            edge: answered.0,
-            last: answered.0,
-            frame: answered.1,
-            tsval: tsval(syn_ack),
+            nxt: ack.ack,
+            proven: ack.seq,
+            edge: answered,
+            last: answered,
+            frame: near.frames,
+            tsval: near.tsval(self.client().peer()),
             segments: 1,
             ..Lane::EMPTY
         };
@@ -159,16 +154,16 @@ impl Brief {
             edge: if ack.payload > 0 { moment.0 } else { 0 },
             last: moment.0,
             frame: moment.1,
-            tsval: tsval(ack),
+            tsval: ack.options.timestamps.unwrap_or_default().0,
             window: ack.window,
             segments: 2,
             flight: flight_kib(ack.payload),
             ..Lane::EMPTY
         };
         let took = |units: u64| self.clock().nanos(units);
-        let is_later = moment.0 > answered.0;
-        let timed = server.answered_after(took(answered.0))
-            && (!is_later || client.answered_after(took(moment.0 - answered.0)));
+        let is_later = moment.0 > answered;
+        let timed = server.answered_after(took(answered))
+            && (!is_later || client.answered_after(took(moment.0 - answered)));
         timed.then_some(if self.is(CLIENT_IS_B) { [server, client] } else { [client, server] })
     }
 }

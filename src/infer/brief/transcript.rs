@@ -106,7 +106,8 @@ impl Near {
         if end == End::A { a } else { b }
     }
 
-    fn tsval(&self, end: End) -> u32 {
+    /// The newest TSval of an end.
+    pub fn tsval(&self, end: End) -> u32 {
         let [a, b] = self.tsval;
         if end == End::A { a } else { b }
     }
@@ -133,61 +134,59 @@ const MSS: u8 = 32;
 const ECHOES: u8 = 64;
 const PAYLOAD: u8 = 128;
 
-/// Bytes that are written from the front, as long as there is room.
-pub(super) struct Writer<'a> {
-    bytes: &'a mut [u8],
+/// The most that a line takes: all of its parts at their longest.
+const LINE_MAX: usize = 48;
+/// Bytes that are written in one go, whether all of them count or not.
+const STROKE: usize = 8;
+
+/// A line in the making.
+pub(super) struct Line {
+    bytes: [u8; LINE_MAX + STROKE],
     len: usize,
-    fits: bool,
 }
 
-impl<'a> Writer<'a> {
-    /// Goes on behind the first `len` bytes.
-    pub fn new(bytes: &'a mut [u8], len: usize) -> Writer<'a> {
-        Writer { bytes, len, fits: true }
-    }
-
-    /// How many bytes are written now, if all that was written had room.
-    pub fn len(&self) -> Option<usize> {
-        self.fits.then_some(self.len)
-    }
-
+impl Line {
+    /// The line's bytes.
     #[inline]
-    pub fn byte(&mut self, byte: u8) {
-        match self.bytes.get_mut(self.len) {
-            Some(place) => *place = byte,
-            None => self.fits = false,
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// Puts the line behind the first `len` bytes, if there is room; says where it ends.
+    #[inline]
+    pub fn put_behind(&self, len: usize, bytes: &mut [u8]) -> Option<usize> {
+        let end = len + self.len;
+        bytes.get_mut(len..end)?.copy_from_slice(self.bytes());
+        Some(end)
+    }
+
+    /// Adds the lowest `count` bytes of a number, at most eight.
+    #[inline(always)]
+    fn raw(&mut self, value: u64, count: usize) {
+        let behind = self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut());
+        if let Some(place) = behind {
+            *place = value.to_le_bytes();
         }
-        self.len += 1;
+        self.len += count;
     }
 
-    #[inline]
-    fn raw<const N: usize>(&mut self, value: [u8; N]) {
-        match self.bytes.get_mut(self.len..self.len + N) {
-            Some(place) => place.copy_from_slice(&value),
-            None => self.fits = false,
-        }
-        self.len += N;
-    }
-
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
-            self.byte(number as u8 | 0x80);
+            self.raw(number | 0x80, 1);
             number >>= 7;
         }
-        self.byte(number as u8);
+        self.raw(number, 1);
     }
-
     /// Writes a line. Without `whole`, what runs on is left out: window and TSval.
-    pub fn line(
-        &mut self,
+    pub fn of(
         from: End,
         segment: &Segment,
-        moment: (u64, u32),
-        near: &mut Near,
+        (units, frames): (u64, u32),
+        near: &Near,
         whole: bool,
-    ) {
-        let (units, frames) = moment;
+    ) -> Line {
+        let mut line = Line { bytes: [0; LINE_MAX + STROKE], len: 0 };
         let peer = from.peer();
         let is_syn = segment.has(Flags::SYN);
         let is_repeat = is_syn && near.is_repeat(segment.has(Flags::ACK));
@@ -200,53 +199,56 @@ impl<'a> Writer<'a> {
         kind |= if segment.seq == near.next_of(from) { NEXT } else { 0 };
         kind |= if segment.ack == near.next_of(peer) { ACKS_ALL } else { 0 };
         kind |= if timestamps.is_some() { TIMESTAMPS } else { 0 };
-        self.byte(kind);
+        line.raw(kind.into(), 1);
         if near.begun {
-            self.number(units.wrapping_sub(near.units));
-            self.number(u64::from(frames.wrapping_sub(near.frames)));
+            line.number(units.wrapping_sub(near.units));
+            line.number(u64::from(frames.wrapping_sub(near.frames)));
         }
         let is_first_syn = is_syn && !is_repeat;
         if is_first_syn || segment.has(Flags::RST) {
-            self.byte(segment.ttl);
+            line.raw(segment.ttl.into(), 1);
         }
         if (is_first_syn || whole && !is_syn) && !segment.has(Flags::RST) {
-            self.raw(segment.window.to_le_bytes());
+            line.raw(segment.window.into(), 2);
         }
         if is_first_syn {
-            let options = &segment.options;
-            let echoes = timestamps.is_some_and(|(_, tsecr)| tsecr == near.tsval(peer));
-            let mut byte = options.window_scale.unwrap_or(NO_SCALE);
-            byte |= if options.sack_permitted { SACK_PERMITTED } else { 0 };
-            byte |= if options.mss.is_some() { MSS } else { 0 };
-            byte |= if echoes { ECHOES } else { 0 };
-            byte |= if segment.payload > 0 { PAYLOAD } else { 0 };
-            self.byte(byte);
-            if let Some(mss) = options.mss {
-                self.raw(mss.to_le_bytes());
-            }
-            if let Some((tsval, tsecr)) = timestamps {
-                self.raw(tsval.to_le_bytes());
-                if !echoes {
-                    self.raw(tsecr.to_le_bytes());
-                }
-            }
+            line.syn_options(segment, near.tsval(peer));
         } else if let Some((tsval, _)) = timestamps {
             let ahead = tsval.wrapping_sub(near.tsval(from)) as i32;
-            self.number(u64::from((ahead << 1 ^ ahead >> 31) as u32));
+            line.number(u64::from((ahead << 1 ^ ahead >> 31) as u32));
         }
         if kind & NEXT == 0 && !is_repeat {
-            self.raw(segment.seq.0.to_le_bytes());
+            line.raw(segment.seq.0.into(), 4);
         }
         if kind & (ACK | ACKS_ALL) == ACK {
-            self.raw(segment.ack.0.to_le_bytes());
+            line.raw(segment.ack.0.into(), 4);
         }
         if !is_first_syn || segment.payload > 0 {
-            self.number(u64::from(segment.payload));
+            line.number(u64::from(segment.payload));
         }
         if segment.has(Flags::FIN) {
-            self.raw(segment.ip_id.to_le_bytes());
+            line.raw(segment.ip_id.into(), 2);
         }
-        near.pass(from, segment, units, frames);
+        line
+    }
+
+    /// The options of a SYN, and whether it carries data.
+    #[inline]
+    fn syn_options(&mut self, segment: &Segment, peer_tsval: u32) {
+        let options = &segment.options;
+        let echoes = options.timestamps.is_some_and(|(_, tsecr)| tsecr == peer_tsval);
+        let mut byte = options.window_scale.unwrap_or(NO_SCALE);
+        byte |= if options.sack_permitted { SACK_PERMITTED } else { 0 };
+        byte |= if options.mss.is_some() { MSS } else { 0 };
+        byte |= if echoes { ECHOES } else { 0 };
+        byte |= if segment.payload > 0 { PAYLOAD } else { 0 };
+        self.raw(byte.into(), 1);
+        if let Some(mss) = options.mss {
+            self.raw(mss.into(), 2);
+        }
+        if let Some((tsval, tsecr)) = options.timestamps {
+            self.raw(u64::from(tsecr) << 32 | u64::from(tsval), if echoes { 4 } else { 8 });
+        }
     }
 }
 
@@ -296,7 +298,9 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Reads a line as it was written with the same `near` and `whole`.
+    /// Reads a line as it was written with the same `near` and `whole`. What a caller does not look
+    /// at is not made of it.
+    #[inline(always)]
     pub fn line(&mut self, near: &mut Near, whole: bool) -> Option<(End, Segment, (u64, u32))> {
         let [kind] = self.raw()?;
         let from = if kind & FROM_B > 0 { End::B } else { End::A };
