@@ -29,24 +29,43 @@ const WINDOW_SCALE_MAX: u8 = 14;
 pub(super) fn read(bytes: &[u8]) -> Options {
     // Nearly every segment after the handshake has no options, or these twelve bytes; and a SYN
     // those of Linux.
-    match bytes {
-        [] => Options::default(),
-        [kind::NOP, kind::NOP, kind::TIMESTAMPS, 10, value @ ..] if value.len() == 8 => {
-            Options { timestamps: pair(value), ..Options::default() }
+    if bytes.is_empty() {
+        return Options::default();
+    }
+    if let Some(pair) = usual(bytes).filter(|_| bytes.len() == USUAL) {
+        return Options { timestamps: Some(pair), ..Options::default() };
+    }
+    linux_syn(bytes).unwrap_or_else(|| walk(bytes))
+}
+
+/// Bytes of timestamps behind two bytes of padding, the layout that nearly all stacks use
+/// (RFC 7323 appendix A).
+pub(super) const USUAL: usize = 12;
+
+/// TSval and TSecr in that layout.
+#[inline(always)]
+pub(super) fn usual(bytes: &[u8]) -> Option<(u32, u32)> {
+    match bytes.as_chunks::<4>() {
+        ([[kind::NOP, kind::NOP, kind::TIMESTAMPS, 10], tsval, tsecr, ..], _) => {
+            Some((u32::from_be_bytes(*tsval), u32::from_be_bytes(*tsecr)))
         }
-        _ => linux_syn(bytes).unwrap_or_else(|| walk(bytes)),
+        _ => None,
     }
 }
 
 /// The options of a SYN or SYN+ACK, as Linux sends them.
 #[inline]
 fn linux_syn(bytes: &[u8]) -> Option<Options> {
-    let ([words @ .., [kind::NOP, kind::WINDOW_SCALE, 3, shift]], []) = bytes.as_chunks::<4>()
-    else {
-        return None;
-    };
-    let [[kind::MSS, 4, mss @ ..], [kind::SACK_PERMITTED, 2, kind::TIMESTAMPS, 10], tsval, tsecr] =
-        words
+    let (
+        [
+            [kind::MSS, 4, mss @ ..],
+            [kind::SACK_PERMITTED, 2, kind::TIMESTAMPS, 10],
+            tsval,
+            tsecr,
+            [kind::NOP, kind::WINDOW_SCALE, 3, shift],
+        ],
+        [],
+    ) = bytes.as_chunks::<4>()
     else {
         return None;
     };

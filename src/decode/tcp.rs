@@ -94,6 +94,7 @@ impl<'a> Header<'a> {
 }
 
 /// Whether the checksum of a segment that is there to its end does not fit.
+#[inline(never)]
 pub(super) fn is_wrong(source: u128, destination: u128, segment: Rest<'_>) -> bool {
     /// TCP's protocol number, in the pseudo-header (RFC 9293 section 3.1).
     const PROTOCOL: [u8; 2] = [0, 6];

@@ -160,6 +160,16 @@ impl FourTuple {
         }
     }
 
+    /// Whether it is nothing but these IPv4 addresses and ports, in their order.
+    #[inline(always)]
+    pub(crate) fn is_v4(&self, addrs: [u32; 2], ports: [u16; 2]) -> bool {
+        // Numbers one by one: arrays are put together in memory first.
+        let ([low, high], [own_low, own_high]) = (addrs, self.addrs);
+        (self.version, self.tunnel, self.ports) == (4, 0, ports)
+            && u128::from_be_bytes(own_low) == u128::from(low)
+            && u128::from_be_bytes(own_high) == u128::from(high)
+    }
+
     /// Address and port of one end.
     pub fn endpoint(&self, end: End) -> HostPort {
         let bytes = self.addrs[end.index()];

@@ -438,12 +438,12 @@ impl Key {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_of(&self, tuple: &FourTuple, wide: &Slab<FourTuple>) -> bool {
-        match tuple.plain_v4() {
-            Some(plain) => *self == Key::plain(plain),
-            None => self.is_wide && wide.get(self.wide_place()) == Some(tuple),
+        if self.is_wide {
+            return wide.get(self.wide_place()) == Some(tuple);
         }
+        tuple.is_v4(self.addrs.map(u32::from_be_bytes), self.ports.map(u16::from_be_bytes))
     }
 
     /// Where the whole four-tuple is.

@@ -80,12 +80,35 @@ impl Intake {
                 take(keyed);
             }
         } else {
-            if let Some(keyed) = self.first_of_any(link, data, orig_len, at) {
+            self.other_packet(link, data, orig_len, at, take);
+        }
+    }
+
+    /// The same with a packet that is not like nearly all.
+    #[inline(never)]
+    fn other_packet(
+        &mut self,
+        link: u16,
+        data: &[u8],
+        orig_len: u32,
+        at: Moment,
+        mut take: impl FnMut(Keyed),
+    ) {
+        if let Some(decoded) = plain::read_v4::<true>(link, data, orig_len, at) {
+            if let Some(keyed) = self.segment(decoded) {
                 take(keyed);
             }
-            while let Some(keyed) = self.further() {
-                take(keyed);
-            }
+            return;
+        }
+        let first = match decode::decode(link, data, orig_len, at.ts, at.frame) {
+            Ok(decoded) => self.segment(decoded),
+            Err(skip) => self.open(skip, link, data, orig_len, at),
+        };
+        if let Some(keyed) = first {
+            take(keyed);
+        }
+        while let Some(keyed) = self.further() {
+            take(keyed);
         }
     }
 
@@ -103,16 +126,6 @@ impl Intake {
         }
     }
 
-    /// The first segment of a packet that is not of the plainest.
-    #[inline(never)]
-    fn first_of_any(&mut self, link: u16, data: &[u8], orig_len: u32, at: Moment) -> Option<Keyed> {
-        let plain = plain::read_with_options(link, data, orig_len, at);
-        match plain.map_or_else(|| decode::decode_any(link, data, orig_len, at), Ok) {
-            Ok(decoded) => self.segment(decoded),
-            Err(skip) => self.open(skip, link, data, orig_len, at.ts, at.frame),
-        }
-    }
-
     /// Looks deeper into a packet that shows no segment at first sight.
     #[cold]
     fn open(
@@ -121,10 +134,9 @@ impl Intake {
         link: u16,
         data: &[u8],
         orig_len: u32,
-        ts: Timestamp,
-        frame: u64,
+        at: Moment,
     ) -> Option<Keyed> {
-        match self.opener.open(skip, link, data, orig_len, ts, frame) {
+        match self.opener.open(skip, link, data, orig_len, at.ts, at.frame) {
             Ok(found) => self.found(found),
             Err(skip) => {
                 self.totals.skipped.add(skip);

@@ -62,9 +62,9 @@ impl Brief {
     /// Whether a segment surely belongs to this connection: no SYN, and if no RST either, then
     /// numbers that are near those of before. The server's first word since its SYN+ACK must say
     /// more than that did.
+    #[inline]
     fn may_close_with(&self, from: End, segment: &Segment) -> bool {
-        let [a, b] = self.read_lanes();
-        let (own, peer) = if from == End::A { (a, b) } else { (b, a) };
+        let [own, peer] = self.read_lanes_of(from);
         let is_near =
             |number: SeqNum, known: SeqNum| number.offset_from(known).unsigned_abs() <= NEAR;
         let is_rst = segment.has(Flags::RST);

@@ -51,8 +51,9 @@ fn units(bytes: &[u8; 5]) -> u64 {
 
 #[inline]
 fn five(units: u64) -> [u8; 5] {
-    let [a, b, c, d, e, ..] = units.to_le_bytes();
-    [a, b, c, d, e]
+    // Four and one, which the processor can write at once.
+    let [a, b, c, d] = (units as u32).to_le_bytes();
+    [a, b, c, d, (units >> 32) as u8]
 }
 
 impl Lane {
@@ -70,7 +71,7 @@ impl Lane {
         flight: 0,
     };
 
-    #[inline]
+    #[inline(always)]
     pub fn read(bytes: &[u8; LANE], flight: u8) -> Lane {
         let [
             n0,
@@ -122,7 +123,7 @@ impl Lane {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn write(&self, bytes: &mut [u8; LANE]) {
         let [n0, n1, n2, n3] = self.nxt.0.to_le_bytes();
         let [p0, p1, p2, p3] = self.proven.0.to_le_bytes();

@@ -236,7 +236,16 @@ impl Brief {
         [Lane::read(a, self.len & 15), Lane::read(b, self.len >> 4)]
     }
 
-    #[inline]
+    /// The same, that of `end` first.
+    #[inline(always)]
+    fn read_lanes_of(&self, end: End) -> [Lane; 2] {
+        let ([a, b], flights) = (&self.lanes, self.len);
+        let (own, peer, flights) =
+            if end == End::A { (a, b, flights) } else { (b, a, flights.rotate_left(4)) };
+        [Lane::read(own, flights & 15), Lane::read(peer, flights >> 4)]
+    }
+
+    #[inline(always)]
     fn rest(&mut self, end: End, lane: &Lane) {
         let [a, b] = &mut self.lanes;
         let (place, shift) = if end == End::A { (a, 0) } else { (b, 4) };
@@ -267,8 +276,7 @@ impl Brief {
         (units, frames): (u64, u32),
         blocks: &mut Blocks,
     ) -> bool {
-        let [a, b] = self.read_lanes();
-        let (mut own, peer) = if from == End::A { (a, b) } else { (b, a) };
+        let [mut own, peer] = self.read_lanes_of(from);
         let Some(silence) = units.checked_sub(own.last.max(peer.last)) else { return false };
         if self.clock().nanos(silence) >= IDLE_MIN.as_nanos() || frames <= own.frame.max(peer.frame)
         {

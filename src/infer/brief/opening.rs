@@ -1,7 +1,7 @@
 //! The opening in brief: its transcript, up to the moment when the lanes begin to run.
 
 use super::lane::{Lane, PAYLOAD_MAX};
-use super::transcript::{Line, Near, Reader};
+use super::transcript::{Line, Near, Reader, behind_syn};
 use super::{
     ACK, BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, LONE, Phase, SYN, SYN_ACK, TIMESTAMPS,
     control,
@@ -50,19 +50,22 @@ impl Brief {
     /// Reads the transcript of the opening.
     #[inline]
     fn opening(&self) -> Opening {
-        let (mut near, mut is_lone_syn, mut is_reset) = (Near::default(), true, false);
-        let (mut count, mut is_answered) = (0, true);
-        let mut lines = Reader::new(self.written());
+        let written = self.written();
+        let (mut count, mut near, lines) = match behind_syn(written) {
+            Some((near, lines)) => (1, near, lines),
+            None => (0, Near::default(), written),
+        };
+        let (mut is_lone_syn, mut is_reset, mut is_answered) = (true, false, true);
+        let mut lines = Reader::new(lines);
         while let Some((_, segment, _)) = lines.line(&mut near, true) {
             let control = control(&segment);
             is_reset |= segment.has(Flags::RST);
             is_lone_syn &= control == SYN;
-            is_answered &= segment.payload == 0
+            is_answered &= count == 1
+                && control == SYN_ACK
+                && segment.payload == 0
                 && segment.options.timestamps.is_some() == self.is(TIMESTAMPS)
-                && match count {
-                    0 => true,
-                    _ => control == SYN_ACK && segment.ack == near.next_of(self.client()),
-                };
+                && segment.ack == near.next_of(self.client());
             count += 1;
         }
         Opening { near, is_lone_syn, is_reset, is_answered: is_answered && count == 2 }

@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use super::transcript::behind_syn;
 use super::*;
 use crate::decode::segment::Options;
 use crate::seq::SeqNum;
@@ -145,6 +146,43 @@ proptest! {
             segments.remove(place);
         }
         check(segments.get(skipped / 2..).unwrap_or_default());
+    }
+}
+
+/// A SYN with what may differ between them, a bit each.
+fn a_syn(bits: u32) -> (End, Segment) {
+    let is = |bit: u32| bits >> bit & 1 > 0;
+    let options = Options {
+        timestamps: is(0).then_some((77, if is(1) { 9 } else { 0 })),
+        mss: is(2).then_some(1460),
+        window_scale: is(3).then_some(7),
+        sack_permitted: is(4),
+        ..Options::default()
+    };
+    let segment = Segment {
+        seq: SeqNum(if is(5) { 0x1234_5678 } else { 0 }),
+        ack: SeqNum(if is(6) { 5 } else { 0 }),
+        payload: if is(7) { 300 } else { 0 },
+        wrong_checksum: is(8),
+        flags: Flags::SYN,
+        window: 500,
+        options,
+        ..Segment::default()
+    };
+    (if is(9) { End::B } else { End::A }, segment)
+}
+
+#[test]
+fn a_syn_is_stepped_over_as_it_is_read() {
+    for bits in 0..1 << 10 {
+        let (from, syn) = a_syn(bits);
+        let brief = Brief::begin(from, &syn).unwrap();
+        let (mut near, mut reader) = (Near::default(), Reader::new(brief.written()));
+        reader.line(&mut near, true).unwrap();
+        match behind_syn(brief.written()) {
+            Some((quickly, rest)) => assert_eq!((quickly, rest), (near, &[][..]), "{syn:?}"),
+            None => assert!(syn.payload > 0, "{syn:?}"),
+        }
     }
 }
 
