@@ -228,3 +228,8 @@ pub const FORGET_FROM: usize = 1 << 14;
 /// Segments whose records are fetched from memory together: about as many misses as a core can
 /// have open, and a little more.
 pub const FETCHED_SEGMENTS: usize = 32;
+
+/// Shapes of ordinary connections that one thread remembers, to cast histories instead of having
+/// the engine make each: a capture of millions of connections has a few hundred. What has no room
+/// is made by the engine, so nothing is lost, and nothing counted.
+pub const MOLDS_MAX: usize = 1 << 12;

@@ -5,6 +5,7 @@
 //! packed. One record of about a hundred bytes stands for each.
 
 mod forget;
+mod foundry;
 mod numbers;
 
 use core::hint::black_box;
@@ -18,12 +19,13 @@ use crate::decode::tuple::{End, FourTuple, widen_v4};
 use crate::flow::stream::Numbering;
 use crate::flow::table::Hasher;
 use crate::history::{History, Predecessor, pack};
-use crate::infer::brief::{Blocks, Brief, Kind};
+use crate::infer::brief::{Blocks, Brief};
 use crate::infer::state::State;
 use crate::infer::{Connection, Held, Params};
 use crate::slab::Slab;
 use crate::time::Timestamp;
 
+pub use foundry::{Foundry, Room};
 use numbers::Numbers;
 
 /// Connections in the order of their numbers.
@@ -92,99 +94,7 @@ pub(crate) struct Before {
     pub first: u64,
 }
 
-/// Room for reading one history after the other.
-#[derive(Debug)]
-pub struct Room {
-    connection: Connection,
-    history: History,
-    /// It is that of a SYN of this kind to which nothing came.
-    lone: Option<Kind>,
-}
-
-impl Default for Room {
-    fn default() -> Self {
-        let nobody = FourTuple::new(4, ([0; 16], 0), ([0; 16], 0)).0;
-        Room { connection: Connection::default(), history: History::empty(nobody), lone: None }
-    }
-}
-
-impl Room {
-    /// The history that was read last.
-    pub fn history(&self) -> &History {
-        &self.history
-    }
-}
-
 impl Archive {
-    /// The history of that number.
-    pub fn get(&self, id: u64) -> Option<History> {
-        let mut room = Room::default();
-        self.read(self.numbers.place(id)?.into(), &mut room)?;
-        Some(room.history)
-    }
-
-    /// The history at that place, of which there are [`Archive::reach`], in room that was used
-    /// before.
-    pub fn read<'a>(&self, place: u64, room: &'a mut Room) -> Option<&'a History> {
-        let place = u32::try_from(place).ok()?;
-        let record = self.records.get(place)?;
-        match &record.form {
-            Form::Brief(brief) => {
-                let lone = brief.lone_syn(self.end).filter(|_| self.before(place).is_none());
-                let kind = lone.map(|syn| syn.kind);
-                match lone.filter(|_| room.lone == kind) {
-                    Some(syn) => {
-                        let (id, stream) = (self.number(place), self.stream(place));
-                        room.history.pass_to(id, stream, self.tuple(place)?, &syn, self.end);
-                        debug_assert_eq!(room.history, self.replayed(place, brief), "{syn:?}");
-                    }
-                    None => {
-                        brief.replay(&self.blocks, &self.params, &mut room.connection);
-                        room.connection.on_silence(self.end, &self.params);
-                        self.fill(place, &room.connection, &mut room.history);
-                    }
-                }
-                room.lone = kind;
-                return Some(&room.history);
-            }
-            Form::Followed(at) => {
-                let followed = self.followed.get(u32::from_le_bytes(*at))?.as_ref()?;
-                self.fill(place, &followed.connection, &mut room.history);
-            }
-            Form::Packed(at) => {
-                room.history = pack::read(self.packed.get(u32::from_le_bytes(*at))?)?;
-            }
-            Form::Gone => return None,
-        }
-        room.lone = None;
-        Some(&room.history)
-    }
-
-    /// The history of a brief, by the engine.
-    fn replayed(&self, place: u32, brief: &Brief) -> History {
-        let mut room = Room::default();
-        brief.replay(&self.blocks, &self.params, &mut room.connection);
-        room.connection.on_silence(self.end, &self.params);
-        self.fill(place, &room.connection, &mut room.history);
-        room.history
-    }
-
-    fn fill(&self, place: u32, connection: &Connection, history: &mut History) {
-        let Some(tuple) = self.tuple(place) else { return };
-        let stream = self.stream(place);
-        let before = self.predecessor(place);
-        history.fill(self.number(place), stream, tuple, connection, self.end, before);
-    }
-
-    /// All histories, by number.
-    pub fn iter(&self) -> impl Iterator<Item = History> {
-        (0..self.reach()).filter_map(|place| {
-            let mut room = Room::default();
-            self.read(place, &mut room)?;
-            Some(room.history)
-        })
-    }
-
     /// Who is the client and who the server of the connection at that place, where that is known
     /// at a glance.
     pub fn client_and_server(&self, place: u64) -> Option<(HostPort, HostPort)> {
@@ -460,61 +370,6 @@ mod tests {
     #[test]
     fn a_record_is_small() {
         assert!(size_of::<Record>() <= 105, "{}", size_of::<Record>());
-    }
-
-    /// SYNs with what may differ between them, to each of which nothing came.
-    #[test]
-    fn a_lone_syn_is_read_the_same_after_any_other() {
-        use crate::decode::Decoded;
-        use crate::decode::segment::{Flags, Options};
-        use crate::pipeline::{Pipeline, Sink};
-        use crate::seq::SeqNum;
-        use crate::time::Span;
-
-        struct Nobody;
-        impl Sink for Nobody {}
-        let mut pipeline = Pipeline::new(Params::default(), 1_000, Nobody);
-        for n in 0..512_u32 {
-            let is = |bit: u32| n >> bit & 1 > 0;
-            let (own, peer) = (([1; 16], n as u16), ([if is(0) { 2 } else { 0 }; 16], 80));
-            let (tuple, sender) = FourTuple::new(6, own, peer);
-            let options = Options {
-                timestamps: is(1).then_some((n, u32::from(is(2)))),
-                mss: is(3).then_some(1_000 + n as u16 % 2),
-                window_scale: is(4).then_some(7),
-                sack_permitted: is(5),
-                ..Options::default()
-            };
-            let segment = Segment {
-                ts: Timestamp::default().after(Span::from_millis(u64::from(n % 64) * 150)),
-                frame: 1 + u64::from(n),
-                seq: SeqNum(n.wrapping_mul(0x9e37_79b9)),
-                payload: u32::from(is(6)),
-                window: u16::from(!is(7)),
-                flags: Flags::SYN,
-                ttl: 64,
-                wrong_checksum: is(8),
-                options,
-                ..Segment::default()
-            };
-            pipeline.decoded(&Decoded { tuple, sender, segment });
-        }
-        pipeline.silence(Timestamp::default().after(Span::from_secs(11)));
-        let (_, archive, _) = pipeline.close();
-        // All that may be plain, and some with each thing that is not.
-        let ids: Vec<u64> = (0..64).chain([64, 128, 256, 511]).collect();
-        let histories: Vec<_> = ids.iter().map(|id| archive.get(*id)).collect();
-        let (mut room, mut passed_on) = (Room::default(), 0);
-        for first in &ids {
-            for (second, history) in ids.iter().zip(&histories) {
-                archive.read(*first, &mut room);
-                let before = room.lone;
-                assert_eq!(archive.read(*second, &mut room), history.as_ref(), "{first} {second}");
-                let same = room.lone.is_some() && room.lone == before;
-                passed_on += u64::from(same && first != second);
-            }
-        }
-        assert!(passed_on > 50, "{passed_on}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod archive;
 mod classify;
+mod mold;
 mod pack;
 pub mod signs;
 
@@ -351,14 +352,27 @@ impl History {
 
     /// The stay of a role in a state, the last one if there were several.
     pub fn stay_in(&self, role: Role, state: State) -> Option<Stay> {
+        let (entered, next) = self.entry(role, state)?;
+        let left = next.map(|next| next.at.ts);
+        let dwell = left.unwrap_or(self.until).since(entered.at.ts);
+        Some(Stay { state, entered: *entered, left, dwell })
+    }
+
+    /// Whether that stay lasted so long.
+    pub fn stayed_in(&self, role: Role, state: State, least: Span) -> bool {
+        self.entry(role, state).is_some_and(|(entered, next)| {
+            let left = next.map_or(self.until, |next| next.at.ts);
+            left.since(entered.at.ts) >= least
+        })
+    }
+
+    /// The last transition of a role into a state, and the one after it.
+    fn entry(&self, role: Role, state: State) -> Option<(&Transition, Option<&Transition>)> {
         let [client, server] = &self.digest.entries;
         let entries = if role == Role::Client { client } else { server };
         let entry = usize::from(*entries.get(state as usize)?).checked_sub(1)?;
-        let entered = *self.transitions.get(entry)?;
-        let after = self.transitions.get(entry + 1..).unwrap_or_default();
-        let left = after.iter().find(|next| next.end == entered.end).map(|next| next.at.ts);
-        let dwell = left.unwrap_or(self.until).since(entered.at.ts);
-        Some(Stay { state, entered, left, dwell })
+        let (entered, after) = self.transitions.get(entry..)?.split_first()?;
+        Some((entered, after.iter().find(|next| next.end == entered.end)))
     }
 
     /// The state of a role at a moment; `UNKNOWN` before its first transition.

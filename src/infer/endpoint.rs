@@ -321,10 +321,7 @@ impl Endpoint {
     /// The least time in which an answer to what passes on its way here can pass: the shortest so
     /// far, less what the host itself may have taken of it.
     pub fn fastest_answer(&self) -> Span {
-        const OWN_MAX: Span = Span::from_millis(1);
-        let turnaround = self.turnaround.unwrap_or(Span::ZERO);
-        let own = Span::from_nanos(turnaround.as_nanos() / 2).min(OWN_MAX);
-        Span::from_nanos(turnaround.as_nanos() - own.as_nanos())
+        fastest_answer(self.turnaround.unwrap_or(Span::ZERO))
     }
 
     /// How long after a segment passed on its way here something may still pass that was sent
@@ -332,11 +329,7 @@ impl Endpoint {
     pub fn in_flight(&self) -> Span {
         /// Where no answer was ever timed.
         const UNKNOWN: Span = Span::from_millis(100);
-        /// Queues and timers on top of the fastest answer.
-        const SLACK: Span = Span::from_millis(10);
-        const JITTER_MAX: Span = Span::from_millis(100);
-        let turnaround = self.turnaround.unwrap_or(UNKNOWN);
-        turnaround.plus(turnaround.min(JITTER_MAX)).plus(SLACK)
+        in_flight(self.turnaround.unwrap_or(UNKNOWN))
     }
 
     /// The size of the window that it advertises, in bytes.
@@ -349,17 +342,12 @@ impl Endpoint {
 
     /// A window of its own in bytes; `peer_scales` says whether the peer announced a scale as well.
     pub(super) fn scaled(&self, window: u16, peer_scales: bool) -> u32 {
-        /// RFC 7323 section 2.3.
-        const SHIFT_MAX: u8 = 14;
-        let shift = if peer_scales { self.window_scale.unwrap_or(0) } else { 0 };
-        u32::from(window) << shift.min(SHIFT_MAX)
+        scaled(window, self.window_scale.filter(|_| peer_scales))
     }
 
     /// The most that the peer puts into one segment, in bytes.
     pub fn segment_max(&self) -> u32 {
-        /// Where it announced none; larger than most, since that only adds doubt.
-        const MSS: u16 = 1460;
-        u32::from(self.mss.unwrap_or(MSS))
+        segment_max(self.mss)
     }
 
     /// It has shown to have received everything before `number`.
@@ -460,6 +448,36 @@ impl Endpoint {
             (_, None) => {}
         }
     }
+}
+
+/// The least time in which an answer can pass, where the fastest so far took so long.
+pub(super) fn fastest_answer(turnaround: Span) -> Span {
+    /// What the host itself may have taken of it.
+    const OWN_MAX: Span = Span::from_millis(1);
+    let own = Span::from_nanos(turnaround.as_nanos() / 2).min(OWN_MAX);
+    Span::from_nanos(turnaround.as_nanos() - own.as_nanos())
+}
+
+/// How long something may be on its way, where the fastest answer took so long.
+pub(super) fn in_flight(turnaround: Span) -> Span {
+    /// Queues and timers on top of the fastest answer.
+    const SLACK: Span = Span::from_millis(10);
+    const JITTER_MAX: Span = Span::from_millis(100);
+    turnaround.plus(turnaround.min(JITTER_MAX)).plus(SLACK)
+}
+
+/// A window in bytes, with the shift of its sender if both ends scale.
+pub(super) fn scaled(window: u16, shift: Option<u8>) -> u32 {
+    /// RFC 7323 section 2.3.
+    const SHIFT_MAX: u8 = 14;
+    u32::from(window) << shift.unwrap_or(0).min(SHIFT_MAX)
+}
+
+/// The most that is put into one segment to whoever announced that, in bytes.
+pub(super) fn segment_max(mss: Option<u16>) -> u32 {
+    /// Where it announced none; larger than most, since that only adds doubt.
+    const MSS: u16 = 1460;
+    u32::from(mss.unwrap_or(MSS))
 }
 
 #[cfg(test)]

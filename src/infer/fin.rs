@@ -11,6 +11,9 @@ use crate::infer::{Connection, SILENCE_MIN};
 use crate::seq::SeqNum;
 use crate::time::Span;
 
+/// Linux: TCP_DELACK_MIN. An ACK may wait longer; then no more than a doubt is raised.
+pub(super) const ACK_DELAY: Span = Span::from_millis(40);
+
 impl Connection {
     /// A FIN left its sender, for the first time or again.
     pub(super) fn on_fin_sent(&mut self, from: End, segment: &Segment, at: Moment) {
@@ -162,8 +165,6 @@ impl Connection {
     /// have been sent: that one did not pass, and neither may an earlier transmission of this
     /// segment have, or of a FIN behind it.
     pub(super) fn answers_late(&self, from: End, segment: &Segment, at: Moment) -> bool {
-        /// Linux: TCP_DELACK_MIN. An ACK may wait longer; then no more than a doubt is raised.
-        const ACK_DELAY: Span = Span::from_millis(40);
         let endpoint = self.end(from);
         let first = segment.seq_len() > 0 && endpoint.fin.is_none();
         let answer_max = endpoint.fastest_answer().plus(ACK_DELAY);

@@ -21,6 +21,21 @@ pub(super) const fn flight_kib(bytes: u32) -> u8 {
     if kib < FLIGHT_MAX as u32 { kib as u8 } else { FLIGHT_MAX }
 }
 
+/// Whether such a flight leaves no room for another segment of that size: in a window of so many
+/// bytes, or in what the network is trusted with at the beginning.
+pub(super) fn fills(flight: u8, room: u32, segment_max: u32) -> bool {
+    /// What a connection may send at its beginning (RFC 6928).
+    const INITIAL_WINDOW: u32 = 10;
+    let room = room.min(segment_max * INITIAL_WINDOW);
+    (u32::from(flight) << 10) + segment_max > room || flight == FLIGHT_MAX
+}
+
+/// How long an end may wait for more room where a whole segment has none (RFC 9293 section
+/// 3.8.6.2.1).
+pub(super) fn wait_for(room: u32, segment_max: u32) -> Span {
+    if room < segment_max { RTO_INITIAL.times(2) } else { Span::ZERO }
+}
+
 impl Connection {
     /// The peer's FIN passes, or its window is `window` when the FIN shows to have come, and the
     /// end could not send all that it might have had: its own FIN may wait behind more of it.
@@ -46,15 +61,9 @@ impl Connection {
     /// Whether, when it last sent, the peer's window, or the network as far as the sender trusts
     /// it, had no room for another segment.
     fn is_limited(&self, end: End, window: u16) -> bool {
-        /// What a connection may send at its beginning (RFC 6928).
-        const INITIAL_WINDOW: u32 = 10;
         let (endpoint, peer) = (self.end(end), self.end(end.peer()));
-        let trusted = peer.segment_max() * INITIAL_WINDOW;
-        let room = self.window_of(end.peer(), window).unwrap_or(trusted).min(trusted);
-        let in_flight = u32::from(endpoint.flight) << 10;
-        in_flight + peer.segment_max() > room
-            || endpoint.flight == FLIGHT_MAX
-            || endpoint.tally.retransmitted > 0
+        let room = self.window_of(end.peer(), window).unwrap_or(u32::MAX);
+        fills(endpoint.flight, room, peer.segment_max()) || endpoint.tally.retransmitted > 0
     }
 
     /// The window in bytes, unless its SYN was not captured: what it means is not known then.
@@ -79,13 +88,11 @@ impl Connection {
     }
 
     /// Whether the end sends nothing although all that it had sent was acknowledged, for `longer`
-    /// than its answers take. It may wait for more room where a whole segment has none (RFC 9293
-    /// section 3.8.6.2.1).
+    /// than its answers take.
     fn is_idle(&self, end: End, window: u16, now: Timestamp, longer: Span) -> bool {
         let (endpoint, peer) = (self.end(end), self.end(end.peer()));
         let room = self.window_of(end.peer(), window).unwrap_or(u32::MAX);
-        let wait = if room < peer.segment_max() { RTO_INITIAL.times(2) } else { Span::ZERO };
-        let patience = endpoint.in_flight().plus(wait).plus(longer);
+        let patience = endpoint.in_flight().plus(wait_for(room, peer.segment_max())).plus(longer);
         let is_drained = endpoint.nxt.is_some_and(|nxt| peer.has_proven(nxt));
         room > 0 && is_drained && now.since(peer.last.ts) > patience
     }

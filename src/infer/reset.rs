@@ -86,13 +86,9 @@ impl Connection {
     /// What a RST shows beside its meaning: whether data of the peer came last, or waits unread in
     /// its sender's buffer, and whether it came as far as what its sender sent before.
     fn note_reset(&mut self, from: End, segment: &Segment, at: Moment) {
-        /// The least unread data that shows in the window.
-        const UNREAD_MIN: u32 = 4096;
         let (own, peer) = (self.end(from), self.end(from.peer()));
         let spoke_last = peer.edge > own.edge && peer.fin.is_none();
-        // Once read, data gives its room in the window back; small amounts are lost in rounding.
-        let room = own.window_bytes(self.scales()).saturating_add(UNREAD_MIN);
-        let took_room = room < u32::from(own.syn_window) && own.has_sent();
+        let took_room = own.has_sent() && shrank(own.window_bytes(self.scales()), own.syn_window);
         let heard = peer.tally.bytes > 0;
         if heard && spoke_last {
             self.note(FactKind::ResetOverData, from, at);
@@ -108,10 +104,7 @@ impl Connection {
     /// Whether it came another way than what its sender sent before: a device on the path may have
     /// sent it in that name.
     fn has_strange_ttl(&self, from: End, segment: &Segment) -> bool {
-        /// Routes change, and shift it by a hop or two.
-        const TTL_SHIFT_MAX: u8 = 2;
-        let ttl = self.end(from).ttl;
-        ttl > 0 && segment.ttl > 0 && ttl.abs_diff(segment.ttl) > TTL_SHIFT_MAX
+        is_strange_ttl(self.end(from).ttl, segment.ttl)
     }
 
     /// What the receiver makes of it, in the state it is in.
@@ -348,4 +341,19 @@ impl Connection {
         };
         self.note(FactKind::DisprovedRst, from, reset.at);
     }
+}
+
+/// Whether received data takes room in a window that is so large now. Once read, data gives it
+/// back; small amounts are lost in rounding.
+pub(super) fn shrank(window: u32, syn_window: u16) -> bool {
+    /// The least unread data that shows in the window.
+    const UNREAD_MIN: u32 = 4096;
+    window.saturating_add(UNREAD_MIN) < u32::from(syn_window)
+}
+
+/// Whether a TTL is another than the usual, where both are known.
+pub(super) fn is_strange_ttl(usual: u8, ttl: u8) -> bool {
+    /// Routes change, and shift it by a hop or two.
+    const TTL_SHIFT_MAX: u8 = 2;
+    usual > 0 && ttl > 0 && usual.abs_diff(ttl) > TTL_SHIFT_MAX
 }

@@ -11,7 +11,7 @@ use core::mem::take;
 
 use crate::findings::{Severity, Sketcher};
 use crate::flow::table::Places;
-use crate::history::archive::{Archive, Room};
+use crate::history::archive::{Archive, Foundry, Room};
 use crate::history::{Handshake, History};
 use crate::pipeline::{Sink, Tracker};
 use crate::time::{Span, Timestamp};
@@ -62,10 +62,13 @@ impl<S: Sink> Tracker<S> {
     /// Lets go of the connections that `is_over` chooses and of all that had their four-tuples
     /// before others; what is left keeps its numbers.
     pub fn forget(&mut self, is_over: impl Fn(&History) -> bool) {
-        let mut room = Room::default();
+        let (mut foundry, mut room) = (Foundry::default(), Room::default());
         let mut is_kept = |place: u32| {
             self.archive.is_newest(place)
-                && self.archive.read(place.into(), &mut room).is_some_and(|it| !is_over(it))
+                && self
+                    .archive
+                    .read(place.into(), &mut foundry, &mut room)
+                    .is_some_and(|history| !is_over(history))
         };
         let kept: Vec<bool> = (0..self.archive.reach() as u32).map(&mut is_kept).collect();
         self.retain(&kept);
@@ -101,11 +104,13 @@ impl<S: Sink> Tracker<S> {
     fn forget_least(&mut self, now: Timestamp, may_go: impl Fn(&Archive, u32) -> bool) {
         self.archive.close(now);
         let sketcher = Sketcher::new(&self.thresholds);
-        let (mut room, mut due) = (Room::default(), 0);
+        let (mut foundry, mut room, mut due) = (Foundry::default(), Room::default(), 0);
         let worth = |place: u32| match may_go(&self.archive, place) {
             true => {
                 due += 1;
-                worth(&self.archive, place, &sketcher, now, &mut room)
+                let history = self.archive.read(place.into(), &mut foundry, &mut room);
+                let is_newest = self.archive.is_newest(place);
+                history.map_or(Worth::Quiet, |it| worth(it, is_newest, &sketcher, now))
             }
             false => Worth::Open,
         };
@@ -146,19 +151,12 @@ impl<S: Sink> Tracker<S> {
     }
 }
 
-fn worth(
-    archive: &Archive,
-    place: u32,
-    sketcher: &Sketcher<'_>,
-    now: Timestamp,
-    room: &mut Room,
-) -> Worth {
-    let Some(history) = archive.read(place.into(), room) else { return Worth::Quiet };
+fn worth(history: &History, is_newest: bool, sketcher: &Sketcher<'_>, now: Timestamp) -> Worth {
     let harmless = if now.since(history.last.ts) >= QUIET { Worth::Quiet } else { Worth::Harmless };
     if !is_opened(history) {
         return harmless;
     }
-    if archive.is_newest(place) && history.is_open() {
+    if is_newest && history.is_open() {
         return Worth::Open;
     }
     let mut found = Vec::new();

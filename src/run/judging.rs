@@ -8,7 +8,7 @@ use crate::findings::{
     self, CaptureFacts, Collector, Finding, Sketcher, Summary, Survey, Thresholds,
 };
 use crate::history::History;
-use crate::history::archive::{Archive, Room};
+use crate::history::archive::{Archive, Foundry, Room};
 use crate::parallel::in_order;
 
 /// Connections that one thread judges at a time.
@@ -25,6 +25,7 @@ pub(super) struct Judged {
 /// A few histories with their findings, in room that is used again.
 #[derive(Default)]
 struct Few {
+    foundry: Foundry,
     rooms: Vec<Room>,
     findings: Vec<Finding>,
     /// For each connection that is there, its room and where its findings end.
@@ -38,7 +39,7 @@ impl Few {
         self.ends.clear();
         self.findings.clear();
         for (at, (place, room)) in (piece * PIECE..).zip(&mut self.rooms).enumerate() {
-            if wanted(place) && archive.read(place, room).is_some() {
+            if wanted(place) && archive.read(place, &mut self.foundry, room).is_some() {
                 self.ends.push((at, 0));
             }
         }

@@ -458,9 +458,13 @@ impl Passive {
 
 /// The CLOSE_WAIT of a role that lasted too long.
 fn waited(history: &History, role: Role, context: &Context) -> Option<Wait> {
+    let hold = context.span("hold_s");
+    // Hardly any stays so long.
+    if !history.stayed_in(role, State::CloseWait, hold) {
+        return None;
+    }
     close_wait(history, role)
-        .filter(|wait| wait.length >= context.span("hold_s"))
-        .filter(|wait| wait.ended_by != Some(Event::GaveUp))
+        .filter(|wait| wait.length >= hold && wait.ended_by != Some(Event::GaveUp))
 }
 
 /// Who closed first.

@@ -71,11 +71,14 @@ fn wait_for_fin(history: &History, role: Role) -> Option<Wait> {
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
-    for role in Role::BOTH {
+    let hold = context.span("hold_s");
+    // Hardly any stays so long.
+    let stayed = |role: &Role| history.stayed_in(*role, State::FinWait2, hold);
+    for role in Role::BOTH.into_iter().filter(stayed) {
         let peer = role.peer();
         let Some(wait) = wait_for_fin(history, role) else { continue };
         let unseen = history.side(peer).tally.segments == 0;
-        if wait.length < context.span("hold_s") || unseen {
+        if wait.length < hold || unseen {
             continue;
         }
         let as_long_as = match wait.ended_by {

@@ -68,9 +68,12 @@ finding! {
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
-    for role in Role::BOTH {
+    let hold = context.span("hold_s");
+    // Hardly any stays so long.
+    let stayed = |role: &Role| history.stayed_in(*role, State::CloseWait, hold);
+    for role in Role::BOTH.into_iter().filter(stayed) {
         let Some(wait) = close_wait(history, role) else { continue };
-        if wait.length < context.span("hold_s") {
+        if wait.length < hold {
             continue;
         }
         let entered = wait.stay.entered;

@@ -140,6 +140,11 @@ impl Lane {
         ];
     }
 
+    /// The shortest time in which it answered, if any was timed.
+    pub fn turnaround(&self) -> Option<Span> {
+        (self.turnaround != UNTIMED).then(|| Span::from_nanos(self.turnaround.into()))
+    }
+
     /// It answered after so many nanoseconds. Whether there is room for that.
     #[inline]
     pub fn answered_after(&mut self, nanos: u64) -> bool {
@@ -181,8 +186,7 @@ impl Connection {
         endpoint.edge = clock.time(own.edge);
         endpoint.window = own.window;
         endpoint.flight = own.flight;
-        endpoint.turnaround =
-            (own.turnaround != UNTIMED).then(|| Span::from_nanos(own.turnaround.into()));
+        endpoint.turnaround = own.turnaround();
         endpoint.tsval = endpoint.timestamps.then_some(own.tsval);
         endpoint.last = last;
         endpoint.tally.segments = own.segments.into();

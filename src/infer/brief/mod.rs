@@ -17,6 +17,7 @@ mod alone;
 mod closing;
 mod lane;
 mod opening;
+mod shape;
 mod transcript;
 
 use crate::decode::segment::{Flags, Segment};
@@ -27,6 +28,7 @@ use crate::slab::Slab;
 use crate::time::Timestamp;
 
 pub use alone::{Kind, LoneSyn};
+pub use shape::{Key, Shape};
 
 use lane::{LANE, Lane, PAYLOAD_MAX};
 use transcript::{Clock, Near, Reader};

@@ -302,6 +302,32 @@ pub(super) fn lone_syn(line: &[u8]) -> Option<((u8, [u8; 2]), SeqNum)> {
     is_plain.then(|| ((options & !ECHOES, mss), SeqNum(u32::from_le_bytes(*seq))))
 }
 
+/// A segment in turn, see [`Reader::turn`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pub from: End,
+    /// Units and frames since the first segment.
+    pub moment: (u64, u32),
+    pub is_fin: bool,
+    pub is_rst: bool,
+    pub acks: bool,
+    pub has_tsval: bool,
+    /// Its TSval is less than the newest of its sender.
+    pub tsval_falls: bool,
+    /// That of a RST, else 0.
+    pub ttl: u8,
+    /// 0 of a RST.
+    pub window: u16,
+    pub payload: u32,
+}
+
+impl Turn {
+    /// Numbers that it takes.
+    pub fn len(&self) -> u32 {
+        self.payload + u32::from(self.is_fin)
+    }
+}
+
 /// Bytes that are read from the front.
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
@@ -391,6 +417,47 @@ impl<'a> Reader<'a> {
         }
         near.pass(from, &segment, units, frames);
         Some((from, segment, (units, frames)))
+    }
+
+    /// Reads a line that is in turn: its segment is the next of its sender, and if it acknowledges
+    /// anything, then all that the peer sent. `before` is the moment of the line before. `None` for
+    /// any other line.
+    #[inline(always)]
+    pub fn turn(&mut self, before: (u64, u32)) -> Option<Turn> {
+        let [kind] = self.raw()?;
+        if kind & (SYN | NEXT) != NEXT || kind & (ACK | ACKS_ALL) == ACK {
+            return None;
+        }
+        let units = before.0.wrapping_add(self.number()?);
+        let frames = before.1.wrapping_add(self.number()? as u32);
+        let (is_rst, is_fin) = (kind & RST > 0, kind & FIN > 0);
+        let ttl = if is_rst { self.raw::<1>()? } else { [0] };
+        let window = if is_rst { [0; 2] } else { self.raw()? };
+        let (has_tsval, mut ahead) = (kind & TIMESTAMPS > 0, 0);
+        if has_tsval {
+            ahead = self.number()?;
+        }
+        let payload = self.number()? as u32;
+        if is_fin {
+            self.raw::<2>()?;
+        }
+        Some(Turn {
+            from: if kind & FROM_B > 0 { End::B } else { End::A },
+            moment: (units, frames),
+            is_fin,
+            is_rst,
+            acks: kind & ACK > 0,
+            has_tsval,
+            tsval_falls: ahead & 1 > 0,
+            ttl: ttl[0],
+            window: u16::from_le_bytes(window),
+            payload,
+        })
+    }
+
+    /// Whether there is nothing more.
+    pub fn is_at_end(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// The options of a SYN, and whether it carries data.

@@ -1,0 +1,424 @@
+//! The shape of an ordinary connection: what decides which states its ends were in, in which order
+//! and on which ground. When, and how much, is no part of it.
+//!
+//! Millions of connections have a few hundred shapes, and two of one shape have the same history
+//! but for moments, numbers and counts. So one of them is replayed, and the others are filled in.
+//!
+//! The engine compares times, numbers and windows in many rules. A shape holds how these
+//! comparisons come out, or there is none: [`Brief::shape`] knows connections in which each end
+//! sends what comes next and acknowledges all that passed, and in which nothing passes when an
+//! answer to it may already be on its way. What is not so, the engine replays. A build with debug
+//! assertions replays all, and compares.
+
+use super::lane::Lane;
+use super::transcript::{Clock, Near, Reader, Turn};
+use super::{Blocks, Brief, CLIENT_IS_B, FIRST_WORD, Phase, TIMESTAMPS};
+use crate::decode::segment::{Flags, Segment};
+use crate::decode::tuple::End;
+use crate::infer::endpoint::{fastest_answer, in_flight, scaled, segment_max};
+use crate::infer::fin::ACK_DELAY;
+use crate::infer::queued::{fills, flight_kib, wait_for};
+use crate::infer::reset::{is_strange_ttl, shrank};
+use crate::infer::trail::Moment;
+use crate::infer::{IDLE_MIN, Params, SILENCE_MIN};
+use crate::seq::SeqNum;
+use crate::time::{Span, Timestamp};
+
+/// Lines of the close that a shape has room for.
+const LINES: usize = 8;
+/// The place of the first line of the close among the points; before it are none at all, the
+/// segments of the opening, the server's first word, and the last segments of both ends before the
+/// close.
+const CLOSE: usize = 7;
+/// Moments at which something may have happened.
+pub const POINTS: usize = CLOSE + 2 * LINES;
+
+/// What connections of one shape have in common.
+pub type Key = [u8; 32];
+/// The place in a key where the lines of the close begin, two bytes each.
+const KEY_CLOSE: usize = 16;
+
+/// What one end sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Its initial sequence number; `None` if it sent no SYN.
+    pub isn: Option<SeqNum>,
+    /// Segments.
+    pub segments: u64,
+    /// Payload bytes.
+    pub bytes: u64,
+}
+
+/// An ordinary connection: its shape, and what it does not share with others of that.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// The shape.
+    pub key: Key,
+    /// When something may have happened. What stands at a place is the same segment in all
+    /// connections of a shape; the first place, and that of what did not pass, has frame 0. Behind
+    /// the segments are the ends of the TIME_WAITs that they may have begun, without a frame.
+    pub points: [Moment; POINTS],
+    /// What both ends sent.
+    pub sent: [Sent; 2],
+}
+
+/// Where the points of the opening are.
+const SYN: usize = 1;
+const SYN_ACK: usize = 2;
+const ACK: usize = 3;
+const WORD: usize = 4;
+const LAST: [usize; 2] = [5, 6];
+
+/// More bytes than this, and an end's first numbers do not compare to its newest any more.
+const BYTES_MAX: u32 = 1 << 30;
+
+/// One end, on the way through the transcript.
+#[derive(Clone, Copy, Debug, Default)]
+struct Side {
+    isn: SeqNum,
+    ttl: u8,
+    syn_window: u16,
+    mss: Option<u16>,
+    /// Its window's shift, if both ends scale.
+    shift: Option<u8>,
+    lane: Lane,
+    bytes: u64,
+    /// Numbers that it sent and the peer has not acknowledged.
+    unheard: u32,
+    /// When its FIN passed, in units.
+    fin: Option<u64>,
+    /// It has sent something since the peer's FIN passed.
+    has_answered: bool,
+}
+
+impl Brief {
+    /// The shape, if it has one, of the connection that a capture up to `end` holds.
+    pub fn shape(&self, blocks: &Blocks, params: &Params, end: Timestamp) -> Option<Shape> {
+        let two_msl = params.msl.times(2);
+        let mut cast = Cast {
+            clock: self.clock(),
+            first_frame: self.frame(),
+            shape: Shape {
+                key: [0; 32],
+                points: [Moment::default(); POINTS],
+                sent: [Sent::default(); 2],
+            },
+            sides: [Side::default(); 2],
+        };
+        cast.put(0, self.marks & (CLIENT_IS_B | TIMESTAMPS));
+        if self.phase == Phase::Opening {
+            return cast.refuse(self.written());
+        }
+        cast.open(blocks.get(self.block(0))?)?;
+        cast.run(self.read_lanes())?;
+        let mut count = 0;
+        if self.phase == Phase::Closing {
+            let (len, lines) = blocks.get(self.block(1))?.split_first()?;
+            count = cast.close(lines.get(..usize::from(*len))?, two_msl)?;
+        }
+        cast.put(3, count);
+        cast.wait_out(end, two_msl);
+        for (sent, side) in cast.shape.sent.iter_mut().zip(&cast.sides) {
+            *sent = Sent {
+                isn: Some(side.isn),
+                segments: side.lane.segments.into(),
+                bytes: side.bytes,
+            };
+        }
+        Some(cast.shape)
+    }
+}
+
+/// A shape that is being found.
+struct Cast {
+    clock: Clock,
+    first_frame: u64,
+    shape: Shape,
+    sides: [Side; 2],
+}
+
+impl Cast {
+    /// Adds bits to a byte of the key.
+    fn put(&mut self, at: usize, bits: u8) {
+        if let Some(byte) = self.shape.key.get_mut(at) {
+            *byte |= bits;
+        }
+    }
+
+    fn point(&mut self, at: usize, (units, frames): (u64, u32)) {
+        let moment =
+            Moment { ts: self.clock.time(units), frame: self.first_frame + u64::from(frames) };
+        if let Some(place) = self.shape.points.get_mut(at) {
+            *place = moment;
+        }
+    }
+
+    fn span(&self, units: u64) -> Span {
+        Span::from_nanos(self.clock.nanos(units))
+    }
+
+    fn side(&mut self, end: End) -> &mut Side {
+        let [a, b] = &mut self.sides;
+        if end == End::A { a } else { b }
+    }
+
+    /// A SYN, and within a second the RST that refuses it.
+    fn refuse(mut self, written: &[u8]) -> Option<Shape> {
+        let (mut near, mut lines) = (Near::default(), Reader::new(written));
+        let (from, syn, _) = lines.line(&mut near, true)?;
+        let next = near.next_of(from);
+        let (by, rst, moment) = lines.line(&mut near, true)?;
+        let refuses = by != from
+            && rst.has(Flags::RST)
+            && rst.acked() == Some(next)
+            && (syn.payload, rst.payload) == (0, 0)
+            && moment.0 > 0
+            && self.span(moment.0) < SILENCE_MIN;
+        if !refuses || syn.window == 0 || lines.line(&mut near, true).is_some() {
+            return None;
+        }
+        self.announce(from, &syn, 4);
+        self.put(1, 128);
+        self.point(SYN, (0, 0));
+        self.point(CLOSE, moment);
+        for (end, sent) in End::BOTH.into_iter().zip(&mut self.shape.sent) {
+            *sent = Sent { isn: (end == from).then_some(syn.seq), segments: 1, bytes: 0 };
+        }
+        Some(self.shape)
+    }
+
+    /// SYN, SYN+ACK and ACK, each within a second of the one before; and the server's first word.
+    fn open(&mut self, block: &[u8]) -> Option<()> {
+        let (word, written) = block.split_first_chunk::<FIRST_WORD>()?;
+        let (mut near, mut lines) = (Near::default(), Reader::new(written));
+        let mut next = || lines.line(&mut near, false);
+        let (from, syn, _) = next()?;
+        let (by, syn_ack, answered) = next()?;
+        let (_, ack, opened) = next()?;
+        let in_time = |units: u64| units > 0 && self.span(units) < SILENCE_MIN;
+        let echo = syn_ack.options.timestamps.map(|(_, echo)| echo);
+        let is_plain = in_time(answered.0)
+            && in_time(opened.0.checked_sub(answered.0)?)
+            && echo == syn.options.timestamps.map(|(tsval, _)| tsval)
+            && syn.window > 0
+            && syn_ack.window > 0;
+        if !is_plain {
+            return None;
+        }
+        self.announce(from, &syn, 4);
+        self.announce(by, &syn_ack, 8);
+        let [a, b] = &mut self.sides;
+        if a.shift.is_none() || b.shift.is_none() {
+            (a.shift, b.shift) = (None, None);
+        }
+        self.point(SYN, (0, 0));
+        self.point(SYN_ACK, answered);
+        self.point(ACK, opened);
+        self.put(1, u8::from(ack.payload > 0));
+        if *word != [0xff; FIRST_WORD] {
+            let [a, b, c, d, e, f, g, h] = *word;
+            let units = u64::from(u32::from_le_bytes([a, b, c, d]));
+            if self.span(units.checked_sub(opened.0)?) >= IDLE_MIN {
+                return None;
+            }
+            self.point(WORD, (units, u32::from_le_bytes([e, f, g, h])));
+            self.put(1, 2);
+        }
+        Some(())
+    }
+
+    /// What a SYN says of its sender, and puts into the key at that place.
+    fn announce(&mut self, from: End, syn: &Segment, at: usize) {
+        let options = &syn.options;
+        let flags = [
+            (options.window_scale.is_some(), 1),
+            (options.mss.is_some(), 2),
+            (options.sack_permitted, 4),
+            (syn.wrong_checksum, 8),
+        ];
+        let [low, high] = options.mss.unwrap_or_default().to_le_bytes();
+        self.put(at, bits(flags));
+        self.put(at + 1, options.window_scale.unwrap_or_default());
+        self.put(at + 2, low);
+        self.put(at + 3, high);
+        let side = self.side(from);
+        (side.isn, side.ttl, side.syn_window) = (syn.seq, syn.ttl, syn.window);
+        (side.mss, side.shift) = (options.mss, options.window_scale);
+    }
+
+    /// The lanes: data in order.
+    fn run(&mut self, lanes: [Lane; 2]) -> Option<()> {
+        for (side, lane) in self.sides.iter_mut().zip(lanes) {
+            side.lane = lane;
+            let bytes = lane.nxt.offset_from(side.isn.add(1)).unsigned_abs();
+            if bytes >= BYTES_MAX || lane.turnaround().is_none() {
+                return None;
+            }
+            side.bytes = bytes.into();
+        }
+        let [a, b] = lanes;
+        let [unheard_a, unheard_b] = [a.nxt.offset_from(b.proven), b.nxt.offset_from(a.proven)];
+        for (side, unheard) in self.sides.iter_mut().zip([unheard_a, unheard_b]) {
+            side.unheard = u32::try_from(unheard).ok()?;
+        }
+        for (place, lane) in LAST.into_iter().zip(lanes) {
+            self.point(place, (lane.last, lane.frame));
+        }
+        let [from_a, from_b] = self.sides.map(|side| side.bytes > 0);
+        let order = [
+            (from_a, 1),
+            (from_b, 2),
+            (a.edge > b.edge, 4),
+            (b.edge > a.edge, 8),
+            (unheard_a > 0, 16),
+            (unheard_b > 0, 32),
+            (a.frame > b.frame, 64),
+        ];
+        self.put(2, bits(order));
+        // Whose last segment was which of the opening.
+        let frame = |place: usize| self.shape.points.get(place).map_or(0, |point| point.frame);
+        let is_last = |place: usize| LAST.iter().any(|last| frame(*last) == frame(place));
+        let last = [(is_last(SYN_ACK), 16), (is_last(ACK), 32), (is_last(WORD), 64)];
+        self.put(3, bits(last));
+        Some(())
+    }
+
+    /// The segments from the first FIN or RST on. Returns how many they are.
+    fn close(&mut self, written: &[u8], two_msl: Span) -> Option<u8> {
+        let mut lines = Reader::new(written);
+        let [a, b] = self.sides.map(|side| side.lane);
+        let mut before = (a.last.max(b.last), a.frame.max(b.frame));
+        let (mut count, mut first, mut was_idle, mut was_reset) = (0, None, false, false);
+        while !lines.is_at_end() {
+            let turn = lines.turn(before)?;
+            let units = turn.moment.0;
+            let silence = self.span(units.checked_sub(before.0)?);
+            let is_idle = silence >= IDLE_MIN;
+            let open_for = self.span(units - *first.get_or_insert(units));
+            let in_order = units > before.0
+                && usize::from(count) < LINES
+                && !(is_idle && was_idle)
+                && open_for < two_msl
+                && (turn.is_rst || !was_reset)
+                && self.may_send(&turn)
+                && self.is_sure(&turn)?;
+            if !in_order {
+                return None;
+            }
+            (was_idle, was_reset) = (was_idle || is_idle, was_reset || turn.is_rst);
+            let side = self.side(turn.from);
+            let window = scaled(side.lane.window, side.shift);
+            let kind = [
+                (turn.from == End::B, 1),
+                (turn.is_fin, 2),
+                (turn.is_rst, 4),
+                (turn.acks, 8),
+                (turn.has_tsval, 16),
+                (turn.payload > 0, 32),
+                (silence >= SILENCE_MIN, 64),
+                (is_idle, 128),
+            ];
+            let reset = [
+                (turn.is_rst && is_strange_ttl(side.ttl, turn.ttl), 1),
+                (turn.is_rst && side.lane.window > 0 && shrank(window, side.syn_window), 2),
+            ];
+            self.put(KEY_CLOSE + 2 * usize::from(count), bits(kind));
+            self.put(KEY_CLOSE + 2 * usize::from(count) + 1, bits(reset));
+            self.point(CLOSE + usize::from(count), turn.moment);
+            self.pass(&turn);
+            before = turn.moment;
+            count += 1;
+        }
+        Some(count)
+    }
+
+    /// Whether the segment comes from a socket that may send such, and nothing about it is odd.
+    fn may_send(&self, turn: &Turn) -> bool {
+        let [a, b] = &self.sides;
+        let (own, peer) = if turn.from == End::A { (a, b) } else { (b, a) };
+        let are_closed = [own, peer].iter().all(|side| side.fin.is_some() && side.unheard == 0);
+        !turn.tsval_falls
+            && match turn.is_rst {
+                true => !turn.is_fin && turn.payload == 0,
+                false => turn.acks && turn.window > 0 && !are_closed,
+            }
+            && (own.fin.is_none() || turn.len() == 0)
+    }
+
+    /// Whether it is beyond doubt what the segment answers, and what waited for what. Times the
+    /// answer; `None` if it took too long for that.
+    fn is_sure(&mut self, turn: &Turn) -> Option<bool> {
+        let (clock, units) = (self.clock, turn.moment.0);
+        let span = |units: u64| Span::from_nanos(clock.nanos(units));
+        let [a, b] = &mut self.sides;
+        let (own, peer) = if turn.from == End::A { (a, b) } else { (b, a) };
+        let speaks = turn.len() > 0;
+        let is_news = turn.acks && peer.unheard > 0;
+        if is_news && !(speaks && peer.fin.is_some()) {
+            let timed = own.lane.answered_after(clock.nanos(units - peer.lane.edge));
+            timed.then_some(())?;
+        }
+        let fastest = fastest_answer(own.lane.turnaround().unwrap_or_default());
+        let answers = |fin: u64| {
+            let answered_after = span(units - fin);
+            let may_be_late = speaks && own.fin.is_none();
+            let latest = if may_be_late { fastest.plus(ACK_DELAY) } else { answered_after };
+            (fastest..=latest).contains(&answered_after)
+        };
+        let is_answer = own.has_answered || peer.fin.is_none_or(answers);
+        Some(is_answer && (!turn.is_fin || is_free(peer, own, turn, clock)))
+    }
+
+    /// The segment has passed.
+    fn pass(&mut self, turn: &Turn) {
+        let [a, b] = &mut self.sides;
+        let (own, peer) = if turn.from == End::A { (a, b) } else { (b, a) };
+        own.has_answered |= peer.fin.is_some();
+        own.lane.segments += 1;
+        own.lane.last = turn.moment.0;
+        own.bytes += u64::from(turn.payload);
+        if turn.acks {
+            peer.unheard = 0;
+        }
+        if turn.is_rst {
+            return;
+        }
+        own.lane.window = turn.window;
+        if turn.len() > 0 {
+            own.lane.edge = turn.moment.0;
+            own.unheard += turn.len();
+            own.lane.flight = flight_kib(own.unheard);
+        }
+        if turn.is_fin {
+            own.fin = Some(turn.moment.0);
+        }
+    }
+
+    /// The ends of the TIME_WAITs that the lines may have begun, and how many are over.
+    fn wait_out(&mut self, end: Timestamp, two_msl: Span) {
+        let (lines, silences) = self.shape.points.split_at_mut(CLOSE + LINES);
+        let mut over = 0;
+        for (line, silence) in lines.iter().skip(CLOSE).zip(silences) {
+            if line.frame > 0 {
+                *silence = Moment::silent(line.ts.after(two_msl));
+                over += u8::from(end >= silence.ts);
+            }
+        }
+        self.put(0, over << 4);
+    }
+}
+
+/// A bit for each that is so.
+fn bits<const N: usize>(all: [(bool, u8); N]) -> u8 {
+    all.into_iter().fold(0, |bits, (is_so, bit)| if is_so { bits | bit } else { bits })
+}
+
+/// Whether nothing of `end` can wait for room behind what it has sent, when its peer's FIN passes.
+fn is_free(end: &Side, peer: &Side, fin: &Turn, clock: Clock) -> bool {
+    let (room, most) = (scaled(fin.window, peer.shift), segment_max(peer.mss));
+    let turnaround = end.lane.turnaround().unwrap_or_default();
+    let patience = in_flight(turnaround).plus(wait_for(room, most));
+    let silence = Span::from_nanos(clock.nanos(fin.moment.0 - peer.lane.last));
+    let is_idle = end.unheard == 0 && silence > patience;
+    !fills(end.lane.flight, room, most) || is_idle
+}
