@@ -194,3 +194,99 @@ impl Packet {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::ip::protocol::TCP;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// Adds bytes `from..to` of the packet with this identification, which goes on if it is `more`.
+    fn add(
+        fragments: &mut Fragments,
+        id: u32,
+        (from, to, more): (u32, u32, bool),
+        second: i64,
+    ) -> Result<u32, Skip> {
+        let data = [0; 256];
+        let payload = Rest::new(&data[..(to - from) as usize], 0);
+        let part = Part { id, offset: from, more };
+        let ip = IpPacket {
+            version: 4,
+            source: 1,
+            destination: 2,
+            id: id as u16,
+            ttl: 64,
+            protocol: TCP,
+            part: Some(part),
+            payload,
+        };
+        let at = Moment { ts: Timestamp::from_nanos(second * SECOND), frame: 1 };
+        let mut room = [0; FRAGMENT_HEAD_BYTES];
+        let whole = fragments.add(&ip, part, Path::default(), at, &mut room);
+        whole.map(|(_, rest)| rest.len)
+    }
+
+    fn all(parts: &[(u32, u32, bool)]) -> Vec<Result<u32, Skip>> {
+        let mut fragments = Fragments::default();
+        parts.iter().map(|part| add(&mut fragments, 7, *part, 0)).collect()
+    }
+
+    #[test]
+    fn a_packet_is_whole_when_all_of_it_has_come() {
+        let waits = Err(Skip::Fragment);
+        assert_eq!(all(&[(16, 30, false), (0, 8, true), (8, 16, true)]), [waits, waits, Ok(30)]);
+    }
+
+    #[test]
+    fn a_copy_is_a_copy_and_what_overlaps_makes_the_packet_worthless() {
+        let (waits, refused) = (Err(Skip::Fragment), Err(Skip::FragmentRefused));
+        assert_eq!(all(&[(0, 16, true), (0, 16, true)]), [waits, Err(Skip::Duplicate)]);
+        assert_eq!(
+            all(&[(0, 16, true), (8, 24, true), (16, 30, false)]),
+            [waits, refused, refused],
+            "what comes later is refused with it"
+        );
+        assert_eq!(all(&[(0, 8, true), (16, 30, false), (24, 40, true)]), [waits, waits, refused]);
+        assert_eq!(all(&[(8, 16, false), (16, 24, true)]), [waits, refused], "beyond its end");
+        assert_eq!(all(&[(16, 24, true), (0, 8, false)]), [waits, refused], "an end before a part");
+        assert_eq!(all(&[(16, 24, false), (24, 32, false)]), [waits, refused], "two ends");
+    }
+
+    #[test]
+    fn what_no_host_sends_is_malformed() {
+        let malformed = [Err(Skip::Malformed)];
+        assert_eq!(all(&[(0, 13, true)]), malformed, "no multiple of eight");
+        assert_eq!(all(&[(65_528, 65_540, false)]), malformed, "longer than a packet");
+        assert_eq!(all(&[(8, 8, false)]), malformed, "nothing in it");
+    }
+
+    #[test]
+    fn holes_are_bounded() {
+        let parts: Vec<_> =
+            (0..=FRAGMENT_HOLES_MAX as u32).map(|at| (16 * at, 16 * at + 8, true)).collect();
+        let found = all(&parts);
+        assert_eq!(found.last(), Some(&Err(Skip::FragmentRefused)));
+        assert!(found[..FRAGMENT_HOLES_MAX].iter().all(|it| *it == Err(Skip::Fragment)));
+    }
+
+    #[test]
+    fn the_oldest_packet_goes_where_there_is_no_room_and_is_counted() {
+        let mut fragments = Fragments::default();
+        for id in 0..=FRAGMENTED_PACKETS_MAX as u32 {
+            assert_eq!(add(&mut fragments, id, (0, 8, true), 0), Err(Skip::Fragment));
+        }
+        assert_eq!((fragments.packets.len(), fragments.forced_out), (FRAGMENTED_PACKETS_MAX, 1));
+        assert_eq!(add(&mut fragments, 1, (8, 9, false), 1), Ok(9), "the second is still there");
+        assert_eq!(add(&mut fragments, 0, (8, 9, false), 1), Err(Skip::Fragment), "it begins anew");
+    }
+
+    #[test]
+    fn a_packet_waits_no_longer_than_a_host_does() {
+        let mut fragments = Fragments::default();
+        assert_eq!(add(&mut fragments, 7, (0, 8, true), 0), Err(Skip::Fragment));
+        assert_eq!(add(&mut fragments, 7, (8, 9, false), 31), Err(Skip::Fragment));
+        assert_eq!(fragments.forced_out, 0);
+    }
+}

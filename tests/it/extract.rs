@@ -184,6 +184,25 @@ fn packets_are_copied_byte_for_byte() {
     }
 }
 
+#[test]
+fn nanoseconds_are_copied_whatever_the_format() {
+    const NANOS: [u8; 4] = 0xa1b2_3c4d_u32.to_le_bytes();
+    let folder = Folder::new("extract-nanos");
+    let mut bytes = std::fs::read(DEMO).expect("a capture");
+    bytes[..4].copy_from_slice(&NANOS);
+    let file = folder.file("nanos.pcap");
+    std::fs::write(&file, &bytes).expect("written");
+    let expected = packets(&file).1;
+    assert!(expected.iter().any(|(_, ts, ..)| ts % 1000 != 0));
+    for format in ["pcap", "pcapng"] {
+        let out = folder.file(format);
+        finwait(&["extract", "--format", format, "-o", &out, &file]);
+        assert_eq!(packets(&out).1, expected, "{format}");
+        let times = |path: &str| tshark(path, &["frame.time_epoch"]);
+        assert_eq!(times(&out), times(&file), "{format}");
+    }
+}
+
 fn finwait_frames(id: u64) -> u64 {
     let lines = finwait(&["list", "--format", "jsonl", DEMO]);
     let line: serde_json::Value =

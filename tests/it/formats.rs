@@ -9,7 +9,7 @@ use finwait::capture::{Compression, Merge, Source};
 use finwait::decode::tuple::FourTuple;
 use finwait::history::History;
 use finwait::infer::Params;
-use finwait::limits::CONNECTIONS_MAX;
+use finwait::limits::{CONNECTIONS_MAX, TUNNEL_DEPTH_MAX};
 use finwait::pipeline::{Pipeline, Sink};
 use finwait::time::Timestamp;
 
@@ -47,6 +47,18 @@ fn histories(capture: &[u8]) -> (Vec<String>, Vec<FourTuple>) {
     let (Keep(mut all), _) = pipeline.finish();
     all.sort_by_key(|history| history.id);
     (all.iter().map(told).collect(), all.iter().map(|history| history.tuple).collect())
+}
+
+/// Why packets of a capture gave no segment, tunnels being opened.
+fn skipped(capture: &[u8]) -> Vec<(&'static str, u64)> {
+    let source = Source::from_reader("test", Box::new(std::io::Cursor::new(capture.to_vec())));
+    let mut merge = Merge::new(vec![source.expect("a capture")]);
+    let pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    let mut pipeline = pipeline.decoding_tunnels();
+    while let Some(packet) = merge.next_packet().expect("a whole capture") {
+        pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+    }
+    pipeline.finish().1.skipped.iter().collect()
 }
 
 /// The IP packets of a recording.
@@ -480,6 +492,26 @@ fn segments_in_tunnels_that_are_not_opened_are_counted() {
             let skipped: Vec<_> = pipeline.finish().1.skipped.iter().collect();
             assert_eq!(skipped, [("in-tunnel", packets.len() as u64)], "{name}");
         }
+    }
+}
+
+#[test]
+fn tunnels_in_tunnels_are_opened_up_to_a_bound() {
+    let packets = recording("four-segment-close");
+    let (expected, _) = histories(&pcap(101, &packets));
+    let wraps: [(&str, Wrap); 3] = [
+        ("GRE", |ip| outer(47, &typed(&[&[0, 0]], ip))),
+        ("IP-in-IP", |ip| outer(4, ip)),
+        ("VXLAN", vxlan),
+    ];
+    for (name, wrap) in wraps {
+        let mut wrapped = packets.clone();
+        for _ in 0..TUNNEL_DEPTH_MAX {
+            wrapped.iter_mut().for_each(|(_, packet)| *packet = wrap(packet));
+        }
+        assert_eq!(histories(&pcap(101, &wrapped)).0, expected, "{name}");
+        wrapped.iter_mut().for_each(|(_, packet)| *packet = wrap(packet));
+        assert_eq!(skipped(&pcap(101, &wrapped)), [("too-many-headers", 10)], "{name}");
     }
 }
 
