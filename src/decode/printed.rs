@@ -75,7 +75,7 @@ fn segment(printed: &PrintedSegment, Moment { ts, frame }: Moment) -> Segment {
         ip_id: printed.ip_id,
         ttl: printed.ttl,
         wrong_checksum: printed.wrong_checksum,
-        checksum: 0,
+        checksum: printed.checksum,
         options: Options {
             timestamps: options.timestamps,
             sack: options.sack.map(|(start, end)| (SeqNum(start), SeqNum(end))),

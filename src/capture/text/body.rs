@@ -1,7 +1,7 @@
 //! What TCP said, behind the addresses of a packet's line: the same words in any order, whichever
 //! the style.
 
-use super::line::number;
+use super::line::{hexadecimal, number};
 use super::options;
 use super::printed::{PrintedOptions, Unused};
 
@@ -35,6 +35,8 @@ pub(super) struct Tcp {
     pub payload: u32,
     pub window: u16,
     pub wrong_checksum: bool,
+    /// As printed by `-v`. Without, it tells packets apart by the options that are not read.
+    pub checksum: u16,
     pub options: PrintedOptions,
 }
 
@@ -126,6 +128,9 @@ struct Words<'a> {
     is_cut: bool,
     is_malformed: bool,
     wrong_checksum: bool,
+    checksum: Option<u16>,
+    /// A mark of the options that are not read.
+    mark: u16,
     ip: Option<&'a str>,
 }
 
@@ -163,12 +168,16 @@ impl<'a> Words<'a> {
             self.flags |= flag::URG;
             return Some(rest);
         }
+        if let Some((checksum, rest)) = text.strip_prefix("cksum 0x").and_then(hexadecimal) {
+            self.checksum = Some(checksum as u16);
+            return Some(rest);
+        }
         if let Some(rest) = text.strip_prefix("seq ") {
             return self.numbers(rest.trim_start());
         }
         if let Some(rest) = text.strip_prefix("options [") {
             let (list, rest) = in_brackets(rest);
-            self.options = options::read(list);
+            (self.options, self.mark) = options::read(list);
             return Some(rest);
         }
         match text.chars().next()? {
@@ -176,14 +185,17 @@ impl<'a> Words<'a> {
                 let list = text.get(1..)?;
                 self.is_open = !list.contains('>');
                 let (list, rest) = list.split_once('>').unwrap_or((list, ""));
-                self.options = options::read(list);
+                (self.options, self.mark) = options::read(list);
                 Some(rest)
             }
             '[' => {
                 let (inside, rest) = in_brackets(text.get(1..)?);
                 self.is_cut |= inside == "|tcp";
                 self.is_malformed |= inside.starts_with("bad hdr length");
-                self.wrong_checksum |= inside.starts_with("bad tcp cksum");
+                if let Some(checksum) = inside.strip_prefix("bad tcp cksum ") {
+                    self.wrong_checksum = true;
+                    self.checksum = hexadecimal(checksum).map(|(checksum, _)| checksum as u16);
+                }
                 Some(rest)
             }
             '(' => {
@@ -236,6 +248,7 @@ impl<'a> Words<'a> {
                 payload: self.length.or(self.in_parentheses).or(range).unwrap_or_default(),
                 window: self.window.unwrap_or_default().min(u32::from(u16::MAX)) as u16,
                 wrong_checksum: self.wrong_checksum,
+                checksum: self.checksum.unwrap_or(self.mark),
                 options,
             },
             ip: self.ip,

@@ -108,6 +108,13 @@ pub(super) fn number(text: &str) -> Option<(u32, &str)> {
     Some((digits.parse().ok()?, rest))
 }
 
+/// The same in hexadecimal.
+pub(super) fn hexadecimal(text: &str) -> Option<(u32, &str)> {
+    let end = text.bytes().position(|it| !it.is_ascii_hexdigit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end)?;
+    Some((u32::from_str_radix(digits, 16).ok()?, rest))
+}
+
 /// What a line is that has no `SOURCE > TARGET:`.
 fn without_addresses(text: &str) -> Unused {
     let flags = text.split_once("Flags [").and_then(|(_, rest)| rest.split_once(']'));
@@ -215,6 +222,7 @@ mod tests {
             payload: 517,
             window: 229,
             wrong_checksum: false,
+            checksum: 0,
             options: PrintedOptions { timestamps: Some((3, 4)), ..PrintedOptions::default() },
         };
         assert_eq!(old.tcp, expected);
@@ -238,7 +246,9 @@ mod tests {
             "truncated-ip - 4 bytes missing!10.0.0.1.5 > 10.0.0.2.80: S 7:7(0) win 1 <mss 1460>",
         ] {
             let line = line(text);
-            assert_eq!(Tcp { wrong_checksum: false, ..line.tcp }, plain, "{text}");
+            assert_eq!(Tcp { wrong_checksum: false, checksum: 0, ..line.tcp }, plain, "{text}");
+            let checksum = hexadecimal(text.split_once("cksum 0x").map_or("0", |it| it.1));
+            assert_eq!(Some(line.tcp.checksum.into()), checksum.map(|it| it.0), "{text}");
             assert_eq!(line.tcp.wrong_checksum, text.contains("(incorrect"), "{text}");
             assert_eq!(line.source, ("10.0.0.1", "5"), "{text}");
             assert_eq!(line.names_interface, text.starts_with("eth0"), "{text}");

@@ -280,6 +280,7 @@ fn segment(
         ip_id: line.ip_id.unwrap_or(own_mark),
         ttl: line.ttl.unwrap_or_default(),
         wrong_checksum: tcp.wrong_checksum,
+        checksum: tcp.checksum,
         options,
         tunnels,
     })

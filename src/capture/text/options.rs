@@ -1,5 +1,9 @@
 //! The list of TCP options as tcpdump prints it, in the old style's words or the new style's.
 
+use core::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+
 use super::line::number;
 use super::printed::PrintedOptions;
 
@@ -9,9 +13,11 @@ const WINDOW_SCALE_MAX: u32 = 14;
 /// How a Fast Open option begins. No option has a number above 255, so 34 is never cut off.
 const FAST_OPEN: [&str; 5] = ["tfo", "exp-tfo", "opt-34", "unknown-34", "Unknown Option 34"];
 
-/// Reads the options between the brackets.
-pub(super) fn read(list: &str) -> PrintedOptions {
+/// Reads the options between the brackets, and gives a mark of those that have no place: two
+/// packets may differ in nothing else.
+pub(super) fn read(list: &str) -> (PrintedOptions, u16) {
     let mut options = PrintedOptions::default();
+    let mut mark = 0_u16;
     for option in list.split(',') {
         let option = option.trim();
         let (name, value) = option.split_once(' ').unwrap_or((option, ""));
@@ -29,11 +35,12 @@ pub(super) fn read(list: &str) -> PrintedOptions {
             _ if FAST_OPEN.iter().any(|start| option.starts_with(start)) => {
                 options.fast_open = true;
             }
-            _ => {}
+            "nop" | "eol" => {}
+            _ => mark = mark.rotate_left(1) ^ FixedState::default().hash_one(option) as u16,
         }
         options.incomplete |= option.contains("[bad opt]") || option.contains("[|tcp]");
     }
-    options
+    (options, mark)
 }
 
 fn timestamps(text: &str, value: &str, echo: &str) -> Option<(u32, u32)> {
@@ -54,6 +61,17 @@ fn first_block(text: &str) -> Option<(u32, u32)> {
 mod tests {
     use super::*;
 
+    fn words(list: &str) -> PrintedOptions {
+        read(list).0
+    }
+
+    #[test]
+    fn options_that_are_not_read_leave_a_mark() {
+        let mark = |list: &str| read(list).1;
+        assert_ne!(mark("mptcp 4 tcprst reason 1"), mark("mptcp 4 tcprst reason 2"));
+        assert_eq!(mark("mss 1460,mptcp 4 dss"), mark("mss 1400,mptcp 4 dss"));
+    }
+
     #[test]
     fn both_styles_are_read() {
         let expected = PrintedOptions {
@@ -68,7 +86,7 @@ mod tests {
                    {10945:11389}{1:2},eol";
         let old = "mss 1414,nop,wscale 6,nop,nop,timestamp 2514772347 5,sackOK,sack sack 2 \
                    {10945:11389}{1:2} ";
-        assert_eq!((read(new), read(old)), (expected, expected));
+        assert_eq!((words(new), words(old)), (expected, expected));
     }
 
     #[test]
@@ -80,16 +98,16 @@ mod tests {
             "unknown-34 0xd4e7",
             "Unknown Option 34d4e718bf",
         ] {
-            assert!(read(text).fast_open, "{text}");
+            assert!(words(text).fast_open, "{text}");
         }
-        assert!(!read("opt-30:34,Unknown Option 254").fast_open);
+        assert!(!words("opt-30:34,Unknown Option 254").fast_open);
     }
 
     #[test]
     fn broken_options_say_so_and_keep_the_rest() {
-        let options = read("mss 1460,[bad opt]");
+        let options = words("mss 1460,[bad opt]");
         assert_eq!((options.mss, options.incomplete), (Some(1460), true));
-        assert_eq!(read("TS val x ecr 5,mss 99999,wscale 255").window_scale, Some(14));
-        assert_eq!(read("mss 99999").mss, None);
+        assert_eq!(words("TS val x ecr 5,mss 99999,wscale 255").window_scale, Some(14));
+        assert_eq!(words("mss 99999").mss, None);
     }
 }

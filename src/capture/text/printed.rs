@@ -76,6 +76,8 @@ pub struct PrintedSegment {
     pub ttl: u8,
     /// `-v` says so, with the checksum that would be right.
     pub wrong_checksum: bool,
+    /// The checksum, or what stands for it.
+    pub checksum: u16,
     /// The options.
     pub options: PrintedOptions,
     /// The tunnels that it is in.
@@ -177,7 +179,8 @@ impl PrintedSegment {
             bytes.extend(addr);
             bytes.extend(port.to_be_bytes());
         }
-        for number in [self.flags, self.window, self.ip_id, options.mss.unwrap_or_default()] {
+        let mss = options.mss.unwrap_or_default();
+        for number in [self.flags, self.window, self.ip_id, self.checksum, mss] {
             bytes.extend(number.to_be_bytes());
         }
         for number in [self.seq, self.ack, self.payload, tsval, tsecr, start, end] {
@@ -193,7 +196,8 @@ impl PrintedSegment {
         let mut socket = || Some((take(&mut rest)?, u16::from_be_bytes(take(&mut rest)?)));
         let (source, target) = (socket()?, socket()?);
         let mut short = || take(&mut rest).map(u16::from_be_bytes);
-        let (flags, window, ip_id, mss) = (short()?, short()?, short()?, short()?);
+        let (flags, window, ip_id) = (short()?, short()?, short()?);
+        let (checksum, mss) = (short()?, short()?);
         let mut long = || take(&mut rest).map(u32::from_be_bytes);
         let (seq, ack, payload) = (long()?, long()?, long()?);
         let (timestamps, sack) = ((long()?, long()?), (long()?, long()?));
@@ -224,6 +228,7 @@ impl PrintedSegment {
             ip_id,
             ttl,
             wrong_checksum: has(has::WRONG_CHECKSUM),
+            checksum,
             options,
             tunnels,
         })
@@ -312,6 +317,7 @@ mod tests {
             ip_id: 9,
             ttl: 64,
             wrong_checksum: true,
+            checksum: 10,
             options,
             tunnels: PrintedTunnels::default(),
         };

@@ -3,7 +3,7 @@
 //! above it (`VXLAN, flags [I] (0x08), vni 5`).
 
 use super::Services;
-use super::line::{HEADERS, Line, Pair, behind_extensions, number, read};
+use super::line::{HEADERS, Line, Pair, behind_extensions, hexadecimal, number, read};
 use super::names;
 use super::printed::{PrintedEnds, PrintedTunnel, PrintedTunnels};
 
@@ -133,12 +133,6 @@ fn behind_options(rest: &str) -> &str {
     let packet = packet.filter_map(|start| rest.find(start));
     let begins = packet.chain(colon).min().unwrap_or(rest.len());
     rest.get(begins..).unwrap_or_default()
-}
-
-fn hexadecimal(text: &str) -> Option<(u32, &str)> {
-    let end = text.bytes().position(|it| !it.is_ascii_hexdigit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at_checked(end)?;
-    Some((u32::from_str_radix(digits, 16).ok()?, rest))
 }
 
 fn without_port(host: &str) -> &str {
