@@ -132,11 +132,18 @@ fn replace_in(header: &IpHeader, mask: &mut Mask, raw: &mut [u8]) {
         let new = !fold(u64::from(!old) + less + sum(&after));
         place.copy_from_slice(&new.to_be_bytes());
     }
+    // UDP's zero says that there is none; the other zero stands for it (RFC 768).
+    if header.protocol == UDP
+        && let Some(place @ [0, 0]) = raw.get_mut(field..field + 2)
+    {
+        place.fill(0xff);
+    }
 }
 
 const GRE: u8 = 47;
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
+const UDP: u8 = 17;
 
 /// Blanks what may list other addresses: IPv4's options and IPv6's routing headers.
 fn hide_routes(header: &IpHeader, raw: &mut [u8]) {
@@ -168,8 +175,8 @@ fn checksum_of(protocol: u8, payload: &[u8]) -> Option<(usize, bool)> {
     match protocol {
         // RFC 2784 section 2: present if the first bit says so.
         GRE if payload.first().is_some_and(|flags| flags & 0x80 != 0) => Some((4, false)),
-        6 => Some((16, false)),
-        17 => Some((6, true)),
+        TCP => Some((16, false)),
+        UDP => Some((6, true)),
         ICMP | 58 => Some((2, false)),
         _ => None,
     }
@@ -259,6 +266,18 @@ mod tests {
         assert!(!found.windows(3).any(|bytes| bytes == [0xa, 0xb, 0xc]), "{found:x?}");
         assert_eq!(found[28 + 12..28 + 18], tagged[12..18], "the tag stays");
         assert_eq!(fold(sum(&found[20..])), 0xffff, "{found:x?}");
+    }
+
+    #[test]
+    fn a_checksum_of_zero_is_no_missing_one() {
+        let datagram = |data: [u8; 2]| {
+            let header = [0x12, 0xb5, 0xc0, 1, 0, 10, 0xab, 0xcd];
+            masked(&ipv4(UDP, &[&header[..], &data].concat()))
+        };
+        let found = datagram([0, 0]);
+        // What brings the sum to zero.
+        let found = datagram([found[26], found[27]]);
+        assert_eq!(found[26..28], [0xff, 0xff]);
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub(super) fn innermost(text: &str) -> &str {
 /// The tunnel that a pair of addresses is the ends of, and the text of what it carries, which is
 /// empty where that is not there yet.
 fn carried<'a>(pair: &Pair<'a>) -> Option<(Kind, &'a str)> {
+    if pair.body.starts_with("Flags [") {
+        return None;
+    }
     let body = behind_extensions(behind_checksum(pair.body.trim_start()));
     if let Some((_, rest)) = body.strip_prefix("l2tp:").and_then(|rest| rest.split_once('{')) {
         return Some((Kind::L2tp, rest.trim_end_matches('}')));
