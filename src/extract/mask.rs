@@ -164,6 +164,11 @@ fn hide_routes(header: &IpHeader, raw: &mut [u8]) {
             _ => (usize::from(units) + 1) * 8,
         };
         if next == ROUTING {
+            // The checksum is over the last stop's address (RFC 8200 section 8.1), which goes: so
+            // the packet has to have come there.
+            if let Some(stops_left) = raw.get_mut(at + 3) {
+                *stops_left = 0;
+            }
             raw.get_mut(at + 8..(at + size).min(header.payload_at)).unwrap_or_default().fill(0);
         }
         (next, at) = (after, at + size);
@@ -303,6 +308,19 @@ mod tests {
         assert!(found[20..].iter().all(|byte| *byte == 0), "{found:?}");
         let header: u32 = found[..28].chunks(2).map(|it| u32::from(word(it))).sum();
         assert_eq!((header & 0xffff) + (header >> 16), 0xffff);
+    }
+
+    #[test]
+    fn behind_a_route_the_checksum_is_over_the_address_that_stays() {
+        let route = [&[TCP, 2, 0, 1, 0, 0, 0, 0][..], &[7; 16]].concat();
+        let payload = [&route[..], &SEGMENT].concat();
+        let mut packet = vec![0x60, 0, 0, 0, 0, payload.len() as u8, 43, 64];
+        packet.extend([[1; 16], [2; 16]].concat());
+        packet.extend(payload);
+        let found = masked(&packet);
+        assert_eq!(found[40..48], [TCP, 2, 0, 0, 0, 0, 0, 0], "no stop is left");
+        let pseudo = sum(&found[8..40]) + u64::from(TCP) + SEGMENT.len() as u64;
+        assert_eq!(fold(sum(&found[64..]) + pseudo), 0xffff);
     }
 
     #[test]
