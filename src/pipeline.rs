@@ -268,12 +268,13 @@ impl<S: Sink> Tracker<S> {
             let stream = self.archive.stream(id);
             return self.sink.segment(self.archive.number(id), stream, tuple, *sender, segment);
         }
-        self.place(keyed);
+        self.place(keyed, likely);
     }
 
-    /// Finds the connection of a segment, and what it is to that.
+    /// Finds the connection of a segment, and what it is to that. The likely one is known not to
+    /// take it in brief.
     #[inline(never)]
-    fn place(&mut self, keyed: &Keyed) {
+    fn place(&mut self, keyed: &Keyed, likely: Option<u32>) {
         let Decoded { tuple, sender, segment } = &keyed.decoded;
         let archive = &self.archive;
         let found = self.places.find(keyed.hash, |id| archive.is_of(id, tuple));
@@ -281,7 +282,7 @@ impl<S: Sink> Tracker<S> {
             return self.seen(found, glimpse, keyed);
         }
         let Some(id) = found else { return self.begin(keyed) };
-        if self.archive.take(id, tuple, *sender, segment) {
+        if found != likely && self.archive.take(id, tuple, *sender, segment) {
             let stream = self.archive.stream(id);
             self.sink.segment(self.archive.number(id), stream, tuple, *sender, segment);
             return;

@@ -136,10 +136,13 @@ impl Merge {
         }
     }
 
-    /// The next packet, if it can be had without more ado; [`Merge::next_packet`] gives any.
+    /// Hands on the next packets as long as each can be had without more ado, until `take` has
+    /// enough and says false. [`Merge::next_packet`] gives what comes then.
     #[inline(always)]
-    pub(crate) fn at_hand(&mut self) -> Option<Packet<'_>> {
-        self.sources.first_mut().filter(|_| self.is_alone)?.at_hand()
+    pub(crate) fn take_at_hand(&mut self, take: impl FnMut(&Packet<'_>) -> bool) {
+        if let Some(only) = self.sources.first_mut().filter(|_| self.is_alone) {
+            only.take_at_hand(take);
+        }
     }
 
     /// Keeps what captures say of their packets beside the bytes. To be called before the first

@@ -85,11 +85,24 @@ struct Record {
 }
 
 impl Record {
-    /// The packet that this record describes; the window has not been filled since.
+    /// The same, with the window moved past it: until then, its data is said to be where it is from
+    /// the window's front.
     #[inline(always)]
+    fn taken_from(self, window: &mut window::Window) -> Record {
+        let front = window.take(self.at + self.raw_len);
+        Record { at: front + self.at, ..self }
+    }
+
+    /// The packet that this record describes; the window has not been filled since.
+    #[inline]
     fn packet<'a>(&self, frame: u64, window: &'a window::Window) -> Packet<'a> {
-        let raw = window.taken(self.at, self.raw_len);
-        let raw_orig_len = self.raw_orig_len.max(self.raw_len as u32);
+        self.packet_of(frame, window.taken(self.at, self.raw_len))
+    }
+
+    /// The same with its data.
+    #[inline(always)]
+    fn packet_of<'a>(&self, frame: u64, raw: &'a [u8]) -> Packet<'a> {
+        let raw_orig_len = self.raw_orig_len.max(raw.len() as u32);
         let fcs_len = u32::from(self.fcs_len).min(raw_orig_len);
         let orig_len = raw_orig_len - fcs_len;
         Packet {

@@ -134,39 +134,39 @@ impl Reader {
     /// Finds the next packet; the window stands on its record header.
     #[inline]
     pub(super) fn advance(&self, window: &mut Window) -> Result<Step, Fault> {
-        match self.at_hand(window) {
-            Some(record) => Ok(Step::Packet(record)),
-            None => self.fetch(window),
-        }
+        let Some((record, _, _)) = self.split_first(window.bytes()) else {
+            return self.fetch(window);
+        };
+        Ok(Step::Packet(record.taken_from(window)))
     }
 
-    /// The next packet, if the window holds all of it and nothing is wrong with it.
+    /// The packet whose record these bytes begin with, its data and what follows it; if they hold
+    /// all of it and nothing is wrong with it.
     ///
     /// This is done for every packet, and what it takes of a record's header are four numbers: so
     /// they are read here. pcap-parser reads what is fetched, and the tests hold both to the same.
     #[inline(always)]
-    pub(super) fn at_hand(&self, window: &mut Window) -> Option<Record> {
+    pub(super) fn split_first<'a>(&self, bytes: &'a [u8]) -> Option<(Record, &'a [u8], &'a [u8])> {
         if self.swapped_lengths {
             return None;
         }
-        let header = Header::read(self.order, window.bytes().first_chunk()?);
-        self.record(&header, window)
+        let record = self.record(&Header::read(self.order, bytes.first_chunk()?))?;
+        let (raw, rest) = bytes.get(record.at..)?.split_at_checked(record.raw_len)?;
+        Some((record, raw, rest))
     }
 
-    /// The packet behind a record's header, if the window holds all of it and nothing is wrong
-    /// with it.
+    /// The packet behind a record's header, if nothing is wrong with it. Its data is said to be
+    /// where it is in the record.
     #[inline(always)]
-    fn record(&self, header: &Header, window: &mut Window) -> Option<Record> {
+    fn record(&self, header: &Header) -> Option<Record> {
         let Header { seconds, fraction, captured, original } = *header;
-        let total = self.record_header.saturating_add(captured as usize);
-        let is_whole = captured <= self.captured_max && total <= window.bytes().len();
-        if !is_whole || seconds | fraction | captured | original == 0 {
+        if captured > self.captured_max || seconds | fraction | captured | original == 0 {
             return None;
         }
         // At most 2^32 * 10^9 + 2^32 * 10^3: fits.
         let fraction = i64::from(fraction) * i64::from(self.fraction_nanos);
         Some(Record {
-            at: window.take(total) + self.record_header,
+            at: self.record_header,
             raw_len: captured as usize,
             frames: 1,
             ts: Timestamp::from_nanos(i64::from(seconds) * 1_000_000_000 + fraction),
@@ -198,8 +198,8 @@ impl Reader {
             return Ok(Step::Cut);
         }
         let header = window.bytes().get(..total).and_then(|record| self.parse(record));
-        let record = header.and_then(|header| self.record(&header, window));
-        record.map(Step::Packet).ok_or_else(zeros)
+        let record = header.and_then(|header| self.record(&header)).ok_or_else(zeros)?;
+        Ok(Step::Packet(record.taken_from(window)))
     }
 
     /// A whole record's header. The record is whole, so there is always one.

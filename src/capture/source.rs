@@ -272,14 +272,20 @@ impl Source {
         }
     }
 
-    /// The next packet, if it can be had without more ado: nearly always, where nobody wants to
-    /// know more than that of a pcap file.
+    /// Hands on the next packets as long as each can be had without more ado, until `take` has
+    /// enough and says false. These are nearly all, where nobody wants to know more of a pcap file.
     #[inline(always)]
-    pub(super) fn at_hand(&mut self) -> Option<Packet<'_>> {
-        let (Reader::Pcap(reader), false) = (&self.reader, self.keeps_details) else { return None };
-        let record = reader.at_hand(&mut self.window)?;
-        self.frames = self.frames.saturating_add(record.frames);
-        Some(record.packet(self.frames, &self.window))
+    pub(super) fn take_at_hand(&mut self, mut take: impl FnMut(&Packet<'_>) -> bool) {
+        let (Reader::Pcap(reader), false) = (&self.reader, self.keeps_details) else { return };
+        let (reader, bytes) = (*reader, self.window.bytes());
+        let (mut left, mut frames, mut wants_more) = (bytes, self.frames, true);
+        while wants_more && let Some((record, raw, rest)) = reader.split_first(left) {
+            (left, frames) = (rest, frames.saturating_add(record.frames));
+            wants_more = take(&record.packet_of(frames, raw));
+        }
+        let passed = bytes.len() - left.len();
+        self.window.take(passed);
+        self.frames = frames;
     }
 
     /// What the capture says about itself.

@@ -112,16 +112,25 @@ impl Filler {
     fn fill(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
         batch.segments.clear();
         batch.notes.clear();
-        let (mut is_left, mut packets) = (true, 0);
-        while is_left && packets < PACKETS && batch.segments.len() < BATCH_SEGMENTS {
-            packets += 1;
-            match merge.at_hand() {
-                Some(packet) => self.take(&packet, batch),
-                None => is_left = self.fetch(merge, batch),
+        let mut packets = 0;
+        let has_room =
+            |batch: &Batch, packets| packets < PACKETS && batch.segments.len() < BATCH_SEGMENTS;
+        let is_left = loop {
+            merge.take_at_hand(|packet| {
+                packets += 1;
+                self.take(packet, batch);
+                has_room(batch, packets)
+            });
+            if !has_room(batch, packets) {
+                break true;
             }
-        }
+            if !self.fetch(merge, batch) {
+                break packets > 0;
+            }
+            packets += 1;
+        };
         batch.position = merge.position();
-        is_left || packets > 1
+        is_left
     }
 
     /// Takes the next packet, wherever it is. Whether there was one.

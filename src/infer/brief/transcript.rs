@@ -179,7 +179,9 @@ impl Line {
         self.raw(number, 1);
     }
 
-    /// Writes a line. Without `whole`, what runs on is left out: window and TSval.
+    /// Writes a line. Without `whole`, what runs on is left out: window and TSval. A caller that
+    /// knows of a segment what it is not has the shorter code for it.
+    #[inline(always)]
     pub fn of(
         from: End,
         segment: &Segment,
