@@ -47,14 +47,15 @@ pub(crate) fn read_v4<const ANY: bool>(
     };
     let [begin, _, total @ ..] = *first;
     let [id @ .., part, offset] = *second;
+    let total = u32::from(u16::from_be_bytes(total));
     if begin != VERSION_AND_LENGTH
         || *protocol != TCP
         || u16::from_be_bytes([part, offset]) & FRAGMENT != 0
+        || total > room
     {
         return None;
     }
-    let total = u32::from(u16::from_be_bytes(total));
-    let len = total.checked_sub(20).filter(|_| total <= room)?;
+    let len = total.checked_sub(20)?;
     let (source, destination) = (u32::from_be_bytes(*source), u32::from_be_bytes(*destination));
     let addrs = (source.into(), destination.into());
     let (ports, segment) = segment_of::<ANY>(segment, len, addrs, at)?;
@@ -89,19 +90,19 @@ pub(crate) fn read_v6<const ANY: bool>(
 /// Takes off the header of a frame that carries this, and says what it has room for on the wire.
 #[inline(always)]
 fn unframed(carries: [u8; 2], link: u16, data: &[u8], orig_len: u32) -> Option<(&[u8], u32)> {
-    let (ethertype, packet) = match LinkType(link) {
+    let packet = match LinkType(link) {
         LinkType::EN10MB => {
             let ([.., high, low], packet) = data.split_first_chunk::<14>()?;
-            ([*high, *low], packet)
+            Some(packet).filter(|_| [*high, *low] == carries)?
         }
         LinkType::LINUX_SLL2 => {
             let ([high, low, ..], packet) = data.split_first_chunk::<20>()?;
-            ([*high, *low], packet)
+            Some(packet).filter(|_| [*high, *low] == carries)?
         }
         _ => return None,
     };
     let room = orig_len.checked_sub((data.len() - packet.len()) as u32)?;
-    (ethertype == carries).then_some((packet, room))
+    Some((packet, room))
 }
 
 /// Both ports, and the segment without what the IP header says of it. It has `len` bytes; what

@@ -162,12 +162,13 @@ impl FourTuple {
 
     /// Whether it is nothing but these IPv4 addresses and ports, in their order.
     #[inline(always)]
-    pub(crate) fn is_v4(&self, addrs: [u32; 2], ports: [u16; 2]) -> bool {
-        // Numbers one by one: arrays are put together in memory first.
+    pub(crate) fn is_v4(&self, addrs: [[u8; 4]; 2], ports: [u16; 2]) -> bool {
+        // Numbers one by one: arrays are put together in memory first. Their order is no matter.
+        let is = |own, addr| u128::from_ne_bytes(own) == u128::from_ne_bytes(widen_v4(addr));
         let ([low, high], [own_low, own_high]) = (addrs, self.addrs);
         (self.version, self.tunnel, self.ports) == (4, 0, ports)
-            && u128::from_be_bytes(own_low) == u128::from(low)
-            && u128::from_be_bytes(own_high) == u128::from(high)
+            && is(own_low, low)
+            && is(own_high, high)
     }
 
     /// Address and port of one end.

@@ -198,7 +198,7 @@ impl Archive {
         if key.is_wide {
             return self.wide.get(key.wide_place()).copied();
         }
-        let [low_port, high_port] = key.ports.map(u16::from_be_bytes);
+        let [low_port, high_port] = key.ports.map(u16::from_ne_bytes);
         let [low, high] = key.addrs.map(widen_v4);
         Some(FourTuple::new(4, (low, low_port), (high, high_port)).0)
     }
@@ -344,7 +344,7 @@ impl Key {
         Key {
             is_wide: false,
             addrs: addrs.map(u32::to_be_bytes),
-            ports: ports.map(u16::to_be_bytes),
+            ports: ports.map(u16::to_ne_bytes),
         }
     }
 
@@ -353,7 +353,7 @@ impl Key {
         if self.is_wide {
             return wide.get(self.wide_place()) == Some(tuple);
         }
-        tuple.is_v4(self.addrs.map(u32::from_be_bytes), self.ports.map(u16::from_be_bytes))
+        tuple.is_v4(self.addrs, self.ports.map(u16::from_ne_bytes))
     }
 
     /// Where the whole four-tuple is.

@@ -7,7 +7,7 @@ use finwait::capture::{Packet, Source};
 use finwait::decode::Decoded;
 use finwait::decode::tuple::FourTuple;
 use finwait::flow::table::{Hasher, Places};
-use finwait::history::archive::Room;
+use finwait::history::archive::{Foundry, Room};
 use finwait::infer::Params;
 use finwait::pipeline::{Pipeline, Sink};
 
@@ -86,9 +86,11 @@ pub fn archive(file: &str) -> Result<Seen, Error> {
         pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
     })?;
     let (_, archive, totals) = pipeline.close();
-    let mut room = Room::default();
+    let (mut foundry, mut room) = (Foundry::default(), Room::default());
     let transitions = (0..archive.reach())
-        .filter_map(|id| archive.read(id, &mut room).map(|history| history.transitions.len()))
+        .filter_map(|id| {
+            archive.read(id, &mut foundry, &mut room).map(|history| history.transitions.len())
+        })
         .sum::<usize>();
     std::hint::black_box(transitions);
     Ok(Seen { packets, flows: totals.connections })

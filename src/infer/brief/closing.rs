@@ -50,7 +50,7 @@ impl Brief {
         let mut lines = Reader::new(written.get(..usize::from(*len)).unwrap_or_default());
         // Which of two FINs an answer is to, the echo of a timestamp tells, and none is kept.
         let mut repeats_fin = false;
-        while let Some((by, line, _)) = lines.line(&mut near, true) {
+        while let Some((by, line, _)) = lines.later_line(&mut near) {
             repeats_fin |= by == from && line.has(Flags::FIN) && segment.has(Flags::FIN);
         }
         !repeats_fin
@@ -78,6 +78,7 @@ impl Brief {
 }
 
 /// Writes a line behind those of a block, whose first byte is their length.
+#[inline(always)]
 fn write_behind(
     [len, written @ ..]: &mut [u8; BLOCK],
     from: End,

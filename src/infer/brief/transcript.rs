@@ -462,6 +462,13 @@ impl<'a> Reader<'a> {
         self.bytes.is_empty()
     }
 
+    /// The same of a line of a close, in which there is no SYN: the code for it is shorter.
+    #[inline(always)]
+    pub fn later_line(&mut self, near: &mut Near) -> Option<(End, Segment, (u64, u32))> {
+        self.bytes.first().filter(|kind| *kind & SYN == 0)?;
+        self.line(near, true)
+    }
+
     /// The options of a SYN, and whether it carries data.
     fn syn_options(&mut self, kind: u8, peer_tsval: u32) -> Option<(Options, bool)> {
         let [byte] = self.raw()?;
