@@ -153,6 +153,9 @@ pub(super) fn opening_failed(
     cause: io::Error,
 ) -> Error {
     let file = Arc::clone(file);
+    // Only a skippable frame ends too early before it is known what follows, and zstd writes most.
+    let is_cut = cause.kind() == io::ErrorKind::UnexpectedEof;
+    let compression = compression.or(is_cut.then_some(Compression::Zstd));
     match broken(compression, &cause) {
         Some(Broken::Cut(compression)) => Error::StreamCut { file, compression },
         Some(Broken::Corrupt(what)) => {

@@ -333,6 +333,15 @@ mod tests {
     }
 
     #[test]
+    fn a_skippable_frame_may_be_cut_too() {
+        let frame = [0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+        for cut in 4..frame.len() {
+            let error = open(&frame[..cut]).err().unwrap();
+            assert!(matches!(error, Error::StreamCut { .. }), "{cut}: {error}");
+        }
+    }
+
+    #[test]
     fn a_long_stream_that_is_cut_loses_a_block_and_not_a_piece() {
         const XZ_CHUNK_BYTES: usize = 64 << 10;
         let (bytes, expected) = capture();
