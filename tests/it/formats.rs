@@ -364,7 +364,7 @@ const TUNNELS: [(&str, Wrap, bool); 25] = [
     ("GTP-U", |ip| gtp(0x34, &[0, 0, 0, 0x85, 1, 0x10, 5, 0], ip), true),
     ("Teredo", |ip| udp(3544, &plain(&[0, 0, 1, 2, 3, 4, 5, 6], ip)), false),
     (
-        "L2TP",
+        "L2TPv2",
         |ip| {
             let [high, low] = (ip.len() as u16 + 12).to_be_bytes();
             udp(1701, &plain(&[0x40, 2, high, low, 0, 1, 0, 2, 0xff, 3], &ppp(ip)))
@@ -372,7 +372,7 @@ const TUNNELS: [(&str, Wrap, bool); 25] = [
         true,
     ),
     (
-        "L2TP",
+        "L2TPv2",
         |ip| udp(1701, &plain(&[0x0a, 2, 0, 1, 0, 2, 0, 0, 0, 0, 0, 2, 0, 0], &ppp(ip))),
         true,
     ),

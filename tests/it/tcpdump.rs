@@ -109,7 +109,7 @@ fn however_tcpdump_prints_a_capture_it_tells_the_same() {
 /// at most that they are there.
 #[test]
 fn tunnels_are_printed_as_they_are_captured() {
-    const PRINTED: [&str; 6] = ["GRE", "PPTP", "IP-in-IP and 6in4", "VXLAN", "GENEVE", "L2TP"];
+    const PRINTED: [&str; 6] = ["GRE", "PPTP", "IP-in-IP and 6in4", "VXLAN", "GENEVE", "L2TPv2"];
     let folder = crate::files::Folder::new("printed-tunnels");
     let mut differing = Vec::new();
     for (at, (name, capture)) in formats::in_tunnels().into_iter().enumerate() {
