@@ -119,6 +119,7 @@ impl Mold {
             let sent = if is_a { a } else { b };
             side.base_seq = sent.isn.map(|SeqNum(isn)| isn);
             (side.tally.segments, side.tally.bytes) = (sent.segments, sent.bytes);
+            side.tally.after_peer_fin = sent.after_peer_fin;
             side.last = point(self.sides[role]);
         }
         history.transitions.clone_from(&from.transitions);
@@ -141,9 +142,9 @@ impl Mold {
 impl Side {
     /// Whether nothing but what a shape holds is told of it.
     fn is_plain(&self) -> bool {
-        let Tally { segments, bytes, syns, fins, resets, .. } = self.tally;
-        let ordinary = Tally { segments, bytes, syns, fins, resets, ..Tally::default() };
-        self.tally == ordinary
+        let Tally { segments, bytes, after_peer_fin, syns, fins, resets, .. } = self.tally;
+        let none = Tally::default();
+        self.tally == Tally { segments, bytes, after_peer_fin, syns, fins, resets, ..none }
             && self.window_closed.is_none()
             && self.unanswered_at_end == 0
             && self.syn_gaps == Default::default()

@@ -250,7 +250,7 @@ mod tests {
 
     fn a_play() -> impl Strategy<Value = Play> {
         let pauses = [a_pause(), a_pause(), a_pause()];
-        ((0..4_u8, 0..4_u8), pauses, prop::collection::vec(a_move(), 0..9))
+        ((0..4_u8, 0..4_u8), pauses, prop::collection::vec(a_move(), 0..12))
     }
 
     fn play(number: u32, (looks, pauses, moves): &Play, take: &mut impl FnMut(Decoded)) {
@@ -269,7 +269,7 @@ mod tests {
         });
         let flags = [0x10, 0x11, 0x04, 0x14];
         let rest = moves.iter().map(|it| (it.clone(), flags[usize::from(it.kind)]));
-        let all = opening.chain(rest).take(if refused { 2 } else { 12 });
+        let all = opening.chain(rest).take(if refused { 2 } else { 20 });
         for (place, (it, flags)) in all.enumerate() {
             now = now.after(Span::from_micros(it.pause));
             let (client, server) = (([10, 0, 0, 1], 1_024 + number as u16), ([10, 0, 0, 2], 80));

@@ -2,7 +2,7 @@
 
 use crate::decode::tuple::End;
 use crate::infer::Connection;
-use crate::infer::brief::transcript::Clock;
+use crate::infer::brief::clock::Clock;
 use crate::infer::trail::Moment;
 use crate::seq::SeqNum;
 use crate::time::Span;

@@ -14,6 +14,7 @@
 //! transcript leaves out, or moves something else on a segment in order, they fail.
 
 mod alone;
+mod clock;
 mod closing;
 mod lane;
 mod opening;
@@ -30,8 +31,10 @@ use crate::time::Timestamp;
 pub use alone::{Kind, LoneSyn};
 pub use shape::{Key, Shape};
 
+use clock::Clock;
+use closing::{CLOSE_MAX, PARTS_MAX};
 use lane::{LANE, Lane, PAYLOAD_MAX};
-use transcript::{Clock, Near, Reader};
+use transcript::{Near, Reader};
 
 /// Bytes in which a part of a transcript rests: a close of four segments, or an opening among so
 /// many others that millions of frames and seconds lie between its segments.
@@ -158,12 +161,12 @@ impl Brief {
         let clock = self.clock();
         connection.run_on(End::A, &a, &b, &clock, self.frame());
         connection.run_on(End::B, &b, &a, &clock, self.frame());
+        let mut room = [0; CLOSE_MAX];
         if self.phase == Phase::Closing
-            && let Some((len, lines)) = blocks.get(self.block(1)).and_then(|it| it.split_first())
+            && let Some(written) = self.closing(blocks, &mut room)
         {
-            let mut near = self.near();
-            let mut lines = Reader::new(lines.get(..usize::from(*len)).unwrap_or_default());
-            while let Some(line) = lines.line(&mut near, true) {
+            let (mut near, mut lines) = (self.near(), Reader::new(written));
+            while let Some(line) = lines.later_line(&mut near) {
                 self.tell(connection, line, params);
             }
         }
@@ -192,17 +195,10 @@ impl Brief {
 
     /// Gives back what it has in blocks.
     pub fn give_back(&self, blocks: &mut Blocks) {
-        for index in 0..self.blocks_used() {
-            blocks.give_back(self.block(index));
-        }
-    }
-
-    fn blocks_used(&self) -> usize {
-        match self.phase {
-            Phase::Opening => 0,
-            Phase::Running => 1,
-            Phase::Closing => 2,
-        }
+        let mut close = [None; PARTS_MAX];
+        close.iter_mut().zip(self.close_blocks(blocks)).for_each(|(place, at)| *place = Some(at));
+        let opening = Some(self.block(0)).filter(|_| self.phase != Phase::Opening);
+        close.into_iter().chain([opening]).flatten().for_each(|at| blocks.give_back(at));
     }
 
     #[inline]

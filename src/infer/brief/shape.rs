@@ -10,8 +10,10 @@
 //! answer to it may already be on its way. What is not so, the engine replays. A build with debug
 //! assertions replays all, and compares.
 
+use super::clock::Clock;
+use super::closing::CLOSE_MAX;
 use super::lane::Lane;
-use super::transcript::{Clock, Near, Reader, Turn};
+use super::transcript::{Near, Reader, Turn};
 use super::{Blocks, Brief, CLIENT_IS_B, FIRST_WORD, Phase, TIMESTAMPS};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
@@ -25,7 +27,7 @@ use crate::seq::SeqNum;
 use crate::time::{Span, Timestamp};
 
 /// Lines of the close that a shape has room for.
-const LINES: usize = 8;
+const LINES: usize = 12;
 /// The place of the first line of the close among the points; before it are none at all, the
 /// segments of the opening, the server's first word, and the last segments of both ends before the
 /// close.
@@ -34,7 +36,7 @@ const CLOSE: usize = 7;
 pub const POINTS: usize = CLOSE + 2 * LINES;
 
 /// What connections of one shape have in common.
-pub type Key = [u8; 32];
+pub type Key = [u8; KEY_CLOSE + 2 * LINES];
 /// The place in a key where the lines of the close begin, two bytes each.
 const KEY_CLOSE: usize = 16;
 
@@ -47,6 +49,8 @@ pub struct Sent {
     pub segments: u64,
     /// Payload bytes.
     pub bytes: u64,
+    /// Those of them that it sent when the peer had closed.
+    pub after_peer_fin: u64,
 }
 
 /// An ordinary connection: its shape, and what it does not share with others of that.
@@ -83,6 +87,7 @@ struct Side {
     shift: Option<u8>,
     lane: Lane,
     bytes: u64,
+    after_peer_fin: u64,
     /// Numbers that it sent and the peer has not acknowledged.
     unheard: u32,
     /// When its FIN passed, in units.
@@ -99,7 +104,7 @@ impl Brief {
             clock: self.clock(),
             first_frame: self.frame(),
             shape: Shape {
-                key: [0; 32],
+                key: [0; KEY_CLOSE + 2 * LINES],
                 points: [Moment::default(); POINTS],
                 sent: [Sent::default(); 2],
             },
@@ -113,8 +118,8 @@ impl Brief {
         cast.run(self.read_lanes())?;
         let mut count = 0;
         if self.phase == Phase::Closing {
-            let (len, lines) = blocks.get(self.block(1))?.split_first()?;
-            count = cast.close(lines.get(..usize::from(*len))?, two_msl)?;
+            let mut room = [0; CLOSE_MAX];
+            count = cast.close(self.closing(blocks, &mut room)?, two_msl)?;
         }
         cast.put(3, count);
         cast.wait_out(end, two_msl);
@@ -123,6 +128,7 @@ impl Brief {
                 isn: Some(side.isn),
                 segments: side.lane.segments.into(),
                 bytes: side.bytes,
+                after_peer_fin: side.after_peer_fin,
             };
         }
         Some(cast.shape)
@@ -182,7 +188,7 @@ impl Cast {
         self.point(SYN, (0, 0));
         self.point(CLOSE, moment);
         for (end, sent) in End::BOTH.into_iter().zip(&mut self.shape.sent) {
-            *sent = Sent { isn: (end == from).then_some(syn.seq), segments: 1, bytes: 0 };
+            *sent = Sent { isn: (end == from).then_some(syn.seq), segments: 1, ..Sent::default() };
         }
         Some(self.shape)
     }
@@ -377,6 +383,9 @@ impl Cast {
         own.lane.segments += 1;
         own.lane.last = turn.moment.0;
         own.bytes += u64::from(turn.payload);
+        if peer.fin.is_some() {
+            own.after_peer_fin += u64::from(turn.payload);
+        }
         if turn.acks {
             peer.unheard = 0;
         }

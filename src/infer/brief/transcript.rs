@@ -3,59 +3,12 @@
 //!
 //! Times and frames are differences to the line before, and a number that its sender was bound to
 //! use is a bit. What no rule looks at is left out: the push and urgent bits, the TTL of anything
-//! but a SYN or RST, the IP identification of anything but a FIN, the echo of a timestamp outside a
-//! SYN+ACK, the window of a RST, and most of a SYN that comes again.
+//! but a SYN or RST, the IP identification of anything but a FIN, the window of a RST, and most of
+//! a SYN that comes again.
 
 use crate::decode::segment::{Flags, Options, Segment};
 use crate::decode::tuple::End;
 use crate::seq::SeqNum;
-use crate::time::Timestamp;
-
-/// The clock of one connection: whole units since its first segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Clock {
-    /// The first segment's time.
-    pub first: Timestamp,
-    /// Whether all times are whole microseconds.
-    pub in_micros: bool,
-}
-
-/// Units that a moment may lie behind the first segment; they are kept in five bytes.
-pub(super) const UNITS_MAX: u64 = (1 << 40) - 2;
-
-impl Clock {
-    pub fn beginning(first: Timestamp) -> Clock {
-        Clock { first, in_micros: first.as_nanos() % 1_000 == 0 }
-    }
-
-    /// Units from the first segment to `ts`, if they are whole and not too many.
-    #[inline]
-    pub fn units(&self, ts: Timestamp) -> Option<u64> {
-        let nanos = ts.as_nanos().checked_sub(self.first.as_nanos())?;
-        let nanos = u64::try_from(nanos).ok()?;
-        let units = if self.in_micros {
-            let micros = nanos / 1_000;
-            if micros * 1_000 != nanos {
-                return None;
-            }
-            micros
-        } else {
-            nanos
-        };
-        (units <= UNITS_MAX).then_some(units)
-    }
-
-    /// Nanoseconds of so many units.
-    #[inline]
-    pub fn nanos(&self, units: u64) -> u64 {
-        if self.in_micros { units * 1_000 } else { units }
-    }
-
-    #[inline]
-    pub fn time(&self, units: u64) -> Timestamp {
-        Timestamp::from_nanos(self.first.as_nanos().wrapping_add(self.nanos(units) as i64))
-    }
-}
 
 /// What a line is written as the difference to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -226,7 +179,11 @@ impl Line {
         if kind & (ACK | ACKS_ALL) == ACK {
             line.raw(segment.ack.0.into(), 4);
         }
-        if !is_first_syn || segment.payload > 0 {
+        if let Some((_, tsecr)) = timestamps.filter(|_| !is_syn) {
+            let echoes_newest = tsecr == near.tsval(peer);
+            line.number(u64::from(segment.payload) << 1 | u64::from(!echoes_newest));
+            line.raw(tsecr.into(), if echoes_newest { 0 } else { 4 });
+        } else if !is_first_syn || segment.payload > 0 {
             line.number(u64::from(segment.payload));
         }
         if segment.has(Flags::FIN) {
@@ -411,7 +368,12 @@ impl<'a> Reader<'a> {
             ACK => SeqNum(u32::from_le_bytes(self.raw()?)),
             _ => near.next_of(peer),
         };
-        if has_payload {
+        if let Some((_, tsecr)) = segment.options.timestamps.as_mut().filter(|_| !is_syn) {
+            let number = self.number()?;
+            segment.payload = (number >> 1) as u32;
+            let echoes_newest = number & 1 == 0;
+            *tsecr = if echoes_newest { near.tsval(peer) } else { u32::from_le_bytes(self.raw()?) };
+        } else if has_payload {
             segment.payload = self.number()? as u32;
         }
         if is_fin {
@@ -439,7 +401,14 @@ impl<'a> Reader<'a> {
         if has_tsval {
             ahead = self.number()?;
         }
-        let payload = self.number()? as u32;
+        let mut payload = self.number()?;
+        if has_tsval {
+            let echoes_other = payload & 1 > 0;
+            payload >>= 1;
+            if echoes_other {
+                self.raw::<4>()?;
+            }
+        }
         if is_fin {
             self.raw::<2>()?;
         }
@@ -453,7 +422,7 @@ impl<'a> Reader<'a> {
             tsval_falls: ahead & 1 > 0,
             ttl: ttl[0],
             window: u16::from_le_bytes(window),
-            payload,
+            payload: payload as u32,
         })
     }
 
