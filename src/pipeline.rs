@@ -23,7 +23,7 @@ use crate::decode::tunnel::Tunnels;
 use crate::decode::tuple::{End, FourTuple};
 use crate::findings::Thresholds;
 use crate::flow::stream::Numbering;
-use crate::flow::table::{Hasher, PLACES_MAX, Places};
+use crate::flow::table::{Hasher, NOWHERE, PLACES_MAX, Places};
 use crate::history::History;
 use crate::history::archive::{Archive, Followed};
 use crate::infer::brief::Brief;
@@ -238,8 +238,8 @@ impl<S: Sink> Tracker<S> {
     pub fn batch(&mut self, batch: &[Keyed]) {
         for few in batch.chunks(FETCHED_SEGMENTS) {
             let likely = self.fetch(few);
-            for (keyed, place) in few.iter().zip(likely) {
-                self.take(keyed, place);
+            for (keyed, likely) in few.iter().zip(likely) {
+                self.take(keyed, likely);
             }
         }
     }
@@ -247,26 +247,23 @@ impl<S: Sink> Tracker<S> {
     /// Reads, without waiting for one after the other, what the segments will need. Where each of
     /// them most likely belongs.
     #[inline]
-    fn fetch(&self, few: &[Keyed]) -> [Option<u32>; FETCHED_SEGMENTS] {
-        let mut likely = [None; FETCHED_SEGMENTS];
+    fn fetch(&self, few: &[Keyed]) -> [u32; FETCHED_SEGMENTS] {
+        let mut likely = [NOWHERE; FETCHED_SEGMENTS];
         for (place, keyed) in likely.iter_mut().zip(few) {
-            *place = self.places.glance(keyed.hash);
+            *place = self.places.glance(keyed.hash).unwrap_or(NOWHERE);
         }
-        self.archive.touch(likely.into_iter().flatten());
+        self.archive.touch(likely.into_iter());
         likely
     }
 
     #[inline]
-    fn take(&mut self, keyed: &Keyed, likely: Option<u32>) {
+    fn take(&mut self, keyed: &Keyed, likely: u32) {
         let Decoded { tuple, sender, segment } = &keyed.decoded;
         // Of a four-tuple's records, only the newest is one that takes segments: if it is this one,
         // nothing need be looked for.
-        if let Some(id) = likely
-            && keyed.glimpse.is_none()
-            && self.archive.take(id, tuple, *sender, segment)
-        {
-            let stream = self.archive.stream(id);
-            return self.sink.segment(self.archive.number(id), stream, tuple, *sender, segment);
+        if keyed.glimpse.is_none() && self.archive.take(likely, tuple, *sender, segment) {
+            let (id, stream) = (self.archive.number(likely), self.archive.stream(likely));
+            return self.sink.segment(id, stream, tuple, *sender, segment);
         }
         self.place(keyed, likely);
     }
@@ -274,7 +271,7 @@ impl<S: Sink> Tracker<S> {
     /// Finds the connection of a segment, and what it is to that. The likely one is known not to
     /// take it in brief.
     #[inline(never)]
-    fn place(&mut self, keyed: &Keyed, likely: Option<u32>) {
+    fn place(&mut self, keyed: &Keyed, likely: u32) {
         let Decoded { tuple, sender, segment } = &keyed.decoded;
         let archive = &self.archive;
         let found = self.places.find(keyed.hash, |id| archive.is_of(id, tuple));
@@ -282,7 +279,7 @@ impl<S: Sink> Tracker<S> {
             return self.seen(found, glimpse, keyed);
         }
         let Some(id) = found else { return self.begin(keyed) };
-        if found != likely && self.archive.take(id, tuple, *sender, segment) {
+        if id != likely && self.archive.take(id, tuple, *sender, segment) {
             let stream = self.archive.stream(id);
             self.sink.segment(self.archive.number(id), stream, tuple, *sender, segment);
             return;

@@ -39,6 +39,9 @@ const PLACE: u32 = (1 << PLACE_BITS) - 1;
 /// The greatest number of places.
 pub const PLACES_MAX: usize = PLACE as usize - 1;
 
+/// A place that is beyond all others: there is no record.
+pub const NOWHERE: u32 = u32::MAX;
+
 /// Slots of a new table. A power of two.
 const SLOTS: usize = 1 << 12;
 

@@ -22,16 +22,15 @@ impl Clock {
     /// Units from the first segment to `ts`, if they are whole and not too many.
     #[inline]
     pub fn units(&self, ts: Timestamp) -> Option<u64> {
+        /// What 125 is multiplied by to give 1, if what does not fit is lost.
+        const INVERSE_OF_125: u64 = 0x1cac_0831_26e9_78d5;
         let nanos = ts.as_nanos().checked_sub(self.first.as_nanos())?;
         let nanos = u64::try_from(nanos).ok()?;
-        let units = if self.in_micros {
-            let micros = nanos / 1_000;
-            if micros * 1_000 != nanos {
-                return None;
-            }
-            micros
-        } else {
-            nanos
+        let units = match self.in_micros {
+            // A division by 1000 where nothing is left over. Where anything is, this is more than
+            // any number of units: no other number gives the product that these few have.
+            true => nanos.wrapping_mul(INVERSE_OF_125).rotate_right(3),
+            false => nanos,
         };
         (units <= UNITS_MAX).then_some(units)
     }

@@ -149,6 +149,18 @@ proptest! {
     }
 }
 
+#[test]
+fn whole_microseconds_are_told_from_others() {
+    let clock = Clock { first: Timestamp::from_nanos(5_000), in_micros: true };
+    let micros = [0, 1, 7, 999, 1_000_000, 1 << 39, (1 << 40) - 2, (1 << 40) - 1, 1 << 53];
+    for nanos in micros.iter().flat_map(|it| it * 1_000..it * 1_000 + 1_001) {
+        let expected = (nanos % 1_000 == 0).then_some(nanos / 1_000);
+        let ts = Timestamp::from_nanos(5_000 + nanos as i64);
+        assert_eq!(clock.units(ts), expected.filter(|it| *it < (1 << 40) - 1), "{nanos}");
+    }
+    assert_eq!(clock.units(Timestamp::from_nanos(4_000)), None);
+}
+
 /// A SYN with what may differ between them, a bit each.
 fn a_syn(bits: u32) -> (End, Segment) {
     let is = |bit: u32| bits >> bit & 1 > 0;
