@@ -73,13 +73,8 @@ pub(super) fn number(count: u64, word: &str) -> String {
 /// The last stay of a role in a state, with what ended it.
 pub(super) fn wait_in(history: &History, role: Role, state: State) -> Option<Wait> {
     let stay = history.stay_in(role, state)?;
-    let next = history.transitions_of(role).skip_while(|it| **it != stay.entered).nth(1);
-    Some(Wait {
-        stay,
-        since: stay.entered.at,
-        length: stay.dwell,
-        ended_by: next.map(|next| next.event),
-    })
+    let ended_by = history.left_by(role, state);
+    Some(Wait { stay, since: stay.entered.at, length: stay.dwell, ended_by })
 }
 
 /// The same, from the last data on that `speaker` sent in the direction that is still open: a

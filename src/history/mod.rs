@@ -358,6 +358,11 @@ impl History {
         Some(Stay { state, entered: *entered, left, dwell })
     }
 
+    /// What ended that stay.
+    pub fn left_by(&self, role: Role, state: State) -> Option<Event> {
+        self.entry(role, state)?.1.map(|next| next.event)
+    }
+
     /// Whether that stay lasted so long.
     pub fn stayed_in(&self, role: Role, state: State, least: Span) -> bool {
         self.entry(role, state).is_some_and(|(entered, next)| {

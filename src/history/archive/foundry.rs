@@ -91,10 +91,8 @@ impl Archive {
         foundry: &mut Foundry,
         room: &mut Room,
     ) -> Option<()> {
-        let (lone, shape) = match self.before(place) {
-            Some(_) => (None, None),
-            None => (brief.lone_syn(self.end), brief.shape(&self.blocks, &self.params, self.end)),
-        };
+        let is_first = self.before(place).is_none();
+        let lone = brief.lone_syn(self.end).filter(|_| is_first);
         let before = core::mem::replace(&mut room.lone, lone.map(|syn| syn.kind));
         let (id, stream, tuple) = (self.number(place), self.stream(place), self.tuple(place)?);
         let history = &mut room.history;
@@ -103,6 +101,10 @@ impl Archive {
             debug_assert_eq!(*history, self.replayed(place, brief), "{syn:?}");
             return Some(());
         }
+        let shape = match is_first && lone.is_none() {
+            true => brief.shape(&self.blocks, &self.params, self.end),
+            false => None,
+        };
         if let Some(shape) = &shape {
             let name = Name { id, stream, tuple, until: self.end };
             if foundry.molds.cast(shape, name, history) {
