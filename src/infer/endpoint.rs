@@ -451,7 +451,7 @@ impl Endpoint {
 }
 
 /// The least time in which an answer can pass, where the fastest so far took so long.
-pub(super) fn fastest_answer(turnaround: Span) -> Span {
+pub(crate) fn fastest_answer(turnaround: Span) -> Span {
     /// What the host itself may have taken of it.
     const OWN_MAX: Span = Span::from_millis(1);
     let own = Span::from_nanos(turnaround.as_nanos() / 2).min(OWN_MAX);
@@ -459,7 +459,7 @@ pub(super) fn fastest_answer(turnaround: Span) -> Span {
 }
 
 /// How long something may be on its way, where the fastest answer took so long.
-pub(super) fn in_flight(turnaround: Span) -> Span {
+pub(crate) fn in_flight(turnaround: Span) -> Span {
     /// Queues and timers on top of the fastest answer.
     const SLACK: Span = Span::from_millis(10);
     const JITTER_MAX: Span = Span::from_millis(100);

@@ -154,8 +154,10 @@ mod tests {
     use crate::decode::Decoded;
     use crate::decode::segment::{Flags, Options, Segment};
     use crate::infer::Params;
+    use crate::infer::endpoint::{fastest_answer, in_flight};
     use crate::pipeline::{Pipeline, Sink};
     use crate::seq::SeqNum;
+    use crate::testkit::Trace;
     use crate::time::{Span, Timestamp};
 
     struct Nobody;
@@ -216,25 +218,73 @@ mod tests {
         kind: u8,
         payload: u32,
         window: u16,
-        pause: u64,
+        pause: Pause,
         fault: u8,
     }
 
-    /// Times at which some rule changes its mind, and others, in microseconds.
-    fn a_pause() -> impl Strategy<Value = u64> {
-        let near = |at: u64| (at - 2..at + 3).boxed();
-        let rules = [400, 500, 1_000, 10_000, 20_000, 40_000, 41_000, 1_000_000, 2_000_000];
-        let late = [10_000_000, 60_000_000].map(near);
-        let soon = prop::sample::select(rules.to_vec()).prop_flat_map(near);
-        prop_oneof![6 => 1..900_u64, 3 => 1..90_000_u64, 3 => soon, 1 => late[0].clone(), 1 => late[1].clone(), 1 => Just(0)]
+    /// How long nothing passes before a segment, in units of the connection's clock beyond a time.
+    #[derive(Clone, Copy, Debug)]
+    struct Pause {
+        of: Of,
+        more: i64,
+    }
+
+    /// A time at which some rule may change its mind.
+    #[derive(Clone, Copy, Debug)]
+    enum Of {
+        Micros(u64),
+        /// Half of the answer in the handshake of one end or the other.
+        Half(usize),
+        /// The least that an answer takes, and so many microseconds.
+        Fastest(usize, u64),
+        /// The most that something is on its way, and so many microseconds.
+        InFlight(usize, u64),
+    }
+
+    impl Pause {
+        fn nanos(self, answers: [u64; 2], unit: u64) -> u64 {
+            let answer = |end: usize| Span::from_nanos(answers[end]);
+            let nanos = match self.of {
+                Of::Micros(micros) => micros * 1_000,
+                Of::Half(end) => answers[end] / 2,
+                Of::Fastest(end, more) => fastest_answer(answer(end)).as_nanos() + more * 1_000,
+                Of::InFlight(end, more) => in_flight(answer(end)).as_nanos() + more * 1_000,
+            };
+            (nanos / unit).saturating_add_signed(self.more) * unit
+        }
+    }
+
+    fn a_pause() -> impl Strategy<Value = Pause> {
+        let sharp = [400, 500, 1_000, 10_000, 20_000, 40_000, 41_000, 1_000_000, 2_000_000];
+        let of = prop_oneof![
+            12 => (3..900_u64).prop_map(Of::Micros),
+            3 => (3..90_000_u64).prop_map(Of::Micros),
+            3 => prop::sample::select(sharp.to_vec()).prop_map(Of::Micros),
+            1 => prop::sample::select(vec![10_000_000, 60_000_000]).prop_map(Of::Micros),
+            1 => (0..2_usize).prop_map(Of::Half),
+            2 => (0..2_usize, prop::sample::select(vec![0, 40_000])).prop_map(|(end, more)| Of::Fastest(end, more)),
+            2 => (0..2_usize, prop::sample::select(vec![0, 2_000_000])).prop_map(|(end, more)| Of::InFlight(end, more)),
+            1 => Just(Of::Micros(2)),
+        ];
+        (of, -2..3_i64).prop_map(|(of, more)| Pause { of, more })
     }
 
     fn a_move() -> impl Strategy<Value = Move> {
         let kind = prop_oneof![6 => Just(0_u8), 5 => Just(1), 1 => Just(2), 1 => Just(3)];
-        let payload = prop_oneof![4 => Just(0_u32), 3 => 1..1_000_u32, 1 => 9_000..20_000_u32];
-        let window =
-            prop_oneof![8 => Just(501_u16), 1 => Just(20), 1 => Just(u16::MAX), 1 => Just(0)];
-        let fault = prop_oneof![30 => Just(0_u8), 1 => 1..6_u8];
+        let payload = prop_oneof![
+            4 => Just(0_u32),
+            3 => 1..1_000_u32,
+            1 => 9_000..20_000_u32,
+            1 => prop::sample::select(vec![1_023, 1_024, 1_460, 4_096, 14_335, 14_336, 65_535, 65_536])
+        ];
+        let window = prop_oneof![
+            30 => Just(501_u16),
+            3 => 15..30_u16,
+            3 => 400..500_u16,
+            3 => Just(u16::MAX),
+            1 => Just(0)
+        ];
+        let fault = prop_oneof![60 => Just(0_u8), 1 => 1..13_u8, 1 => Just(13), 1 => Just(3)];
         (any::<bool>(), kind, payload, window, a_pause(), fault).prop_map(
             |(from_client, kind, payload, window, pause, fault)| Move {
                 from_client,
@@ -247,24 +297,142 @@ mod tests {
         )
     }
 
+    /// What many connections do, so that they have the same shapes: whether the client sends it, the
+    /// kind of its move, and whether there is data in it.
+    const SCRIPTS: [&[(bool, u8, bool)]; 9] = [
+        &[(true, 1, false), (false, 1, false), (true, 0, false)],
+        &[
+            (true, 0, true),
+            (false, 0, true),
+            (false, 1, false),
+            (true, 1, false),
+            (false, 0, false),
+        ],
+        &[
+            (true, 0, true),
+            (false, 1, true),
+            (true, 0, false),
+            (true, 0, true),
+            (false, 0, false),
+            (true, 1, true),
+            (false, 0, false),
+        ],
+        &[
+            (false, 0, true),
+            (true, 1, false),
+            (false, 0, false),
+            (false, 0, true),
+            (true, 0, false),
+            (false, 0, true),
+            (false, 1, false),
+            (true, 0, false),
+        ],
+        &[
+            (true, 0, true),
+            (false, 0, true),
+            (true, 0, false),
+            (true, 1, false),
+            (false, 0, false),
+            (false, 2, false),
+            (false, 2, false),
+        ],
+        &[(true, 0, true), (false, 0, true), (true, 3, false), (true, 2, false)],
+        &[(true, 0, true), (false, 1, false), (true, 2, false), (false, 3, false)],
+        &[(true, 1, true), (false, 1, true), (true, 0, false), (true, 2, false), (false, 2, false)],
+        &[
+            (true, 1, false),
+            (false, 0, true),
+            (false, 0, true),
+            (false, 0, true),
+            (true, 0, false),
+            (true, 3, false),
+        ],
+    ];
+
+    /// One of these, with something else here and there.
+    fn a_common_close() -> impl Strategy<Value = Vec<Move>> {
+        (prop::sample::select(SCRIPTS.to_vec()), prop::collection::vec(a_move(), 10)).prop_map(
+            |(script, moves)| {
+                let both = script.iter().zip(moves);
+                both.map(|((from_client, kind, speaks), it)| match it.window {
+                    // Rare windows mark the moves that leave the script, or only its word on data.
+                    15..30 => it,
+                    400..500 => Move { from_client: *from_client, kind: *kind, ..it },
+                    _ => Move {
+                        from_client: *from_client,
+                        kind: *kind,
+                        payload: if *speaks { it.payload.max(1) } else { 0 },
+                        ..it
+                    },
+                })
+                .collect()
+            },
+        )
+    }
+
     /// A connection: what its SYNs say, the pauses of its handshake, and the rest.
-    type Play = ((u8, u8), [u64; 3], Vec<Move>);
+    type Play = ((u8, u8, u8), [Pause; 3], Vec<Move>);
 
     fn a_play() -> impl Strategy<Value = Play> {
-        let pauses = [a_pause(), a_pause(), a_pause()];
-        ((0..4_u8, 0..4_u8), pauses, prop::collection::vec(a_move(), 0..12))
+        let brisk = || {
+            (3..200_000_u64).prop_map(|it| Pause { of: Of::Micros(it), more: it as i64 % 3 - 1 })
+        };
+        let answer = || prop_oneof![6 => brisk(), 1 => a_pause()];
+        let pauses = [a_pause().boxed(), answer().boxed(), answer().boxed()];
+        let moves = prop_oneof![1 => prop::collection::vec(a_move(), 0..16), 2 => a_common_close()];
+        ((0..4_u8, 0..4_u8, 0..16_u8), pauses, moves)
+    }
+
+    /// Client and server, by IPv6 or not; the client with the higher address or not.
+    fn hosts(number: u32, is_v6: bool, is_high: bool) -> [([u8; 16], u16); 2] {
+        let host = |last| match is_v6 {
+            true => [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last],
+            false => crate::decode::tuple::widen_v4([10, 0, 0, last]),
+        };
+        let [own, peer] = if is_high { [3, 1] } else { [1, 3] };
+        [(host(own), 1_024 + number as u16), (host(peer), 80)]
+    }
+
+    /// What one end sends next, its newest TSval, and the number of what it sent last.
+    type Sender = (SeqNum, u32, SeqNum);
+
+    /// Makes something about a segment odd.
+    fn spoil(segment: &mut Segment, fault: u8, peer: &Sender) {
+        let (flags, timestamps) = (segment.flags.bits(), segment.options.timestamps);
+        let with = |change: fn(u32, u32) -> (u32, u32)| timestamps.map(|(a, b)| change(a, b));
+        match fault {
+            1 => segment.ack = segment.ack.sub(1),
+            2 => segment.seq = segment.seq.sub(1),
+            3 => segment.options.timestamps = with(|tsval, _| (tsval - 90, 0)),
+            4 => segment.seq = segment.seq.add(1),
+            5 => segment.ttl = 70,
+            6 => segment.options.timestamps = with(|tsval, _| (tsval, 1)),
+            7 => segment.options.timestamps = None,
+            8 => segment.options.timestamps = Some((5, peer.1 + 1)),
+            9 => segment.ip_id = 0,
+            10 => segment.flags = Flags::from_bits(flags & !0x10),
+            11 => segment.ttl = 61 + (segment.seq.0 % 7) as u8,
+            12 => segment.flags = Flags::from_bits(flags | 0x01),
+            // Only some of what came is acknowledged.
+            13 if flags == 0x10 => segment.ack = peer.2,
+            _ => {}
+        }
     }
 
     fn play(number: u32, (looks, pauses, moves): &Play, take: &mut impl FnMut(Decoded)) {
-        let mut ends = [(SeqNum(number.wrapping_mul(0x9e37_79b9)), 0), (SeqNum(77), 0)];
-        let mut now = Timestamp::from_nanos(1_795_172_400_000_000_000);
+        let isns = [SeqNum(number.wrapping_mul(0x9e37_79b9)), SeqNum(77)];
+        let mut ends: [Sender; 2] = isns.map(|isn| (isn, 0, isn));
+        let is = |bit: u8| looks.2 >> bit & 1 > 0;
+        let unit = if is(0) { 1 } else { 1_000 };
+        let mut now = Timestamp::from_nanos(1_795_172_400_000_000_000 + i64::from(is(0)));
         let refused = looks.1 == 3;
         let opening = [(true, 0x02), (false, if refused { 0x14 } else { 0x12 }), (true, 0x10)];
+        let answers = [2, 1].map(|place: usize| pauses[place].nanos([1_000_000; 2], unit));
         let opening = opening.into_iter().zip(pauses).map(|((from_client, flags), pause)| {
             let pause = *pause;
             let (payload, fault) = match (flags, looks.0) {
-                (0x10, 3) => (10, 0),
-                (0x12, 1) if pause % 8 == 0 => (0, 6),
+                (0x10, 2 | 3) if pause.more == 1 => (10, 0),
+                (0x12, 1) if pause.more == -1 => (0, 6),
                 _ => (0, 0),
             };
             (Move { from_client, kind: 0, payload, window: 501, pause, fault }, flags)
@@ -273,11 +441,11 @@ mod tests {
         let rest = moves.iter().map(|it| (it.clone(), flags[usize::from(it.kind)]));
         let all = opening.chain(rest).take(if refused { 2 } else { 20 });
         for (place, (it, flags)) in all.enumerate() {
-            now = now.after(Span::from_micros(it.pause));
-            let (client, server) = (([10, 0, 0, 1], 1_024 + number as u16), ([10, 0, 0, 2], 80));
-            let widen = |(addr, port)| (crate::decode::tuple::widen_v4(addr), port);
+            let answers = if place < 3 { [1_000_000; 2] } else { answers };
+            now = now.after(Span::from_nanos(it.pause.nanos(answers, unit)));
+            let [client, server] = hosts(number, is(1), is(2));
             let (source, target) = if it.from_client { (client, server) } else { (server, client) };
-            let (tuple, sender) = FourTuple::new(4, widen(source), widen(target));
+            let (tuple, sender) = FourTuple::new(if is(1) { 6 } else { 4 }, source, target);
             let [own, peer] = if it.from_client { [0, 1] } else { [1, 0] };
             let (has_timestamps, scales) = (looks.0 & 1 > 0, looks.0 & 2 > 0 || own == 1);
             let is_syn = flags & 2 > 0;
@@ -291,27 +459,20 @@ mod tests {
                 window: if is_syn { 64_000 } else { it.window },
                 flags: Flags::from_bits(flags),
                 ip_id: place as u16,
-                ttl: if it.fault == 5 { 70 } else { 64 },
+                ttl: 64,
                 options: Options {
                     timestamps: has_timestamps.then_some((tsval, ends[peer].1)),
                     window_scale: (is_syn && scales).then_some(7 * (looks.1 % 2)),
-                    mss: (is_syn && looks.1 > 0).then_some(1_460),
+                    mss: (is_syn && looks.1 > 0).then_some(if is(3) { 1_460 } else { 536 }),
                     sack_permitted: is_syn && looks.1 > 1,
                     ..Options::default()
                 },
                 ..Segment::default()
             };
-            match it.fault {
-                6 => segment.options.timestamps = has_timestamps.then_some((tsval, 1)),
-                1 => segment.ack = segment.ack.sub(1),
-                2 => segment.seq = segment.seq.sub(1),
-                3 => segment.options.timestamps = has_timestamps.then_some((tsval - 90, 0)),
-                4 => segment.seq = segment.seq.add(1),
-                _ => {}
-            }
+            spoil(&mut segment, it.fault, &ends[peer]);
             let moved = segment.seq_end().after(ends[own].0) || is_syn;
             if moved && !segment.has(Flags::RST) {
-                ends[own].0 = segment.seq_end();
+                (ends[own].0, ends[own].2) = (segment.seq_end(), segment.seq);
             }
             ends[own].1 = tsval;
             take(Decoded { tuple, sender, segment });
@@ -326,8 +487,10 @@ mod tests {
         fn what_is_cast_is_what_the_engine_makes(
             plays in prop::collection::vec(a_play(), 300),
             until in prop::sample::select(vec![1_u64, 59, 60, 62, 200]),
+            msl in prop::sample::select(vec![30_000_u64, 30_000, 30_000, 0, 1, 500, 120_000]),
         ) {
-            let mut pipeline = Pipeline::new(Params::default(), 1_000, Nobody);
+            let params = Params { msl: Span::from_millis(msl) };
+            let mut pipeline = Pipeline::new(params, 1_000_000, Nobody);
             let mut last = Timestamp::default();
             for (number, one) in (0..).zip(&plays) {
                 play(number, one, &mut |decoded: Decoded| {
@@ -346,6 +509,62 @@ mod tests {
                 let made = archive.replayed(place as u32, &brief);
                 prop_assert_eq!(read, Some(&made), "{:#?}", &plays[place as usize]);
             }
+        }
+    }
+    /// Connections that differ in one thing only, which some rule looks at. `C` stands for
+    /// their clients.
+    #[test]
+    fn one_difference_that_a_rule_sees_makes_another_shape() {
+        const OPENING: &str = "+1 C S 0:0(0) <ts 100:0> | +.01 < S. 0:0(0) ack 1 <ts 900:100> | \
+                               +.01 C . 1:1(0) ack 1 <ts 101:900> | \
+                               +.01 C P. 1:11(10) ack 1 <ts 110:900> | \
+                               +.01 < P. 1:11(10) ack 11 <ts 910:110> | ";
+        let pairs = [
+            // Whether all that the sender of a RST had sent was acknowledged.
+            (
+                "+.01 C . 11:11(0) ack 11 <ts 111:910> | +.01 < . 11:11(0) ack 11 <ts 911:111> | \
+                 +.01 < R 11:11(0)",
+                "+.01 C . 11:11(0) ack 11 <ts 111:910> | +.01 < P. 11:16(5) ack 11 <ts 911:111> | \
+                 +.01 < R 16:16(0)",
+            ),
+            // Whose silence a close follows.
+            (
+                "+.01 C . 11:11(0) ack 11 <ts 111:910> | +.01 < . 11:11(0) ack 11 <ts 911:111> | \
+                 +3 C F. 11:11(0) ack 11 <ts 120:911>",
+                "+.01 C . 11:11(0) ack 11 <ts 111:910> | +3 C F. 11:11(0) ack 11 <ts 120:910>",
+            ),
+            // Whether a segment is older than the newest of its sender.
+            (
+                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
+                 +.01 < . 11:11(0) ack 12 <ts 920:120> | \
+                 +.01 < F. 11:11(0) ack 12 win 60000 <ts 930:120>",
+                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
+                 +.01 < . 11:11(0) ack 12 <ts 909:120> | \
+                 +.01 < F. 11:11(0) ack 12 win 60000 <ts 930:120>",
+            ),
+        ];
+        for (one, other) in pairs {
+            let lines = |number: u8, rest: &str| {
+                let own = |sign: char| format!(" {number}{sign} ");
+                let text = format!("{OPENING}{rest}\n").replace(" C ", &own('>'));
+                text.replace(" < ", &own('<')).replace(" | ", "\n")
+            };
+            let trace = Trace::parse(&(lines(0, one) + &lines(1, other) + "+9 end\n"));
+            let mut pipeline = Pipeline::new(Params::default(), 1_000, Nobody);
+            trace.segments.iter().for_each(|segment| pipeline.decoded(segment));
+            pipeline.silence(trace.end);
+            let (_, archive, _) = pipeline.close();
+            let (mut foundry, mut room, mut keys) = (Foundry::default(), Room::default(), vec![]);
+            for place in 0..2 {
+                let Form::Brief(brief) = archive.records.get(place).unwrap().form else {
+                    panic!("{one} {other}: not in brief");
+                };
+                let made = archive.replayed(place, &brief);
+                assert_eq!(archive.read(place.into(), &mut foundry, &mut room), Some(&made));
+                let shape = brief.shape(&archive.blocks, &archive.params, archive.end);
+                keys.push(shape.map(|shape| shape.key));
+            }
+            assert_ne!(keys[0], keys[1], "{one} {other}");
         }
     }
 }

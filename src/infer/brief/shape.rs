@@ -35,7 +35,16 @@ const CLOSE: usize = 7;
 /// Moments at which something may have happened.
 pub const POINTS: usize = CLOSE + 2 * LINES;
 
-/// What connections of one shape have in common.
+/// What connections of one shape have in common, a bit for each thing that some rule looks at:
+///
+/// | byte | |
+/// |---|---|
+/// | 0 | who is the client, timestamps; in the high half, how many TIME_WAITs may be over |
+/// | 1 | data in the handshake's ACK, a first word of the server; 128 a refusal |
+/// | 2 | who sent data, whose was the last, what is unacknowledged, who spoke last |
+/// | 3 | lines of the close; in the high half, which segments of the opening were an end's last |
+/// | 4 to 7, 8 to 11 | what the SYN, and the SYN+ACK, announced |
+/// | from 16 | the lines of the close, two bytes each |
 pub type Key = [u8; KEY_CLOSE + 2 * LINES];
 /// The place in a key where the lines of the close begin, two bytes each.
 const KEY_CLOSE: usize = 16;
@@ -122,7 +131,7 @@ impl Brief {
             count = cast.close(self.closing(blocks, &mut room)?, two_msl)?;
         }
         cast.put(3, count);
-        cast.wait_out(end, two_msl);
+        cast.wait_out(end, two_msl)?;
         for (sent, side) in cast.shape.sent.iter_mut().zip(&cast.sides) {
             *sent = Sent {
                 isn: Some(side.isn),
@@ -300,6 +309,7 @@ impl Cast {
             let units = turn.moment.0;
             let silence = self.span(units.checked_sub(before.0)?);
             let is_idle = silence >= IDLE_MIN;
+            // No TIME_WAIT can be over between two lines: none began before the first.
             let open_for = self.span(units - *first.get_or_insert(units));
             let in_order = units > before.0
                 && usize::from(count) < LINES
@@ -339,6 +349,7 @@ impl Cast {
     }
 
     /// Whether the segment comes from a socket that may send such, and nothing about it is odd.
+    /// What has sent a FIN sends no data behind it, nor, being in turn, the FIN again.
     fn may_send(&self, turn: &Turn) -> bool {
         let [a, b] = &self.sides;
         let (own, peer) = if turn.from == End::A { (a, b) } else { (b, a) };
@@ -404,16 +415,19 @@ impl Cast {
     }
 
     /// The ends of the TIME_WAITs that the lines may have begun, and how many are over.
-    fn wait_out(&mut self, end: Timestamp, two_msl: Span) {
+    fn wait_out(&mut self, end: Timestamp, two_msl: Span) -> Option<()> {
         let (lines, silences) = self.shape.points.split_at_mut(CLOSE + LINES);
         let mut over = 0;
         for (line, silence) in lines.iter().skip(CLOSE).zip(silences) {
             if line.frame > 0 {
                 *silence = Moment::silent(line.ts.after(two_msl));
+                // At the epoch itself it would look like no moment.
+                (*silence != Moment::default()).then_some(())?;
                 over += u8::from(end >= silence.ts);
             }
         }
         self.put(0, over << 4);
+        Some(())
     }
 }
 

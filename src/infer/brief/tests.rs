@@ -253,6 +253,57 @@ fn a_repeated_syn_and_a_refusal_are_brief() {
     assert_eq!(check(&[syn, (syn.0.peer(), refusal)]), 2);
 }
 
+/// A close in which the server goes on for long. `stride` moves where in a block a line ends.
+fn long_close(stride: u64) -> Vec<(End, Segment)> {
+    let mut segments = quiet_life();
+    segments.truncate(segments.len() - 2);
+    let (server, mut newest) = *segments.last().unwrap();
+    for at in 1..60 {
+        newest.seq = newest.seq_end();
+        newest.payload = (stride * at * 37 % 20_000) as u32;
+        newest.frame += 1 + stride.pow((at % 3) as u32) * 5;
+        newest.ts = newest.ts.after(Span::from_micros(1 + stride * at * at * 11));
+        segments.push((server, newest));
+    }
+    segments
+}
+
+#[test]
+fn a_long_close_goes_over_several_blocks() {
+    for stride in 1..200 {
+        let segments = long_close(stride);
+        let (opened, taken) = (quiet_life().len() - 2, check(&segments));
+        assert!((opened + 15..segments.len()).contains(&taken), "{stride} {taken}");
+    }
+}
+
+/// Blocks are given back once each, and nothing that stood there before is read.
+#[test]
+fn what_a_close_takes_it_gives_back() {
+    let mut blocks = Blocks::default();
+    let stale: Vec<u32> = (0..1 + PARTS_MAX).map(|_| blocks.put([0xaa; BLOCK])).collect();
+    stale.iter().for_each(|place| blocks.give_back(*place));
+    let (mut long, mut clean) = (Connection::default(), Connection::default());
+    for stride in 1..200 {
+        let (segments, mut fresh) = (long_close(stride), Blocks::default());
+        let (from, first) = segments[0];
+        let mut brief = Brief::begin(from, &first).unwrap();
+        let mut other = brief;
+        for (from, segment) in &segments[1..] {
+            let took = brief.take(*from, segment, &mut blocks);
+            assert_eq!(took, other.take(*from, segment, &mut fresh), "{stride}");
+        }
+        brief.replay(&blocks, &Params::default(), &mut long);
+        other.replay(&fresh, &Params::default(), &mut clean);
+        assert_eq!(long, clean, "{stride}");
+        brief.give_back(&mut blocks);
+        let mut again: Vec<u32> = stale.iter().map(|_| blocks.put([0xaa; BLOCK])).collect();
+        again.sort_unstable();
+        assert_eq!(again, stale, "{stride}");
+        again.iter().for_each(|place| blocks.give_back(*place));
+    }
+}
+
 #[test]
 fn it_is_small() {
     assert!(size_of::<Brief>() <= 92, "{}", size_of::<Brief>());
