@@ -1,7 +1,8 @@
 //! Findings over a whole capture, gathered while its connections finish, without keeping them.
 //!
-//! Connections come in the order in which they end, which says nothing; so whatever is kept is
-//! put in an order of its own, and the same capture gives the same findings.
+//! Connections come in any order, and a collector may see some of them only, to be joined with
+//! those that see the others. So whatever is kept is put in an order of its own, and the same
+//! capture gives the same findings.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 use crate::addr::HostPort;
 use crate::findings::finding::{Finding, Severity};
+use crate::findings::kept::Join;
 use crate::findings::rule::{Context, Grouping, Rule, Scope};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::thresholds::Thresholds;
@@ -74,6 +76,15 @@ impl Counts {
     }
 }
 
+impl Join for Counts {
+    fn join(&mut self, other: &Counts) {
+        let Counts { error, warning, note } = other;
+        self.error += error;
+        self.warning += warning;
+        self.note += note;
+    }
+}
+
 /// All findings of a capture, as far as they are kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
@@ -89,7 +100,7 @@ pub struct Summary {
     at: HashMap<At, Vec<usize>, RandomState>,
     /// The worst about single connections, by name: at most [`FINDINGS_KEPT_PER_NAME`] each.
     pub worst: BTreeMap<&'static str, Vec<Finding>>,
-    /// Groups for which there was no room.
+    /// How often something was to be counted for a group that had no room.
     pub groups_beyond: u64,
 }
 
@@ -99,7 +110,8 @@ type At = (&'static str, Option<Role>, Option<HostPort>);
 /// Gathers findings while connections finish.
 ///
 /// Every connection is shown once ([`Collector::take`]), and then those that concern a suspect once
-/// more ([`Collector::again`]): see [`suspects`](super::suspects).
+/// more ([`Collector::again`]): see [`suspects`](super::suspects). Several collectors can share the
+/// connections; it does not matter which of them sees which, for the first time or the second.
 pub struct Collector {
     thresholds: Thresholds,
     watches: Vec<Watch>,
@@ -116,9 +128,29 @@ struct Watch {
 }
 
 /// Those whom the rules that look twice suspect, by rule.
+#[derive(Default)]
 pub struct Suspicions(Vec<Option<Suspects>>);
 
 impl Suspicions {
+    /// All connections were shown to one or another of these: whom to look at again.
+    pub fn of<'a>(collectors: impl IntoIterator<Item = &'a mut Collector>) -> Suspicions {
+        let parts = collectors.into_iter().map(|collector| {
+            Suspicions(collector.watches.iter_mut().map(|watch| watch.suspects.take()).collect())
+        });
+        let Suspicions(mut all) = parts.reduce(Suspicions::joined).unwrap_or_default();
+        all.iter_mut().flatten().for_each(Suspects::settle);
+        Suspicions(all)
+    }
+
+    fn joined(mut self, other: Suspicions) -> Suspicions {
+        for (own, more) in self.0.iter_mut().zip(other.0) {
+            if let (Some(own), Some(more)) = (own, more) {
+                own.join(more);
+            }
+        }
+        self
+    }
+
     /// Whether there is anybody to look at again.
     pub fn any(&self) -> bool {
         self.0.iter().flatten().any(Suspects::any)
@@ -156,7 +188,7 @@ impl Collector {
             let own = check(history, &collector.thresholds);
             collector.take(history, own);
         }
-        let suspicions = collector.suspicions();
+        let suspicions = Suspicions::of([&mut collector]);
         for history in histories.filter(|it| suspicions.concern(&Keys::of(it))) {
             collector.again(history, &suspicions);
         }
@@ -189,16 +221,6 @@ impl Collector {
         }
     }
 
-    /// All connections were shown: whom to look at again.
-    pub fn suspicions(&mut self) -> Suspicions {
-        let settled = |watch: &mut Watch| {
-            let mut suspects = watch.suspects.take()?;
-            suspects.settle();
-            Some(suspects)
-        };
-        Suspicions(self.watches.iter_mut().map(settled).collect())
-    }
-
     /// Takes a connection that concerns a suspect for the second time.
     pub fn again(&mut self, history: &History, suspicions: &Suspicions) {
         let keys = Keys::of(history);
@@ -207,6 +229,20 @@ impl Collector {
                 let context = Context::new(rule, &self.thresholds);
                 grouping.again(history, &keys, &context, suspects);
             }
+        }
+    }
+
+    /// Adds what another one, with the same thresholds, gathered of other connections.
+    pub fn join(&mut self, other: Collector) {
+        for (own, more) in self.watches.iter_mut().zip(other.watches) {
+            own.grouping.join(more.grouping);
+        }
+        for (own, more) in self.counts.iter_mut().zip(other.counts) {
+            own.join(&more);
+        }
+        for (own, more) in self.worst.iter_mut().zip(other.worst) {
+            own.kept.extend(more.kept);
+            own.cut();
         }
     }
 
@@ -262,10 +298,7 @@ impl Summary {
     }
 
     fn count(&mut self, name: &'static str, counts: &Counts) {
-        let Counts { error, warning, note } = counts;
-        self.findings.error += error;
-        self.findings.warning += warning;
-        self.findings.note += note;
+        self.findings.join(counts);
         let all = counts.at_least(Severity::Note);
         if all > 0 {
             self.by_name.insert(name, all);

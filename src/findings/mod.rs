@@ -9,15 +9,18 @@
 //! - [`holders`]: who holds the sockets that a finding is about, where a host or the capture tells.
 //! - [`timeouts`]: what a length of time is consistent with.
 //! - [`thresholds`]: the numbers a user may change. [`collector`]: findings over a whole capture.
-//!   [`suspects`]: rules that look twice. [`survey`]: the connections counted, for the overview.
+//!   `kept`: counts in parts, and their bounds. [`suspects`]: rules that look twice. [`survey`]:
+//!   the connections counted, for the overview.
 
 pub mod capture;
 pub mod closing;
 pub mod collector;
 pub mod finding;
 pub mod holders;
+mod kept;
 pub mod living;
 pub mod opening;
+mod passive;
 pub mod ports;
 mod release;
 pub mod rule;

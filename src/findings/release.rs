@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::findings::kept::Join;
 use crate::findings::trend::Hosts;
 use crate::findings::waits::Wait;
 use crate::history::{History, Role};
@@ -57,11 +58,19 @@ impl Releases {
         };
         one.peers.add(history.addr(role.peer()).ip());
         self.buckets.entry(left.as_nanos() >> self.shift).or_default().join(&one);
+        self.widen_if_many();
+    }
+
+    fn widen_if_many(&mut self) {
         while self.buckets.len() as u64 > TIME_BUCKETS_MAX {
-            self.shift += 1;
-            for (bucket, released) in core::mem::take(&mut self.buckets) {
-                self.buckets.entry(bucket >> 1).or_default().join(&released);
-            }
+            self.widen();
+        }
+    }
+
+    fn widen(&mut self) {
+        self.shift += 1;
+        for (bucket, released) in core::mem::take(&mut self.buckets) {
+            self.buckets.entry(bucket >> 1).or_default().join(&released);
         }
     }
 
@@ -92,7 +101,19 @@ impl Releases {
     }
 }
 
-impl Released {
+impl Join for Releases {
+    fn join(&mut self, other: &Releases) {
+        while self.shift < other.shift {
+            self.widen();
+        }
+        for (bucket, released) in &other.buckets {
+            self.buckets.entry(bucket >> (self.shift - other.shift)).or_default().join(released);
+        }
+        self.widen_if_many();
+    }
+}
+
+impl Join for Released {
     fn join(&mut self, other: &Released) {
         self.count += other.count;
         self.longest = self.longest.max(other.longest);
@@ -102,7 +123,9 @@ impl Released {
         self.frames.truncate(FINDING_FRAMES_MAX);
         self.bounds = joined(self.bounds, other.bounds);
     }
+}
 
+impl Released {
     /// When the first of them came.
     pub fn since(&self) -> Timestamp {
         self.bounds.map_or(Timestamp::default(), |[(first, _), _]| first)

@@ -3,6 +3,8 @@
 //! The `///` text above a declaration is its explanation: the same words are the documentation of
 //! the constant and what `finwait explain NAME` prints.
 
+use core::any::Any;
+
 use crate::addr::HostPort;
 use crate::findings::collector::CaptureFacts;
 use crate::findings::finding::{Finding, Severity};
@@ -50,9 +52,9 @@ pub enum Scope {
     Capture(fn(&CaptureFacts, &Context, &mut Vec<Finding>)),
 }
 
-/// Counts connections for a rule that judges many together. The order in which they come must
-/// not show in what it finds.
-pub trait Grouping: Send {
+/// Counts connections for a rule that judges many together. Neither the order in which they come
+/// nor how they are shared out among several that are joined must show in what it finds.
+pub trait Grouping: Any + Send {
     /// Counts one connection.
     fn take(&mut self, history: &History, context: &Context) {
         let _ = (history, context);
@@ -75,6 +77,9 @@ pub trait Grouping: Send {
         let _ = (history, keys, context, suspects);
     }
 
+    /// Counts what another one of the same kind counted of other connections, too.
+    fn join(&mut self, other: Box<dyn Any>);
+
     /// Whether a finding of this rule counts a connection, for what the end in that role did. It is
     /// asked of connections at the finding's place, and of the role that it is about if it is about
     /// one.
@@ -83,7 +88,7 @@ pub trait Grouping: Send {
     /// Judges what was counted.
     fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>);
 
-    /// How many groups found no room.
+    /// How often something was to be counted for a group that had no room, once it is judged.
     fn beyond(&self) -> u64 {
         0
     }

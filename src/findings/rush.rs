@@ -1,5 +1,6 @@
 //! When attempts came, so that many in a short time are seen wherever in a long capture they are.
 
+use crate::findings::kept::Join;
 use crate::limits::RUSH_BUCKETS_MAX;
 use crate::time::{Span, Timestamp};
 
@@ -67,6 +68,11 @@ impl Rush {
     fn widen(&mut self) {
         self.shift += 1;
         self.buckets.iter_mut().for_each(|bucket| bucket.at >>= 1);
+        self.join_equal();
+    }
+
+    /// Makes one of those at the same place, which stand together.
+    fn join_equal(&mut self) {
         self.buckets.dedup_by(|next, bucket| {
             let is_same = next.at == bucket.at;
             if is_same {
@@ -119,6 +125,22 @@ impl Rush {
             }
         };
         self.buckets.iter().filter_map(run).collect()
+    }
+}
+
+impl Join for Rush {
+    fn join(&mut self, other: &Rush) {
+        while self.shift < other.shift {
+            self.widen();
+        }
+        let narrower = self.shift - other.shift;
+        let others = other.buckets.iter().map(|it| Bucket { at: it.at >> narrower, ..*it });
+        self.buckets.extend(others);
+        self.buckets.sort_by_key(|bucket| bucket.at);
+        self.join_equal();
+        while self.buckets.len() > self.max {
+            self.widen();
+        }
     }
 }
 

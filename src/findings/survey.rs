@@ -3,11 +3,13 @@
 
 use core::cmp::Reverse;
 use core::fmt;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 
 use foldhash::fast::RandomState;
 
 use crate::addr::HostPort;
+use crate::findings::kept::{Join, Kept};
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, Handshake, History, Role};
 use crate::infer::state::State;
@@ -15,7 +17,7 @@ use crate::limits::SERVICES_MAX;
 use crate::time::Span;
 
 /// What the overview tells.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Survey {
     /// Endpoints by their state at the end: clients, then servers.
     states: [[u64; State::ALL.len()]; 2],
@@ -25,16 +27,34 @@ pub struct Survey {
     pub never_opened: u64,
     /// Connections that are not closed on both sides.
     pub open: u64,
-    /// Ends that are in CLOSE_WAIT when the capture ends, by role and service: how many, and for
-    /// how long at most.
+    /// Ends that are in CLOSE_WAIT when the capture ends, by role and service, once all are
+    /// counted: how many, and for how long at most.
     pub waiting: BTreeMap<(Role, HostPort), (u64, Span)>,
+    waiting_so_far: Kept<(Role, HostPort), Waits>,
     /// Connections with more than one thing that the capture does not tell.
     pub limits: Limits,
-    /// Servers, by address and port.
+    /// Servers, by address and port: enough of them to know how many there are.
     services: HashSet<HostPort, RandomState>,
     /// Findings by severity, name and place, once all are counted.
     pub groups: Vec<Group>,
-    by_place: HashMap<(&'static str, Option<HostPort>), Group, RandomState>,
+    by_place: Kept<(&'static str, HostPort), Group>,
+    /// Those at no place, and at places for which there is no room.
+    elsewhere: Groups,
+    /// Places, and services, that are told apart.
+    max: usize,
+}
+
+/// Findings of each name.
+type Groups = BTreeMap<&'static str, Group>;
+
+/// How many wait, and the longest.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waits(u64, Span);
+
+impl Default for Survey {
+    fn default() -> Survey {
+        Survey::with_max(SERVICES_MAX)
+    }
 }
 
 /// What the capture does not tell, in numbers of connections.
@@ -68,6 +88,24 @@ pub struct Group {
 }
 
 impl Survey {
+    /// With so many places that are told apart.
+    fn with_max(max: usize) -> Survey {
+        Survey {
+            states: Default::default(),
+            closed_first: Default::default(),
+            never_opened: 0,
+            open: 0,
+            waiting: BTreeMap::new(),
+            waiting_so_far: Kept::new(max),
+            limits: Limits::default(),
+            services: HashSet::default(),
+            groups: Vec::new(),
+            by_place: Kept::new(max),
+            elsewhere: BTreeMap::new(),
+            max,
+        }
+    }
+
     /// Counts a connection and the findings about it by itself.
     pub fn take(&mut self, history: &History, own: &[Finding]) {
         let [clients, servers] = &mut self.states;
@@ -84,48 +122,64 @@ impl Survey {
         self.never_opened += u64::from(history.close().is_none());
         self.open += u64::from(history.is_open());
         let server = history.addr(Role::Server);
-        if self.services.len() < SERVICES_MAX {
-            self.services.insert(server);
-        }
+        self.serves(server);
         self.limits.take(history);
         for role in Role::BOTH {
             if history.last_state(role) == State::CloseWait
                 && let Some(stay) = history.stay_in(role, State::CloseWait)
             {
-                self.waits((role, server), stay.dwell);
+                let waits = self.waiting_so_far.entry((role, server), |_, _| {}).or_default();
+                waits.join(&Waits(1, stay.dwell));
             }
         }
         own.iter().for_each(|finding| self.count(finding, Some(server)));
     }
 
+    /// Adds what another one counted of other connections.
+    pub fn join(&mut self, other: Survey) {
+        let own = self.states.as_flattened_mut().iter_mut().chain(&mut self.closed_first);
+        let more = other.states.as_flattened().iter().chain(&other.closed_first);
+        own.zip(more).for_each(|(own, more)| *own += more);
+        self.never_opened += other.never_opened;
+        self.open += other.open;
+        self.waiting_so_far.join(other.waiting_so_far, |_, _| {});
+        self.limits.join(&other.limits);
+        other.services.into_iter().for_each(|service| self.serves(service));
+        let Survey { by_place, elsewhere, .. } = self;
+        by_place.join(other.by_place, |_, group| put(elsewhere, &group));
+        other.elsewhere.values().for_each(|group| put(elsewhere, group));
+    }
+
     /// Counts the findings about services and the capture: all others are counted.
     pub fn finish(&mut self, grouped: &[Finding]) {
         grouped.iter().for_each(|finding| self.count(finding, finding.host));
-        self.groups = core::mem::take(&mut self.by_place).into_values().collect();
+        let waiting = self.waiting_so_far.drain(|_, _| {}).into_iter();
+        self.waiting =
+            waiting.map(|(place, Waits(count, longest))| (place, (count, longest))).collect();
+        let Survey { by_place, elsewhere, .. } = self;
+        let kept = by_place.drain(|_, group| put(elsewhere, &group));
+        let elsewhere = core::mem::take(elsewhere).into_values();
+        self.groups = kept.into_iter().map(|(_, group)| group).chain(elsewhere).collect();
         let rank = |it: &Group| (Reverse((it.severity, it.count)), it.name, it.place);
         self.groups.sort_by_key(rank);
     }
 
     /// Counts a finding at its place. Beyond the bound of places, at no place.
     fn count(&mut self, finding: &Finding, place: Option<HostPort>) {
-        let has_room = self.by_place.len() < SERVICES_MAX;
-        let is_known = || self.by_place.contains_key(&(finding.name, place));
-        let place = place.filter(|_| has_room || is_known());
-        let group = self.by_place.entry((finding.name, place)).or_insert(Group {
-            severity: finding.severity,
-            name: finding.name,
-            place,
-            count: 0,
-            longest: Lasted::default(),
-            example: None,
-        });
-        group.count += 1;
-        group.severity = group.severity.max(finding.severity);
-        let lasted = Lasted::of(finding);
-        if group.example.is_none() || lasted > group.longest {
-            group.example = finding.connection.or(group.example);
+        let one = Group::of(finding, place);
+        let Survey { by_place, elsewhere, .. } = self;
+        let Some(place) = place else { return put(elsewhere, &one) };
+        match by_place.entry((finding.name, place), |_, group| put(elsewhere, &group)) {
+            Entry::Occupied(mut group) => group.get_mut().join(&one),
+            Entry::Vacant(room) => _ = room.insert(one),
         }
-        group.longest = group.longest.max(lasted);
+    }
+
+    /// A service that there is.
+    fn serves(&mut self, service: HostPort) {
+        if self.services.len() < self.max {
+            self.services.insert(service);
+        }
     }
 
     /// How many clients, or servers, were in a state at the end.
@@ -140,17 +194,58 @@ impl Survey {
         self.services.len() as u64
     }
 
-    fn waits(&mut self, place: (Role, HostPort), dwell: Span) {
-        if self.waiting.len() < SERVICES_MAX || self.waiting.contains_key(&place) {
-            let (count, longest) = self.waiting.entry(place).or_default();
-            *count += 1;
-            *longest = dwell.max(*longest);
-        }
-    }
-
     /// How many connections closed with that end first.
     pub fn first(&self, who: ClosedFirst) -> u64 {
         self.closed_first.get(who as usize).copied().unwrap_or_default()
+    }
+}
+
+/// Adds a group to those at no place.
+fn put(elsewhere: &mut Groups, group: &Group) {
+    let own =
+        elsewhere.entry(group.name).or_insert(Group { place: None, count: 0, ..group.clone() });
+    own.join(group);
+}
+
+impl Group {
+    /// That of one finding.
+    fn of(finding: &Finding, place: Option<HostPort>) -> Group {
+        Group {
+            severity: finding.severity,
+            name: finding.name,
+            place,
+            count: 1,
+            longest: Lasted::of(finding),
+            example: finding.connection,
+        }
+    }
+}
+
+impl Join for Group {
+    fn join(&mut self, other: &Group) {
+        self.severity = self.severity.max(other.severity);
+        self.count += other.count;
+        // The longest, and of those as long the first.
+        let rank = |it: &Group| (it.longest, it.example.map(Reverse));
+        let longest = if rank(other) > rank(self) { other } else { &*self };
+        let example = longest.example.or(self.example).or(other.example);
+        (self.longest, self.example) = (longest.longest, example);
+    }
+}
+
+impl Join for Waits {
+    fn join(&mut self, other: &Waits) {
+        *self = Waits(self.0 + other.0, self.1.max(other.1));
+    }
+}
+
+impl Join for Limits {
+    fn join(&mut self, other: &Limits) {
+        let Limits { mid_stream, one_way, gaps, ongoing } = other;
+        self.mid_stream += mid_stream;
+        self.one_way += one_way;
+        self.gaps += gaps;
+        self.ongoing += ongoing;
     }
 }
 
@@ -185,5 +280,61 @@ impl fmt::Display for Lasted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bound = if self.is_ongoing { ">= " } else { "" };
         self.span.map_or(Ok(()), |span| write!(f, "{bound}{span}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    /// Of more services than have room, those that come first in order are told apart; all findings
+    /// are counted, wherever they are.
+    #[test]
+    fn who_counts_what_does_not_show_where_there_is_no_room() {
+        let waits = connections(
+            "0.0 > S  0:0(0)
+             0.1 < S. 0:0(0) ack 1
+             0.2 > .  1:1(0) ack 1
+             9.0 > F. 1:1(0) ack 1
+             9.1 < .  1:1(0) ack 2
+             500 end",
+        );
+        let refused = connections("0.0 > S 0:0(0)\n0.1 < R. 0:0(0) ack 1\n500 end");
+        let histories: Vec<_> = (0..90_u64)
+            .map(|id| {
+                let mut history = if id % 3 > 0 { waits[0].clone() } else { refused[0].clone() };
+                let host = [10, 0, 0, (id * 7 % 30) as u8];
+                history.tuple = history.tuple.with_addrs(|_| host.into());
+                history.id = id;
+                history
+            })
+            .collect();
+        let told = |parts: usize| {
+            let mut all: Vec<_> = (0..parts).map(|_| Survey::with_max(4)).collect();
+            for (at, history) in histories.iter().enumerate() {
+                let own = check(history, &Thresholds::default());
+                all[at * 5 % 7 % parts].take(history, &own);
+            }
+            let mut survey = all.pop().unwrap();
+            all.into_iter().for_each(|other| survey.join(other));
+            survey.finish(&[]);
+            let services = survey.services();
+            (format!("{:?}", survey.waiting), services, format!("{:#?}", survey.groups), survey)
+        };
+        let (waiting, services, groups, survey) = told(1);
+        for parts in 2..6 {
+            let other = told(parts);
+            assert_eq!((&other.0, other.1, &other.2), (&waiting, services, &groups), "{parts}");
+        }
+        assert_eq!((survey.waiting.len(), services), (4, 4));
+        let of = |name| survey.groups.iter().filter(move |group| group.name == name);
+        assert_eq!(of("connection-refused").map(|group| group.count).sum::<u64>(), 30);
+        assert_eq!(of("long-close-wait").map(|group| group.count).sum::<u64>(), 60);
+        let hosts: Vec<_> = of("connection-refused").filter_map(|group| group.place).collect();
+        assert_eq!(hosts.len(), 4, "its name is the first: {hosts:?}");
+        let elsewhere = of("long-close-wait").find(|group| group.place.is_none()).unwrap();
+        assert_eq!((elsewhere.count, elsewhere.example), (60, Some(1)));
     }
 }

@@ -99,6 +99,18 @@ impl Suspects {
         }
     }
 
+    /// Adds those that another one of the same rule counted.
+    pub fn join(&mut self, mut other: Suspects) {
+        if self.cells.is_empty() {
+            core::mem::swap(self, &mut other);
+        }
+        for (cell, more) in self.cells.iter_mut().zip(&other.cells) {
+            *cell = cell.saturating_add(*more);
+            self.any |= *cell >= self.least;
+        }
+        other.few.iter().for_each(|group| self.count(*group));
+    }
+
     /// All are counted; from now on it is known who is suspect.
     pub fn settle(&mut self) {
         if self.cells.is_empty() {

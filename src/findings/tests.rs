@@ -1,5 +1,7 @@
 //! The catalogue: every rule is documented, registered, and raised by its own trace.
 
+mod parts;
+
 use core::ops::Range;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::Addr;
+use crate::findings::kept::Join;
 use crate::findings::service::Party;
 use crate::findings::{Context, Finding, Value};
 use crate::infer::trail::Moment;
@@ -75,6 +76,19 @@ impl Crowd {
     }
 }
 
+impl Join for Crowd {
+    fn join(&mut self, other: &Crowd) {
+        // In wider buckets nobody knows where in them narrower ones were.
+        while self.shift < other.shift {
+            self.widen();
+        }
+        for (bucket, (began, ended)) in &other.buckets {
+            let sum = self.at(Timestamp::from_nanos(bucket << other.shift));
+            *sum = (sum.0 + began, sum.1 + ended);
+        }
+    }
+}
+
 /// Lengths of time, counted by their magnitude: each class is twice the one before.
 #[derive(Debug, Default)]
 pub(super) struct Ages(BTreeMap<u32, u64>);
@@ -96,6 +110,12 @@ impl Ages {
             }
         });
         classes.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Join for Ages {
+    fn join(&mut self, other: &Ages) {
+        other.0.iter().for_each(|(class, count)| *self.0.entry(*class).or_default() += count);
     }
 }
 
@@ -121,12 +141,6 @@ impl Hosts {
         }
     }
 
-    /// Those of both.
-    pub fn join(&mut self, other: &Hosts) {
-        other.known.iter().for_each(|host| self.add(*host));
-        self.more |= other.more;
-    }
-
     /// Whether there are so many, as far as they are told apart.
     pub fn reach(&self, least: u64) -> bool {
         self.known.len() as u64 >= least
@@ -148,6 +162,38 @@ impl Hosts {
     }
 }
 
+impl Join for Hosts {
+    fn join(&mut self, other: &Hosts) {
+        other.known.iter().for_each(|host| self.add(*host));
+        self.more |= other.more;
+    }
+}
+
+/// The time from the first of some moments to the last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stretch(Option<(Timestamp, Timestamp)>);
+
+impl Stretch {
+    /// One more moment.
+    pub fn add(&mut self, at: Timestamp) {
+        self.join(&Stretch(Some((at, at))));
+    }
+
+    /// The first and the last, if there are any.
+    pub fn ends(&self) -> Option<(Timestamp, Timestamp)> {
+        self.0
+    }
+}
+
+impl Join for Stretch {
+    fn join(&mut self, other: &Stretch) {
+        self.0 = match (self.0, other.0) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
 /// The connections that came first, to look at, and when the newest came.
 #[derive(Debug, Default)]
 pub(super) struct Firsts {
@@ -159,11 +205,13 @@ impl Firsts {
     /// One more, by its first segment and its number.
     pub fn add(&mut self, first: Moment, id: u64) {
         self.goes_on(first.ts);
+        let key = |(at, id): &(Moment, u64)| (at.ts, *id, at.frame);
+        let own = key(&(first, id));
         let full = self.first.len() == FINDING_FRAMES_MAX;
-        if full && self.first.last().is_some_and(|(at, last)| (at.ts, *last) < (first.ts, id)) {
+        if full && self.first.last().is_some_and(|last| key(last) <= own) {
             return;
         }
-        let place = self.first.partition_point(|(at, known)| (at.ts, *known) < (first.ts, id));
+        let place = self.first.partition_point(|known| key(known) < own);
         self.first.insert(place, (first, id));
         self.first.truncate(FINDING_FRAMES_MAX);
     }
@@ -171,12 +219,6 @@ impl Firsts {
     /// What is counted happened then, too.
     pub fn goes_on(&mut self, at: Timestamp) {
         self.newest = self.newest.max(at);
-    }
-
-    /// Those of both.
-    pub fn join(&mut self, other: &Firsts) {
-        other.first.iter().for_each(|(first, id)| self.add(*first, *id));
-        self.goes_on(other.newest);
     }
 
     /// A finding about no connection in particular.
@@ -202,6 +244,13 @@ impl Firsts {
             service: Some(party.service),
             ..self.of_capture(context, message)
         }
+    }
+}
+
+impl Join for Firsts {
+    fn join(&mut self, other: &Firsts) {
+        other.first.iter().for_each(|(first, id)| self.add(*first, *id));
+        self.goes_on(other.newest);
     }
 }
 

@@ -1,15 +1,15 @@
-//! From the archive to the findings: every history is read once, and judged, in several threads.
-//! Those that concern somebody who is suspect are read once more.
-
-use std::ops::ControlFlow;
+//! From the archive to the findings: every history is read once, and judged. Those that concern
+//! somebody who is suspect are read once more.
+//!
+//! Each thread has a collector and a survey of its own, so that a history, which is kilobytes, is
+//! read and counted by one core; in the end they are joined, and who counted what does not show.
 
 use crate::findings::suspects::Keys;
 use crate::findings::{
-    self, CaptureFacts, Collector, Finding, Sketcher, Summary, Survey, Thresholds,
+    self, CaptureFacts, Collector, Finding, Sketcher, Summary, Survey, Suspicions, Thresholds,
 };
-use crate::history::History;
 use crate::history::archive::{Archive, Foundry, Room};
-use crate::parallel::in_order;
+use crate::parallel::share;
 
 /// Connections that one thread judges at a time.
 const PIECE: u64 = 256;
@@ -22,89 +22,88 @@ pub(super) struct Judged {
     pub transitions_dropped: u64,
 }
 
-/// A few histories with their findings, in room that is used again.
-#[derive(Default)]
-struct Few {
+/// What one thread found, and room to read in.
+struct Judge {
     foundry: Foundry,
-    rooms: Vec<Room>,
-    findings: Vec<Finding>,
-    /// For each connection that is there, its room and where its findings end.
-    ends: Vec<(usize, usize)>,
+    room: Room,
+    /// What is found about one connection by itself.
+    own: Vec<Finding>,
+    collector: Collector,
+    survey: Survey,
+    transitions_dropped: u64,
 }
 
-impl Few {
-    /// Reads the connections of a piece that are wanted.
-    fn read(&mut self, piece: u64, archive: &Archive, wanted: impl Fn(u64) -> bool) {
-        self.rooms.resize_with(PIECE as usize, Room::default);
-        self.ends.clear();
-        self.findings.clear();
-        for (at, (place, room)) in (piece * PIECE..).zip(&mut self.rooms).enumerate() {
-            if wanted(place) && archive.read(place, &mut self.foundry, room).is_some() {
-                self.ends.push((at, 0));
+impl Judge {
+    fn new(thresholds: &Thresholds) -> Judge {
+        Judge {
+            foundry: Foundry::default(),
+            room: Room::default(),
+            own: Vec::new(),
+            collector: Collector::new(thresholds.clone()),
+            survey: Survey::default(),
+            transitions_dropped: 0,
+        }
+    }
+
+    /// Looks at the connections of a piece.
+    fn look(&mut self, piece: u64, archive: &Archive, sketcher: &Sketcher<'_>) {
+        for place in places(piece) {
+            if let Some(history) = archive.read(place, &mut self.foundry, &mut self.room) {
+                sketcher.sketch(history, &mut self.own);
+                self.transitions_dropped += u64::from(history.dropped);
+                self.survey.take(history, &self.own);
+                self.collector.take(history, self.own.drain(..));
             }
         }
     }
 
-    /// Finds what there is to find of each by itself.
-    fn judge(&mut self, sketcher: &Sketcher<'_>) {
-        for (at, end) in &mut self.ends {
-            if let Some(room) = self.rooms.get(*at) {
-                sketcher.sketch(room.history(), &mut self.findings);
+    /// Looks again at those of them that concern somebody suspect.
+    fn look_again(&mut self, piece: u64, archive: &Archive, suspicions: &Suspicions) {
+        for place in places(piece) {
+            let ends = archive.client_and_server(place);
+            let concerns =
+                ends.is_none_or(|(client, server)| suspicions.concern(&Keys::new(client, server)));
+            if concerns
+                && let Some(history) = archive.read(place, &mut self.foundry, &mut self.room)
+            {
+                self.collector.again(history, suspicions);
             }
-            *end = self.findings.len();
         }
     }
 
-    /// Shows each with its findings.
-    fn each(&mut self, mut take: impl FnMut(&History, &mut Vec<Finding>)) {
-        let (mut own, mut begin) = (Vec::new(), 0);
-        let mut all = self.findings.drain(..);
-        for (at, end) in &self.ends {
-            own.clear();
-            own.extend(all.by_ref().take(end - begin));
-            begin = *end;
-            if let Some(room) = self.rooms.get(*at) {
-                take(room.history(), &mut own);
-            }
-        }
+    fn join(&mut self, other: Judge) {
+        self.collector.join(other.collector);
+        self.survey.join(other.survey);
+        self.transitions_dropped += other.transitions_dropped;
     }
 }
 
-/// Judges all connections, in the order of their numbers.
+fn places(piece: u64) -> core::ops::Range<u64> {
+    piece * PIECE..(piece + 1) * PIECE
+}
+
+/// Judges all connections, in so many threads.
 pub(super) fn judge(
     archive: &Archive,
     thresholds: &Thresholds,
     facts: &CaptureFacts,
     threads: usize,
 ) -> Judged {
-    let mut collector = Collector::new(thresholds.clone());
-    let (mut survey, mut transitions_dropped) = (Survey::default(), 0);
     let sketcher = Sketcher::new(thresholds);
     let pieces = archive.reach().div_ceil(PIECE);
-    let look = |piece: u64, few: &mut Few| {
-        few.read(piece, archive, |_| true);
-        few.judge(&sketcher);
-    };
-    in_order(threads, pieces, look, |few: &mut Few| {
-        few.each(|history, own| {
-            transitions_dropped += u64::from(history.dropped);
-            survey.take(history, own);
-            collector.take(history, own.drain(..));
-        });
-        ControlFlow::Continue(())
-    });
-    let suspicions = collector.suspicions();
+    let threads = (threads as u64).min(pieces).max(1);
+    let mut judges: Vec<Judge> = (0..threads).map(|_| Judge::new(thresholds)).collect();
+    share(&mut judges, pieces, |piece, judge| judge.look(piece, archive, &sketcher));
+    let suspicions = Suspicions::of(judges.iter_mut().map(|judge| &mut judge.collector));
     if suspicions.any() {
-        let concerns = |place: u64| {
-            let ends = archive.client_and_server(place);
-            ends.is_none_or(|(client, server)| suspicions.concern(&Keys::new(client, server)))
-        };
-        let look = |piece: u64, few: &mut Few| few.read(piece, archive, concerns);
-        in_order(threads, pieces, look, |few: &mut Few| {
-            few.each(|history, _| collector.again(history, &suspicions));
-            ControlFlow::Continue(())
-        });
+        share(&mut judges, pieces, |piece, judge| judge.look_again(piece, archive, &suspicions));
     }
+    let all = judges.into_iter().reduce(|mut all, judge| {
+        all.join(judge);
+        all
+    });
+    let Judge { collector, mut survey, transitions_dropped, .. } =
+        all.unwrap_or_else(|| Judge::new(thresholds));
     let mut findings = collector.finish(facts);
     survey.finish(&findings.grouped);
     for worst in findings.worst.values_mut() {

@@ -28,5 +28,6 @@ mod streams;
 mod tcpdump;
 mod text;
 mod textbook;
+mod threads;
 mod tidy;
 mod windump;

@@ -1,5 +1,7 @@
 //! Bytes that were acknowledged and never captured.
 
+use core::any::Any;
+
 use crate::findings::rule::{finding, opened};
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
@@ -90,8 +92,17 @@ impl Grouping for Gaps {
             self.first.push((fact.first, history.id));
             self.newest = self.newest.max(fact.last.ts);
         }
-        self.first.sort_by_key(|(at, id)| (at.ts, *id));
-        self.first.truncate(FINDING_FRAMES_MAX);
+        self.cut();
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        let Ok(other) = other.downcast::<Self>() else { return };
+        let Gaps { connections, bytes, first, newest } = *other;
+        self.connections += connections;
+        self.bytes += bytes;
+        self.first.extend(first);
+        self.newest = self.newest.max(newest);
+        self.cut();
     }
 
     fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
@@ -115,6 +126,14 @@ impl Grouping for Gaps {
         finding.connection = Some(id).filter(|_| self.connections == 1);
         finding.frames = self.first.iter().map(|(at, _)| at.frame).collect();
         out.push(finding.with("connections", self.connections).with("missing_bytes", self.bytes));
+    }
+}
+
+impl Gaps {
+    /// What stands at the same time is of one connection, and stays in the order of its ends.
+    fn cut(&mut self) {
+        self.first.sort_by_key(|(at, id)| (at.ts, *id));
+        self.first.truncate(FINDING_FRAMES_MAX);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Segments that were captured before the network card had finished them.
 
-use std::collections::BTreeMap;
+use core::any::Any;
 
 use crate::addr::{Addr, HostPort};
+use crate::findings::kept::{Join, Kept};
 use crate::findings::rule::finding;
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::Firsts;
@@ -65,12 +66,19 @@ struct Sums {
     first: Firsts,
 }
 
-/// Hosts in order; beyond the bound, the first in order are kept.
-#[derive(Default)]
-struct Hosts(BTreeMap<Addr, Sums>);
+impl Join for Sums {
+    fn join(&mut self, other: &Sums) {
+        let Sums { connections, wrong, first } = other;
+        self.connections += connections;
+        self.wrong += wrong;
+        self.first.join(first);
+    }
+}
+
+struct Hosts(Kept<Addr, Sums>);
 
 fn new() -> Box<dyn Grouping> {
-    Box::new(Hosts::default())
+    Box::new(Hosts(Kept::new(PEERS_MAX)))
 }
 
 impl Grouping for Hosts {
@@ -93,15 +101,18 @@ impl Grouping for Hosts {
         let is_suspect = |role: &Role| suspects.holds(keys.host(*role, Role::Client));
         let has_opened = |role: &Role| history.side(*role).tally.syns > 0;
         for role in Role::BOTH.into_iter().filter(is_suspect).filter(has_opened) {
-            let sums = self.0.entry(history.addr(role).ip()).or_default();
+            let sums = self.0.entry(history.addr(role).ip(), |_, _| {}).or_default();
             sums.connections += 1;
             if let Some(fact) = history.fact(FactKind::WrongChecksum, role) {
                 sums.wrong += 1;
                 sums.first.add(fact.first, history.id);
             }
-            if self.0.len() > PEERS_MAX {
-                self.0.pop_last();
-            }
+        }
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.join(other.0, |_, _| {});
         }
     }
 
@@ -110,13 +121,14 @@ impl Grouping for Hosts {
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
-        for (host, sums) in self.0.iter().filter(|(_, sums)| sums.wrong == sums.connections) {
+        let hosts = self.0.drain(|_, _| {}).into_iter();
+        for (host, sums) in hosts.filter(|(_, sums)| sums.wrong == sums.connections) {
             let message = format!(
                 "the SYNs of {host} have no valid checksum: they were captured on that host, \
                  before its network card filled them in",
             );
             let mut finding = sums.first.of_capture(context, message);
-            finding.host = Some(HostPort::new(*host, 0));
+            finding.host = Some(HostPort::new(host, 0));
             out.push(finding.with("connections", sums.connections));
         }
     }

@@ -1,5 +1,7 @@
 //! Connections of which one direction is missing.
 
+use core::any::Any;
+
 use crate::findings::rule::finding;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
@@ -80,8 +82,16 @@ impl Grouping for OneWay {
         }
         self.first.push((history.first, history.id));
         self.newest = self.newest.max(history.first.ts);
-        self.first.sort_by_key(|(_, id)| *id);
-        self.first.truncate(FINDING_FRAMES_MAX);
+        self.cut();
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        let Ok(other) = other.downcast::<Self>() else { return };
+        let OneWay { heard, first, newest } = *other;
+        self.heard.iter_mut().zip(heard).for_each(|(own, more)| *own += more);
+        self.first.extend(first);
+        self.newest = self.newest.max(newest);
+        self.cut();
     }
 
     fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
@@ -108,6 +118,13 @@ impl Grouping for OneWay {
         out.push(
             finding.with("client_only", client).with("server_only", server).with("total", total),
         );
+    }
+}
+
+impl OneWay {
+    fn cut(&mut self) {
+        self.first.sort_by_key(|(_, id)| *id);
+        self.first.truncate(FINDING_FRAMES_MAX);
     }
 }
 

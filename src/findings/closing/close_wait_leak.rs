@@ -1,23 +1,25 @@
 //! Connections that pile up in CLOSE_WAIT on one service: the classic leak.
 
-use core::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use core::any::Any;
+use std::collections::BTreeMap;
 
 use crate::addr::{Addr, HostPort};
 use crate::findings::closing::health_check::{HEALTH_CHECK, health_check};
-use crate::findings::release::{Released, Releases};
+use crate::findings::kept::{Join, Kept};
+use crate::findings::passive::Passive;
+use crate::findings::release::Released;
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::timeouts::{Ends, consistent};
-use crate::findings::trend::{Ages, Came, Hosts, Trend};
-use crate::findings::waits::{Wait, close_wait, idle_before_close, lasting};
+use crate::findings::trend::{Came, Hosts, Trend};
+use crate::findings::waits::{Wait, close_wait, lasting};
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Severity, Value};
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
-use crate::infer::state::{Basis, State};
+use crate::infer::state::State;
 use crate::infer::trail::Moment;
-use crate::limits::{FINDING_FRAMES_MAX, SERVICES_MAX};
+use crate::limits::SERVICES_MAX;
 use crate::time::{Span, Timestamp};
 
 finding! {
@@ -102,50 +104,22 @@ finding! {
     }
 }
 
-/// What is counted for one side of a service.
-#[derive(Debug, Default)]
-struct Passive {
-    total: u64,
-    closed: u64,
-    /// The peer closed first.
-    left: u64,
-    /// Who did.
-    leavers: Hosts,
-    stuck: u64,
-    /// In CLOSE_WAIT at the end, not for long enough yet.
-    young: u64,
-    confirmed: u64,
-    assumed: u64,
-    /// Still stuck when the record ended.
-    ongoing: u64,
-    /// This side never sent a byte on them.
-    mute: u64,
-    /// Those that the peer closed after a silence, and its bounds.
-    idle: Option<(u64, Span, Span)>,
-    /// When the first and the last of these two came into CLOSE_WAIT.
-    entered: Option<(Timestamp, Timestamp)>,
-    longest: Span,
-    /// The longest of those that are still stuck, and of those that their peer ended.
-    longest_ongoing: Span,
-    longest_ended: Span,
-    shortest: Span,
-    ages: Ages,
-    peers: Hosts,
-    /// The longest waits, with connection and frame.
-    worst: BTreeSet<(Reverse<Span>, u64, u64)>,
-    /// Those that were stuck and that this side closed in the end.
-    released: Releases,
-}
-
-#[derive(Default)]
 struct Leaks {
     parties: Parties<Passive>,
     /// The first service that a leaking host uses or offers in its other part.
-    legs: [BTreeMap<Addr, HostPort>; 2],
+    legs: [Kept<Addr, HostPort>; 2],
+}
+
+/// Of two services that a host uses or offers, the first in order.
+impl Join for HostPort {
+    fn join(&mut self, other: &HostPort) {
+        *self = *other.min(self);
+    }
 }
 
 fn new() -> Box<dyn Grouping> {
-    Box::new(Leaks::default())
+    let legs = [Kept::new(SERVICES_MAX), Kept::new(SERVICES_MAX)];
+    Box::new(Leaks { parties: Parties::default(), legs })
 }
 
 impl Grouping for Leaks {
@@ -201,13 +175,23 @@ impl Grouping for Leaks {
         }
     }
 
+    fn join(&mut self, other: Box<dyn Any>) {
+        let Ok(other) = other.downcast::<Self>() else { return };
+        let Leaks { parties, legs } = *other;
+        self.parties.join(parties);
+        self.legs.iter_mut().zip(legs).for_each(|(own, more)| own.join(more, |_, _| {}));
+    }
+
     fn counts(&self, history: &History, role: Role, finding: &Finding, context: &Context) -> bool {
         let is_released = finding.value("trend") == Some(&Value::from("released"));
         waited(history, role, context).is_some_and(|wait| wait.was_closed() == is_released)
     }
 
     fn finish(&mut self, capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
-        let [used, offered] = &self.legs;
+        let [used, offered] = self
+            .legs
+            .each_mut()
+            .map(|legs| legs.drain(|_, _| {}).into_iter().collect::<BTreeMap<_, _>>());
         for (party, passive) in &self.parties.drain() {
             let least = context.count("stuck_min").max(1);
             let mut finding = match passive.stuck {
@@ -245,54 +229,11 @@ impl Leaks {
         }
         let [used, offered] = &mut self.legs;
         let legs = if role == Role::Client { used } else { offered };
-        if legs.len() < SERVICES_MAX || legs.contains_key(&host) {
-            let first = legs.entry(host).or_insert(service);
-            *first = service.min(*first);
-        }
+        legs.entry(host, |_, _| {}).or_insert(service).join(&service);
     }
 }
 
 impl Passive {
-    fn add(&mut self, history: &History, role: Role, wait: &Wait) {
-        let entered = wait.stay.entered;
-        let at = entered.at.ts;
-        self.stuck += 1;
-        self.confirmed += u64::from(!entered.is_open());
-        self.assumed += u64::from(entered.basis == Basis::Assumed);
-        self.ongoing += u64::from(wait.goes_on());
-        self.mute += u64::from(history.side(role).tally.bytes == 0);
-        if let Some(idle) = idle_before_close(history, role.peer()) {
-            let (count, least, most) = self.idle.unwrap_or((0, idle, idle));
-            self.idle = Some((count + 1, least.min(idle), most.max(idle)));
-        }
-        self.entered(at);
-        self.longest = self.longest.max(wait.stay.dwell);
-        let longest = match wait.goes_on() {
-            true => &mut self.longest_ongoing,
-            false => &mut self.longest_ended,
-        };
-        *longest = wait.stay.dwell.max(*longest);
-        let is_first = self.stuck == 1;
-        self.shortest = if is_first { self.longest } else { self.shortest.min(wait.stay.dwell) };
-        self.ages.add(wait.stay.dwell);
-        self.peers.add(history.addr(role.peer()).ip());
-        self.worst.insert((Reverse(wait.stay.dwell), history.id, entered.at.frame));
-        if self.worst.len() > FINDING_FRAMES_MAX {
-            self.worst.pop_last();
-        }
-    }
-
-    /// One more that waits, and not for so long that it is stuck.
-    fn add_young(&mut self, at: Timestamp) {
-        self.young += 1;
-        self.entered(at);
-    }
-
-    fn entered(&mut self, at: Timestamp) {
-        let (first, last) = self.entered.unwrap_or((at, at));
-        self.entered = Some((first.min(at), last.max(at)));
-    }
-
     fn finding(&self, party: &Party, capture: &CaptureFacts, context: &Context) -> Finding {
         let trend = self.trend(capture, context);
         let mut message = format!(
@@ -313,7 +254,7 @@ impl Passive {
                 self.assumed
             );
         }
-        let first = self.entered.map_or(Timestamp::default(), |(first, _)| first);
+        let first = self.entered.ends().map_or(Timestamp::default(), |(first, _)| first);
         let mut finding = context
             .of_capture(Moment::silent(first), message)
             .lasting(self.longest)
@@ -352,7 +293,7 @@ impl Passive {
 
     /// How many are in CLOSE_WAIT, and how many were until their peer ended them.
     fn state_words(&self, party: &Party) -> String {
-        let ages = match self.shortest.times(2) <= self.longest {
+        let ages = match self.shortest.is_some_and(|shortest| shortest.times(2) <= self.longest) {
             true => format!(" ({})", self.ages.words()),
             false => String::new(),
         };
@@ -427,11 +368,11 @@ impl Passive {
                     accept() and reads"
                 .to_owned();
         }
-        let idle = self.idle.filter(|(count, least, most)| {
-            *count == self.stuck && most.as_nanos() <= least.as_nanos() / 10 * 11
+        let idle = self.idle_least.filter(|least| {
+            self.idle == self.stuck && self.idle_most.as_nanos() <= least.as_nanos() / 10 * 11
         });
         match (party.role, idle) {
-            (Role::Client, Some((_, least, _))) => format!(
+            (Role::Client, Some(least)) => format!(
                 "the server closes after {least} idle{}: look for a pool in the client program \
                  that keeps connections longer, or does not test them",
                 consistent(least, Ends::Idle)
@@ -441,7 +382,7 @@ impl Passive {
     }
 
     fn trend(&self, capture: &CaptureFacts, context: &Context) -> Trend {
-        let (first, last) = self.entered.unwrap_or_default();
+        let (first, last) = self.entered.ends().unwrap_or_default();
         let came = Came {
             count: self.stuck + self.young,
             ended: self.stuck - self.ongoing,

@@ -1,7 +1,9 @@
 //! An idle timeout: one side closes whatever nobody uses for so long.
 
+use core::any::Any;
 use std::collections::BTreeMap;
 
+use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
@@ -91,6 +93,14 @@ struct Alike {
 #[derive(Debug, Default)]
 struct Silences(BTreeMap<u32, Alike>);
 
+impl Join for Silences {
+    fn join(&mut self, other: &Silences) {
+        for (class, alike) in &other.0 {
+            self.0.entry(*class).or_default().join(alike);
+        }
+    }
+}
+
 #[derive(Default)]
 struct Timeouts(Parties<Silences>);
 
@@ -132,6 +142,12 @@ impl Grouping for Timeouts {
             && suspects.holds(keys.party(role))
         {
             self.0.entry(Party::of(history, role)).add(history, silence);
+        }
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.join(other.0);
         }
     }
 
@@ -193,23 +209,23 @@ impl Silences {
         first.add(history.first, history.id);
         first.goes_on(silence.last.ts);
         let one = Alike { count: 1, least: idle, most: idle, first };
-        self.0.entry(class).or_default().add(&one);
+        self.0.entry(class).or_default().join(&one);
     }
 
     /// The two neighbouring classes with the most silences, the shorter ones if there are several.
     fn most_frequent(&self) -> Option<Alike> {
         let pairs = self.0.iter().map(|(class, alike)| {
             let mut both = Alike::default();
-            both.add(alike);
-            self.0.get(&(class + 1)).into_iter().for_each(|next| both.add(next));
+            both.join(alike);
+            self.0.get(&(class + 1)).into_iter().for_each(|next| both.join(next));
             both
         });
         pairs.max_by_key(|pair| (pair.count, core::cmp::Reverse(pair.least)))
     }
 }
 
-impl Alike {
-    fn add(&mut self, other: &Alike) {
+impl Join for Alike {
+    fn join(&mut self, other: &Alike) {
         self.least = if self.count == 0 { other.least } else { self.least.min(other.least) };
         self.most = self.most.max(other.most);
         self.count += other.count;

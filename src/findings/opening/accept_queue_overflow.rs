@@ -1,5 +1,8 @@
 //! A listener whose accept queue is full: it repeats SYN+ACKs that were acknowledged.
 
+use core::any::Any;
+
+use crate::findings::kept::Join;
 use crate::findings::opening::deferred_accept::deferral;
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
@@ -79,6 +82,17 @@ struct Listener {
     first: Firsts,
 }
 
+impl Join for Listener {
+    fn join(&mut self, other: &Listener) {
+        let Listener { connections, repeats, most, ignored, first } = other;
+        self.connections += connections;
+        self.repeats += repeats;
+        self.most = self.most.max(*most);
+        self.ignored += ignored;
+        self.first.join(first);
+    }
+}
+
 #[derive(Default)]
 struct Overflows(Parties<Listener>);
 
@@ -104,6 +118,12 @@ impl Grouping for Overflows {
             u64::from(history.fact(FactKind::SynAckRepeatedAfterData, Role::Server).is_some());
         listener.first.add(fact.first, history.id);
         listener.first.goes_on(fact.last.ts);
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.join(other.0);
+        }
     }
 
     fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {

@@ -1,5 +1,8 @@
 //! A listener that waits for data before it accepts: slow clients see their SYN+ACK repeated.
 
+use core::any::Any;
+
+use crate::findings::kept::Join;
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
 use crate::findings::trend::Firsts;
@@ -84,6 +87,16 @@ struct Listener {
     first: Firsts,
 }
 
+impl Join for Listener {
+    fn join(&mut self, other: &Listener) {
+        let Listener { late, early, longest, first } = other;
+        self.late += late;
+        self.early += early;
+        self.longest = self.longest.max(*longest);
+        self.first.join(first);
+    }
+}
+
 #[derive(Default)]
 struct Deferrals(Parties<Listener>);
 
@@ -102,6 +115,12 @@ impl Grouping for Deferrals {
         listener.longest = listener.longest.max(waited);
         listener.first.add(history.first, history.id);
         listener.first.goes_on(history.first.ts.after(waited));
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.join(other.0);
+        }
     }
 
     fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {

@@ -1,5 +1,8 @@
 //! SYN and SYN+ACK that do not agree on what the connection can do.
 
+use core::any::Any;
+
+use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
@@ -68,6 +71,17 @@ struct Answers {
     first: Firsts,
 }
 
+impl Join for Answers {
+    fn join(&mut self, other: &Answers) {
+        let Answers { total, differing, lacking, added, first } = other;
+        self.total += total;
+        self.differing += differing;
+        self.lacking.iter_mut().zip(lacking).for_each(|(own, more)| *own += more);
+        self.added.iter_mut().zip(added).for_each(|(own, more)| *own += more);
+        self.first.join(first);
+    }
+}
+
 #[derive(Default)]
 struct Mismatches(Parties<Answers>);
 
@@ -113,6 +127,12 @@ impl Grouping for Mismatches {
                 *lacking += u64::from(offered && !answered);
                 *added += u64::from(answered && !offered);
             }
+        }
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.join(other.0);
         }
     }
 

@@ -1,16 +1,17 @@
 //! A client that tries many ports and says nothing to any.
 
+use core::any::Any;
 use std::collections::BTreeSet;
 
 use crate::addr::Addr;
+use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
-use crate::findings::trend::Firsts;
+use crate::findings::trend::{Firsts, Stretch};
 use crate::findings::waits::{had_socket, number};
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{Handshake, History, Role, Signs};
-use crate::time::Timestamp;
 
 finding! {
     /// One host tried many ports or hosts and said nothing to any: a port scan.
@@ -87,7 +88,7 @@ struct Tried {
     answered: bool,
     /// A connection came of it.
     opened: bool,
-    span: Option<(Timestamp, Timestamp)>,
+    stretch: Stretch,
     first: Firsts,
 }
 
@@ -99,8 +100,19 @@ struct Scanner {
     open: u64,
     shut: u64,
     hosts: BTreeSet<Addr>,
-    span: Option<(Timestamp, Timestamp)>,
+    stretch: Stretch,
     first: Firsts,
+}
+
+impl Join for Tried {
+    fn join(&mut self, other: &Tried) {
+        let Tried { spoke, answered, opened, stretch, first } = other;
+        self.spoke |= spoke;
+        self.answered |= answered;
+        self.opened |= opened;
+        self.stretch.join(stretch);
+        self.first.join(first);
+    }
 }
 
 #[derive(Default)]
@@ -128,9 +140,16 @@ impl Grouping for Scans {
         let is_half = history.handshake() == Handshake::HalfOpen;
         tried.answered |= had_socket(history, Role::Server);
         tried.opened |= had_socket(history, Role::Server) && !is_half;
-        tried.span = Some(joined(tried.span, (history.first.ts, history.last.ts)));
+        tried.stretch.add(history.first.ts);
+        tried.stretch.add(history.last.ts);
         tried.first.add(history.first, history.id);
         tried.first.goes_on(history.last.ts);
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.join(other.0);
+        }
     }
 
     fn counts(&self, _: &History, _: Role, _: &Finding, _: &Context) -> bool {
@@ -163,13 +182,6 @@ fn targets_min(context: &Context) -> u64 {
     context.count("targets_min").clamp(1, u64::from(u32::MAX))
 }
 
-fn joined(
-    one: Option<(Timestamp, Timestamp)>,
-    other: (Timestamp, Timestamp),
-) -> (Timestamp, Timestamp) {
-    one.map_or(other, |(first, last)| (first.min(other.0), last.max(other.1)))
-}
-
 impl Scanner {
     fn add(&mut self, party: &Party, tried: &Tried) {
         self.targets += 1;
@@ -177,14 +189,12 @@ impl Scanner {
         self.open += u64::from(tried.answered);
         self.shut += u64::from(!tried.opened);
         self.hosts.insert(party.service.ip());
-        if let Some(span) = tried.span {
-            self.span = Some(joined(self.span, span));
-        }
+        self.stretch.join(&tried.stretch);
         self.first.join(&tried.first);
     }
 
     fn finding(&self, party: &Party, context: &Context) -> Finding {
-        let (first, last) = self.span.unwrap_or_default();
+        let (first, last) = self.stretch.ends().unwrap_or_default();
         let length = last.since(first);
         let message = format!(
             "client {} tried {} of {} in {length} and said nothing to {} of them; {}: a port \

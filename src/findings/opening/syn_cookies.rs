@@ -1,5 +1,8 @@
 //! A server that answers SYNs and never asks again: SYN cookies, as it seems.
 
+use core::any::Any;
+
+use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::trend::Firsts;
@@ -73,6 +76,15 @@ struct Answers {
     first: Firsts,
 }
 
+impl Join for Answers {
+    fn join(&mut self, other: &Answers) {
+        let Answers { once, again, first } = other;
+        self.once += once;
+        self.again += again;
+        self.first.join(first);
+    }
+}
+
 #[derive(Default)]
 struct Cookies(Parties<Answers>);
 
@@ -103,6 +115,12 @@ impl Grouping for Cookies {
         }
         answers.first.add(history.first, history.id);
         answers.first.goes_on(history.side(Role::Server).last.ts);
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.join(other.0);
+        }
     }
 
     fn counts(&self, history: &History, _: Role, _: &Finding, context: &Context) -> bool {

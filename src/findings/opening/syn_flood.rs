@@ -1,5 +1,8 @@
 //! Many handshakes that nobody completes: a SYN flood, or its shape.
 
+use core::any::Any;
+
+use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::rush::{Peak, Rush};
 use crate::findings::service::{Parties, Party};
@@ -77,6 +80,19 @@ struct Target {
     first: Firsts,
 }
 
+impl Join for Target {
+    fn join(&mut self, other: &Target) {
+        let Target { attempts, half_open, unanswered, repeated, rush, hosts, first } = other;
+        self.attempts += attempts;
+        self.half_open += half_open;
+        self.unanswered += unanswered;
+        self.repeated += repeated;
+        self.rush.join(rush);
+        self.hosts.join(hosts);
+        self.first.join(first);
+    }
+}
+
 #[derive(Default)]
 struct Floods(Parties<Target>);
 
@@ -105,6 +121,12 @@ impl Grouping for Floods {
         }
         target.hosts.add(history.addr(Role::Client).ip());
         target.first.add(history.first, history.id);
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.join(other.0);
+        }
     }
 
     fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {

@@ -1,15 +1,18 @@
 //! A client that runs out of ports for one service.
 
+use core::any::Any;
+
+use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
-use crate::findings::trend::{Crowd, Firsts};
+use crate::findings::trend::{Crowd, Firsts, Stretch};
 use crate::findings::waits::ended;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
 use crate::history::{Handshake, History, Role};
 use crate::infer::state::State;
 use crate::limits::CROWDS_MAX;
-use crate::time::{Span, Timestamp};
+use crate::time::Span;
 
 finding! {
     /// A client uses up its ports towards one service: new connections are about to fail.
@@ -80,8 +83,19 @@ struct Ports {
     /// Those whose client waits in TIME_WAIT.
     waiting: u64,
     crowd: Crowd,
-    span: Option<(Timestamp, Timestamp)>,
+    stretch: Stretch,
     first: Firsts,
+}
+
+impl Join for Ports {
+    fn join(&mut self, other: &Ports) {
+        let Ports { connections, waiting, crowd, stretch, first } = other;
+        self.connections += connections;
+        self.waiting += waiting;
+        self.crowd.join(crowd);
+        self.stretch.join(stretch);
+        self.first.join(first);
+    }
 }
 
 struct Clients(Parties<Ports>);
@@ -109,9 +123,14 @@ impl Grouping for Clients {
         ports.waiting += u64::from(history.stay_in(Role::Client, State::TimeWait).is_some());
         let at = history.first.ts;
         ports.crowd.add(at, ended(history, Role::Client));
-        let (first, last) = ports.span.unwrap_or((at, at));
-        ports.span = Some((first.min(at), last.max(at)));
+        ports.stretch.add(at);
         ports.first.add(history.first, history.id);
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.join(other.0);
+        }
     }
 
     fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {
@@ -143,7 +162,7 @@ impl Ports {
     fn finding(&self, party: &Party, context: &Context) -> Option<Finding> {
         let (all, enough) = (ports(context), enough(context));
         let (peak, _) = self.crowd.peak();
-        let (first, last) = self.span?;
+        let (first, last) = self.stretch.ends()?;
         let seconds = last.since(first).as_secs_f64().max(1.0);
         let per_second = self.waiting as f64 / seconds;
         let steady = per_second * context.value("time_wait_s");

@@ -1,5 +1,8 @@
 //! How many sockets wait in TIME_WAIT, and where.
 
+use core::any::Any;
+
+use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
@@ -72,6 +75,17 @@ struct Waiting {
     first: Firsts,
 }
 
+impl Join for Waiting {
+    fn join(&mut self, other: &Waiting) {
+        let Waiting { total, crowd, longest, peers, first } = other;
+        self.total += total;
+        self.crowd.join(crowd);
+        self.longest = self.longest.max(*longest);
+        self.peers.join(peers);
+        self.first.join(first);
+    }
+}
+
 struct Census(Parties<Waiting>);
 
 fn new() -> Box<dyn Grouping> {
@@ -102,6 +116,12 @@ impl Grouping for Census {
             waiting.longest = waiting.longest.max(stay.dwell);
             waiting.peers.add(history.addr(role.peer()).ip());
             waiting.first.add(stay.entered.at, history.id);
+        }
+    }
+
+    fn join(&mut self, other: Box<dyn Any>) {
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.join(other.0);
         }
     }
 

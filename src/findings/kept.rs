@@ -1,0 +1,114 @@
+//! What is counted in parts, of some connections here and of others there, and then made one: in
+//! whatever order, the whole is the same.
+
+use core::hash::Hash;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use foldhash::fast::RandomState;
+
+/// What was counted of some connections, to which what was counted of others can be added.
+pub(super) trait Join {
+    /// Counts what the other one counted, too.
+    fn join(&mut self, other: &Self);
+}
+
+/// Something for each key, bounded.
+///
+/// Beyond the bound, the keys that come first in order are kept. One of those can never have been
+/// cut on the way, so what is kept is whole and does not depend on who came when; and what belongs
+/// to other keys has been cut in the end, all of it.
+#[derive(Clone, Debug)]
+pub(super) struct Kept<K, T> {
+    all: HashMap<K, T, RandomState>,
+    max: usize,
+}
+
+impl<K: Copy + Ord + Hash, T> Kept<K, T> {
+    /// For at most that many keys; up to twice as many on the way, so that cutting is rare.
+    pub fn new(max: usize) -> Kept<K, T> {
+        Kept { all: HashMap::default(), max }
+    }
+
+    /// The place of a key. What has to go for it is given to `cut`.
+    pub fn entry(&mut self, key: K, cut: impl FnMut(K, T)) -> Entry<'_, K, T> {
+        if self.all.len() >= 2 * self.max && !self.all.contains_key(&key) {
+            self.cut(cut);
+        }
+        self.all.entry(key)
+    }
+
+    /// Adds those of another one.
+    pub fn join(&mut self, other: Kept<K, T>, mut cut: impl FnMut(K, T))
+    where
+        T: Join,
+    {
+        for (key, value) in other.all {
+            match self.entry(key, &mut cut) {
+                Entry::Occupied(mut own) => own.get_mut().join(&value),
+                Entry::Vacant(place) => _ = place.insert(value),
+            }
+        }
+    }
+
+    /// All that are kept, in order.
+    pub fn drain(&mut self, cut: impl FnMut(K, T)) -> Vec<(K, T)> {
+        self.cut(cut);
+        let mut all: Vec<_> = self.all.drain().collect();
+        all.sort_unstable_by_key(|(key, _)| *key);
+        all
+    }
+
+    fn cut(&mut self, mut cut: impl FnMut(K, T)) {
+        if self.all.len() <= self.max {
+            return;
+        }
+        let mut keys: Vec<K> = self.all.keys().copied().collect();
+        keys.select_nth_unstable(self.max);
+        for key in keys.drain(self.max..) {
+            if let Some(value) = self.all.remove(&key) {
+                cut(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    impl Join for u64 {
+        fn join(&mut self, other: &u64) {
+            *self += other;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn beyond_the_bound_the_first_in_order_are_kept_whole_in_whatever_parts(
+            keys in prop::collection::vec((0..30_u8, 0..3_usize), 0..120),
+            max in 0..12_usize,
+        ) {
+            let mut parts = [0; 3].map(|_| Kept::<u8, u64>::new(max));
+            let (mut all, mut cut) = (BTreeMap::<u8, u64>::new(), BTreeMap::<u8, u64>::new());
+            for (key, part) in &keys {
+                *all.entry(*key).or_default() += 1;
+                let go = |key, count| *cut.entry(key).or_default() += count;
+                *parts[*part].entry(*key, go).or_default() += 1;
+                prop_assert!(parts[*part].all.len() <= (2 * max).max(1));
+            }
+            let mut go = |key, count| *cut.entry(key).or_default() += count;
+            let [mut one, two, three] = parts;
+            one.join(two, &mut go);
+            one.join(three, &mut go);
+            let kept = one.drain(&mut go);
+            let mut expected = all.into_iter();
+            prop_assert_eq!(kept, expected.by_ref().take(max).collect::<Vec<_>>());
+            prop_assert_eq!(cut, expected.collect::<BTreeMap<_, _>>());
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Connections shared out among several collectors and surveys, which are then joined: what is
+//! found must be what one finds that has seen them all.
+
+use core::net::IpAddr;
+use std::path::Path;
+
+use super::{in_order, lives};
+use crate::addr::Addr;
+use crate::findings::rule::opened;
+use crate::findings::{
+    ALL, CaptureFacts, Collector, Rule, Scope, Summary, Survey, Suspicions, Thresholds, check, rule,
+};
+use crate::history::{ClosedFirst, History, Role};
+use crate::infer::state::State;
+use crate::limits::CROWDS_MAX;
+use crate::testkit::{Trace, connections, recorded};
+
+/// Chance that can be had again.
+struct Dice(u64);
+
+impl Dice {
+    /// A number below `sides`.
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % sides
+    }
+}
+
+/// What is found by so many that share the connections as the dice have it, for the first look and
+/// for the second, and are joined in the order that they have.
+fn found(
+    histories: &[History],
+    thresholds: &Thresholds,
+    parts: usize,
+    dice: &mut Dice,
+) -> (Summary, Survey) {
+    let new = |_| (Collector::new(thresholds.clone()), Survey::default());
+    let mut all: Vec<_> = (0..parts).map(new).collect();
+    for history in histories {
+        let own = check(history, thresholds);
+        let (collector, survey) = &mut all[dice.roll(parts)];
+        survey.take(history, &own);
+        collector.take(history, own);
+    }
+    let suspicions = Suspicions::of(all.iter_mut().map(|(collector, _)| collector));
+    for history in histories {
+        all[dice.roll(parts)].0.again(history, &suspicions);
+    }
+    let (mut collector, mut survey) = all.swap_remove(dice.roll(parts));
+    while !all.is_empty() {
+        let other = all.swap_remove(dice.roll(all.len()));
+        collector.join(other.0);
+        survey.join(other.1);
+    }
+    let last_ts = histories.iter().map(|history| history.until).max();
+    let connections = histories.len() as u64;
+    let summary = collector.finish(&CaptureFacts { connections, last_ts, ..Default::default() });
+    survey.finish(&summary.grouped);
+    (summary, survey)
+}
+
+/// All that a survey tells.
+fn told(survey: &Survey) -> String {
+    let states = Role::BOTH.map(|role| State::ALL.map(|state| survey.in_state(role, state)));
+    let closed = [ClosedFirst::Client, ClosedFirst::Server, ClosedFirst::Both];
+    let Survey { never_opened, open, waiting, limits, groups, .. } = survey;
+    format!(
+        "{states:?} {:?} {never_opened} {open} {waiting:?} {limits:?} {} {groups:#?}",
+        closed.map(|who| survey.first(who)),
+        survey.services(),
+    )
+}
+
+/// Shares these out again and again; what one finds that has seen them all.
+fn shared_out(name: &str, histories: &[History], thresholds: &Thresholds) -> Summary {
+    let (whole, survey) = found(histories, thresholds, 1, &mut Dice(0));
+    for seed in 1..7 {
+        let parts = 1 + seed as usize % 5;
+        let (summary, other) = found(histories, thresholds, parts, &mut Dice(seed));
+        assert_eq!(summary, whole, "{name} in {parts} parts");
+        assert_eq!(told(&other), told(&survey), "{name} in {parts} parts");
+    }
+    whole
+}
+
+const LEFT: &str = "
+    0.00 > S  0:0(0)
+    0.01 < S. 0:0(0) ack 1
+    0.02 > .  1:1(0) ack 1
+    5.03 > F. 1:1(0) ack 1
+    5.04 < .  1:1(0) ack 2";
+
+/// Connections that a program leaves in CLOSE_WAIT: some for good, some until their peer's RST,
+/// some not for long enough yet.
+fn left() -> String {
+    let reset = format!("{LEFT}\n150.0 > R 2:2(0)");
+    in_order([lives(0..9, LEFT), lives(9..14, &reset), lives(270..275, LEFT)].concat(), 300)
+}
+
+/// The same, but when the program ends, it lets go of all.
+fn released() -> String {
+    let life = |client: usize| {
+        let close = 190.0 - 0.99 * client as f64;
+        lives(client..client + 1, &format!("{LEFT}\n{close:.2} < F. 1:1(0) ack 2"))
+    };
+    in_order((0..8).flat_map(life).collect(), 300)
+}
+
+/// Traces that raise every rule about many connections, of several connections each.
+fn traces() -> Vec<(&'static str, String)> {
+    let grouped = ALL.iter().filter(|rule| matches!(rule.scope, Scope::Grouped(_)));
+    let of_many = |rule: &&'static Rule| {
+        let is_many = rule.raises.contains("clients ") || connections(rule.raises).len() > 1;
+        let crowd = if is_many { "" } else { "clients 12 1.5\n" };
+        (rule.name, format!("{crowd}{}", rule.raises))
+    };
+    let leaks = [left(), released()].map(|trace| ("close-wait-leak", trace));
+    grouped.map(of_many).chain(leaks).collect()
+}
+
+/// The same connection between other hosts.
+fn moved(history: &History, id: u64, moved: impl Fn(Role, [u8; 4]) -> [u8; 4]) -> History {
+    let client = history.addr(Role::Client).ip();
+    let mut history = history.clone();
+    history.id = id;
+    history.tuple = history.tuple.with_addrs(|addr| {
+        let IpAddr::V4(v4) = addr.ip() else { return addr };
+        let role = if addr == client { Role::Client } else { Role::Server };
+        Addr::from(moved(role, v4.octets()))
+    });
+    history
+}
+
+#[test]
+fn who_sees_which_connection_does_not_show() {
+    let mut mix = Vec::new();
+    for (number, (name, text)) in (0..).zip(traces()) {
+        let histories = connections(&text);
+        let mut thresholds = Thresholds::default();
+        Trace::parse(&text).settings.iter().for_each(|it| thresholds.set(it).unwrap());
+        let summary = shared_out(name, &histories, &thresholds);
+        assert!(histories.len() > 2 && summary.by_name.contains_key(name), "{name}");
+        let begin = mix.len() as u64;
+        mix.extend(histories.iter().map(|history| {
+            // By two and two they have the same servers; hosts are clients here and servers there.
+            let id = begin + history.id;
+            let host = |role, [a, b, c, d]: [u8; 4]| match role {
+                Role::Client => [a, b, c, d + (id % 90) as u8],
+                Role::Server => [a, b, c, d + number / 2],
+            };
+            moved(history, id, host)
+        }));
+    }
+    let mut thresholds = Thresholds::default();
+    thresholds.set("port-exhaustion.ports=50").unwrap();
+    let summary = shared_out("all of them", &mix, &thresholds);
+    assert!(summary.by_name.len() >= 15, "{:?}", summary.by_name);
+}
+
+#[test]
+fn who_sees_which_connection_of_a_recording_does_not_show() {
+    let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    for name in ["kernel/demo/server.pcap", "kernel/random-3/middle.pcap"] {
+        let histories = recorded(&testdata.join(name));
+        assert!(histories.len() > 3, "{name}");
+        shared_out(name, &histories, &Thresholds::default());
+    }
+}
+
+/// So many services that neither their sides have room nor what is found about each connection.
+#[test]
+fn who_sees_which_connection_does_not_show_where_there_is_no_room() {
+    let refused = rule("time-wait-census").map(|rule| connections(rule.raises)).unwrap();
+    let sums = rule("checksum-offload").map(|rule| connections(rule.raises)).unwrap();
+    let one = [&refused[0], &sums[0], &connections(opened!("9.0 end"))[0]].map(History::clone);
+    let mut dice = Dice(1);
+    let histories: Vec<_> = (0..3 * CROWDS_MAX)
+        .map(|id| {
+            let number = dice.roll(2 * CROWDS_MAX + 500) as u32;
+            let host = |role, addr: [u8; 4]| match role {
+                Role::Client => (u32::from_be_bytes(addr) + (number % 200)).to_be_bytes(),
+                Role::Server => (u32::from_be_bytes(addr) + number).to_be_bytes(),
+            };
+            moved(&one[id % 3], id as u64, host)
+        })
+        .collect();
+    let mut thresholds = Thresholds::default();
+    for setting in ["time-wait-census.crowd_min=1", "port-exhaustion.connections_min=1"] {
+        thresholds.set(setting).unwrap();
+    }
+    let summary = shared_out("so many", &histories, &thresholds);
+    assert!(summary.groups_beyond > 0);
+}
