@@ -8,9 +8,12 @@
 mod forget;
 mod intake;
 mod lives;
+mod together;
 
 use intake::Glimpse;
 pub use intake::{Intake, Keyed};
+use together::Begun;
+pub(crate) use together::{Load, close_together};
 
 use std::collections::HashMap;
 
@@ -25,7 +28,7 @@ use crate::findings::Thresholds;
 use crate::flow::stream::Numbering;
 use crate::flow::table::{Hasher, NOWHERE, PLACES_MAX, Places};
 use crate::history::History;
-use crate::history::archive::{Archive, Followed};
+use crate::history::archive::{Archive, Followed, Shelf};
 use crate::infer::brief::Brief;
 use crate::infer::trail::Moment;
 use crate::infer::{Connection, Params};
@@ -172,12 +175,14 @@ pub struct Tracker<S> {
     follows_all: bool,
     hasher: Hasher,
     places: Places,
-    archive: Archive,
+    shelf: Shelf,
     /// Wireshark's numbering by four-tuple alone, where there may be tunnels: it does not count
     /// them.
     across_tunnels: Option<HashMap<FourTuple, Numbering>>,
     /// The same of four-tuples of which nothing but glimpses came yet.
     only_seen: HashMap<FourTuple, Numbering, RandomState>,
+    /// How many of those were followed then.
+    seen_and_followed: usize,
     next_stream: u32,
     thresholds: Thresholds,
     forgotten_for_room: u64,
@@ -185,6 +190,8 @@ pub struct Tracker<S> {
     seek_room_at: u64,
     beyond_connections_max: u64,
     beyond_seen_tuples_max: u64,
+    /// When connections and streams began, if others follow other four-tuples of the capture.
+    begun: Option<Begun>,
     sink: S,
 }
 
@@ -197,15 +204,17 @@ impl<S: Sink> Tracker<S> {
             follows_all: false,
             hasher: Hasher::default(),
             places: Places::default(),
-            archive: Archive::of(params),
+            shelf: Shelf::of(params),
             across_tunnels: None,
             only_seen: HashMap::default(),
+            seen_and_followed: 0,
             next_stream: 0,
             thresholds: Thresholds::default(),
             forgotten_for_room: 0,
             seek_room_at: 0,
             beyond_connections_max: 0,
             beyond_seen_tuples_max: 0,
+            begun: None,
             sink,
         }
     }
@@ -252,7 +261,7 @@ impl<S: Sink> Tracker<S> {
         for (place, keyed) in likely.iter_mut().zip(few) {
             *place = self.places.glance(keyed.hash).unwrap_or(NOWHERE);
         }
-        self.archive.touch(likely.into_iter());
+        self.shelf.touch(likely.into_iter());
         likely
     }
 
@@ -261,11 +270,14 @@ impl<S: Sink> Tracker<S> {
         let Decoded { tuple, sender, segment } = &keyed.decoded;
         // Of a four-tuple's records, only the newest is one that takes segments: if it is this one,
         // nothing need be looked for.
-        if keyed.glimpse.is_none() && self.archive.take(likely, tuple, *sender, segment) {
-            let (id, stream) = (self.archive.number(likely), self.archive.stream(likely));
+        if keyed.glimpse.is_none() && self.shelf.take(likely, tuple, *sender, segment) {
+            let (id, stream) = (self.shelf.number(likely), self.shelf.stream(likely));
             return self.sink.segment(id, stream, tuple, *sender, segment);
         }
         self.place(keyed, likely);
+        if let Some(begun) = &mut self.begun {
+            begun.catch_up(segment.frame, self.shelf.begun(), self.next_stream);
+        }
     }
 
     /// Finds the connection of a segment, and what it is to that. The likely one is known not to
@@ -273,15 +285,15 @@ impl<S: Sink> Tracker<S> {
     #[inline(never)]
     fn place(&mut self, keyed: &Keyed, likely: u32) {
         let Decoded { tuple, sender, segment } = &keyed.decoded;
-        let archive = &self.archive;
-        let found = self.places.find(keyed.hash, |id| archive.is_of(id, tuple));
+        let shelf = &self.shelf;
+        let found = self.places.find(keyed.hash, |id| shelf.is_of(id, tuple));
         if let Some(glimpse) = keyed.glimpse {
             return self.seen(found, glimpse, keyed);
         }
         let Some(id) = found else { return self.begin(keyed) };
-        if id != likely && self.archive.take(id, tuple, *sender, segment) {
-            let stream = self.archive.stream(id);
-            self.sink.segment(self.archive.number(id), stream, tuple, *sender, segment);
+        if id != likely && self.shelf.take(id, tuple, *sender, segment) {
+            let stream = self.shelf.stream(id);
+            self.sink.segment(self.shelf.number(id), stream, tuple, *sender, segment);
             return;
         }
         self.follow(id, keyed);
@@ -291,7 +303,7 @@ impl<S: Sink> Tracker<S> {
     #[cold]
     fn seen(&mut self, found: Option<u32>, glimpse: Glimpse, keyed: &Keyed) {
         let Decoded { tuple, sender, segment } = &keyed.decoded;
-        let mut followed = found.and_then(|id| self.archive.take_out(id));
+        let mut followed = found.and_then(|id| self.shelf.take_out(id));
         let own = followed.as_mut().map(|followed| &mut followed.numbering);
         if glimpse.is_numbered {
             let (tuple, begun) = match &mut self.across_tunnels {
@@ -308,7 +320,7 @@ impl<S: Sink> Tracker<S> {
                 let at = Moment { ts: segment.ts, frame: segment.frame };
                 followed.connection.note_icmp_error(error, *sender, at);
             }
-            self.archive.follow(followed);
+            self.shelf.follow(followed);
         }
     }
 
@@ -330,7 +342,9 @@ impl<S: Sink> Tracker<S> {
         }
         let across = self.across_tunnels.is_some();
         let tuple = if across { tuple.in_tunnel(0) } else { *tuple };
-        self.only_seen.remove(&tuple).unwrap_or_default()
+        let before = self.only_seen.remove(&tuple);
+        self.seen_and_followed += usize::from(before.is_some());
+        before.unwrap_or_default()
     }
 
     /// The first segment of a four-tuple.
@@ -343,42 +357,42 @@ impl<S: Sink> Tracker<S> {
         }
         let mut numbering = self.seen_before(tuple);
         let stream = self.number(&mut numbering, decoded);
-        let id = self.archive.add(tuple, stream, None);
-        let (archive, hasher) = (&self.archive, &self.hasher);
-        self.places.add(*hash, id, |few, hashes| archive.hashes(hasher, few, hashes));
+        let id = self.shelf.add(tuple, stream, None);
+        let (shelf, hasher) = (&self.shelf, &self.hasher);
+        self.places.add(*hash, id, |few, hashes| shelf.hashes(hasher, few, hashes));
         match Brief::begin(*sender, segment).filter(|_| !self.follows_all) {
-            Some(brief) => self.archive.keep_brief(id, brief),
+            Some(brief) => self.shelf.keep_brief(id, brief),
             None => {
                 let mut connection = Connection::default();
                 connection.on_segment(*sender, segment, &self.params);
                 let followed = Followed { id, numbering, connection, held: None };
-                self.archive.follow(Box::new(followed));
+                self.shelf.follow(Box::new(followed));
             }
         }
-        self.sink.segment(self.archive.number(id), stream, tuple, *sender, segment);
+        self.sink.segment(self.shelf.number(id), stream, tuple, *sender, segment);
     }
 
     /// A segment of a connection that is none of the ordinary, or not any more.
     fn follow(&mut self, id: u32, keyed: &Keyed) {
         let Keyed { hash, decoded, .. } = keyed;
         let Decoded { tuple, sender, segment } = decoded;
-        let Some(mut followed) = self.archive.take_out(id) else { return };
+        let Some(mut followed) = self.shelf.take_out(id) else { return };
         let stream = self.number(&mut followed.numbering, decoded);
         let mut stage = lives::Stage {
             params: &self.params,
-            archive: &mut self.archive,
+            shelf: &mut self.shelf,
             sink: &mut self.sink,
             tuple,
         };
         stage.segment(&mut followed, *sender, segment, stream);
         let now = followed.id;
         if now == id {
-            return self.archive.follow(followed);
+            return self.shelf.follow(followed);
         }
         self.places.replace(*hash, id, now);
         match Brief::begin(*sender, segment).filter(|_| self.is_fresh(&followed, keyed)) {
-            Some(brief) => self.archive.keep_brief(now, brief),
-            None => self.archive.follow(followed),
+            Some(brief) => self.shelf.keep_brief(now, brief),
+            None => self.shelf.follow(followed),
         }
         self.bound_lives(segment.ts);
     }
@@ -386,7 +400,7 @@ impl<S: Sink> Tracker<S> {
     /// Whether nothing but this segment is known of the connection and its four-tuple.
     fn is_fresh(&self, followed: &Followed, keyed: &Keyed) -> bool {
         let Decoded { sender, segment, .. } = &keyed.decoded;
-        let (mut fresh, mut stream) = (Numbering::default(), self.archive.stream(followed.id));
+        let (mut fresh, mut stream) = (Numbering::default(), self.shelf.stream(followed.id));
         fresh.stream_of(*sender, segment, &mut stream);
         followed.held.is_none()
             && followed.connection.frames() == 1
@@ -396,31 +410,40 @@ impl<S: Sink> Tracker<S> {
 
     /// The capture is over: closes every record, and returns the sink, the records and the totals.
     pub fn close(mut self, intake: Intake) -> (S, Archive, Totals) {
-        for id in self.archive.held() {
-            let (Some(tuple), Some(mut followed)) =
-                (self.archive.tuple(id), self.archive.take_out(id))
-            else {
-                continue;
-            };
-            let mut stage = lives::Stage {
-                params: &self.params,
-                archive: &mut self.archive,
-                sink: &mut self.sink,
-                tuple: &tuple,
-            };
-            stage.end_held(&mut followed);
-            self.archive.follow(followed);
+        for id in self.shelf.held() {
+            self.end_held(id);
         }
-        let totals = Totals {
-            connections: self.archive.begun(),
+        let totals = self.totals(intake);
+        self.shelf.close(totals.last_ts.unwrap_or_default());
+        (self.sink, Archive::of(self.shelf), totals)
+    }
+
+    /// Ends the wait of a SYN for its answer.
+    fn end_held(&mut self, id: u32) {
+        let (Some(tuple), Some(mut followed)) = (self.shelf.tuple(id), self.shelf.take_out(id))
+        else {
+            return;
+        };
+        let mut stage = lives::Stage {
+            params: &self.params,
+            shelf: &mut self.shelf,
+            sink: &mut self.sink,
+            tuple: &tuple,
+        };
+        stage.end_held(&mut followed);
+        self.shelf.follow(followed);
+    }
+
+    /// What was read, in numbers.
+    fn totals(&self, intake: Intake) -> Totals {
+        Totals {
+            connections: self.shelf.begun(),
             streams: self.next_stream,
             beyond_connections_max: self.beyond_connections_max,
             forgotten_for_room: self.forgotten_for_room,
             beyond_seen_tuples_max: self.beyond_seen_tuples_max,
             ..intake.into_totals()
-        };
-        self.archive.close(totals.last_ts.unwrap_or_default());
-        (self.sink, self.archive, totals)
+        }
     }
 }
 

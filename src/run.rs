@@ -9,6 +9,7 @@ mod masking;
 mod names;
 mod noting;
 mod reading;
+mod sharing;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,6 +33,7 @@ use crate::sockets::{Join, Snapshot};
 use crate::time::{Span, Timestamp};
 
 use noting::Notetaker;
+use reading::Read;
 
 pub use masking::Mask;
 pub use names::{Names, NamesError};
@@ -96,6 +98,10 @@ impl Until {
 
 /// Looks on while a capture is read. `()` looks away.
 pub trait Watcher {
+    /// Whether it looks at segments. If not, they need not come to it in their order, and several
+    /// threads can follow the capture.
+    const LOOKS_AT_SEGMENTS: bool = true;
+
     /// A segment was taken into connection `id`, which is `stream` to Wireshark.
     fn segment(&mut self, id: u64, stream: u32, from: End, segment: &Segment) {
         let _ = (id, stream, from, segment);
@@ -113,7 +119,9 @@ pub trait Watcher {
     }
 }
 
-impl Watcher for () {}
+impl Watcher for () {
+    const LOOKS_AT_SEGMENTS: bool = false;
+}
 
 /// Everything that is known about a capture.
 #[derive(Debug)]
@@ -358,9 +366,15 @@ pub fn analyse(merge: Merge, options: &Options, watcher: &mut impl Watcher) -> A
     analysis.noted(notetaker.noting.notes)
 }
 
-fn follow(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) -> Analysis {
-    let tracker = options.tracker(Told { watcher });
-    let reading::Read { archive, totals, errors } = reading::read(&mut merge, tracker, options);
+fn follow<W: Watcher>(mut merge: Merge, options: &Options, watcher: &mut W) -> Analysis {
+    let together = match W::LOOKS_AT_SEGMENTS {
+        true => None,
+        false => sharing::read(&mut merge, options, watcher),
+    };
+    let Read { archive, totals, errors } = together.unwrap_or_else(|| {
+        let tracker = options.tracker(Told { watcher });
+        reading::read(&mut merge, tracker, options)
+    });
     Analysis::judged(archive, totals, Parts::of(&merge), errors, options)
 }
 

@@ -145,6 +145,13 @@ impl Merge {
         }
     }
 
+    /// The same from its beginning, to be read beside this one, if nothing has been read yet and it
+    /// is a single capture that can be read so.
+    pub(crate) fn beside(&self) -> Option<Merge> {
+        let only = self.sources.first().filter(|_| self.is_alone)?;
+        Some(Merge::new(vec![only.beside()?]))
+    }
+
     /// Keeps what captures say of their packets beside the bytes. To be called before the first
     /// packet is asked for. Of several captures, those that are no files have lost it of their
     /// first packet.

@@ -23,6 +23,7 @@ mod packed;
 mod pcap;
 mod pcapng;
 mod pcapng_meta;
+mod pread;
 mod repeats;
 mod set;
 mod sniff;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::packed::{self, Broken};
+use super::pread::Pread;
 use super::sniff::{FAR_BYTES, Sniffed, sniff, sniff_far};
 use super::text::{self, TextInfo};
 use super::utf16;
@@ -33,6 +34,8 @@ pub struct Source {
     unpacked: Option<Arc<AtomicU64>>,
     /// Where to open it again, if it can be, and with how large a buffer.
     origin: Option<(PathBuf, usize)>,
+    /// The file, while it is open, if others may read it beside this one.
+    opened: Option<Arc<File>>,
     keeps_details: bool,
     /// The packet that was found last, if details are kept.
     newest: Option<Record>,
@@ -200,8 +203,10 @@ impl Source {
             File::open(path).map_err(|cause| Error::Open { file: Arc::clone(&file), cause })?;
         let metadata = reader.metadata().ok().filter(|metadata| metadata.is_file());
         let size = metadata.map(|metadata| metadata.len());
-        let mut source = Source::new(file, Box::new(reader), size, capacity)?;
+        let reader = Arc::new(reader);
+        let mut source = Source::new(file, Box::new(Arc::clone(&reader)), size, capacity)?;
         source.origin = size.map(|_| (path.to_path_buf(), capacity));
+        source.opened = size.map(|_| reader);
         Ok(source)
     }
 
@@ -259,6 +264,7 @@ impl Source {
             ending: None,
             unpacked,
             origin: None,
+            opened: None,
             newest: None,
             keeps_details: false,
         })
@@ -286,6 +292,17 @@ impl Source {
         let passed = bytes.len() - left.len();
         self.window.take(passed);
         self.frames = frames;
+    }
+
+    /// The same capture from its beginning, to be read beside this one, as long as the file is
+    /// now; if it is a pcap file of which nothing has been read, and can be had at any place.
+    pub(super) fn beside(&self) -> Option<Source> {
+        let is_plain = matches!(self.reader, Reader::Pcap(_)) && self.info.compression.is_none();
+        let is_begun = self.frames > 0 || self.ending.is_some() || self.keeps_details;
+        let file = self.opened.as_ref().filter(|_| is_plain && !is_begun)?;
+        let size = self.info.size?;
+        let reader = Box::new(Pread::new(Arc::clone(file)).take(size));
+        Source::new(Arc::clone(&self.info.file), reader, Some(size), READ_BUFFER_BYTES).ok()
     }
 
     /// What the capture says about itself.
@@ -345,7 +362,7 @@ impl Source {
     /// Closes the file, until it is woken; false if it could not be opened again.
     pub(super) fn rest(&mut self) -> bool {
         if self.origin.is_some() {
-            self.window.close();
+            self.close();
         }
         self.origin.is_some()
     }
@@ -383,12 +400,17 @@ impl Source {
             }
             Ok(Step::End) => {
                 self.ending = Some(Ending::Complete);
-                self.window.close();
+                self.close();
                 Ok(None)
             }
             Ok(Step::Cut) => self.stop(None),
             Err(fault) => self.stop(Some(fault)),
         }
+    }
+
+    fn close(&mut self) {
+        self.window.close();
+        self.opened = None;
     }
 
     /// The packet of the record found last.
@@ -408,7 +430,7 @@ impl Source {
         let (offset, frame) = (self.window.offset(), self.frames + 1);
         let length = offset.saturating_add(self.window.bytes().len() as u64);
         self.ending = Some(Ending::Failed);
-        self.window.close();
+        self.close();
         let what = match fault {
             Some(Fault::Damage(what)) => what,
             Some(Fault::Io(cause)) => match packed::broken(compression, &cause) {

@@ -129,6 +129,8 @@ struct Watched<'a, W> {
 }
 
 impl<W: Watcher> Watcher for Watched<'_, W> {
+    const LOOKS_AT_SEGMENTS: bool = W::LOOKS_AT_SEGMENTS;
+
     fn segment(&mut self, id: u64, stream: u32, from: End, segment: &Segment) {
         self.watcher.segment(id, stream, from, segment);
     }

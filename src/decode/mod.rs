@@ -12,6 +12,7 @@ pub mod headers;
 pub mod icmp;
 mod ip;
 mod link;
+pub mod lot;
 pub mod opener;
 mod options;
 pub(crate) mod plain;

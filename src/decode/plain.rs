@@ -5,6 +5,7 @@
 //! Everything is at a known place then, and is read there. What differs in anything, or is cut, is
 //! left to the other files of this folder, layer by layer; the tests hold both to the same answer.
 
+use super::lot::between;
 use super::rest::Rest;
 use super::segment::{Flags, Options, Segment};
 use super::tcp::is_wrong;
@@ -85,6 +86,36 @@ pub(crate) fn read_v6<const ANY: bool>(
     let (ports, segment) = segment_of::<ANY>(segment, len, addrs, at)?;
     let (tuple, sender) = FourTuple::new(6, (*source, ports.0), (*destination, ports.1));
     Some(Decoded { tuple, sender, segment: Segment { ttl: *ttl, ..segment } })
+}
+
+/// The lot of the four-tuple of a segment in IPv4, if it is certain that a segment can be made of
+/// the packet: several times quicker than making it.
+#[inline(always)]
+pub(crate) fn lot_v4(link: u16, data: &[u8], orig_len: u32) -> Option<u8> {
+    let (packet, room) = unframed(IPV4, link, data, orig_len)?;
+    let (header, segment) = packet.split_first_chunk::<20>()?;
+    let ([first, second, [_, protocol, ..], source, destination], _) = header.as_chunks::<4>()
+    else {
+        return None;
+    };
+    let [begin, _, total @ ..] = *first;
+    let [_, _, part, offset] = *second;
+    let total = u32::from(u16::from_be_bytes(total));
+    let ([[s0, s1, d0, d1], _, _, [offset_and_flags, ..], _], _) =
+        segment.first_chunk::<{ BARE as usize }>()?.as_chunks::<4>()
+    else {
+        return None;
+    };
+    let header_len = u32::from(offset_and_flags >> 4) * 4;
+    let is_segment = begin == VERSION_AND_LENGTH
+        && *protocol == TCP
+        && u16::from_be_bytes([part, offset]) & FRAGMENT == 0
+        && total <= room
+        && header_len >= BARE
+        && header_len <= total.saturating_sub(20).min(segment.len() as u32);
+    let addrs = (u32::from_be_bytes(*source), u32::from_be_bytes(*destination));
+    let ports = (u16::from_be_bytes([*s0, *s1]), u16::from_be_bytes([*d0, *d1]));
+    is_segment.then(|| between((addrs.0.into(), addrs.1.into()), ports))
 }
 
 /// Takes off the header of a frame that carries this, and says what it has room for on the wire.
@@ -193,6 +224,8 @@ mod tests {
             let plain = read(link, &bytes, bytes.len() as u32, AT);
             assert_eq!(plain, decode_any(link, &bytes, bytes.len() as u32, AT).ok());
             assert!(plain.is_some(), "{link}");
+            let is_v4 = plain.is_some_and(|it| it.tuple.plain_v4().is_some());
+            assert_eq!(lot_v4(link, &bytes, bytes.len() as u32).is_some(), is_v4);
         }
     }
 
@@ -223,8 +256,12 @@ mod tests {
                 bytes[at % whole] = byte;
             }
             bytes.truncate(kept);
+            let any = decode_any(link, &bytes, orig_len, AT);
             if let Some(plain) = read(link, &bytes, orig_len, AT) {
-                prop_assert_eq!(Ok(plain), decode_any(link, &bytes, orig_len, AT));
+                prop_assert_eq!(Ok(plain), any);
+            }
+            if let Some(lot) = lot_v4(link, &bytes, orig_len) {
+                prop_assert_eq!(any.map(|decoded| decoded.tuple.lot()), Ok(lot));
             }
         }
     }

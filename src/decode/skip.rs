@@ -89,8 +89,13 @@ pub struct SkipCounts([u64; Skip::ALL.len()]);
 impl SkipCounts {
     /// Counts one packet.
     pub fn add(&mut self, reason: Skip) {
+        self.add_all(reason, 1);
+    }
+
+    /// Counts so many packets.
+    pub fn add_all(&mut self, reason: Skip, packets: u64) {
         if let Some(count) = self.0.get_mut(reason as usize) {
-            *count = count.saturating_add(1);
+            *count = count.saturating_add(packets);
         }
     }
 

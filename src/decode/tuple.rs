@@ -112,6 +112,12 @@ impl FourTuple {
         self.addrs
     }
 
+    /// Both ports, of the lower end first.
+    #[inline(always)]
+    pub fn ports(&self) -> (u16, u16) {
+        self.ports.into()
+    }
+
     /// The tuple as bytes, for [`FourTuple::from_bytes`].
     pub fn to_bytes(&self) -> [u8; 41] {
         let mut bytes = [0; 41];

@@ -9,6 +9,7 @@ use etherparse::checksum::Sum16BitWords;
 
 use super::table::Hasher;
 use crate::decode::Decoded;
+use crate::decode::lot::LOTS;
 use crate::decode::segment::Flags;
 use crate::limits::DUPLICATE_SLOTS;
 use crate::time::{Span, Timestamp};
@@ -55,9 +56,9 @@ impl Default for Duplicates {
 
 impl Duplicates {
     /// Whether the segment is a copy of one that passed a moment ago. `hash` is the hash of its
-    /// four-tuple.
+    /// four-tuple, `lot` its lot.
     #[inline(always)]
-    pub fn is_copy(&mut self, decoded: &Decoded, hash: u64) -> bool {
+    pub fn is_copy(&mut self, decoded: &Decoded, hash: u64, lot: u8) -> bool {
         let segment = &decoded.segment;
         let numbers = u64::from(segment.seq.0) << 32 | u64::from(segment.ack.0);
         let shape = u64::from(segment.payload) << 32
@@ -67,7 +68,7 @@ impl Duplicates {
         let stamps = u64::from(tsval) << 32 | u64::from(tsecr);
         let marks = u64::from(segment.ip_id) << 1 | decoded.sender as u64;
         let fingerprint = self.hasher.mix([hash, numbers, shape, stamps, marks]);
-        let slot = slot([numbers, shape, stamps, marks], decoded);
+        let slot = slot([numbers, shape, stamps, marks], lot);
         let Some(recent) = self.recent.get_mut(slot) else { return false };
         let is_copy = recent.fingerprint == fingerprint && recent.may_be_of(*decoded);
         *recent = Recent { fingerprint, ts: segment.ts, checksum: segment.checksum };
@@ -99,14 +100,16 @@ fn is_partial(decoded: &Decoded, checksum: u16) -> bool {
     checksum == 0 || lengths.chain([0]).any(is_sum)
 }
 
-/// Where the segment's fingerprint is kept. Unlike that, it must not depend on the run's seed: it
-/// decides which of the other packets push a fingerprint out, and so what is found.
+/// Where the segment's fingerprint is kept. Unlike that, it must not depend on the run's seed, nor
+/// on what other threads follow: it decides which of the other packets push a fingerprint out, and
+/// so what is found. Each lot has slots of its own.
 #[inline(always)]
-fn slot([numbers, shape, stamps, marks]: [u64; 4], decoded: &Decoded) -> usize {
+fn slot([numbers, shape, stamps, marks]: [u64; 4], lot: u8) -> usize {
     const SPREADS: u64 = 0x9e37_79b9_7f4a_7c15;
-    let [low, high] = decoded.tuple.addrs().map(|addr| u128::from_be_bytes(addr) as u64);
-    let all = numbers ^ shape.rotate_left(24) ^ stamps.rotate_left(40) ^ marks << 16 ^ low ^ high;
-    (all.wrapping_mul(SPREADS) >> (u64::BITS - DUPLICATE_SLOTS.ilog2())) as usize
+    const PER_LOT: usize = DUPLICATE_SLOTS / LOTS as usize;
+    let all = numbers ^ shape.rotate_left(24) ^ stamps.rotate_left(40) ^ marks << 16;
+    let within = all.wrapping_mul(SPREADS) >> (u64::BITS - PER_LOT.ilog2());
+    usize::from(lot) * PER_LOT + within as usize
 }
 
 #[cfg(test)]
@@ -117,7 +120,7 @@ mod tests {
 
     fn is_copy(duplicates: &mut Duplicates, decoded: &Decoded) -> bool {
         // All are of one four-tuple.
-        duplicates.is_copy(decoded, 7)
+        duplicates.is_copy(decoded, 7, 3)
     }
 
     fn at(millis: u64, ip_id: u16, tsval: Option<u32>) -> Decoded {

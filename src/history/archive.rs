@@ -1,135 +1,100 @@
 //! Every connection of a run, open or over, found by its number.
 //!
-//! What is ordinary is kept in brief and becomes a [`History`] when somebody asks; what is not is
-//! followed by the engine segment by segment; what a later life on the same four-tuple ended is
-//! packed. One record of about a hundred bytes stands for each.
+//! What one tracker follows stands on one [`Shelf`]. Where several threads read a capture, each has
+//! a shelf of its own, and a [`Deal`] says which connection stands where.
 
+mod deal;
 mod forget;
 mod foundry;
 mod numbers;
-
-use core::hint::black_box;
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
+mod shelf;
 
 use crate::addr::HostPort;
-use crate::decode::segment::Segment;
-use crate::decode::tuple::{End, FourTuple, widen_v4};
-use crate::flow::stream::Numbering;
-use crate::flow::table::Hasher;
-use crate::history::{History, Predecessor, pack};
-use crate::infer::brief::{Blocks, Brief};
-use crate::infer::state::State;
-use crate::infer::{Connection, Held, Params};
-use crate::slab::Slab;
-use crate::time::Timestamp;
+use crate::history::History;
 
+pub(crate) use deal::{Ascending, Deal};
 pub use foundry::{Foundry, Room};
-use numbers::Numbers;
+pub(crate) use shelf::{Before, Followed, Shelf};
 
 /// Connections in the order of their numbers.
 #[derive(Debug, Default)]
 pub struct Archive {
-    records: Slab<Record>,
-    blocks: Blocks,
-    /// Four-tuples that are more than two IPv4 addresses and ports.
-    wide: Slab<FourTuple>,
-    followed: Slab<Option<Box<Followed>>>,
-    packed: Slab<Box<[u8]>>,
-    /// Wireshark's streams: from that connection on, they are numbered from there.
-    streams: Vec<(u32, u32)>,
-    /// Who had the four-tuple before; few have a predecessor.
-    before: HashMap<u32, Before, RandomState>,
-    numbers: Numbers,
-    params: Params,
-    end: Timestamp,
+    shelves: Vec<Shelf>,
+    /// What stands where, if there are several.
+    deals: Option<Deals>,
 }
 
-/// One connection. Bytes rather than numbers, so that it takes no more room than they do.
-#[derive(Clone, Copy, Debug)]
-struct Record {
-    key: Key,
-    form: Form,
-}
-
-/// A four-tuple: both IPv4 addresses and both ports, or where the whole is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Key {
-    is_wide: bool,
-    addrs: [[u8; 4]; 2],
-    ports: [[u8; 2]; 2],
-}
-
-/// In which form a connection is kept. The bytes are a place.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    Brief(Brief),
-    Followed([u8; 4]),
-    Packed([u8; 4]),
-    Gone,
-}
-
-/// A connection that the engine follows.
+/// How connections and Wireshark's streams are dealt out to shelves.
 #[derive(Debug)]
-pub(crate) struct Followed {
-    /// Its number.
-    pub id: u32,
-    /// Wireshark's numbering of its four-tuple.
-    pub numbering: Numbering,
-    /// The engine's connection.
-    pub connection: Connection,
-    /// A SYN that waits for its answer.
-    pub held: Option<Box<Held>>,
-}
-
-/// The connection that had the four-tuple before.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Before {
-    /// Its number.
-    pub id: u64,
-    /// In which states it left the two ends.
-    pub states: [State; 2],
-    /// The number of the first that had it.
-    pub first: u64,
+struct Deals {
+    connections: Deal,
+    /// None if each connection began a stream, and nothing else did.
+    streams: Option<Deal>,
 }
 
 impl Archive {
+    /// What stands on one shelf.
+    pub(crate) fn of(shelf: Shelf) -> Archive {
+        Archive { shelves: vec![shelf], deals: None }
+    }
+
+    /// What stands on several, with where each connection is, and which shelf's each stream is.
+    /// None of them has forgotten any.
+    pub(crate) fn of_several(shelves: Vec<Shelf>, connections: Deal, streams: Deal) -> Archive {
+        let streams = (streams != connections).then_some(streams);
+        Archive { shelves, deals: Some(Deals { connections, streams }) }
+    }
+
+    /// The shelf on which all stands.
+    pub(crate) fn into_one(mut self) -> Shelf {
+        self.shelves.pop().unwrap_or_default()
+    }
+
+    /// An empty archive for the same connections.
+    pub(crate) fn like(other: &Archive) -> Archive {
+        let like = |first: &Shelf| Shelf::like(first);
+        let is_one = other.deals.is_none();
+        Archive::of(other.shelves.first().filter(|_| is_one).map(like).unwrap_or_default())
+    }
+
+    /// Keeps a finished history under its number.
+    pub fn push(&mut self, history: &History) {
+        if let Some(shelf) = self.shelves.first_mut() {
+            shelf.push(history);
+        }
+    }
+
     /// Who is the client and who the server of the connection at that place, where that is known
     /// at a glance.
     pub fn client_and_server(&self, place: u64) -> Option<(HostPort, HostPort)> {
-        let place = u32::try_from(place).ok()?;
-        let Form::Brief(brief) = &self.records.get(place)?.form else { return None };
-        let (tuple, client) = (self.tuple(place)?, brief.client());
-        Some((tuple.endpoint(client), tuple.endpoint(client.peer())))
+        let (shelf, place, _) = self.at(place)?;
+        shelf.client_and_server(place)
     }
 
     /// The place after the last.
     pub fn reach(&self) -> u64 {
-        self.records.reach().into()
-    }
-
-    /// Whether there is a connection of that number.
-    pub(crate) fn has(&self, id: u64) -> bool {
-        self.numbers.place(id).is_some_and(|place| place < self.records.reach())
+        match &self.deals {
+            Some(deals) => deals.connections.len(),
+            None => self.shelves.first().map_or(0, Shelf::reach),
+        }
     }
 
     /// How many connections began: the number after the last.
     pub fn begun(&self) -> u64 {
-        self.numbers.of(self.records.reach())
+        match &self.deals {
+            Some(deals) => deals.connections.len(),
+            None => self.shelves.first().map_or(0, Shelf::begun),
+        }
     }
 
     /// How many of them were forgotten while the capture grew.
     pub fn forgotten(&self) -> u64 {
-        self.numbers.next - self.numbers.kept.len() as u64
+        self.shelves.iter().map(Shelf::forgotten).sum()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        let is_there = |place: &u32| {
-            self.records.get(*place).is_some_and(|record| !matches!(record.form, Form::Gone))
-        };
-        (0..self.records.reach()).filter(is_there).count()
+        self.shelves.iter().map(Shelf::len).sum()
     }
 
     /// Whether there are none.
@@ -137,250 +102,59 @@ impl Archive {
         self.len() == 0
     }
 
-    /// Keeps a finished history under its number.
-    pub fn push(&mut self, history: &History) {
-        let Some(place) = self.numbers.place(history.id) else { return };
-        while self.records.reach() <= place {
-            self.add(&history.tuple, history.stream, None);
+    /// The history of that number.
+    pub fn get(&self, id: u64) -> Option<History> {
+        let mut room = Room::default();
+        self.read(self.place(id)?, &mut Foundry::default(), &mut room)?;
+        Some(room.into_history())
+    }
+
+    /// All histories, by number.
+    pub fn iter(&self) -> impl Iterator<Item = History> {
+        let mut foundry = Foundry::default();
+        (0..self.reach()).filter_map(move |place| {
+            let mut room = Room::default();
+            self.read(place, &mut foundry, &mut room)?;
+            Some(room.into_history())
+        })
+    }
+
+    /// The history at that place, of which there are [`Archive::reach`], in room that was used
+    /// before.
+    pub fn read<'a>(
+        &self,
+        place: u64,
+        foundry: &mut Foundry,
+        room: &'a mut Room,
+    ) -> Option<&'a History> {
+        let (shelf, own, index) = self.at(place)?;
+        let history = shelf.read(own, foundry, room)?;
+        if let Some(Deals { connections, streams }) = &self.deals {
+            let streams = streams.as_ref().unwrap_or(connections);
+            history.id = place;
+            history.stream = streams.number(index, history.stream)? as u32;
+            if let Some(before) = &mut history.predecessor {
+                before.id = connections.number(index, u32::try_from(before.id).ok()?)?;
+            }
         }
-        self.pack(place, history);
+        Some(history)
     }
 
-    /// An empty archive for the same connections.
-    pub(crate) fn like(other: &Archive) -> Archive {
-        Archive { numbers: other.numbers.clone(), ..Archive::default() }
+    /// The place of the connection of that number.
+    fn place(&self, id: u64) -> Option<u64> {
+        match &self.deals {
+            Some(_) => Some(id),
+            None => self.shelves.first()?.place(id).map(u64::from),
+        }
     }
 
-    /// The number of the record at that place.
+    /// The shelf and the place on it, and which shelf it is.
     #[inline]
-    pub(crate) fn number(&self, place: u32) -> u64 {
-        self.numbers.of(place)
-    }
-
-    /// An archive of hosts of that kind.
-    pub(crate) fn of(params: Params) -> Archive {
-        Archive { params, ..Archive::default() }
-    }
-
-    /// Begins a record and returns its number.
-    pub(crate) fn add(&mut self, tuple: &FourTuple, stream: u32, before: Option<Before>) -> u32 {
-        let key = self.key(tuple);
-        let id = self.records.put(Record { key, form: Form::Gone });
-        if self.stream(id) != stream {
-            self.streams.push((id, stream));
-        }
-        if let Some(before) = before {
-            self.before.insert(id, before);
-        }
-        id
-    }
-
-    /// Whether a record is that of the four-tuple.
-    #[inline]
-    pub(crate) fn is_of(&self, id: u32, tuple: &FourTuple) -> bool {
-        self.records.get(id).is_some_and(|record| record.key.is_of(tuple, &self.wide))
-    }
-
-    fn key(&mut self, tuple: &FourTuple) -> Key {
-        match tuple.plain_v4() {
-            Some(plain) => Key::plain(plain),
-            None => Key {
-                is_wide: true,
-                addrs: [self.wide.put(*tuple).to_be_bytes(), [0; 4]],
-                ports: [[0; 2]; 2],
-            },
-        }
-    }
-
-    /// The four-tuple of a record.
-    pub(crate) fn tuple(&self, id: u32) -> Option<FourTuple> {
-        let Record { key, .. } = self.records.get(id)?;
-        if key.is_wide {
-            return self.wide.get(key.wide_place()).copied();
-        }
-        let [low_port, high_port] = key.ports.map(u16::from_ne_bytes);
-        let [low, high] = key.addrs.map(widen_v4);
-        Some(FourTuple::new(4, (low, low_port), (high, high_port)).0)
-    }
-
-    /// The Wireshark stream of a record.
-    pub(crate) fn stream(&self, id: u32) -> u32 {
-        stream_at(&self.streams, id)
-    }
-
-    /// Who had the four-tuple before.
-    pub(crate) fn before(&self, id: u32) -> Option<Before> {
-        self.before.get(&id).copied()
-    }
-
-    /// The same, as a history tells it.
-    pub(crate) fn predecessor(&self, id: u32) -> Option<Predecessor> {
-        let Before { id, states, .. } = self.before(id)?;
-        Some(Predecessor { id, states })
-    }
-
-    /// Has the memory of these records fetched, without waiting for one after the other.
-    #[inline]
-    pub(crate) fn touch(&self, ids: impl Iterator<Item = u32>) {
-        let touch = |id| {
-            self.records.get(id).map_or(0, |record| match &record.form {
-                Form::Brief(brief) => record.key.ports[0][0] ^ brief.touch(),
-                _ => 0,
-            })
+    fn at(&self, place: u64) -> Option<(&Shelf, u32, usize)> {
+        let (index, place) = match &self.deals {
+            Some(deals) => deals.connections.at(place)?,
+            None => (0, u32::try_from(place).ok()?),
         };
-        black_box(ids.fold(0, |sum, id| sum ^ touch(id)));
-    }
-
-    /// Appends the hashes of several records' four-tuples, in their order.
-    pub(crate) fn hashes(&self, hasher: &Hasher, ids: &[u32], hashes: &mut Vec<u64>) {
-        self.touch(ids.iter().copied());
-        let hash_of = |id: &u32| self.tuple(*id).map_or(0, |tuple| hasher.hash(&tuple));
-        hashes.extend(ids.iter().map(hash_of));
-    }
-
-    /// Takes the next segment into the brief of its connection, which is said to be at that place;
-    /// whether that was possible.
-    #[inline]
-    pub(crate) fn take(
-        &mut self,
-        id: u32,
-        tuple: &FourTuple,
-        from: End,
-        segment: &Segment,
-    ) -> bool {
-        match self.records.get_mut(id) {
-            Some(Record { key, form: Form::Brief(brief) }) if key.is_of(tuple, &self.wide) => {
-                brief.take(from, segment, &mut self.blocks)
-            }
-            _ => false,
-        }
-    }
-
-    /// Keeps a connection in brief.
-    pub(crate) fn keep_brief(&mut self, id: u32, brief: Brief) {
-        self.set(id, Form::Brief(brief));
-    }
-
-    /// Has a connection followed from now on.
-    pub(crate) fn follow(&mut self, followed: Box<Followed>) {
-        let id = followed.id;
-        let at = self.followed.put(Some(followed));
-        self.set(id, Form::Followed(at.to_le_bytes()));
-    }
-
-    /// Takes a followed connection out, to be changed and then followed on. One that was kept in
-    /// brief until now is replayed first.
-    pub(crate) fn take_out(&mut self, id: u32) -> Option<Box<Followed>> {
-        match self.records.get(id)?.form {
-            Form::Followed(at) => {
-                let at = u32::from_le_bytes(at);
-                let followed = self.followed.get_mut(at)?.take();
-                self.followed.give_back(at);
-                followed
-            }
-            Form::Brief(brief) => {
-                let mut connection = Connection::default();
-                brief.replay(&self.blocks, &self.params, &mut connection);
-                let (mut numbering, mut stream) = (Numbering::default(), self.stream(id));
-                brief.opening_segments(&self.blocks, |from, segment| {
-                    numbering.stream_of(from, segment, &mut stream);
-                });
-                brief.give_back(&mut self.blocks);
-                Some(Box::new(Followed { id, numbering, connection, held: None }))
-            }
-            Form::Packed(_) | Form::Gone => None,
-        }
-    }
-
-    /// Keeps a finished history, packed, at that place.
-    pub(crate) fn pack(&mut self, place: u32, history: &History) {
-        let mut bytes = Vec::new();
-        pack::write(history, &mut bytes);
-        let at = self.packed.put(bytes.into_boxed_slice());
-        self.set(place, Form::Packed(at.to_le_bytes()));
-    }
-
-    fn set(&mut self, id: u32, form: Form) {
-        if let Some(record) = self.records.get_mut(id) {
-            record.form = form;
-        }
-    }
-
-    /// The connections with a SYN that waits for its answer, by the first sight of the four-tuple.
-    pub(crate) fn held(&self) -> Vec<u32> {
-        let all = (0..self.followed.reach()).filter_map(|at| self.followed.get(at)?.as_ref());
-        let held = all.filter(|followed| followed.held.is_some()).map(|followed| followed.id);
-        let mut held: Vec<u32> = held.collect();
-        held.sort_by_key(|id| self.before(*id).map_or(self.number(*id), |before| before.first));
-        held
-    }
-
-    /// The capture is over, or taken to be, and every record ends.
-    pub(crate) fn close(&mut self, end: Timestamp) {
-        self.end = end;
-        for at in 0..self.followed.reach() {
-            if let Some(Some(followed)) = self.followed.get_mut(at) {
-                followed.connection.on_silence(end, &self.params);
-            }
-        }
-    }
-}
-
-/// Wireshark's stream of the record at a place.
-fn stream_at(streams: &[(u32, u32)], place: u32) -> u32 {
-    let run = match streams.last() {
-        Some(last) if last.0 <= place => Some(last),
-        _ => {
-            let after = streams.partition_point(|(from, _)| *from <= place);
-            after.checked_sub(1).and_then(|at| streams.get(at))
-        }
-    };
-    let (from, stream) = run.copied().unwrap_or_default();
-    stream.wrapping_add(place - from)
-}
-
-impl Key {
-    fn plain((addrs, ports): ([u32; 2], [u16; 2])) -> Key {
-        Key {
-            is_wide: false,
-            addrs: addrs.map(u32::to_be_bytes),
-            ports: ports.map(u16::to_ne_bytes),
-        }
-    }
-
-    #[inline(always)]
-    fn is_of(&self, tuple: &FourTuple, wide: &Slab<FourTuple>) -> bool {
-        if self.is_wide {
-            return wide.get(self.wide_place()) == Some(tuple);
-        }
-        tuple.is_v4(self.addrs, self.ports.map(u16::from_ne_bytes))
-    }
-
-    /// Where the whole four-tuple is.
-    fn wide_place(&self) -> u32 {
-        let [place, _] = self.addrs;
-        u32::from_be_bytes(place)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_is_small() {
-        assert!(size_of::<Record>() <= 105, "{}", size_of::<Record>());
-    }
-
-    #[test]
-    fn streams_are_told_from_where_they_leave_the_numbers() {
-        let tuple = FourTuple::new(6, ([1; 16], 1), ([2; 16], 2)).0;
-        let mut archive = Archive::default();
-        for stream in [0, 1, 2, 2, 3, 7] {
-            archive.add(&tuple, stream, None);
-        }
-        let streams: Vec<u32> = (0..6).map(|id| archive.stream(id)).collect();
-        assert_eq!((streams, archive.streams.len()), (vec![0, 1, 2, 2, 3, 7], 2));
-        assert_eq!(archive.tuple(5), Some(tuple));
+        Some((self.shelves.get(index)?, place, index))
     }
 }

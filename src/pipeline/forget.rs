@@ -11,7 +11,7 @@ use core::mem::take;
 
 use crate::findings::{Severity, Sketcher};
 use crate::flow::table::Places;
-use crate::history::archive::{Archive, Foundry, Room};
+use crate::history::archive::{Archive, Foundry, Room, Shelf};
 use crate::history::{Handshake, History};
 use crate::pipeline::{Sink, Tracker};
 use crate::time::{Span, Timestamp};
@@ -40,23 +40,23 @@ impl Worth {
 impl<S: Sink> Tracker<S> {
     /// How many connections are known.
     pub fn connections(&self) -> usize {
-        self.archive.reach() as usize
+        self.shelf.reach() as usize
     }
 
     /// The records, and what everything is told to.
-    pub fn archive_and_sink(&mut self) -> (&Archive, &mut S) {
-        (&self.archive, &mut self.sink)
+    pub(crate) fn shelf_and_sink(&mut self) -> (&Shelf, &mut S) {
+        (&self.shelf, &mut self.sink)
     }
 
     /// Hands out the records, told as of `now`; until they are back, nothing may be taken.
     pub fn lend_archive(&mut self, now: Timestamp) -> Archive {
-        self.archive.close(now);
-        take(&mut self.archive)
+        self.shelf.close(now);
+        Archive::of(take(&mut self.shelf))
     }
 
     /// Takes the records back.
     pub fn take_back(&mut self, archive: Archive) {
-        self.archive = archive;
+        self.shelf = archive.into_one();
     }
 
     /// Lets go of the connections that `is_over` chooses and of all that had their four-tuples
@@ -64,13 +64,13 @@ impl<S: Sink> Tracker<S> {
     pub fn forget(&mut self, is_over: impl Fn(&History) -> bool) {
         let (mut foundry, mut room) = (Foundry::default(), Room::default());
         let mut is_kept = |place: u32| {
-            self.archive.is_newest(place)
+            self.shelf.is_newest(place)
                 && self
-                    .archive
-                    .read(place.into(), &mut foundry, &mut room)
+                    .shelf
+                    .read(place, &mut foundry, &mut room)
                     .is_some_and(|history| !is_over(history))
         };
-        let kept: Vec<bool> = (0..self.archive.reach() as u32).map(&mut is_kept).collect();
+        let kept: Vec<bool> = (0..self.shelf.reach() as u32).map(&mut is_kept).collect();
         self.retain(&kept);
     }
 
@@ -95,26 +95,26 @@ impl<S: Sink> Tracker<S> {
     /// Sees to it that lives which others followed are no more than there may be connections.
     pub(super) fn bound_lives(&mut self, now: Timestamp) {
         if self.connections() - self.places.len() > self.connections_max {
-            self.forget_least(now, |archive, place| !archive.is_newest(place));
+            self.forget_least(now, |shelf, place| !shelf.is_newest(place));
         }
     }
 
     /// Lets go of half of the connections that `may_go` chooses, those that matter least, as far
     /// as they do not matter.
-    fn forget_least(&mut self, now: Timestamp, may_go: impl Fn(&Archive, u32) -> bool) {
-        self.archive.close(now);
+    fn forget_least(&mut self, now: Timestamp, may_go: impl Fn(&Shelf, u32) -> bool) {
+        self.shelf.close(now);
         let sketcher = Sketcher::new(&self.thresholds);
         let (mut foundry, mut room, mut due) = (Foundry::default(), Room::default(), 0);
-        let worth = |place: u32| match may_go(&self.archive, place) {
+        let worth = |place: u32| match may_go(&self.shelf, place) {
             true => {
                 due += 1;
-                let history = self.archive.read(place.into(), &mut foundry, &mut room);
-                let is_newest = self.archive.is_newest(place);
+                let history = self.shelf.read(place, &mut foundry, &mut room);
+                let is_newest = self.shelf.is_newest(place);
                 history.map_or(Worth::Quiet, |it| worth(it, is_newest, &sketcher, now))
             }
             false => Worth::Open,
         };
-        let worths: Vec<Worth> = (0..self.archive.reach() as u32).map(worth).collect();
+        let worths: Vec<Worth> = (0..self.shelf.reach() as u32).map(worth).collect();
         due /= 2;
         let mut kept = vec![true; worths.len()];
         for worth in Worth::MAY_GO {
@@ -130,17 +130,17 @@ impl<S: Sink> Tracker<S> {
 
     /// Lets go of the connections at the places that are not kept.
     fn retain(&mut self, kept: &[bool]) {
-        self.archive.retain(|place| kept.get(place as usize) == Some(&true));
+        self.shelf.retain(|place| kept.get(place as usize) == Some(&true));
         self.places = Places::default();
         let numberings = self.across_tunnels.as_mut().map(take);
-        for place in 0..self.archive.reach() as u32 {
-            if !self.archive.is_newest(place) {
+        for place in 0..self.shelf.reach() as u32 {
+            if !self.shelf.is_newest(place) {
                 continue;
             }
-            let Some(tuple) = self.archive.tuple(place) else { continue };
-            let (archive, hasher) = (&self.archive, &self.hasher);
+            let Some(tuple) = self.shelf.tuple(place) else { continue };
+            let (shelf, hasher) = (&self.shelf, &self.hasher);
             let hashes_of = |few: &[u32], hashes: &mut Vec<u64>| {
-                archive.hashes(hasher, few, hashes);
+                shelf.hashes(hasher, few, hashes);
             };
             self.places.add(hasher.hash(&tuple), place, hashes_of);
             if let (Some(all), Some(old)) = (&mut self.across_tunnels, &numberings) {

@@ -5,6 +5,7 @@ use crate::decode::opener::{Found, Opener};
 use crate::decode::skip::Skip;
 use crate::decode::{self, Decoded, Moment, plain};
 use crate::flow::duplicates::Duplicates;
+use crate::flow::share::Share;
 use crate::flow::table::Hasher;
 use crate::pipeline::Totals;
 use crate::time::Timestamp;
@@ -42,6 +43,12 @@ pub struct Intake {
     hasher: Hasher,
     duplicates: Duplicates,
     opener: Opener,
+    /// The four-tuples whose segments are handed on.
+    share: Share,
+    /// A packet held several segments.
+    has_met_several: bool,
+    /// Segments of the share that were copies.
+    copies: u64,
     totals: Totals,
 }
 
@@ -51,8 +58,27 @@ impl Intake {
             hasher,
             duplicates: Duplicates::default(),
             opener: Opener::new(decode_tunnels),
+            share: Share::default(),
+            has_met_several: false,
+            copies: 0,
             totals: Totals::default(),
         }
+    }
+
+    /// The same for a share of the four-tuples. Packets are counted all the same, and what is not
+    /// plain is looked into.
+    pub(crate) fn for_share(self, share: Share) -> Intake {
+        Intake { share, ..self }
+    }
+
+    /// How many segments of its share were copies.
+    pub(super) fn copies(&self) -> u64 {
+        self.copies
+    }
+
+    /// Whether a packet held several segments, so that a frame does not tell one from the other.
+    pub(crate) fn has_met_several(&self) -> bool {
+        self.has_met_several
     }
 
     /// Takes the next packet of the capture, and hands on its segments that count: one or none,
@@ -68,6 +94,11 @@ impl Intake {
         mut take: impl FnMut(Keyed),
     ) {
         self.count(ts);
+        if self.share.is_part()
+            && plain::lot_v4(link, data, orig_len).is_some_and(|lot| !self.share.has(lot))
+        {
+            return;
+        }
         // One after the other, and each to its end: so nothing of the segment goes through memory
         // before it is where it stays.
         let at = Moment { ts, frame };
@@ -149,6 +180,7 @@ impl Intake {
     #[inline]
     fn further(&mut self) -> Option<Keyed> {
         while let Some(found) = self.opener.further() {
+            self.has_met_several = true;
             if let Some(keyed) = self.found(found) {
                 return Some(keyed);
             }
@@ -162,25 +194,32 @@ impl Intake {
             Found::Segment(decoded) => self.segment(decoded),
             Found::Error(error, quoted, is_numbered) => {
                 self.totals.skipped.add(Skip::IcmpError);
-                Some(self.seen(quoted, Glimpse { error: Some(error), is_numbered }))
+                self.seen(quoted, Glimpse { error: Some(error), is_numbered })
             }
             Found::Broken(why, seen) => {
                 self.totals.skipped.add(why);
-                Some(self.seen(seen, Glimpse { error: None, is_numbered: true }))
+                self.seen(seen, Glimpse { error: None, is_numbered: true })
             }
         }
     }
 
-    fn seen(&self, decoded: Decoded, glimpse: Glimpse) -> Keyed {
-        Keyed { hash: self.hasher.hash(&decoded.tuple), decoded, glimpse: Some(glimpse) }
+    fn seen(&self, decoded: Decoded, glimpse: Glimpse) -> Option<Keyed> {
+        let hash = self.hasher.hash(&decoded.tuple);
+        let is_own = self.share.has(decoded.tuple.lot());
+        is_own.then_some(Keyed { hash, decoded, glimpse: Some(glimpse) })
     }
 
-    /// Takes the next segment, and returns it if it is no copy.
+    /// Takes the next segment, and returns it if it is of the share and no copy.
     #[inline(always)]
     pub fn segment(&mut self, decoded: Decoded) -> Option<Keyed> {
+        let lot = decoded.tuple.lot();
+        if !self.share.has(lot) {
+            return None;
+        }
         let hash = self.hasher.hash(&decoded.tuple);
-        if self.duplicates.is_copy(&decoded, hash) {
+        if self.duplicates.is_copy(&decoded, hash, lot) {
             self.totals.skipped.add(Skip::Duplicate);
+            self.copies += 1;
             return None;
         }
         self.totals.segments += 1;

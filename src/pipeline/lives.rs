@@ -4,7 +4,7 @@
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::{End, FourTuple};
 use crate::history::History;
-use crate::history::archive::{Archive, Before, Followed};
+use crate::history::archive::{Before, Followed, Shelf};
 use crate::infer::trail::Moment;
 use crate::infer::{Admission, Answer, Connection, Held, Params};
 use crate::pipeline::Sink;
@@ -12,7 +12,7 @@ use crate::pipeline::Sink;
 /// The part of the pipeline that the segments of one four-tuple pass.
 pub(super) struct Stage<'a, S> {
     pub params: &'a Params,
-    pub archive: &'a mut Archive,
+    pub shelf: &'a mut Shelf,
     pub sink: &'a mut S,
     pub tuple: &'a FourTuple,
 }
@@ -84,8 +84,8 @@ impl<S: Sink> Stage<'_, S> {
     }
 
     fn tell(&mut self, flow: &Followed, from: End, segment: &Segment) {
-        let stream = self.archive.stream(flow.id);
-        self.sink.segment(self.archive.number(flow.id), stream, self.tuple, from, segment);
+        let stream = self.shelf.stream(flow.id);
+        self.sink.segment(self.shelf.number(flow.id), stream, self.tuple, from, segment);
     }
 
     /// Ends the old life as `supersede` has it, and begins another.
@@ -105,17 +105,17 @@ impl<S: Sink> Stage<'_, S> {
         old.on_silence(first.ts, self.params);
         let id = flow.id;
         let history = History::new(
-            self.archive.number(id),
-            self.archive.stream(id),
+            self.shelf.number(id),
+            self.shelf.stream(id),
             *self.tuple,
             &old,
             first.ts,
-            self.archive.predecessor(id),
+            self.shelf.predecessor(id),
         );
-        let eldest = self.archive.before(id).map_or(history.id, |before| before.first);
-        self.archive.pack(id, &history);
+        let eldest = self.shelf.before(id).map_or(history.id, |before| before.first);
+        self.shelf.pack(id, &history);
         let before = Before { id: history.id, states, first: eldest };
-        flow.id = self.archive.add(self.tuple, stream, Some(before));
+        flow.id = self.shelf.add(self.tuple, stream, Some(before));
     }
 
     /// A held SYN turns out to be a new life's first segment.

@@ -152,8 +152,8 @@ impl Live {
             let is_long_ago = now.since(history.last.ts) >= REMEMBERED;
             !history.is_open() && (is_crowded || is_long_ago)
         });
-        let (archive, noting) = self.tracker.archive_and_sink();
-        noting.notes.forget(|id| archive.has(id));
+        let (shelf, noting) = self.tracker.shelf_and_sink();
+        noting.notes.forget(|id| shelf.has(id));
         // Each time there must be twice as many, or the work would never end.
         self.forget_from = FORGET_FROM.max(2 * self.tracker.connections());
     }

@@ -15,7 +15,7 @@ const BATCHES: usize = 4;
 /// Packets without a segment after which a batch is handed on as it is, for the progress.
 const PACKETS: usize = 16 * BATCH_SEGMENTS;
 /// Batches between two calls of [`Watcher::progress`]: a few milliseconds.
-const PROGRESS_BATCHES: u64 = 16;
+pub(super) const PROGRESS_BATCHES: u64 = 16;
 
 /// What was read.
 pub(super) struct Read {
@@ -26,15 +26,15 @@ pub(super) struct Read {
 }
 
 /// Segments, and how far the capture had been read when they were complete.
-struct Batch {
-    segments: Vec<Keyed>,
+pub(super) struct Batch {
+    pub segments: Vec<Keyed>,
     /// What the capture says of its packets, if that is kept.
     notes: Vec<Note>,
-    position: u64,
+    pub position: u64,
 }
 
 impl Batch {
-    fn new() -> Batch {
+    pub fn new() -> Batch {
         Batch { segments: Vec::with_capacity(BATCH_SEGMENTS), notes: Vec::new(), position: 0 }
     }
 }
@@ -46,7 +46,7 @@ pub(super) fn read<W: Watcher>(
     options: &Options,
 ) -> Read {
     let is_noting = merge.keeps_details();
-    let mut filler = Filler { intake: tracker.intake(), errors: Vec::new(), is_noting };
+    let mut filler = Filler::new(tracker.intake(), is_noting);
     let (mut batches, size) = (0_u64, merge.size());
     let mut track = |batch: &mut Batch| {
         if !batch.notes.is_empty() {
@@ -66,10 +66,7 @@ pub(super) fn read<W: Watcher>(
     } else {
         in_two_threads(merge, &mut filler, track);
     }
-    if let Some(until) = options.until {
-        let first = filler.intake.totals().first_ts;
-        filler.intake.silence(until.of(first));
-    }
+    filler.last_until(options);
     let (_, archive, totals) = tracker.close(filler.intake);
     Read { archive, totals, errors: filler.errors }
 }
@@ -101,15 +98,28 @@ fn in_two_threads(merge: &mut Merge, filler: &mut Filler, mut track: impl FnMut(
 }
 
 /// Makes segments of the capture's packets.
-struct Filler {
-    intake: Intake,
-    errors: Vec<capture::Error>,
+pub(super) struct Filler {
+    pub intake: Intake,
+    pub errors: Vec<capture::Error>,
     is_noting: bool,
 }
 
 impl Filler {
+    /// Of what goes through `intake`; `is_noting` whether notes are kept.
+    pub fn new(intake: Intake, is_noting: bool) -> Filler {
+        Filler { intake, errors: Vec::new(), is_noting }
+    }
+
+    /// Has the capture go on until the options say that it ended.
+    pub fn last_until(&mut self, options: &Options) {
+        if let Some(until) = options.until {
+            let first = self.intake.totals().first_ts;
+            self.intake.silence(until.of(first));
+        }
+    }
+
     /// Fills a batch anew. Whether there was anything left.
-    fn fill(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
+    pub fn fill(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
         batch.segments.clear();
         batch.notes.clear();
         let mut packets = 0;

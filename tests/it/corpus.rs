@@ -40,7 +40,8 @@ pub fn table(text: &str) -> Vec<Vec<&str>> {
     text.lines().skip(1).map(|line| line.split('\t').collect()).collect()
 }
 
-fn corpus() -> Option<PathBuf> {
+/// The folder of public captures, where there is one.
+pub fn corpus() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     let named = std::env::var_os("FINWAIT_CORPUS").map(PathBuf::from);
     named.or(Some(beside)).filter(|folder| folder.join("index.tsv").exists())

@@ -23,6 +23,7 @@ mod reference;
 mod replay;
 mod score;
 mod services;
+mod sharing;
 mod sockets;
 mod streams;
 mod tcpdump;

@@ -2,9 +2,9 @@
 
 use core::mem::take;
 
-use super::{Archive, Form, stream_at};
+use super::shelf::{Form, Shelf, stream_at};
 
-impl Archive {
+impl Shelf {
     /// Lets go of all connections but those at the places that `keep` chooses.
     pub(crate) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         let (streams, numbers) = (take(&mut self.streams), take(&mut self.numbers));

@@ -1,6 +1,6 @@
 //! Where histories are made of records.
 
-use super::{Archive, Form};
+use super::shelf::{Form, Shelf};
 use crate::decode::tuple::FourTuple;
 use crate::history::mold::{Molds, Name};
 use crate::history::{History, pack};
@@ -35,40 +35,26 @@ impl Room {
     pub fn history(&self) -> &History {
         &self.history
     }
+
+    /// The same, taken out.
+    pub fn into_history(self) -> History {
+        self.history
+    }
 }
 
-impl Archive {
-    /// The history of that number.
-    pub fn get(&self, id: u64) -> Option<History> {
-        let mut room = Room::default();
-        self.read(self.numbers.place(id)?.into(), &mut Foundry::default(), &mut room)?;
-        Some(room.history)
-    }
-
-    /// All histories, by number.
-    pub fn iter(&self) -> impl Iterator<Item = History> {
-        let mut foundry = Foundry::default();
-        (0..self.reach()).filter_map(move |place| {
-            let mut room = Room::default();
-            self.read(place, &mut foundry, &mut room)?;
-            Some(room.history)
-        })
-    }
-
-    /// The history at that place, of which there are [`Archive::reach`], in room that was used
-    /// before.
+impl Shelf {
+    /// The history at that place, in room that was used before.
     pub fn read<'a>(
         &self,
-        place: u64,
+        place: u32,
         foundry: &mut Foundry,
         room: &'a mut Room,
-    ) -> Option<&'a History> {
-        let place = u32::try_from(place).ok()?;
+    ) -> Option<&'a mut History> {
         let record = self.records.get(place)?;
         match &record.form {
             Form::Brief(brief) => {
                 self.read_brief(place, brief, foundry, room)?;
-                return Some(&room.history);
+                return Some(&mut room.history);
             }
             Form::Followed(at) => {
                 let followed = self.followed.get(u32::from_le_bytes(*at))?.as_ref()?;
@@ -80,7 +66,7 @@ impl Archive {
             Form::Gone => return None,
         }
         room.lone = None;
-        Some(&room.history)
+        Some(&mut room.history)
     }
 
     /// The history of a brief: as another of its shape, or by the engine.
@@ -502,15 +488,15 @@ mod tests {
                 });
             }
             pipeline.silence(last.after(Span::from_secs(until)));
-            let (_, archive, _) = pipeline.close();
+            let shelf = pipeline.close().1.into_one();
             let (mut foundry, mut room) = (Foundry::default(), Room::default());
-            for place in 0..archive.reach() {
-                let Form::Brief(brief) = archive.records.get(place as u32).unwrap().form else {
+            for place in 0..shelf.reach() as u32 {
+                let Form::Brief(brief) = shelf.records.get(place).unwrap().form else {
                     continue;
                 };
-                let read = archive.read(place, &mut foundry, &mut room);
-                let made = archive.replayed(place as u32, &brief);
-                prop_assert_eq!(read, Some(&made), "{:#?}", &plays[place as usize]);
+                let read = shelf.read(place, &mut foundry, &mut room);
+                let made = shelf.replayed(place, &brief);
+                prop_assert_eq!(read.as_deref(), Some(&made), "{:#?}", &plays[place as usize]);
             }
         }
     }
@@ -565,15 +551,16 @@ mod tests {
             let mut pipeline = Pipeline::new(Params::default(), 1_000, Nobody);
             trace.segments.iter().for_each(|segment| pipeline.decoded(segment));
             pipeline.silence(trace.end);
-            let (_, archive, _) = pipeline.close();
+            let shelf = pipeline.close().1.into_one();
             let (mut foundry, mut room, mut keys) = (Foundry::default(), Room::default(), vec![]);
             for place in 0..2 {
-                let Form::Brief(brief) = archive.records.get(place).unwrap().form else {
+                let Form::Brief(brief) = shelf.records.get(place).unwrap().form else {
                     panic!("{one} {other}: not in brief");
                 };
-                let made = archive.replayed(place, &brief);
-                assert_eq!(archive.read(place.into(), &mut foundry, &mut room), Some(&made));
-                let shape = brief.shape(&archive.blocks, &archive.params, archive.end);
+                let made = shelf.replayed(place, &brief);
+                let read = shelf.read(place, &mut foundry, &mut room);
+                assert_eq!(read.as_deref(), Some(&made));
+                let shape = brief.shape(&shelf.blocks, &shelf.params, shelf.end);
                 keys.push(shape.map(|shape| shape.key));
             }
             assert!(keys[0] != keys[1] || keys[0].is_none(), "{one} {other}");

@@ -1,0 +1,380 @@
+//! The connections that one tracker follows, by the order in which they began.
+//!
+//! What is ordinary is kept in brief and becomes a [`History`] when somebody asks; what is not is
+//! followed by the engine segment by segment; what a later life on the same four-tuple ended is
+//! packed. One record of about a hundred bytes stands for each.
+
+use core::hint::black_box;
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use crate::addr::HostPort;
+use crate::decode::segment::Segment;
+use crate::decode::tuple::{End, FourTuple, widen_v4};
+use crate::flow::stream::Numbering;
+use crate::flow::table::Hasher;
+use crate::history::{History, Predecessor, pack};
+use crate::infer::brief::{Blocks, Brief};
+use crate::infer::state::State;
+use crate::infer::{Connection, Held, Params};
+use crate::slab::Slab;
+use crate::time::Timestamp;
+
+use super::numbers::Numbers;
+
+/// Connections in the order of their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf {
+    pub(super) records: Slab<Record>,
+    pub(super) blocks: Blocks,
+    /// Four-tuples that are more than two IPv4 addresses and ports.
+    pub(super) wide: Slab<FourTuple>,
+    pub(super) followed: Slab<Option<Box<Followed>>>,
+    pub(super) packed: Slab<Box<[u8]>>,
+    /// Wireshark's streams: from that connection on, they are numbered from there.
+    pub(super) streams: Vec<(u32, u32)>,
+    /// Who had the four-tuple before; few have a predecessor.
+    pub(super) before: HashMap<u32, Before, RandomState>,
+    pub(super) numbers: Numbers,
+    pub(super) params: Params,
+    pub(super) end: Timestamp,
+}
+
+/// One connection. Bytes rather than numbers, so that it takes no more room than they do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record {
+    pub key: Key,
+    pub form: Form,
+}
+
+/// A four-tuple: both IPv4 addresses and both ports, or where the whole is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub is_wide: bool,
+    addrs: [[u8; 4]; 2],
+    ports: [[u8; 2]; 2],
+}
+
+/// In which form a connection is kept. The bytes are a place.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    Brief(Brief),
+    Followed([u8; 4]),
+    Packed([u8; 4]),
+    Gone,
+}
+
+/// A connection that the engine follows.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    /// Its number.
+    pub id: u32,
+    /// Wireshark's numbering of its four-tuple.
+    pub numbering: Numbering,
+    /// The engine's connection.
+    pub connection: Connection,
+    /// A SYN that waits for its answer.
+    pub held: Option<Box<Held>>,
+}
+
+/// The connection that had the four-tuple before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    /// Its number.
+    pub id: u64,
+    /// In which states it left the two ends.
+    pub states: [State; 2],
+    /// The number of the first that had it.
+    pub first: u64,
+}
+
+impl Shelf {
+    /// Who is the client and who the server of the connection at that place, where that is known
+    /// at a glance.
+    pub fn client_and_server(&self, place: u32) -> Option<(HostPort, HostPort)> {
+        let Form::Brief(brief) = &self.records.get(place)?.form else { return None };
+        let (tuple, client) = (self.tuple(place)?, brief.client());
+        Some((tuple.endpoint(client), tuple.endpoint(client.peer())))
+    }
+
+    /// The place after the last.
+    pub fn reach(&self) -> u64 {
+        self.records.reach().into()
+    }
+
+    /// Whether there is a connection of that number.
+    pub fn has(&self, id: u64) -> bool {
+        self.place(id).is_some_and(|place| place < self.records.reach())
+    }
+
+    /// The place of the connection of that number, or where it will be.
+    pub fn place(&self, id: u64) -> Option<u32> {
+        self.numbers.place(id)
+    }
+
+    /// How many connections began: the number after the last.
+    pub fn begun(&self) -> u64 {
+        self.numbers.of(self.records.reach())
+    }
+
+    /// How many of them were forgotten while the capture grew.
+    pub fn forgotten(&self) -> u64 {
+        self.numbers.next - self.numbers.kept.len() as u64
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        let is_there = |place: &u32| {
+            self.records.get(*place).is_some_and(|record| !matches!(record.form, Form::Gone))
+        };
+        (0..self.records.reach()).filter(is_there).count()
+    }
+
+    /// Keeps a finished history under its number.
+    pub fn push(&mut self, history: &History) {
+        let Some(place) = self.numbers.place(history.id) else { return };
+        while self.records.reach() <= place {
+            self.add(&history.tuple, history.stream, None);
+        }
+        self.pack(place, history);
+    }
+
+    /// An empty shelf for the same connections.
+    pub(crate) fn like(other: &Shelf) -> Shelf {
+        Shelf { numbers: other.numbers.clone(), ..Shelf::default() }
+    }
+
+    /// The number of the record at that place.
+    #[inline]
+    pub(crate) fn number(&self, place: u32) -> u64 {
+        self.numbers.of(place)
+    }
+
+    /// A shelf for hosts of that kind.
+    pub(crate) fn of(params: Params) -> Shelf {
+        Shelf { params, ..Shelf::default() }
+    }
+
+    /// Begins a record and returns its number.
+    pub(crate) fn add(&mut self, tuple: &FourTuple, stream: u32, before: Option<Before>) -> u32 {
+        let key = self.key(tuple);
+        let id = self.records.put(Record { key, form: Form::Gone });
+        if self.stream(id) != stream {
+            self.streams.push((id, stream));
+        }
+        if let Some(before) = before {
+            self.before.insert(id, before);
+        }
+        id
+    }
+
+    /// Whether a record is that of the four-tuple.
+    #[inline]
+    pub(crate) fn is_of(&self, id: u32, tuple: &FourTuple) -> bool {
+        self.records.get(id).is_some_and(|record| record.key.is_of(tuple, &self.wide))
+    }
+
+    fn key(&mut self, tuple: &FourTuple) -> Key {
+        match tuple.plain_v4() {
+            Some(plain) => Key::plain(plain),
+            None => Key {
+                is_wide: true,
+                addrs: [self.wide.put(*tuple).to_be_bytes(), [0; 4]],
+                ports: [[0; 2]; 2],
+            },
+        }
+    }
+
+    /// The four-tuple of a record.
+    pub(crate) fn tuple(&self, id: u32) -> Option<FourTuple> {
+        let Record { key, .. } = self.records.get(id)?;
+        if key.is_wide {
+            return self.wide.get(key.wide_place()).copied();
+        }
+        let [low_port, high_port] = key.ports.map(u16::from_ne_bytes);
+        let [low, high] = key.addrs.map(widen_v4);
+        Some(FourTuple::new(4, (low, low_port), (high, high_port)).0)
+    }
+
+    /// The Wireshark stream of a record.
+    pub(crate) fn stream(&self, id: u32) -> u32 {
+        stream_at(&self.streams, id)
+    }
+
+    /// Who had the four-tuple before.
+    pub(crate) fn before(&self, id: u32) -> Option<Before> {
+        self.before.get(&id).copied()
+    }
+
+    /// The same, as a history tells it.
+    pub(crate) fn predecessor(&self, id: u32) -> Option<Predecessor> {
+        let Before { id, states, .. } = self.before(id)?;
+        Some(Predecessor { id, states })
+    }
+
+    /// Has the memory of these records fetched, without waiting for one after the other.
+    #[inline]
+    pub(crate) fn touch(&self, ids: impl Iterator<Item = u32>) {
+        let touch = |id| {
+            self.records.get(id).map_or(0, |record| match &record.form {
+                Form::Brief(brief) => record.key.ports[0][0] ^ brief.touch(),
+                _ => 0,
+            })
+        };
+        black_box(ids.fold(0, |sum, id| sum ^ touch(id)));
+    }
+
+    /// Appends the hashes of several records' four-tuples, in their order.
+    pub(crate) fn hashes(&self, hasher: &Hasher, ids: &[u32], hashes: &mut Vec<u64>) {
+        self.touch(ids.iter().copied());
+        let hash_of = |id: &u32| self.tuple(*id).map_or(0, |tuple| hasher.hash(&tuple));
+        hashes.extend(ids.iter().map(hash_of));
+    }
+
+    /// Takes the next segment into the brief of its connection, which is said to be at that place;
+    /// whether that was possible.
+    #[inline]
+    pub(crate) fn take(
+        &mut self,
+        id: u32,
+        tuple: &FourTuple,
+        from: End,
+        segment: &Segment,
+    ) -> bool {
+        match self.records.get_mut(id) {
+            Some(Record { key, form: Form::Brief(brief) }) if key.is_of(tuple, &self.wide) => {
+                brief.take(from, segment, &mut self.blocks)
+            }
+            _ => false,
+        }
+    }
+
+    /// Keeps a connection in brief.
+    pub(crate) fn keep_brief(&mut self, id: u32, brief: Brief) {
+        self.set(id, Form::Brief(brief));
+    }
+
+    /// Has a connection followed from now on.
+    pub(crate) fn follow(&mut self, followed: Box<Followed>) {
+        let id = followed.id;
+        let at = self.followed.put(Some(followed));
+        self.set(id, Form::Followed(at.to_le_bytes()));
+    }
+
+    /// Takes a followed connection out, to be changed and then followed on. One that was kept in
+    /// brief until now is replayed first.
+    pub(crate) fn take_out(&mut self, id: u32) -> Option<Box<Followed>> {
+        match self.records.get(id)?.form {
+            Form::Followed(at) => {
+                let at = u32::from_le_bytes(at);
+                let followed = self.followed.get_mut(at)?.take();
+                self.followed.give_back(at);
+                followed
+            }
+            Form::Brief(brief) => {
+                let mut connection = Connection::default();
+                brief.replay(&self.blocks, &self.params, &mut connection);
+                let (mut numbering, mut stream) = (Numbering::default(), self.stream(id));
+                brief.opening_segments(&self.blocks, |from, segment| {
+                    numbering.stream_of(from, segment, &mut stream);
+                });
+                brief.give_back(&mut self.blocks);
+                Some(Box::new(Followed { id, numbering, connection, held: None }))
+            }
+            Form::Packed(_) | Form::Gone => None,
+        }
+    }
+
+    /// Keeps a finished history, packed, at that place.
+    pub(crate) fn pack(&mut self, place: u32, history: &History) {
+        let mut bytes = Vec::new();
+        pack::write(history, &mut bytes);
+        let at = self.packed.put(bytes.into_boxed_slice());
+        self.set(place, Form::Packed(at.to_le_bytes()));
+    }
+
+    fn set(&mut self, id: u32, form: Form) {
+        if let Some(record) = self.records.get_mut(id) {
+            record.form = form;
+        }
+    }
+
+    /// The connections with a SYN that waits for its answer, by the first sight of the four-tuple.
+    pub(crate) fn held(&self) -> Vec<u32> {
+        let all = (0..self.followed.reach()).filter_map(|at| self.followed.get(at)?.as_ref());
+        let held = all.filter(|followed| followed.held.is_some()).map(|followed| followed.id);
+        let mut held: Vec<u32> = held.collect();
+        held.sort_by_key(|id| self.before(*id).map_or(self.number(*id), |before| before.first));
+        held
+    }
+
+    /// The capture is over, or taken to be, and every record ends.
+    pub(crate) fn close(&mut self, end: Timestamp) {
+        self.end = end;
+        for at in 0..self.followed.reach() {
+            if let Some(Some(followed)) = self.followed.get_mut(at) {
+                followed.connection.on_silence(end, &self.params);
+            }
+        }
+    }
+}
+
+/// Wireshark's stream of the record at a place.
+pub(super) fn stream_at(streams: &[(u32, u32)], place: u32) -> u32 {
+    let run = match streams.last() {
+        Some(last) if last.0 <= place => Some(last),
+        _ => {
+            let after = streams.partition_point(|(from, _)| *from <= place);
+            after.checked_sub(1).and_then(|at| streams.get(at))
+        }
+    };
+    let (from, stream) = run.copied().unwrap_or_default();
+    stream.wrapping_add(place - from)
+}
+
+impl Key {
+    fn plain((addrs, ports): ([u32; 2], [u16; 2])) -> Key {
+        Key {
+            is_wide: false,
+            addrs: addrs.map(u32::to_be_bytes),
+            ports: ports.map(u16::to_ne_bytes),
+        }
+    }
+
+    #[inline(always)]
+    fn is_of(&self, tuple: &FourTuple, wide: &Slab<FourTuple>) -> bool {
+        if self.is_wide {
+            return wide.get(self.wide_place()) == Some(tuple);
+        }
+        tuple.is_v4(self.addrs, self.ports.map(u16::from_ne_bytes))
+    }
+
+    /// Where the whole four-tuple is.
+    pub fn wide_place(&self) -> u32 {
+        let [place, _] = self.addrs;
+        u32::from_be_bytes(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_small() {
+        assert!(size_of::<Record>() <= 105, "{}", size_of::<Record>());
+    }
+
+    #[test]
+    fn streams_are_told_from_where_they_leave_the_numbers() {
+        let tuple = FourTuple::new(6, ([1; 16], 1), ([2; 16], 2)).0;
+        let mut archive = Shelf::default();
+        for stream in [0, 1, 2, 2, 3, 7] {
+            archive.add(&tuple, stream, None);
+        }
+        let streams: Vec<u32> = (0..6).map(|id| archive.stream(id)).collect();
+        assert_eq!((streams, archive.streams.len()), (vec![0, 1, 2, 2, 3, 7], 2));
+        assert_eq!(archive.tuple(5), Some(tuple));
+    }
+}

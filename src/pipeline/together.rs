@@ -1,0 +1,104 @@
+//! Several trackers that follow one capture, each of them a share of its four-tuples, and what they
+//! know put together as if one had followed all.
+
+use crate::decode::skip::Skip;
+use crate::flow::table::PLACES_MAX;
+use crate::history::archive::{Archive, Ascending, Deal};
+use crate::pipeline::{Intake, Sink, Totals, Tracker};
+
+/// In which frames connections and Wireshark's streams began, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    connections: Ascending,
+    streams: Ascending,
+}
+
+impl Begun {
+    /// The frame has passed, and so many connections and streams have begun.
+    #[inline]
+    pub fn catch_up(&mut self, frame: u64, connections: u64, streams: u32) {
+        while u64::from(self.connections.len()) < connections {
+            self.connections.push(frame);
+        }
+        while self.streams.len() < streams {
+            self.streams.push(frame);
+        }
+    }
+}
+
+/// What a tracker holds of that for which there is a bound.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    /// Four-tuples.
+    pub tuples: usize,
+    /// Connections that others followed on their four-tuples.
+    pub lives: usize,
+    /// Four-tuples of which there were glimpses only, at some time.
+    pub only_seen: usize,
+}
+
+impl<S: Sink> Tracker<S> {
+    /// The same for one of several that follow a capture together. It bounds nothing by itself:
+    /// whoever has it work looks at its [`Tracker::load`].
+    pub(crate) fn among_others(self) -> Tracker<S> {
+        Tracker { begun: Some(Begun::default()), connections_max: PLACES_MAX, ..self }
+    }
+
+    /// What it holds.
+    pub(crate) fn load(&self) -> Load {
+        let tuples = self.places.len();
+        let only_seen = self.only_seen.len() + self.seen_and_followed;
+        Load { tuples, lives: self.connections() - tuples, only_seen }
+    }
+}
+
+/// The capture is over for all of them: closes every record, and returns the records and the
+/// totals.
+pub(crate) fn close_together<S: Sink>(parts: Vec<(Tracker<S>, Intake)>) -> (Archive, Totals) {
+    let (mut trackers, intakes): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let begun: Vec<Begun> =
+        trackers.iter_mut().map(|it| it.begun.take().unwrap_or_default()).collect();
+    let (connections, streams): (Vec<_>, Vec<_>) =
+        begun.into_iter().map(|it| (it.connections, it.streams)).unzip();
+    let (mut connections, streams) = (Deal::by_time(&connections), Deal::by_time(&streams));
+    // Those that wait end in the order in which one tracker would end them.
+    let mut held = Vec::new();
+    for (index, tracker) in trackers.iter().enumerate() {
+        for id in tracker.shelf.held() {
+            let eldest = tracker.shelf.before(id).map_or(u64::from(id), |before| before.first);
+            let eldest = u32::try_from(eldest).ok().and_then(|it| connections.number(index, it));
+            held.push((eldest, index, id));
+        }
+    }
+    held.sort_unstable();
+    for (_, index, id) in held {
+        let Some(tracker) = trackers.get_mut(index) else { continue };
+        tracker.end_held(id);
+        while connections.dealt_to(index) < tracker.shelf.begun() {
+            connections.push(index);
+        }
+    }
+    let mut totals = Totals::default();
+    for (index, (tracker, intake)) in trackers.iter().zip(intakes).enumerate() {
+        let copies = intake.copies();
+        match index {
+            0 => totals = tracker.totals(intake),
+            _ => totals.join(&tracker.totals(intake), copies),
+        }
+    }
+    let mut shelves: Vec<_> = trackers.into_iter().map(|tracker| tracker.shelf).collect();
+    shelves.iter_mut().for_each(|shelf| shelf.close(totals.last_ts.unwrap_or_default()));
+    (Archive::of_several(shelves, connections, streams), totals)
+}
+
+impl Totals {
+    /// Adds what another tracker followed of the same capture, and how many segments of its share
+    /// were copies. All else was counted by both.
+    fn join(&mut self, other: &Totals, copies: u64) {
+        self.segments += other.segments;
+        self.connections += other.connections;
+        self.streams = self.streams.wrapping_add(other.streams);
+        self.beyond_seen_tuples_max += other.beyond_seen_tuples_max;
+        self.skipped.add_all(Skip::Duplicate, copies);
+    }
+}

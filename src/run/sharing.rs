@@ -1,0 +1,154 @@
+//! From the capture to the archive, where it can be read at any place: each thread goes through all
+//! of it, and follows its share of the four-tuples. Nothing goes from one to another.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crate::capture::Merge;
+use crate::decode::lot::LOTS;
+use crate::flow::share::Share;
+use crate::limits::SEEN_TUPLES_MAX;
+use crate::pipeline::{Load, Sink, Tracker, close_together};
+use crate::run::reading::{Batch, Filler, PROGRESS_BATCHES, Read};
+use crate::run::{Options, Watcher};
+
+/// Whoever looks at no segments.
+struct Nobody;
+
+impl Sink for Nobody {}
+
+/// One thread's part of the work.
+struct Part {
+    merge: Merge,
+    filler: Filler,
+    tracker: Tracker<Nobody>,
+}
+
+/// Reads the capture to its end in several threads; `None`, with nothing read, if one thread must
+/// follow it all: it cannot be read so, or something in it reaches a bound that holds for all
+/// four-tuples, or depends on which of two segments in one packet comes first.
+pub(super) fn read<W: Watcher>(
+    merge: &mut Merge,
+    options: &Options,
+    watcher: &mut W,
+) -> Option<Read> {
+    let threads = options.threads.min(LOTS.into());
+    if threads <= 1 {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for index in 0..threads {
+        let tracker = options.tracker(Nobody).among_others();
+        let intake = tracker.intake().for_share(Share::of(index, threads));
+        let merge = merge.beside()?;
+        parts.push(Part { merge, filler: Filler::new(intake, false), tracker });
+    }
+    let bounds = Bounds { connections_max: options.connections_max, ..Bounds::default() };
+    let size = merge.size();
+    thread::scope(|scope| {
+        let mut parts = parts.iter_mut();
+        let own = parts.next();
+        for part in parts {
+            scope.spawn(|| part.read(&bounds, |_| {}));
+        }
+        if let Some(own) = own {
+            own.read(&bounds, |position| watcher.progress(position, size));
+        }
+    });
+    if bounds.is_reached.into_inner() {
+        return None;
+    }
+    let (mut read, mut errors) = (Vec::new(), None);
+    for Part { merge: own, mut filler, tracker } in parts {
+        filler.last_until(options);
+        read.push((tracker, filler.intake));
+        // All of them met the same.
+        if errors.is_none() {
+            (errors, *merge) = (Some(filler.errors), own);
+        }
+    }
+    let (archive, totals) = close_together(read);
+    Some(Read { archive, totals, errors: errors.unwrap_or_default() })
+}
+
+impl Part {
+    /// Reads to the end, or until it is known that one thread must follow it all.
+    fn read(&mut self, bounds: &Bounds, mut progress: impl FnMut(u64)) {
+        let Part { merge, filler, tracker } = self;
+        let (mut batch, mut batches, mut told) = (Batch::new(), 0_u64, Load::default());
+        while !bounds.is_reached.load(Ordering::Relaxed) && filler.fill(merge, &mut batch) {
+            tracker.batch(&batch.segments);
+            bounds.take(tracker.load(), &mut told, filler.intake.has_met_several());
+            batches += 1;
+            if batches.is_multiple_of(PROGRESS_BATCHES) {
+                progress(batch.position);
+            }
+        }
+    }
+}
+
+/// What all threads hold together of that for which there is a bound.
+#[derive(Default)]
+struct Bounds {
+    connections_max: usize,
+    tuples: AtomicUsize,
+    lives: AtomicUsize,
+    only_seen: AtomicUsize,
+    is_reached: AtomicBool,
+}
+
+impl Bounds {
+    /// A thread holds so much now, and has told of so much.
+    fn take(&self, load: Load, told: &mut Load, has_met_several: bool) {
+        let reaches = |all: &AtomicUsize, now: usize, before: usize, most: usize| {
+            // Nothing of it ever becomes less, so it does not matter how far each thread has come.
+            let more = now - before;
+            all.fetch_add(more, Ordering::Relaxed) + more > most
+        };
+        let is_reached = [
+            reaches(&self.tuples, load.tuples, told.tuples, self.connections_max),
+            reaches(&self.lives, load.lives, told.lives, self.connections_max),
+            reaches(&self.only_seen, load.only_seen, told.only_seen, SEEN_TUPLES_MAX),
+            has_met_several,
+        ];
+        *told = load;
+        if is_reached.contains(&true) {
+            self.is_reached.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Source;
+
+    fn recording() -> Merge {
+        let root = env!("CARGO_MANIFEST_DIR");
+        Merge::open(&[format!("{root}/testdata/kernel/demo/server.pcap")]).unwrap()
+    }
+
+    fn options(connections_max: usize) -> Options {
+        Options { threads: 3, connections_max, ..Options::default() }
+    }
+
+    #[test]
+    fn a_file_is_read_in_shares_unless_a_bound_for_all_is_reached() {
+        let mut merge = recording();
+        let read = super::read(&mut merge, &options(1_000), &mut ()).unwrap();
+        assert!(read.archive.len() > 3 && merge.sources()[0].ending().is_some());
+        let mut merge = recording();
+        assert!(super::read(&mut merge, &options(3), &mut ()).is_none());
+        assert!(merge.next_packet().unwrap().is_some_and(|packet| packet.frame == 1));
+    }
+
+    #[test]
+    fn what_cannot_be_read_at_any_place_is_not() {
+        let bytes = std::fs::read(recording().sources()[0].info().file.as_ref()).unwrap();
+        let piped = Source::from_reader("a pipe", Box::new(std::io::Cursor::new(bytes))).unwrap();
+        assert!(super::read(&mut Merge::new(vec![piped]), &options(1_000), &mut ()).is_none());
+        let mut begun = recording();
+        begun.next_packet().unwrap();
+        assert!(super::read(&mut begun, &options(1_000), &mut ()).is_none());
+    }
+}
