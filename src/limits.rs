@@ -4,10 +4,13 @@
 //! reached, the work goes on with less, and `summary.limits_hit` counts how often under the
 //! limit's name.
 
-/// Bytes of the read buffer, which is also the longest block that a capture file may hold.
-/// pcapng writers put whole option lists in one block, and a capture of 256 KiB super-segments
-/// needs several packets in the buffer for reads to be large.
-pub const READ_BUFFER_BYTES: usize = 1 << 20;
+/// Bytes of the read buffer: what is read stays in a core's second-level cache until it has been
+/// looked at, and the system is asked for two thousand packets at once.
+pub const READ_BUFFER_BYTES: usize = 256 << 10;
+
+/// The longest pcapng block that is taken apart for anything but its packet: writers put whole
+/// option lists and tables of names in one.
+pub const META_BLOCK_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes to which the read buffer may grow for one block. Above it the file is damaged or hostile.
 pub const BLOCK_BYTES_MAX: usize = 16 << 20;
@@ -213,9 +216,13 @@ pub const FRAGMENT_HEAD_BYTES: usize = 384;
 /// Holes between the fragments of one packet. In order there is none; reversed, none either.
 pub const FRAGMENT_HOLES_MAX: usize = 32;
 
-/// Segments that go from one half of the pipeline to the other at once: a hundred microseconds of
-/// work, so that waking the other thread costs little, in memory that stays in the cache.
-pub const BATCH_SEGMENTS: usize = 1024;
+/// Segments that go from one half of the pipeline to the other at once: what is written of them
+/// stays in a core's first-level cache until it is read.
+pub const BATCH_SEGMENTS: usize = 256;
+
+/// The same where the other half is another thread: a hundred microseconds of work, so that waking
+/// it costs little.
+pub const HANDED_SEGMENTS: usize = 1024;
 
 /// Segments of a capture that still grows which wait to be taken: about 2 MB. Whoever sends them
 /// waits then, as tcpdump does for a pipe.

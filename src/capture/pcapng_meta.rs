@@ -21,8 +21,8 @@ use super::order::Order;
 use super::pcapng::Interface;
 use super::source::FileInfo;
 use crate::limits::{
-    COMMENT_BYTES_MAX, FILE_COMMENTS_MAX, INTERFACES_MAX, NAME_BYTES_MAX, NAMES_MAX, PROCESSES_MAX,
-    READ_BUFFER_BYTES,
+    COMMENT_BYTES_MAX, FILE_COMMENTS_MAX, INTERFACES_MAX, META_BLOCK_BYTES_MAX, NAME_BYTES_MAX,
+    NAMES_MAX, PROCESSES_MAX,
 };
 use crate::owner::Owner;
 
@@ -163,7 +163,7 @@ pub(super) fn names(order: Order, block: &[u8], info: &mut FileInfo) {
 
 /// The block, unless it is so long that its parsed form could take tens of megabytes.
 fn small(block: &[u8]) -> Option<&[u8]> {
-    (block.len() <= READ_BUFFER_BYTES).then_some(block)
+    (block.len() <= META_BLOCK_BYTES_MAX).then_some(block)
 }
 
 /// An option's value without its padding; the first, where it is given twice.

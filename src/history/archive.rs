@@ -17,8 +17,9 @@ pub use foundry::{Foundry, Room};
 pub(crate) use shelf::{Before, Followed, Shelf};
 
 /// Connections in the order of their numbers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Archive {
+    /// At least one.
     shelves: Vec<Shelf>,
     /// What stands where, if there are several.
     deals: Option<Deals>,
@@ -30,6 +31,12 @@ struct Deals {
     connections: Deal,
     /// None if each connection began a stream, and nothing else did.
     streams: Option<Deal>,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Archive::of(Shelf::default())
+    }
 }
 
 impl Archive {

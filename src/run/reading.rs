@@ -6,16 +6,16 @@ use std::thread;
 
 use crate::capture::{self, Merge, Note, Packet};
 use crate::history::archive::Archive;
-use crate::limits::BATCH_SEGMENTS;
+use crate::limits::{BATCH_SEGMENTS, HANDED_SEGMENTS};
 use crate::pipeline::{Intake, Keyed, Totals, Tracker};
 use crate::run::{Options, Told, Watcher, noting};
 
 /// Batches on their way from one thread to the other.
 const BATCHES: usize = 4;
 /// Packets without a segment after which a batch is handed on as it is, for the progress.
-const PACKETS: usize = 16 * BATCH_SEGMENTS;
+const PACKETS: usize = 16 * HANDED_SEGMENTS;
 /// Batches between two calls of [`Watcher::progress`]: a few milliseconds.
-pub(super) const PROGRESS_BATCHES: u64 = 16;
+pub(super) const PROGRESS_BATCHES: u64 = 64;
 
 /// What was read.
 pub(super) struct Read {
@@ -31,11 +31,13 @@ pub(super) struct Batch {
     /// What the capture says of its packets, if that is kept.
     notes: Vec<Note>,
     pub position: u64,
+    room: usize,
 }
 
 impl Batch {
-    pub fn new() -> Batch {
-        Batch { segments: Vec::with_capacity(BATCH_SEGMENTS), notes: Vec::new(), position: 0 }
+    /// With room for so many segments.
+    pub fn new(room: usize) -> Batch {
+        Batch { segments: Vec::with_capacity(room), notes: Vec::new(), position: 0, room }
     }
 }
 
@@ -59,7 +61,7 @@ pub(super) fn read<W: Watcher>(
         }
     };
     if options.threads <= 1 {
-        let mut batch = Batch::new();
+        let mut batch = Batch::new(BATCH_SEGMENTS);
         while filler.fill(merge, &mut batch) {
             track(&mut batch);
         }
@@ -78,7 +80,7 @@ fn in_two_threads(merge: &mut Merge, filler: &mut Filler, mut track: impl FnMut(
     thread::scope(|scope| {
         scope.spawn(move || {
             for _ in 0..BATCHES {
-                let mut batch = Batch::new();
+                let mut batch = Batch::new(HANDED_SEGMENTS);
                 if !filler.fill(merge, &mut batch) || hand_over.send(batch).is_err() {
                     return;
                 }
@@ -124,7 +126,7 @@ impl Filler {
         batch.notes.clear();
         let mut packets = 0;
         let has_room =
-            |batch: &Batch, packets| packets < PACKETS && batch.segments.len() < BATCH_SEGMENTS;
+            |batch: &Batch, packets| packets < PACKETS && batch.segments.len() < batch.room;
         let is_left = loop {
             merge.take_at_hand(|packet| {
                 packets += 1;

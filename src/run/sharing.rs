@@ -7,7 +7,7 @@ use std::thread;
 use crate::capture::Merge;
 use crate::decode::lot::LOTS;
 use crate::flow::share::Share;
-use crate::limits::SEEN_TUPLES_MAX;
+use crate::limits::{BATCH_SEGMENTS, SEEN_TUPLES_MAX};
 use crate::pipeline::{Load, Sink, Tracker, close_together};
 use crate::run::reading::{Batch, Filler, PROGRESS_BATCHES, Read};
 use crate::run::{Options, Watcher};
@@ -75,7 +75,8 @@ impl Part {
     /// Reads to the end, or until it is known that one thread must follow it all.
     fn read(&mut self, bounds: &Bounds, mut progress: impl FnMut(u64)) {
         let Part { merge, filler, tracker } = self;
-        let (mut batch, mut batches, mut told) = (Batch::new(), 0_u64, Load::default());
+        let (mut batch, mut batches, mut told) =
+            (Batch::new(BATCH_SEGMENTS), 0_u64, Load::default());
         while !bounds.is_reached.load(Ordering::Relaxed) && filler.fill(merge, &mut batch) {
             tracker.batch(&batch.segments);
             bounds.take(tracker.load(), &mut told, filler.intake.has_met_several());
