@@ -1,7 +1,7 @@
 //! Every connection of a run, open or over, found by its number.
 //!
-//! What one tracker follows stands on one [`Shelf`]. Where several threads read a capture, each has
-//! a shelf of its own, and a [`Deal`] says which connection stands where.
+//! What one tracker follows stands on one `Shelf`. Where several threads read a capture, each has
+//! a shelf of its own, and a `Deal` says which connection stands where.
 
 mod deal;
 mod forget;
