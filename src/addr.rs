@@ -6,7 +6,7 @@
 //! process that only grows, up to a bound.
 
 use core::fmt;
-use core::hash::BuildHasher;
+use core::hash::{BuildHasher, Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use serde::{Serialize, Serializer};
 use crate::limits::{NAME_BYTES_MAX, NAMES_MAX};
 
 /// A host: its address, or its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Addr(IpAddr);
 
 /// A host and a port.
@@ -102,6 +102,17 @@ impl Addr {
             return None;
         }
         NAMES.read().unwrap_or_else(PoisonError::into_inner).get(&addr).cloned()
+    }
+}
+
+/// As one number: tables are asked for hosts for each connection.
+impl Hash for Addr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let bits = match self.0 {
+            IpAddr::V4(addr) => addr.to_bits().into(),
+            IpAddr::V6(addr) => addr.to_bits(),
+        };
+        state.write_u128(bits);
     }
 }
 

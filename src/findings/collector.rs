@@ -115,9 +115,8 @@ type At = (&'static str, Option<Role>, Option<HostPort>);
 pub struct Collector {
     thresholds: Thresholds,
     watches: Vec<Watch>,
-    /// By the place of the rule in [`ALL`].
-    counts: Vec<Counts>,
-    worst: Vec<Worst>,
+    /// What was found about single connections, by name.
+    single: HashMap<&'static str, Single, RandomState>,
 }
 
 /// A rule that judges many connections together, at work.
@@ -125,6 +124,13 @@ struct Watch {
     rule: &'static Rule,
     grouping: Box<dyn Grouping>,
     suspects: Option<Suspects>,
+}
+
+/// The findings of one name about single connections: how many, and the worst.
+#[derive(Default)]
+struct Single {
+    counts: Counts,
+    worst: Worst,
 }
 
 /// Those whom the rules that look twice suspect, by rule.
@@ -172,9 +178,7 @@ impl Collector {
             thresholds.is_on(rule.name).then_some(Watch { rule, grouping, suspects })
         };
         let watches = ALL.iter().filter_map(watch).collect();
-        let counts = vec![Counts::default(); ALL.len()];
-        let worst = ALL.iter().map(|_| Worst::default()).collect();
-        Collector { thresholds, watches, counts, worst }
+        Collector { thresholds, watches, single: HashMap::default() }
     }
 
     /// Takes all connections, and what is known of the capture as a whole.
@@ -209,15 +213,9 @@ impl Collector {
             }
         }
         for finding in own {
-            let Some(place) = ALL.iter().position(|rule| rule.name == finding.name) else {
-                continue;
-            };
-            if let (Some(counts), Some(worst)) =
-                (self.counts.get_mut(place), self.worst.get_mut(place))
-            {
-                counts.add(finding.severity);
-                worst.take(finding);
-            }
+            let Single { counts, worst } = self.single.entry(finding.name).or_default();
+            counts.add(finding.severity);
+            worst.take(finding);
         }
     }
 
@@ -237,19 +235,18 @@ impl Collector {
         for (own, more) in self.watches.iter_mut().zip(other.watches) {
             own.grouping.join(more.grouping);
         }
-        for (own, more) in self.counts.iter_mut().zip(other.counts) {
-            own.join(&more);
-        }
-        for (own, more) in self.worst.iter_mut().zip(other.worst) {
-            own.kept.extend(more.kept);
-            own.cut();
+        for (name, more) in other.single {
+            let own = self.single.entry(name).or_default();
+            own.counts.join(&more.counts);
+            own.worst.kept.extend(more.worst.kept);
+            own.worst.cut();
         }
     }
 
     /// The capture is over.
     pub fn finish(mut self, capture: &CaptureFacts) -> Summary {
         let mut summary = Summary::default();
-        for (at, rule) in ALL.iter().enumerate() {
+        for rule in ALL {
             let context = Context::new(rule, &self.thresholds);
             let mut found = Vec::new();
             match rule.scope {
@@ -265,11 +262,11 @@ impl Collector {
                 }
             }
             found.sort_by_cached_key(Finding::order);
-            let mut counts = self.counts.get(at).copied().unwrap_or_default();
+            let Single { mut counts, worst } = self.single.remove(rule.name).unwrap_or_default();
             found.iter().for_each(|finding| counts.add(finding.severity));
             summary.count(rule.name, &counts);
             summary.grouped.append(&mut found);
-            if let Some(worst) = self.worst.get_mut(at).filter(|worst| !worst.kept.is_empty()) {
+            if !worst.kept.is_empty() {
                 summary.worst.insert(rule.name, worst.sorted());
             }
         }
@@ -310,7 +307,7 @@ impl Summary {
 #[derive(Default)]
 struct Worst {
     kept: Vec<Finding>,
-    /// Whether they are no more than are kept at the end, in order.
+    /// Whether as many as are kept at the end stand in front, in order.
     is_cut: bool,
 }
 
@@ -330,11 +327,11 @@ impl Worst {
     fn cut(&mut self) {
         self.kept.sort_by_cached_key(Finding::order);
         self.kept.truncate(FINDINGS_KEPT_PER_NAME);
-        self.is_cut = true;
+        self.is_cut = self.kept.len() == FINDINGS_KEPT_PER_NAME;
     }
 
-    fn sorted(&mut self) -> Vec<Finding> {
+    fn sorted(mut self) -> Vec<Finding> {
         self.cut();
-        core::mem::take(&mut self.kept)
+        self.kept
     }
 }

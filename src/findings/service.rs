@@ -22,7 +22,12 @@ pub(super) struct Party {
 impl Party {
     /// The party that plays a role in a connection.
     pub fn of(history: &History, role: Role) -> Party {
-        Party { host: history.addr(role).ip(), service: history.addr(Role::Server), role }
+        let service = history.addr(Role::Server);
+        let host = match role {
+            Role::Client => history.addr(Role::Client).ip(),
+            Role::Server => service.ip(),
+        };
+        Party { host, service, role }
     }
 
     /// The address for a finding: a client's ports differ, so it has none.

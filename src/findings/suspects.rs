@@ -7,8 +7,8 @@
 //! connections of the others only, counts exactly. So no finding depends on who shares a cell.
 //! Up to [`SUSPECT_FEW_MAX`] that count are kept in a list, and no table is made for them.
 
+use core::cell::OnceCell;
 use core::hash::{BuildHasher, Hash};
-use core::net::IpAddr;
 
 use foldhash::fast::FixedState;
 
@@ -16,24 +16,21 @@ use crate::addr::HostPort;
 use crate::history::{History, Role};
 use crate::limits::{SUSPECT_CELLS, SUSPECT_FEW_MAX};
 
-/// What the groups of one connection hash to.
-#[derive(Clone, Copy, Debug)]
+/// What the groups of one connection hash to, once somebody asks: few rules do.
+#[derive(Clone, Debug)]
 pub struct Keys {
+    client: HostPort,
+    server: HostPort,
     /// The client's and the server's party: its host and the service that it uses or offers.
-    party: [u64; 2],
+    party: [OnceCell<u64>; 2],
     /// The client's and the server's host.
-    host: [u64; 2],
+    host: [OnceCell<u64>; 2],
 }
 
 impl Keys {
     /// Those of a connection between these two.
     pub fn new(client: HostPort, server: HostPort) -> Keys {
-        let [client_host, server_host] = [client, server].map(|it| bits(it.ip().ip()));
-        let port = u64::from(server.port());
-        Keys {
-            party: [hash((client_host, server_host, port)), hash((server_host, port))],
-            host: [hash(client_host), hash(server_host)],
-        }
+        Keys { client, server, party: Default::default(), host: Default::default() }
     }
 
     /// Those of a history's connection.
@@ -43,22 +40,21 @@ impl Keys {
 
     /// The party in a role.
     pub fn party(&self, role: Role) -> u64 {
-        let [client, server] = self.party;
-        if role == Role::Client { client } else { server }
+        let [client, server] = &self.party;
+        match role {
+            Role::Client => *client.get_or_init(|| hash((self.client.ip(), self.server))),
+            Role::Server => *server.get_or_init(|| hash(self.server)),
+        }
     }
 
     /// The host in a role, as one that may play `part`.
     pub fn host(&self, role: Role, part: Role) -> u64 {
-        let [client, server] = self.host;
-        let host = if role == Role::Client { client } else { server };
+        let [client, server] = &self.host;
+        let host = match role {
+            Role::Client => *client.get_or_init(|| hash(self.client.ip())),
+            Role::Server => *server.get_or_init(|| hash(self.server.ip())),
+        };
         if part == Role::Client { host } else { !host }
-    }
-}
-
-fn bits(addr: IpAddr) -> u128 {
-    match addr {
-        IpAddr::V4(addr) => addr.to_bits().into(),
-        IpAddr::V6(addr) => addr.to_bits(),
     }
 }
 
@@ -159,7 +155,8 @@ mod tests {
 
     #[test]
     fn whoever_counts_enough_is_suspect() {
-        let mut suspects = Suspects::new(300, |suspects, keys| suspects.holds(keys.party[0]));
+        let mut suspects =
+            Suspects::new(300, |suspects, keys| suspects.holds(keys.party(Role::Client)));
         let client = |last| Keys::new(([10, 0, 0, last], 1).into(), ([10, 0, 1, 1], 80).into());
         (0..299).for_each(|_| suspects.count(client(1).party(Role::Client)));
         suspects.count(client(2).party(Role::Client));

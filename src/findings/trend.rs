@@ -2,7 +2,7 @@
 //! many at once, from how many hosts. All bounded, and none depends on the order of the
 //! connections.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::addr::Addr;
 use crate::findings::kept::Join;
@@ -122,7 +122,8 @@ impl Join for Ages {
 /// Different hosts, as far as there is room for them: the first in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Hosts {
-    known: BTreeSet<Addr>,
+    /// In order.
+    known: Vec<Addr>,
     more: bool,
 }
 
@@ -134,9 +135,11 @@ impl Hosts {
             self.more = true;
             return;
         }
-        self.known.insert(host);
+        if let Err(place) = self.known.binary_search(&host) {
+            self.known.insert(place, host);
+        }
         if self.known.len() > PEERS_MAX {
-            self.known.pop_last();
+            self.known.pop();
             self.more = true;
         }
     }
@@ -373,5 +376,10 @@ mod tests {
         (0..=255).for_each(|last| hosts.add(Addr::from([10, 0, 0, last])));
         assert_eq!(hosts.words(), "64 hosts or more");
         assert_eq!(hosts.count(), Value::AtLeast(64));
+        let mut first = Hosts::default();
+        (0..64).for_each(|last| first.add(Addr::from([10, 0, 0, last])));
+        assert_eq!(first.count(), Value::Integer(64));
+        first.join(&hosts);
+        assert_eq!(first, hosts, "there are more, though none of these");
     }
 }

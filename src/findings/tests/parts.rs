@@ -107,6 +107,32 @@ fn released() -> String {
     in_order((0..8).flat_map(life).collect(), 300)
 }
 
+/// Connections that a client leaves, which the server closed after silences from so long on, each
+/// so much longer than the one before.
+fn left_idle(least: f64, more: f64) -> String {
+    let life = |client: usize| {
+        let close = least + more * client as f64;
+        let life = format!(
+            "0.00 > S  0:0(0)
+             0.01 < S. 0:0(0) ack 1
+             0.02 > .  1:1(0) ack 1
+             {close:.2} < F. 1:1(0) ack 1
+             {close:.2}1 > . 1:1(0) ack 2"
+        );
+        lives(client..client + 1, &life)
+    };
+    in_order((0..8).flat_map(life).collect(), 300)
+}
+
+/// Connections that are left, and were open before the capture began.
+fn left_before() -> String {
+    let life = "0.0 > P. 1:101(100) ack 1
+                0.1 < .  1:1(0) ack 101
+                0.2 > F. 101:101(0) ack 1
+                0.3 < .  1:1(0) ack 102";
+    in_order(lives(0..6, life), 300)
+}
+
 /// Traces that raise every rule about many connections, of several connections each.
 fn traces() -> Vec<(&'static str, String)> {
     let grouped = ALL.iter().filter(|rule| matches!(rule.scope, Scope::Grouped(_)));
@@ -115,7 +141,8 @@ fn traces() -> Vec<(&'static str, String)> {
         let crowd = if is_many { "" } else { "clients 12 1.5\n" };
         (rule.name, format!("{crowd}{}", rule.raises))
     };
-    let leaks = [left(), released()].map(|trace| ("close-wait-leak", trace));
+    let leaks = [left(), released(), left_idle(30.0, 0.2), left_idle(30.0, 1.0), left_before()];
+    let leaks = leaks.map(|trace| ("close-wait-leak", trace));
     grouped.map(of_many).chain(leaks).collect()
 }
 
