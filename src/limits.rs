@@ -191,6 +191,11 @@ pub const RUSH_BUCKETS_MAX: usize = 1 << 12;
 /// Hosts that are told apart among the peers of one side of a service.
 pub const PEERS_MAX: usize = 64;
 
+/// Servers whose TIME_WAITs are counted over time while all connections are looked at: about 4 KB
+/// each, and as many in each thread. Of more, only those that may have many TIME_WAITs are counted,
+/// at a second look.
+pub const CENSUS_SERVERS_MAX: usize = 1 << 10;
+
 /// Sides of services whose sockets are counted over time: about 5 KB each. Beyond them the first in
 /// order are kept.
 pub const CROWDS_MAX: usize = 1 << 12;

@@ -111,7 +111,7 @@ type At = (&'static str, Option<Role>, Option<HostPort>);
 ///
 /// Every connection is shown once ([`Collector::take`]), and then those that concern a suspect once
 /// more ([`Collector::again`]): see [`suspects`](super::suspects). Several collectors can share the
-/// connections; it does not matter which of them sees which, for the first time or the second.
+/// connections, and are joined after each look; it does not matter which of them sees which.
 pub struct Collector {
     thresholds: Thresholds,
     watches: Vec<Watch>,
@@ -134,29 +134,9 @@ struct Single {
 }
 
 /// Those whom the rules that look twice suspect, by rule.
-#[derive(Default)]
 pub struct Suspicions(Vec<Option<Suspects>>);
 
 impl Suspicions {
-    /// All connections were shown to one or another of these: whom to look at again.
-    pub fn of<'a>(collectors: impl IntoIterator<Item = &'a mut Collector>) -> Suspicions {
-        let parts = collectors.into_iter().map(|collector| {
-            Suspicions(collector.watches.iter_mut().map(|watch| watch.suspects.take()).collect())
-        });
-        let Suspicions(mut all) = parts.reduce(Suspicions::joined).unwrap_or_default();
-        all.iter_mut().flatten().for_each(Suspects::settle);
-        Suspicions(all)
-    }
-
-    fn joined(mut self, other: Suspicions) -> Suspicions {
-        for (own, more) in self.0.iter_mut().zip(other.0) {
-            if let (Some(own), Some(more)) = (own, more) {
-                own.join(more);
-            }
-        }
-        self
-    }
-
     /// Whether there is anybody to look at again.
     pub fn any(&self) -> bool {
         self.0.iter().flatten().any(Suspects::any)
@@ -192,7 +172,7 @@ impl Collector {
             let own = check(history, &collector.thresholds);
             collector.take(history, own);
         }
-        let suspicions = Suspicions::of([&mut collector]);
+        let suspicions = collector.suspicions();
         for history in histories.filter(|it| suspicions.concern(&Keys::of(it))) {
             collector.again(history, &suspicions);
         }
@@ -219,6 +199,17 @@ impl Collector {
         }
     }
 
+    /// All connections were shown: whom to look at again.
+    pub fn suspicions(&mut self) -> Suspicions {
+        let settled = |watch: &mut Watch| {
+            let mut suspects = watch.suspects.take()?;
+            watch.grouping.settle(&mut suspects);
+            suspects.settle();
+            Some(suspects)
+        };
+        Suspicions(self.watches.iter_mut().map(settled).collect())
+    }
+
     /// Takes a connection that concerns a suspect for the second time.
     pub fn again(&mut self, history: &History, suspicions: &Suspicions) {
         let keys = Keys::of(history);
@@ -234,6 +225,9 @@ impl Collector {
     pub fn join(&mut self, other: Collector) {
         for (own, more) in self.watches.iter_mut().zip(other.watches) {
             own.grouping.join(more.grouping);
+            if let (Some(own), Some(more)) = (&mut own.suspects, more.suspects) {
+                own.join(more);
+            }
         }
         for (name, more) in other.single {
             let own = self.single.entry(name).or_default();

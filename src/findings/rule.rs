@@ -68,8 +68,19 @@ pub trait Grouping: Any + Send {
     }
 
     /// Looks at one connection for the first time.
-    fn suspect(&self, history: &History, keys: &Keys, context: &Context, suspects: &mut Suspects) {
+    fn suspect(
+        &mut self,
+        history: &History,
+        keys: &Keys,
+        context: &Context,
+        suspects: &mut Suspects,
+    ) {
         let _ = (history, keys, context, suspects);
+    }
+
+    /// All connections were looked at for the first time, and all that did are joined.
+    fn settle(&mut self, suspects: &mut Suspects) {
+        let _ = suspects;
     }
 
     /// Counts one connection that concerns a suspect.

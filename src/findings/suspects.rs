@@ -74,6 +74,8 @@ pub struct Suspects {
     least: u8,
     /// Whether there is one.
     any: bool,
+    /// Servers were counted exactly at the first look, and are nobody's suspects.
+    pub(super) but_servers: bool,
     concern: fn(&Suspects, &Keys) -> bool,
 }
 
@@ -83,7 +85,14 @@ impl Suspects {
     pub fn new(least: u64, concern: fn(&Suspects, &Keys) -> bool) -> Suspects {
         // A cell counts no further, so whoever must count further is suspect there.
         let least = u8::try_from(least.max(1)).unwrap_or(u8::MAX);
-        Suspects { few: Vec::new(), cells: Vec::new(), least, any: false, concern }
+        Suspects {
+            few: Vec::new(),
+            cells: Vec::new(),
+            least,
+            any: false,
+            but_servers: false,
+            concern,
+        }
     }
 
     /// One more of a group.

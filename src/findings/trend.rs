@@ -20,22 +20,25 @@ const SHIFT_MIN: u32 = 30;
 #[derive(Debug)]
 pub(super) struct Crowd {
     shift: u32,
-    /// For each bucket, how many began in it and how many ended.
-    buckets: BTreeMap<i64, (u64, u64)>,
+    /// In order, how many began in each bucket and how many ended.
+    buckets: Vec<(i64, Flow)>,
 }
+
+/// How many began, and how many ended.
+type Flow = (u64, u64);
 
 impl Default for Crowd {
     fn default() -> Self {
-        Crowd { shift: SHIFT_MIN, buckets: BTreeMap::new() }
+        Crowd { shift: SHIFT_MIN, buckets: Vec::new() }
     }
 }
 
 impl Crowd {
     /// One more, from `begin` on, to `end` if it has one.
     pub fn add(&mut self, begin: Timestamp, end: Option<Timestamp>) {
-        self.at(begin).0 += 1;
+        self.count(begin, (1, 0));
         if let Some(end) = end {
-            self.at(end).1 += 1;
+            self.count(end, (0, 1));
         }
     }
 
@@ -55,13 +58,17 @@ impl Crowd {
         peak
     }
 
-    fn at(&mut self, ts: Timestamp) -> &mut (u64, u64) {
+    fn count(&mut self, ts: Timestamp, flow: Flow) {
         loop {
             let bucket = ts.as_nanos() >> self.shift;
-            let first = self.buckets.first_key_value().map_or(bucket, |(key, _)| bucket.min(*key));
-            let last = self.buckets.last_key_value().map_or(bucket, |(key, _)| bucket.max(*key));
+            let first = self.buckets.first().map_or(bucket, |(first, _)| bucket.min(*first));
+            let last = self.buckets.last().map_or(bucket, |(last, _)| bucket.max(*last));
             if last.abs_diff(first) < TIME_BUCKETS_MAX {
-                return self.buckets.entry(bucket).or_default();
+                let place = self.buckets.partition_point(|(known, _)| *known < bucket);
+                return match self.buckets.get_mut(place) {
+                    Some((known, sum)) if *known == bucket => add(sum, flow),
+                    _ => self.buckets.insert(place, (bucket, flow)),
+                };
             }
             self.widen();
         }
@@ -69,10 +76,14 @@ impl Crowd {
 
     fn widen(&mut self) {
         self.shift += 1;
-        for (bucket, (began, ended)) in core::mem::take(&mut self.buckets) {
-            let sum = self.buckets.entry(bucket >> 1).or_default();
-            *sum = (sum.0 + began, sum.1 + ended);
-        }
+        self.buckets.iter_mut().for_each(|(bucket, _)| *bucket >>= 1);
+        self.buckets.dedup_by(|(next, flow), (bucket, sum)| {
+            let is_same = next == bucket;
+            if is_same {
+                add(sum, *flow);
+            }
+            is_same
+        });
     }
 }
 
@@ -82,11 +93,14 @@ impl Join for Crowd {
         while self.shift < other.shift {
             self.widen();
         }
-        for (bucket, (began, ended)) in &other.buckets {
-            let sum = self.at(Timestamp::from_nanos(bucket << other.shift));
-            *sum = (sum.0 + began, sum.1 + ended);
+        for (bucket, flow) in &other.buckets {
+            self.count(Timestamp::from_nanos(bucket << other.shift), *flow);
         }
     }
+}
+
+fn add(sum: &mut Flow, flow: Flow) {
+    *sum = (sum.0 + flow.0, sum.1 + flow.1);
 }
 
 /// Lengths of time, counted by their magnitude: each class is twice the one before.
@@ -345,7 +359,7 @@ mod tests {
         assert_eq!(crowd.peak().0, 3);
         crowd.add(second(100), None);
         crowd.add(second(100_000), None);
-        assert_eq!(crowd.buckets.values().map(|(began, _)| began).sum::<u64>(), 12);
+        assert_eq!(crowd.buckets.iter().map(|(_, (began, _))| began).sum::<u64>(), 12);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! Each thread has a collector and a survey of its own, so that a history, which is kilobytes, is
 //! read and counted by one core; in the end they are joined, and who counted what does not show.
 
+use core::mem::replace;
+
 use crate::findings::suspects::Keys;
 use crate::findings::{
     self, CaptureFacts, Collector, Finding, Sketcher, Summary, Survey, Suspicions, Thresholds,
@@ -22,37 +24,51 @@ pub(super) struct Judged {
     pub transitions_dropped: u64,
 }
 
-/// What one thread found, and room to read in.
-struct Judge {
-    foundry: Foundry,
-    room: Room,
-    /// What is found about one connection by itself.
-    own: Vec<Finding>,
+/// What was found by one thread, and by all in the end.
+struct Found {
     collector: Collector,
     survey: Survey,
     transitions_dropped: u64,
 }
 
+impl Found {
+    fn new(thresholds: &Thresholds) -> Found {
+        let collector = Collector::new(thresholds.clone());
+        Found { collector, survey: Survey::default(), transitions_dropped: 0 }
+    }
+
+    fn joined(mut self, other: Found) -> Found {
+        self.collector.join(other.collector);
+        self.survey.join(other.survey);
+        self.transitions_dropped += other.transitions_dropped;
+        self
+    }
+}
+
+/// One thread's room to read in, and what it found.
+struct Judge {
+    foundry: Foundry,
+    room: Room,
+    /// What is found about one connection by itself.
+    own: Vec<Finding>,
+    found: Found,
+}
+
 impl Judge {
     fn new(thresholds: &Thresholds) -> Judge {
-        Judge {
-            foundry: Foundry::default(),
-            room: Room::default(),
-            own: Vec::new(),
-            collector: Collector::new(thresholds.clone()),
-            survey: Survey::default(),
-            transitions_dropped: 0,
-        }
+        let (foundry, room) = (Foundry::default(), Room::default());
+        Judge { foundry, room, own: Vec::new(), found: Found::new(thresholds) }
     }
 
     /// Looks at the connections of a piece.
     fn look(&mut self, piece: u64, archive: &Archive, sketcher: &Sketcher<'_>) {
         for place in places(piece) {
             if let Some(history) = archive.read(place, &mut self.foundry, &mut self.room) {
+                let Found { collector, survey, transitions_dropped } = &mut self.found;
                 sketcher.sketch(history, &mut self.own);
-                self.transitions_dropped += u64::from(history.dropped);
-                self.survey.take(history, &self.own);
-                self.collector.take(history, self.own.drain(..));
+                *transitions_dropped += u64::from(history.dropped);
+                survey.take(history, &self.own);
+                collector.take(history, self.own.drain(..));
             }
         }
     }
@@ -66,20 +82,20 @@ impl Judge {
             if concerns
                 && let Some(history) = archive.read(place, &mut self.foundry, &mut self.room)
             {
-                self.collector.again(history, suspicions);
+                self.found.collector.again(history, suspicions);
             }
         }
-    }
-
-    fn join(&mut self, other: Judge) {
-        self.collector.join(other.collector);
-        self.survey.join(other.survey);
-        self.transitions_dropped += other.transitions_dropped;
     }
 }
 
 fn places(piece: u64) -> core::ops::Range<u64> {
     piece * PIECE..(piece + 1) * PIECE
+}
+
+/// What all of these found; from now on they have found nothing.
+fn joined(judges: &mut [Judge], thresholds: &Thresholds) -> Found {
+    let found = judges.iter_mut().map(|it| replace(&mut it.found, Found::new(thresholds)));
+    found.reduce(Found::joined).unwrap_or_else(|| Found::new(thresholds))
 }
 
 /// Judges all connections, in so many threads.
@@ -94,16 +110,13 @@ pub(super) fn judge(
     let threads = (threads as u64).min(pieces).max(1);
     let mut judges: Vec<Judge> = (0..threads).map(|_| Judge::new(thresholds)).collect();
     share(&mut judges, pieces, |piece, judge| judge.look(piece, archive, &sketcher));
-    let suspicions = Suspicions::of(judges.iter_mut().map(|judge| &mut judge.collector));
+    let mut all = joined(&mut judges, thresholds);
+    let suspicions = all.collector.suspicions();
     if suspicions.any() {
         share(&mut judges, pieces, |piece, judge| judge.look_again(piece, archive, &suspicions));
+        all = all.joined(joined(&mut judges, thresholds));
     }
-    let all = judges.into_iter().reduce(|mut all, judge| {
-        all.join(judge);
-        all
-    });
-    let Judge { collector, mut survey, transitions_dropped, .. } =
-        all.unwrap_or_else(|| Judge::new(thresholds));
+    let Found { collector, mut survey, transitions_dropped } = all;
     let mut findings = collector.finish(facts);
     survey.finish(&findings.grouped);
     for worst in findings.worst.values_mut() {

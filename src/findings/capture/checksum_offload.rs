@@ -89,7 +89,7 @@ impl Grouping for Hosts {
         Some(Suspects::new(1, concern))
     }
 
-    fn suspect(&self, history: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
+    fn suspect(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
         for role in Role::BOTH {
             if history.fact(FactKind::WrongChecksum, role).is_some() {
                 suspects.count(keys.host(role, Role::Client));

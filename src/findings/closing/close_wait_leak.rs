@@ -133,7 +133,13 @@ impl Grouping for Leaks {
         Some(Suspects::new(context.count("stuck_min"), concern))
     }
 
-    fn suspect(&self, history: &History, keys: &Keys, context: &Context, suspects: &mut Suspects) {
+    fn suspect(
+        &mut self,
+        history: &History,
+        keys: &Keys,
+        context: &Context,
+        suspects: &mut Suspects,
+    ) {
         for role in Role::BOTH {
             if waited(history, role, context).is_some() {
                 suspects.count(keys.party(role));

@@ -129,7 +129,13 @@ impl Grouping for Timeouts {
         }))
     }
 
-    fn suspect(&self, history: &History, keys: &Keys, context: &Context, suspects: &mut Suspects) {
+    fn suspect(
+        &mut self,
+        history: &History,
+        keys: &Keys,
+        context: &Context,
+        suspects: &mut Suspects,
+    ) {
         if let Some((role, silence)) = closed_idle(history, context) {
             let enough = context.count("connections_min").min(u8::MAX.into());
             let times = if is_telling(role, silence.span()) { enough } else { 1 };

@@ -104,7 +104,7 @@ impl Grouping for Mismatches {
         Some(Suspects::new(1, |suspects, keys| suspects.holds(keys.party(Role::Server))))
     }
 
-    fn suspect(&self, history: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
+    fn suspect(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
         let [client, server] = Role::BOTH.map(|role| options(history.side(role)));
         if client != server {
             suspects.count(keys.party(Role::Server));

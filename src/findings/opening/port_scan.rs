@@ -130,7 +130,7 @@ impl Grouping for Scans {
         }))
     }
 
-    fn suspect(&self, _: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
+    fn suspect(&mut self, _: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
         suspects.count(keys.host(Role::Client, Role::Client));
     }
 

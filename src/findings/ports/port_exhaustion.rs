@@ -110,7 +110,7 @@ impl Grouping for Clients {
         Some(Suspects::new(least, |suspects, keys| suspects.holds(keys.party(Role::Client))))
     }
 
-    fn suspect(&self, _: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
+    fn suspect(&mut self, _: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
         suspects.count(keys.party(Role::Client));
     }
 

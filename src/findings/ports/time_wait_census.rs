@@ -1,6 +1,9 @@
 //! How many sockets wait in TIME_WAIT, and where.
 
 use core::any::Any;
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
 
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
@@ -9,9 +12,9 @@ use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::{Crowd, Firsts, Hosts};
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{History, Role, Signs};
+use crate::history::{History, Role, Signs, Stay};
 use crate::infer::state::State;
-use crate::limits::CROWDS_MAX;
+use crate::limits::{CENSUS_SERVERS_MAX, CROWDS_MAX};
 use crate::time::Span;
 
 finding! {
@@ -86,43 +89,84 @@ impl Join for Waiting {
     }
 }
 
-struct Census(Parties<Waiting>);
+/// Most TIME_WAITs are at few servers, or at very many clients.
+struct Census {
+    /// Servers, counted at the first look as long as they are few.
+    servers: HashMap<Party, Waiting, RandomState>,
+    /// They are not: those that are suspect are counted at the second look.
+    are_many: bool,
+    /// Whoever is counted at the second look.
+    suspects: Parties<Waiting>,
+}
 
 fn new() -> Box<dyn Grouping> {
-    Box::new(Census(Parties::with_max(CROWDS_MAX)))
+    let suspects = Parties::with_max(CROWDS_MAX);
+    Box::new(Census { servers: HashMap::default(), are_many: false, suspects })
+}
+
+impl Waiting {
+    fn add(&mut self, history: &History, role: Role, stay: &Stay) {
+        self.total += 1;
+        self.crowd.add(stay.entered.at.ts, stay.left);
+        self.longest = self.longest.max(stay.dwell);
+        self.peers.add(history.addr(role.peer()).ip());
+        self.first.add(stay.entered.at, history.id);
+    }
+}
+
+/// Whether the second look counts a role's side of its service.
+fn is_suspect(suspects: &Suspects, keys: &Keys, role: Role) -> bool {
+    let is_counted = suspects.but_servers && role == Role::Server;
+    !is_counted && suspects.holds(keys.party(role))
 }
 
 impl Grouping for Census {
     fn suspects(&self, context: &Context) -> Option<Suspects> {
         Some(Suspects::new(context.count("crowd_min"), |suspects, keys| {
-            Role::BOTH.iter().any(|role| suspects.holds(keys.party(*role)))
+            Role::BOTH.iter().any(|role| is_suspect(suspects, keys, *role))
         }))
     }
 
-    fn suspect(&self, history: &History, keys: &Keys, _context: &Context, suspects: &mut Suspects) {
+    fn suspect(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
         for role in Role::BOTH {
-            if history.stay_in(role, State::TimeWait).is_some() {
+            let Some(stay) = history.stay_in(role, State::TimeWait) else { continue };
+            if role == Role::Client || self.are_many {
                 suspects.count(keys.party(role));
+                continue;
+            }
+            let server = self.servers.entry(Party::of(history, role)).or_default();
+            server.add(history, role, &stay);
+            self.are_many = self.servers.len() > CENSUS_SERVERS_MAX;
+        }
+    }
+
+    fn settle(&mut self, suspects: &mut Suspects) {
+        suspects.but_servers = !self.are_many;
+        if self.are_many {
+            for (party, Waiting { total, .. }) in self.servers.drain() {
+                let keys = Keys::new(party.service, party.service);
+                let times = total.min(u8::MAX.into());
+                (0..times).for_each(|_| suspects.count(keys.party(Role::Server)));
             }
         }
     }
 
     fn again(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &Suspects) {
-        for role in Role::BOTH.into_iter().filter(|role| suspects.holds(keys.party(*role))) {
-            let Some(stay) = history.stay_in(role, State::TimeWait) else { continue };
-            let waiting = self.0.entry(Party::of(history, role));
-            waiting.total += 1;
-            waiting.crowd.add(stay.entered.at.ts, stay.left);
-            waiting.longest = waiting.longest.max(stay.dwell);
-            waiting.peers.add(history.addr(role.peer()).ip());
-            waiting.first.add(stay.entered.at, history.id);
+        for role in Role::BOTH.into_iter().filter(|role| is_suspect(suspects, keys, *role)) {
+            if let Some(stay) = history.stay_in(role, State::TimeWait) {
+                self.suspects.entry(Party::of(history, role)).add(history, role, &stay);
+            }
         }
     }
 
     fn join(&mut self, other: Box<dyn Any>) {
-        if let Ok(other) = other.downcast::<Self>() {
-            self.0.join(other.0);
+        let Ok(other) = other.downcast::<Self>() else { return };
+        let Census { servers, are_many, suspects } = *other;
+        for (party, waiting) in servers {
+            self.servers.entry(party).or_default().join(&waiting);
         }
+        self.are_many |= are_many || self.servers.len() > CENSUS_SERVERS_MAX;
+        self.suspects.join(suspects);
     }
 
     fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
@@ -130,7 +174,7 @@ impl Grouping for Census {
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
-        for (party, waiting) in self.0.drain() {
+        for (party, waiting) in self.suspects.drain().into_iter().chain(self.servers.drain()) {
             let (peak, at) = waiting.crowd.peak();
             if peak < context.count("crowd_min").max(1) {
                 continue;
@@ -154,6 +198,6 @@ impl Grouping for Census {
     }
 
     fn beyond(&self) -> u64 {
-        self.0.beyond()
+        self.suspects.beyond()
     }
 }

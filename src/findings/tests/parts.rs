@@ -2,17 +2,17 @@
 //! found must be what one finds that has seen them all.
 
 use core::net::IpAddr;
+use core::ops::Range;
 use std::path::Path;
 
 use super::{in_order, lives};
 use crate::addr::Addr;
-use crate::findings::rule::opened;
 use crate::findings::{
-    ALL, CaptureFacts, Collector, Rule, Scope, Summary, Survey, Suspicions, Thresholds, check, rule,
+    ALL, CaptureFacts, Collector, Finding, Rule, Scope, Summary, Survey, Thresholds, check, rule,
 };
 use crate::history::{ClosedFirst, History, Role};
 use crate::infer::state::State;
-use crate::limits::CROWDS_MAX;
+use crate::limits::{CENSUS_SERVERS_MAX, CROWDS_MAX};
 use crate::testkit::{Trace, connections, recorded};
 
 /// Chance that can be had again.
@@ -43,16 +43,18 @@ fn found(
         survey.take(history, &own);
         collector.take(history, own);
     }
-    let suspicions = Suspicions::of(all.iter_mut().map(|(collector, _)| collector));
-    for history in histories {
-        all[dice.roll(parts)].0.again(history, &suspicions);
-    }
     let (mut collector, mut survey) = all.swap_remove(dice.roll(parts));
     while !all.is_empty() {
         let other = all.swap_remove(dice.roll(all.len()));
         collector.join(other.0);
         survey.join(other.1);
     }
+    let suspicions = collector.suspicions();
+    let mut all: Vec<_> = (0..parts).map(|part| new(part).0).collect();
+    for history in histories {
+        all[dice.roll(parts)].again(history, &suspicions);
+    }
+    all.into_iter().for_each(|other| collector.join(other));
     let last_ts = histories.iter().map(|history| history.until).max();
     let connections = histories.len() as u64;
     let summary = collector.finish(&CaptureFacts { connections, last_ts, ..Default::default() });
@@ -73,9 +75,14 @@ fn told(survey: &Survey) -> String {
 }
 
 /// Shares these out again and again; what one finds that has seen them all.
-fn shared_out(name: &str, histories: &[History], thresholds: &Thresholds) -> Summary {
+fn shared_out(
+    name: &str,
+    histories: &[History],
+    thresholds: &Thresholds,
+    seeds: Range<u64>,
+) -> Summary {
     let (whole, survey) = found(histories, thresholds, 1, &mut Dice(0));
-    for seed in 1..7 {
+    for seed in seeds {
         let parts = 1 + seed as usize % 5;
         let (summary, other) = found(histories, thresholds, parts, &mut Dice(seed));
         assert_eq!(summary, whole, "{name} in {parts} parts");
@@ -90,6 +97,16 @@ const LEFT: &str = "
     0.02 > .  1:1(0) ack 1
     5.03 > F. 1:1(0) ack 1
     5.04 < .  1:1(0) ack 2";
+
+/// Connections that a server closes first.
+const SERVER_CLOSES: &str = "
+    clients 45 0.5
+    0.00 > S  0:0(0)
+    0.01 < S. 0:0(0) ack 1
+    0.02 > .  1:1(0) ack 1
+    0.03 < F. 1:1(0) ack 1
+    0.04 > F. 1:1(0) ack 2
+    0.05 < .  2:2(0) ack 2";
 
 /// Connections that a program leaves in CLOSE_WAIT: some for good, some until their peer's RST,
 /// some not for long enough yet.
@@ -143,7 +160,8 @@ fn traces() -> Vec<(&'static str, String)> {
     };
     let leaks = [left(), released(), left_idle(30.0, 0.2), left_idle(30.0, 1.0), left_before()];
     let leaks = leaks.map(|trace| ("close-wait-leak", trace));
-    grouped.map(of_many).chain(leaks).collect()
+    let closes = ("time-wait-census", SERVER_CLOSES.to_owned());
+    grouped.map(of_many).chain(leaks).chain([closes]).collect()
 }
 
 /// The same connection between other hosts.
@@ -166,7 +184,7 @@ fn who_sees_which_connection_does_not_show() {
         let histories = connections(&text);
         let mut thresholds = Thresholds::default();
         Trace::parse(&text).settings.iter().for_each(|it| thresholds.set(it).unwrap());
-        let summary = shared_out(name, &histories, &thresholds);
+        let summary = shared_out(name, &histories, &thresholds, 1..7);
         assert!(histories.len() > 2 && summary.by_name.contains_key(name), "{name}");
         let begin = mix.len() as u64;
         mix.extend(histories.iter().map(|history| {
@@ -181,7 +199,7 @@ fn who_sees_which_connection_does_not_show() {
     }
     let mut thresholds = Thresholds::default();
     thresholds.set("port-exhaustion.ports=50").unwrap();
-    let summary = shared_out("all of them", &mix, &thresholds);
+    let summary = shared_out("all of them", &mix, &thresholds, 1..7);
     assert!(summary.by_name.len() >= 15, "{:?}", summary.by_name);
 }
 
@@ -191,16 +209,16 @@ fn who_sees_which_connection_of_a_recording_does_not_show() {
     for name in ["kernel/demo/server.pcap", "kernel/random-3/middle.pcap"] {
         let histories = recorded(&testdata.join(name));
         assert!(histories.len() > 3, "{name}");
-        shared_out(name, &histories, &Thresholds::default());
+        shared_out(name, &histories, &Thresholds::default(), 1..7);
     }
 }
 
 /// So many services that neither their sides have room nor what is found about each connection.
 #[test]
 fn who_sees_which_connection_does_not_show_where_there_is_no_room() {
-    let refused = rule("time-wait-census").map(|rule| connections(rule.raises)).unwrap();
+    let closed = rule("time-wait-census").map(|rule| connections(rule.raises)).unwrap();
     let sums = rule("checksum-offload").map(|rule| connections(rule.raises)).unwrap();
-    let one = [&refused[0], &sums[0], &connections(opened!("9.0 end"))[0]].map(History::clone);
+    let one = [&closed[0], &sums[0], &connections(SERVER_CLOSES)[0]].map(History::clone);
     let mut dice = Dice(1);
     let histories: Vec<_> = (0..3 * CROWDS_MAX)
         .map(|id| {
@@ -216,6 +234,34 @@ fn who_sees_which_connection_does_not_show_where_there_is_no_room() {
     for setting in ["time-wait-census.crowd_min=1", "port-exhaustion.connections_min=1"] {
         thresholds.set(setting).unwrap();
     }
-    let summary = shared_out("so many", &histories, &thresholds);
+    let summary = shared_out("so many", &histories, &thresholds, 2..4);
     assert!(summary.groups_beyond > 0);
+}
+
+/// Servers that are few are counted at the first look, and more of them at the second.
+#[test]
+fn few_servers_have_the_time_waits_that_they_have_among_many() {
+    let one = &connections(SERVER_CLOSES)[0];
+    let mut thresholds = Thresholds::default();
+    thresholds.set("time-wait-census.crowd_min=2").unwrap();
+    let census = |servers: usize| {
+        let histories: Vec<_> = (0..3 * servers)
+            .map(|id| {
+                let number = (id % servers) as u32;
+                let host = |role, addr: [u8; 4]| match role {
+                    Role::Client => addr,
+                    Role::Server => (u32::from_be_bytes(addr) + number).to_be_bytes(),
+                };
+                moved(one, id as u64, host)
+            })
+            .collect();
+        let (summary, _) = found(&histories, &thresholds, 2, &mut Dice(1));
+        let count = |it: &Finding| (it.host, it.value("peak").cloned(), it.value("total").cloned());
+        let census = summary.grouped.iter().filter(|it| it.name == "time-wait-census");
+        census.map(count).collect::<Vec<_>>()
+    };
+    let (few, many) = (census(CENSUS_SERVERS_MAX), census(CENSUS_SERVERS_MAX + 1));
+    assert_eq!((few.len(), many.len()), (CENSUS_SERVERS_MAX, CENSUS_SERVERS_MAX + 1));
+    let last = few.iter().map(|(host, ..)| *host).max().flatten();
+    assert!(many.iter().filter(|(host, ..)| *host <= last).eq(&few));
 }
