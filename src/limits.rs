@@ -191,6 +191,10 @@ pub const RUSH_BUCKETS_MAX: usize = 1 << 12;
 /// Hosts that are told apart among the peers of one side of a service.
 pub const PEERS_MAX: usize = 64;
 
+/// Threads that judge connections. Each counts by itself, so what is bounded in findings about many
+/// connections may be there once in each: of a scan of very many services some 200 MB.
+pub const JUDGES_MAX: u64 = 8;
+
 /// Servers whose TIME_WAITs are counted over time while all connections are looked at: about 4 KB
 /// each, and as many in each thread. Of more, only those that may have many TIME_WAITs are counted,
 /// at a second look.

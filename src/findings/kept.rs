@@ -25,14 +25,14 @@ pub(super) struct Kept<K, T> {
 }
 
 impl<K: Copy + Ord + Hash, T> Kept<K, T> {
-    /// For at most that many keys; up to twice as many on the way, so that cutting is rare.
+    /// For at most that many keys; a quarter more on the way, so that cutting is rare.
     pub fn new(max: usize) -> Kept<K, T> {
         Kept { all: HashMap::default(), max }
     }
 
     /// The place of a key. What has to go for it is given to `cut`.
     pub fn entry(&mut self, key: K, cut: impl FnMut(K, T)) -> Entry<'_, K, T> {
-        if self.all.len() >= 2 * self.max && !self.all.contains_key(&key) {
+        if self.all.len() >= self.max + self.max / 4 && !self.all.contains_key(&key) {
             self.cut(cut);
         }
         self.all.entry(key)
@@ -99,7 +99,7 @@ mod tests {
                 *all.entry(*key).or_default() += 1;
                 let go = |key, count| *cut.entry(key).or_default() += count;
                 *parts[*part].entry(*key, go).or_default() += 1;
-                prop_assert!(parts[*part].all.len() <= (2 * max).max(1));
+                prop_assert!(parts[*part].all.len() <= (max + max / 4).max(max + 1));
             }
             let mut go = |key, count| *cut.entry(key).or_default() += count;
             let [mut one, two, three] = parts;

@@ -111,8 +111,9 @@ impl Suspects {
         }
         for (cell, more) in self.cells.iter_mut().zip(&other.cells) {
             *cell = cell.saturating_add(*more);
-            self.any |= *cell >= self.least;
         }
+        let most = self.cells.iter().copied().fold(0, u8::max);
+        self.any |= most >= self.least;
         other.few.iter().for_each(|group| self.count(*group));
     }
 

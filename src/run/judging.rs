@@ -11,6 +11,7 @@ use crate::findings::{
     self, CaptureFacts, Collector, Finding, Sketcher, Summary, Survey, Suspicions, Thresholds,
 };
 use crate::history::archive::{Archive, Foundry, Room};
+use crate::limits::JUDGES_MAX;
 use crate::parallel::share;
 
 /// Connections that one thread judges at a time.
@@ -98,7 +99,7 @@ fn joined(judges: &mut [Judge], thresholds: &Thresholds) -> Found {
     found.reduce(Found::joined).unwrap_or_else(|| Found::new(thresholds))
 }
 
-/// Judges all connections, in so many threads.
+/// Judges all connections, in so many threads at most.
 pub(super) fn judge(
     archive: &Archive,
     thresholds: &Thresholds,
@@ -107,7 +108,7 @@ pub(super) fn judge(
 ) -> Judged {
     let sketcher = Sketcher::new(thresholds);
     let pieces = archive.reach().div_ceil(PIECE);
-    let threads = (threads as u64).min(pieces).max(1);
+    let threads = (threads as u64).min(JUDGES_MAX).min(pieces).max(1);
     let mut judges: Vec<Judge> = (0..threads).map(|_| Judge::new(thresholds)).collect();
     share(&mut judges, pieces, |piece, judge| judge.look(piece, archive, &sketcher));
     let mut all = joined(&mut judges, thresholds);
