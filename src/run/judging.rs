@@ -16,6 +16,9 @@ use crate::parallel::share;
 
 /// Connections that one thread judges at a time.
 const PIECE: u64 = 256;
+/// Histories that are read one after the other, and then judged one after the other: a few, so that
+/// they stay in a core's cache, and more than one, so that the code of both does.
+const ROOMS: usize = 16;
 
 /// What was found.
 pub(super) struct Judged {
@@ -49,7 +52,8 @@ impl Found {
 /// One thread's room to read in, and what it found.
 struct Judge {
     foundry: Foundry,
-    room: Room,
+    /// Rooms, and whether there is a history in them.
+    rooms: [(Room, bool); ROOMS],
     /// What is found about one connection by itself.
     own: Vec<Finding>,
     found: Found,
@@ -57,15 +61,19 @@ struct Judge {
 
 impl Judge {
     fn new(thresholds: &Thresholds) -> Judge {
-        let (foundry, room) = (Foundry::default(), Room::default());
-        Judge { foundry, room, own: Vec::new(), found: Found::new(thresholds) }
+        let (foundry, rooms) = (Foundry::default(), Default::default());
+        Judge { foundry, rooms, own: Vec::new(), found: Found::new(thresholds) }
     }
 
     /// Looks at the connections of a piece.
     fn look(&mut self, piece: u64, archive: &Archive, sketcher: &Sketcher<'_>) {
-        for place in places(piece) {
-            if let Some(history) = archive.read(place, &mut self.foundry, &mut self.room) {
-                let Found { collector, survey, transitions_dropped } = &mut self.found;
+        let Found { collector, survey, transitions_dropped } = &mut self.found;
+        for first in places(piece).step_by(ROOMS) {
+            for (place, (room, is_there)) in (first..).zip(&mut self.rooms) {
+                *is_there = archive.read(place, &mut self.foundry, room).is_some();
+            }
+            for (room, _) in self.rooms.iter().filter(|(_, is_there)| *is_there) {
+                let history = room.history();
                 sketcher.sketch(history, &mut self.own);
                 *transitions_dropped += u64::from(history.dropped);
                 survey.take(history, &self.own);
@@ -81,7 +89,7 @@ impl Judge {
             let concerns =
                 ends.is_none_or(|(client, server)| suspicions.concern(&Keys::new(client, server)));
             if concerns
-                && let Some(history) = archive.read(place, &mut self.foundry, &mut self.room)
+                && let Some(history) = archive.read(place, &mut self.foundry, &mut self.rooms[0].0)
             {
                 self.found.collector.again(history, suspicions);
             }
