@@ -20,7 +20,8 @@ pub fn share<T: Send>(states: &mut [T], pieces: u64, work: impl Fn(u64, &mut T) 
     let Some((first, others)) = states.split_first_mut() else { return };
     thread::scope(|scope| {
         for state in others {
-            scope.spawn(|| take(state));
+            // What a thread that cannot be had would have done, others do.
+            let _ = thread::Builder::new().spawn_scoped(scope, || take(state));
         }
         take(first);
     });

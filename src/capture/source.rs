@@ -199,15 +199,16 @@ impl Source {
         if path == Path::new("-") {
             return Source::new(file, Box::new(io::stdin()), None, capacity);
         }
-        let reader =
+        let opened =
             File::open(path).map_err(|cause| Error::Open { file: Arc::clone(&file), cause })?;
-        let metadata = reader.metadata().ok().filter(|metadata| metadata.is_file());
-        let size = metadata.map(|metadata| metadata.len());
-        let reader = Arc::new(reader);
-        let mut source = Source::new(file, Box::new(Arc::clone(&reader)), size, capacity)?;
-        source.origin = size.map(|_| (path.to_path_buf(), capacity));
-        source.opened = size.map(|_| reader);
-        Ok(source)
+        let metadata = opened.metadata().ok().filter(|metadata| metadata.is_file());
+        let Some(size) = metadata.map(|metadata| metadata.len()) else {
+            return Source::new(file, Box::new(opened), None, capacity);
+        };
+        let opened = Arc::new(opened);
+        let reader = Box::new(Pread::new(Arc::clone(&opened)));
+        let source = Source::new(file, reader, Some(size), capacity)?;
+        Ok(Source { origin: Some((path.into(), capacity)), opened: Some(opened), ..source })
     }
 
     pub(super) fn new(
@@ -297,12 +298,12 @@ impl Source {
     /// The same capture from its beginning, to be read beside this one, as long as the file is
     /// now; if it is a pcap file of which nothing has been read, and can be had at any place.
     pub(super) fn beside(&self) -> Option<Source> {
-        let is_plain = matches!(self.reader, Reader::Pcap(_)) && self.info.compression.is_none();
+        let FileInfo { file, compression, size, .. } = &self.info;
+        let is_plain = matches!(self.reader, Reader::Pcap(_)) && compression.is_none();
         let is_begun = self.frames > 0 || self.ending.is_some() || self.keeps_details;
-        let file = self.opened.as_ref().filter(|_| is_plain && !is_begun)?;
-        let size = self.info.size?;
-        let reader = Box::new(Pread::new(Arc::clone(file)).take(size));
-        Source::new(Arc::clone(&self.info.file), reader, Some(size), READ_BUFFER_BYTES).ok()
+        let opened = self.opened.as_ref().filter(|_| is_plain && !is_begun)?;
+        let reader = Box::new(Pread::new(Arc::clone(opened)).take((*size)?));
+        Source::new(Arc::clone(file), reader, *size, READ_BUFFER_BYTES).ok()
     }
 
     /// What the capture says about itself.
@@ -486,13 +487,8 @@ fn open_pcap(window: &mut Window, info: &mut FileInfo) -> Result<Reader, Error> 
         return Err(Error::HeaderCut { file, format: "pcap", length: window.bytes().len() as u64 });
     };
     let unpacked = info.compression.is_some();
-    let reader = pcap::Reader::new(header).map_err(|what| Error::Damaged {
-        file,
-        offset: 0,
-        unpacked,
-        frame: 1,
-        what,
-    })?;
+    let damaged = |what| Error::Damaged { file, offset: 0, unpacked, frame: 1, what };
+    let reader = pcap::Reader::new(header).map_err(damaged)?;
     window.take(pcap::HEADER_BYTES);
     info.add_link_type(reader.link());
     info.snaplen = reader.snaplen();

@@ -83,8 +83,10 @@ pub struct Group {
     pub count: u64,
     /// The longest.
     pub longest: Lasted,
-    /// A connection that has it, the one with the longest.
+    /// A connection that has it, of those that are known the one with the longest.
     pub example: Option<u64>,
+    /// How long it has it.
+    pub example_lasted: Lasted,
 }
 
 impl Survey {
@@ -217,6 +219,7 @@ impl Group {
             count: 1,
             longest: Lasted::of(finding),
             example: finding.connection,
+            example_lasted: Lasted::of(finding),
         }
     }
 }
@@ -225,11 +228,12 @@ impl Join for Group {
     fn join(&mut self, other: &Group) {
         self.severity = self.severity.max(other.severity);
         self.count += other.count;
+        self.longest = self.longest.max(other.longest);
         // The longest, and of those as long the first.
-        let rank = |it: &Group| (it.longest, it.example.map(Reverse));
-        let longest = if rank(other) > rank(self) { other } else { &*self };
-        let example = longest.example.or(self.example).or(other.example);
-        (self.longest, self.example) = (longest.longest, example);
+        let rank = |it: &Group| it.example.map(|id| (it.example_lasted, Reverse(id)));
+        if rank(other) > rank(self) {
+            (self.example, self.example_lasted) = (other.example, other.example_lasted);
+        }
     }
 }
 

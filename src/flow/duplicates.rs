@@ -11,7 +11,7 @@ use super::table::Hasher;
 use crate::decode::Decoded;
 use crate::decode::lot::LOTS;
 use crate::decode::segment::Flags;
-use crate::limits::DUPLICATE_SLOTS;
+use crate::limits::DUPLICATE_SLOTS_PER_LOT;
 use crate::time::{Span, Timestamp};
 
 /// Copies through bridges and queues come within this time.
@@ -30,8 +30,9 @@ pub struct Duplicates {
 /// One of them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Recent {
-    fingerprint: u64,
     ts: Timestamp,
+    /// Half of the hash: whoever agrees in this must agree in the checksum, too.
+    fingerprint: u32,
     checksum: u16,
 }
 
@@ -50,7 +51,8 @@ impl Recent {
 
 impl Default for Duplicates {
     fn default() -> Self {
-        Duplicates { recent: vec![Recent::default(); DUPLICATE_SLOTS], hasher: Hasher::default() }
+        let slots = usize::from(LOTS) * DUPLICATE_SLOTS_PER_LOT;
+        Duplicates { recent: vec![Recent::default(); slots], hasher: Hasher::default() }
     }
 }
 
@@ -67,7 +69,7 @@ impl Duplicates {
         let (tsval, tsecr) = segment.options.timestamps.unwrap_or_default();
         let stamps = u64::from(tsval) << 32 | u64::from(tsecr);
         let marks = u64::from(segment.ip_id) << 1 | decoded.sender as u64;
-        let fingerprint = self.hasher.mix([hash, numbers, shape, stamps, marks]);
+        let fingerprint = self.hasher.mix([hash, numbers, shape, stamps, marks]) as u32;
         let slot = slot([numbers, shape, stamps, marks], lot);
         let Some(recent) = self.recent.get_mut(slot) else { return false };
         let is_copy = recent.fingerprint == fingerprint && recent.may_be_of(*decoded);
@@ -106,10 +108,9 @@ fn is_partial(decoded: &Decoded, checksum: u16) -> bool {
 #[inline(always)]
 fn slot([numbers, shape, stamps, marks]: [u64; 4], lot: u8) -> usize {
     const SPREADS: u64 = 0x9e37_79b9_7f4a_7c15;
-    const PER_LOT: usize = DUPLICATE_SLOTS / LOTS as usize;
     let all = numbers ^ shape.rotate_left(24) ^ stamps.rotate_left(40) ^ marks << 16;
-    let within = all.wrapping_mul(SPREADS) >> (u64::BITS - PER_LOT.ilog2());
-    usize::from(lot) * PER_LOT + within as usize
+    let within = all.wrapping_mul(SPREADS) >> (u64::BITS - DUPLICATE_SLOTS_PER_LOT.ilog2());
+    usize::from(lot) * DUPLICATE_SLOTS_PER_LOT + within as usize
 }
 
 #[cfg(test)]
@@ -178,6 +179,22 @@ mod tests {
             assert!(is_copy(&mut duplicates, &with_sum(0x1234)), "{before:#x}");
             assert!(!is_copy(&mut duplicates, &with_sum(0x1235)), "both are whole");
         }
+    }
+
+    #[test]
+    fn copies_are_found_after_hundreds_of_other_packets() {
+        let mut found = [0; 2];
+        for (found, between) in found.iter_mut().zip([64, 512]) {
+            let mut duplicates = Duplicates::default();
+            for batch in 0..8 {
+                let packets = || (0..between).map(|n| at(batch, batch as u16 * 512 + n + 1, None));
+                packets().for_each(|packet| assert!(!is_copy(&mut duplicates, &packet)));
+                let copies = packets().filter(|packet| is_copy(&mut duplicates, packet)).count();
+                *found += copies * 100 / usize::from(between);
+            }
+            *found /= 8;
+        }
+        assert!(found[0] >= 97 && found[1] >= 85, "{found:?} percent");
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! From the capture to the archive, where it can be read at any place: each thread goes through all
-//! of it, and follows its share of the four-tuples. Nothing goes from one to another.
+//! of it, and follows its share of the four-tuples. Nothing goes from one to another but how much
+//! each has of that for which there is a bound.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::capture::Merge;
+use crate::capture::{Ending, Merge, Source};
 use crate::decode::lot::LOTS;
 use crate::flow::share::Share;
+use crate::flow::table::PLACES_MAX;
 use crate::limits::{BATCH_SEGMENTS, SEEN_TUPLES_MAX};
 use crate::pipeline::{Load, Sink, Tracker, close_together};
 use crate::run::reading::{Batch, Filler, PROGRESS_BATCHES, Read};
 use crate::run::{Options, Watcher};
+use crate::time::Timestamp;
 
 /// Whoever looks at no segments.
 struct Nobody;
@@ -25,8 +28,8 @@ struct Part {
 }
 
 /// Reads the capture to its end in several threads; `None`, with nothing read, if one thread must
-/// follow it all: it cannot be read so, or something in it reaches a bound that holds for all
-/// four-tuples, or depends on which of two segments in one packet comes first.
+/// follow it all: it cannot be read so, or changes meanwhile, or something in it reaches a bound
+/// that holds for all four-tuples, or depends on which of two segments in one packet comes first.
 pub(super) fn read<W: Watcher>(
     merge: &mut Merge,
     options: &Options,
@@ -43,26 +46,31 @@ pub(super) fn read<W: Watcher>(
         let merge = merge.beside()?;
         parts.push(Part { merge, filler: Filler::new(intake, false), tracker });
     }
-    let bounds = Bounds { connections_max: options.connections_max, ..Bounds::default() };
+    let connections_max = options.connections_max.min(PLACES_MAX);
+    let bounds = Bounds { connections_max, ..Bounds::default() };
     let size = merge.size();
     thread::scope(|scope| {
         let mut parts = parts.iter_mut();
         let own = parts.next();
         for part in parts {
-            scope.spawn(|| part.read(&bounds, |_| {}));
+            let read = || part.read(&bounds, |_| {});
+            if thread::Builder::new().spawn_scoped(scope, read).is_err() {
+                bounds.is_reached.store(true, Ordering::Relaxed);
+            }
         }
         if let Some(own) = own {
             own.read(&bounds, |position| watcher.progress(position, size));
         }
     });
-    if bounds.is_reached.into_inner() {
+    let have_met_the_same =
+        parts.windows(2).all(|two| matches!(two, [one, other] if one.met() == other.met()));
+    if bounds.is_reached.into_inner() || !have_met_the_same {
         return None;
     }
     let (mut read, mut errors) = (Vec::new(), None);
     for Part { merge: own, mut filler, tracker } in parts {
         filler.last_until(options);
         read.push((tracker, filler.intake));
-        // All of them met the same.
         if errors.is_none() {
             (errors, *merge) = (Some(filler.errors), own);
         }
@@ -72,6 +80,14 @@ pub(super) fn read<W: Watcher>(
 }
 
 impl Part {
+    /// What each met of the capture, if it was the same all the time.
+    fn met(&self) -> (u64, Option<Timestamp>, u64, Option<&Ending>, usize) {
+        let totals = self.filler.intake.totals();
+        let ending = self.merge.sources().first().and_then(Source::ending);
+        let (position, errors) = (self.merge.position(), self.filler.errors.len());
+        (totals.packets, totals.last_ts, position, ending, errors)
+    }
+
     /// Reads to the end, or until it is known that one thread must follow it all.
     fn read(&mut self, bounds: &Bounds, mut progress: impl FnMut(u64)) {
         let Part { merge, filler, tracker } = self;
@@ -122,7 +138,6 @@ impl Bounds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::Source;
 
     fn recording() -> Merge {
         let root = env!("CARGO_MANIFEST_DIR");
@@ -141,6 +156,27 @@ mod tests {
         let mut merge = recording();
         assert!(super::read(&mut merge, &options(3), &mut ()).is_none());
         assert!(merge.next_packet().unwrap().is_some_and(|packet| packet.frame == 1));
+    }
+
+    #[test]
+    fn threads_that_met_a_file_of_another_length_have_not_met_the_same() {
+        let bytes = std::fs::read(recording().sources()[0].info().file.as_ref()).unwrap();
+        let part = |length: usize, index: usize| {
+            let bytes = std::io::Cursor::new(bytes[..length].to_vec());
+            let source = Source::from_reader("a file", Box::new(bytes)).unwrap();
+            let tracker = options(1_000).tracker(Nobody).among_others();
+            let intake = tracker.intake().for_share(Share::of(index, 2));
+            let merge = Merge::new(vec![source]);
+            let mut part = Part { merge, filler: Filler::new(intake, false), tracker };
+            let bounds = Bounds { connections_max: 1_000, ..Bounds::default() };
+            part.read(&bounds, |_| {});
+            part
+        };
+        let (whole, same) = (part(bytes.len(), 0), part(bytes.len(), 1));
+        assert_eq!(whole.met(), same.met());
+        for shorter in [1, 100, 2_000] {
+            assert_ne!(whole.met(), part(bytes.len() - shorter, 1).met());
+        }
     }
 
     #[test]
