@@ -137,9 +137,13 @@ impl Archive {
         let (shelf, own, index) = self.at(place)?;
         let history = shelf.read(own, foundry, room)?;
         if let Some(Deals { connections, streams }) = &self.deals {
-            let streams = streams.as_ref().unwrap_or(connections);
             history.id = place;
-            history.stream = streams.number(index, history.stream)? as u32;
+            history.stream = match streams {
+                // Mostly it began with the stream, and that stands where it stands itself.
+                None if history.stream == own => place,
+                None => connections.number(index, history.stream)?,
+                Some(streams) => streams.number(index, history.stream)?,
+            } as u32;
             if let Some(before) = &mut history.predecessor {
                 before.id = connections.number(index, u32::try_from(before.id).ok()?)?;
             }
