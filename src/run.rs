@@ -158,6 +158,8 @@ pub struct Analysis {
     pub sockets: Option<Join>,
     /// What the capture itself says of the connections, beside their packets.
     pub notes: Notes,
+    /// Threads to use for what is still to be done. No result depends on it.
+    pub threads: usize,
 }
 
 impl Analysis {
@@ -194,6 +196,7 @@ impl Analysis {
             repeats_beyond,
             sockets: None,
             notes: Notes::default(),
+            threads: options.threads,
         }
     }
 

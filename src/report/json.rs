@@ -4,14 +4,19 @@
 //! nanoseconds is `0.0000001`, not `1e-7`, which not every script reads.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-use crate::findings::Finding;
 use crate::history::History;
+use crate::history::archive::{Foundry, Room};
+use crate::parallel::in_order;
 use crate::report::model::{CaptureLine, ConnectionLine, FindingLine, SummaryLine};
 use crate::run::Analysis;
+
+/// Connections of which a thread writes the lines at a time.
+const PIECE: u64 = 64;
 
 /// One object a line, or all in one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +30,10 @@ pub enum Shape {
 /// Writes the whole report: the capture, its connections by number, the findings about services
 /// and the capture, those about connections by their number, and the sums.
 pub fn report(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
-    let connections = analysis.archive.iter();
     match shape {
         Shape::Lines => {
             line(out, &CaptureLine::new(analysis))?;
-            write_connections(analysis, connections, shape, out)?;
+            write_all_connections(analysis, shape, out)?;
             write_findings(analysis, shape, out)?;
             line(out, &SummaryLine::new(analysis))
         }
@@ -37,7 +41,7 @@ pub fn report(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Res
             out.write_all(b"{\"capture\":")?;
             value(out, &CaptureLine::new(analysis))?;
             out.write_all(b",\n\"connections\":[")?;
-            write_connections(analysis, connections, shape, out)?;
+            write_all_connections(analysis, shape, out)?;
             out.write_all(b"],\n\"findings\":[")?;
             write_findings(analysis, shape, out)?;
             out.write_all(b"],\n\"summary\":")?;
@@ -80,30 +84,82 @@ fn write_connections(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     for (at, history) in connections.enumerate() {
-        let findings = analysis.findings_naming(&history);
-        let mut names: Vec<_> = findings.iter().map(|finding| finding.name).collect();
-        // Both ends may have raised the same one.
-        names.dedup();
-        item(out, shape, at, &ConnectionLine::new(&history, analysis, &names))?;
+        write_connection(analysis, &history, shape, at, out)?;
     }
     Ok(())
 }
 
-fn write_findings(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
-    let mut at = 0;
-    let mut write = |finding: &Finding, out: &mut dyn Write| {
-        at += 1;
-        item(out, shape, at - 1, &FindingLine::new(finding))
+fn write_all_connections(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
+    let write = |history: &History, out: &mut Vec<u8>| {
+        write_connection(analysis, history, shape, LATER, out)
     };
-    for finding in &analysis.findings.grouped {
-        write(finding, out)?;
-    }
-    for history in analysis.archive.iter() {
-        for finding in analysis.findings_of(&history) {
-            write(&finding, out)?;
+    each(analysis, shape, true, out, write)
+}
+
+fn write_connection(
+    analysis: &Analysis,
+    history: &History,
+    shape: Shape,
+    at: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let findings = analysis.findings_naming(history);
+    let mut names: Vec<_> = findings.iter().map(|finding| finding.name).collect();
+    // Both ends may have raised the same one.
+    names.dedup();
+    item(out, shape, at, &ConnectionLine::new(history, analysis, &names))
+}
+
+fn write_findings(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
+    let grouped = &analysis.findings.grouped;
+    items(grouped.iter().map(FindingLine::new), shape, out)?;
+    each(analysis, shape, grouped.is_empty(), out, |history, out| {
+        let own = analysis.findings_of(history);
+        own.iter().try_for_each(|finding| item(out, shape, LATER, &FindingLine::new(finding)))
+    })
+}
+
+/// What a thread has written of a few connections, and room to read in.
+#[derive(Default)]
+struct Written {
+    foundry: Foundry,
+    room: Room,
+    bytes: Vec<u8>,
+    failed: Option<io::Error>,
+}
+
+/// The place of an item that is not the first of its list.
+const LATER: usize = 1;
+
+/// Writes what `write` has to say of each connection, by number: items that are not the first of
+/// their list, and of which the first becomes it if `is_first` says so. Several threads do it.
+fn each(
+    analysis: &Analysis,
+    shape: Shape,
+    mut is_first: bool,
+    out: &mut dyn Write,
+    write: impl Fn(&History, &mut Vec<u8>) -> io::Result<()> + Sync,
+) -> io::Result<()> {
+    let archive = &analysis.archive;
+    let work = |piece: u64, own: &mut Written| {
+        own.bytes.clear();
+        for place in piece * PIECE..(piece + 1) * PIECE {
+            if own.failed.is_none()
+                && let Some(history) = archive.read(place, &mut own.foundry, &mut own.room)
+            {
+                own.failed = write(history, &mut own.bytes).err();
+            }
         }
-    }
-    Ok(())
+    };
+    let mut failed = None;
+    in_order(analysis.threads, archive.reach().div_ceil(PIECE), work, |own: &mut Written| {
+        let comma = usize::from(is_first && shape == Shape::Object);
+        is_first &= own.bytes.is_empty();
+        let written = out.write_all(own.bytes.get(comma..).unwrap_or_default());
+        failed = own.failed.take().or(written.err());
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    failed.map_or(Ok(()), Err)
 }
 
 /// Writes the item at place `at` of a list.
