@@ -93,7 +93,7 @@ goal() {
         exit 2
     fi
     verdict=$(awk -v value="$2" -v most="$3" 'BEGIN { print (value <= most) ? "met" : "MISSED" }')
-    printf '%-58s %10.2f %10.2f %-8s %s\n' "$1" "$2" "$3" "${4:-}" "$verdict"
+    printf '%-58s %10.3f %10.3f %-8s %s\n' "$1" "$2" "$3" "${4:-}" "$verdict"
     if [[ $verdict != met ]]; then missed=1; fi
 }
 

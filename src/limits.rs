@@ -197,6 +197,10 @@ pub const PEERS_MAX: usize = 64;
 /// connections may be there once in each: of a scan of very many services some 200 MB.
 pub const JUDGES_MAX: u64 = 8;
 
+/// Threads that write the lines of connections: one writes out what they made, and more would
+/// wait for it.
+pub const WRITERS_MAX: usize = 8;
+
 /// Servers whose TIME_WAITs are counted over time while all connections are looked at: about 4 KB
 /// each, and as many in each thread. Of more, only those that may have many TIME_WAITs are counted,
 /// at a second look.

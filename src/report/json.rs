@@ -11,6 +11,7 @@ use serde_json::ser::Formatter;
 
 use crate::history::History;
 use crate::history::archive::{Foundry, Room};
+use crate::limits::WRITERS_MAX;
 use crate::parallel::in_order;
 use crate::report::model::{CaptureLine, ConnectionLine, FindingLine, SummaryLine};
 use crate::run::Analysis;
@@ -152,7 +153,8 @@ fn each(
         }
     };
     let mut failed = None;
-    in_order(analysis.threads, archive.reach().div_ceil(PIECE), work, |own: &mut Written| {
+    let threads = analysis.threads.min(WRITERS_MAX);
+    in_order(threads, archive.reach().div_ceil(PIECE), work, |own: &mut Written| {
         let comma = usize::from(is_first && shape == Shape::Object);
         is_first &= own.bytes.is_empty();
         let written = out.write_all(own.bytes.get(comma..).unwrap_or_default());
