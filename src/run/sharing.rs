@@ -62,21 +62,30 @@ pub(super) fn read<W: Watcher>(
             own.read(&bounds, |position| watcher.progress(position, size));
         }
     });
-    let have_met_the_same =
-        parts.windows(2).all(|two| matches!(two, [one, other] if one.met() == other.met()));
-    if bounds.is_reached.into_inner() || !have_met_the_same {
+    if bounds.is_reached.into_inner() {
         return None;
     }
-    let (mut read, mut errors) = (Vec::new(), None);
-    for Part { merge: own, mut filler, tracker } in parts {
+    let (read, own) = together(parts, options)?;
+    *merge = own;
+    Some(read)
+}
+
+/// What all parts have read, and the capture as one of them left it; `None` if they did not meet
+/// the same, because it changed meanwhile.
+fn together(parts: Vec<Part>, options: &Options) -> Option<(Read, Merge)> {
+    let is_same = |two: &[Part]| matches!(two, [one, other] if one.met() == other.met());
+    if !parts.windows(2).all(is_same) {
+        return None;
+    }
+    let (mut read, mut first) = (Vec::new(), None);
+    for Part { merge, mut filler, tracker } in parts {
         filler.last_until(options);
         read.push((tracker, filler.intake));
-        if errors.is_none() {
-            (errors, *merge) = (Some(filler.errors), own);
-        }
+        first.get_or_insert((merge, filler.errors));
     }
     let (archive, totals) = close_together(read);
-    Some(Read { archive, totals, errors: errors.unwrap_or_default() })
+    let (merge, errors) = first?;
+    Some((Read { archive, totals, errors }, merge))
 }
 
 impl Part {
@@ -159,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_met_a_file_of_another_length_have_not_met_the_same() {
+    fn threads_that_met_a_file_of_another_length_are_not_put_together() {
         let bytes = std::fs::read(recording().sources()[0].info().file.as_ref()).unwrap();
         let part = |length: usize, index: usize| {
             let bytes = std::io::Cursor::new(bytes[..length].to_vec());
@@ -172,10 +181,10 @@ mod tests {
             part.read(&bounds, |_| {});
             part
         };
-        let (whole, same) = (part(bytes.len(), 0), part(bytes.len(), 1));
-        assert_eq!(whole.met(), same.met());
+        let of_lengths = |one, other| together(vec![part(one, 0), part(other, 1)], &options(1_000));
+        assert!(of_lengths(bytes.len(), bytes.len()).is_some());
         for shorter in [1, 100, 2_000] {
-            assert_ne!(whole.met(), part(bytes.len() - shorter, 1).met());
+            assert!(of_lengths(bytes.len(), bytes.len() - shorter).is_none());
         }
     }
 

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use finwait::capture::{Compression, Merge, Source};
 use finwait::decode::tuple::FourTuple;
-use finwait::history::History;
+use finwait::history::{History, Role};
 use finwait::infer::Params;
 use finwait::limits::{CONNECTIONS_MAX, TUNNEL_DEPTH_MAX};
 use finwait::pipeline::{Pipeline, Sink, Totals};
+use finwait::run::{self, Options};
 
 use crate::files::Folder;
 
@@ -452,6 +453,28 @@ fn several_frames_in_one_are_several_segments() {
             assert_eq!(found, expected, "{count} in one, {link}");
         }
     }
+}
+
+/// Which of two segments in a frame came first, no frame tells: one thread must follow both.
+#[test]
+fn several_connections_in_one_frame_have_their_order_in_any_number_of_threads() {
+    let (ts, syn) = recording("four-segment-close").remove(0);
+    let with_port = |port: u8| {
+        let mut packet = syn.clone();
+        packet[20..22].copy_from_slice(&[0x90, port]);
+        packet
+    };
+    let frames = (0..16).map(|at| (ts, wlan_several(&[0, 1, 2].map(|n| with_port(3 * at + n)))));
+    let folder = Folder::new("several");
+    let path = folder.write("several.pcap", &pcap(105, &frames.collect::<Vec<_>>()));
+    let ports = |threads| {
+        let options = Options { threads, ..Options::default() };
+        let analysis = run::read(&[&path], &options, &mut ()).expect("a capture");
+        let all = analysis.archive.iter().map(|it| (it.stream, it.addr(Role::Client).port()));
+        all.collect::<Vec<_>>()
+    };
+    assert_eq!(ports(1).len(), 48);
+    assert_eq!(ports(2), ports(1));
 }
 
 #[test]
