@@ -8,7 +8,7 @@ use finwait::report::json::{self, Shape};
 use finwait::run::{Analysis, Options, read};
 
 use crate::corpus::corpus;
-use crate::files::Folder;
+use crate::files::{Folder, records};
 
 /// What is said of a capture by so many threads.
 fn said(path: &Path, options: &Options, threads: usize) -> Option<String> {
@@ -84,6 +84,21 @@ fn the_number_of_threads_does_not_show_in_what_is_said_of_many_connections() {
             let bounded = Options { connections_max, ..Options::default() };
             assert_that_threads_agree(&path, &bounded);
         }
+    }
+}
+
+/// Where a capture ends while SYNs of several four-tuples wait for their answers, these end in the
+/// order in which their four-tuples began.
+#[test]
+fn the_number_of_threads_does_not_show_wherever_a_capture_ends() {
+    let folder = Folder::new("sharing-ends");
+    let whole = all_at_once(true);
+    let places = records(&whole);
+    for part in 1..40 {
+        let end = places[places.len() * part / 40];
+        let path = folder.write("part.pcap", &whole[..end]);
+        let said = |threads| said(&path, &Options::default(), threads);
+        assert!(said(2) == said(1), "{part} of 40");
     }
 }
 
