@@ -78,10 +78,8 @@ fn stages(bench: &Bench, packets: &[Packet]) {
         owners.push(owner.unwrap_or(tuples.len() as u32) as usize);
         if owner.is_none() {
             tuples.push(*tuple);
-            let hash_of = |place: &u32| hasher.hash(&tuples[*place as usize]);
-            places.add(hash, tuples.len() as u32 - 1, |few, hashes| {
-                hashes.extend(few.iter().map(hash_of));
-            });
+            let others = tuples[..tuples.len() - 1].iter().map(|tuple| hasher.hash(tuple));
+            places.add(hash, tuples.len() as u32 - 1, || others.zip(0..));
         }
     }
     bench.run("table", count, || {

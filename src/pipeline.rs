@@ -360,7 +360,7 @@ impl<S: Sink> Tracker<S> {
         let stream = self.number(&mut numbering, decoded);
         let id = self.shelf.add(tuple, stream, None);
         let (shelf, hasher) = (&self.shelf, &self.hasher);
-        self.places.add(*hash, id, |few, hashes| shelf.hashes(hasher, few, hashes));
+        self.places.add(*hash, id, || shelf.newest(hasher));
         match Brief::begin(*sender, segment).filter(|_| !self.follows_all) {
             Some(brief) => self.shelf.keep_brief(id, brief),
             None => {

@@ -6,6 +6,7 @@
 //! have the memory of many four-tuples fetched at once before it goes from one to the next.
 
 use core::hash::{BuildHasher, Hasher as _};
+use core::hint::black_box;
 
 use foldhash::fast::RandomState;
 
@@ -72,6 +73,17 @@ const fn tag(hash: u64) -> u32 {
 }
 
 impl Places {
+    /// Those of these hashes, `most` at most, with room for more.
+    pub fn of(most: usize, places: impl Iterator<Item = (u64, u32)>) -> Places {
+        Places::in_slots((most + most / 2).next_power_of_two().max(SLOTS), places)
+    }
+
+    fn in_slots(slots: usize, places: impl Iterator<Item = (u64, u32)>) -> Places {
+        let mut all = Places { slots: vec![0; slots], len: 0 };
+        all.fill(places);
+        all
+    }
+
     /// The place of the four-tuple with that hash; `same` tells whether a place is its.
     #[inline]
     pub fn find(&self, hash: u64, same: impl Fn(u32) -> bool) -> Option<u32> {
@@ -95,11 +107,15 @@ impl Places {
         self.find(hash, |_| true)
     }
 
-    /// Adds the place of a four-tuple that has none. `hashes_of` has the hashes of several places'
-    /// four-tuples, in their order.
-    pub fn add(&mut self, hash: u64, place: u32, hashes_of: impl Fn(&[u32], &mut Vec<u64>)) {
+    /// Adds the place of a four-tuple that has none. `others` are the hashes and places of all that
+    /// have one.
+    #[inline]
+    pub fn add<I>(&mut self, hash: u64, place: u32, others: impl FnOnce() -> I)
+    where
+        I: Iterator<Item = (u64, u32)>,
+    {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
-            self.grow(hashes_of);
+            *self = Places::in_slots(self.slots.len() * 2, others());
         }
         self.len += 1;
         self.set(hash, slot(hash, place));
@@ -145,20 +161,25 @@ impl Places {
         }
     }
 
-    /// Makes room for twice as many. Four-tuples stand wherever they came, so a few are fetched
-    /// together.
+    /// Puts places into empty slots. They come in the order of their records, which are read one
+    /// after the other then; their slots are anywhere, and those of a few are fetched together.
     #[cold]
-    fn grow(&mut self, hashes_of: impl Fn(&[u32], &mut Vec<u64>)) {
-        let slots = vec![0; self.slots.len() * 2];
-        let old = core::mem::replace(&mut self.slots, slots);
-        let (mut places, mut hashes) = (Vec::new(), Vec::new());
-        for few in old.chunks(FETCHED_SEGMENTS) {
-            places.clear();
-            places.extend(few.iter().filter(|slot| **slot != 0).map(|slot| (slot & PLACE) - 1));
-            hashes.clear();
-            hashes_of(&places, &mut hashes);
-            for (place, hash) in places.iter().zip(&hashes) {
-                self.set(*hash, slot(*hash, *place));
+    fn fill(&mut self, mut places: impl Iterator<Item = (u64, u32)>) {
+        let mask = self.mask();
+        let mut few = [(0, 0); FETCHED_SEGMENTS];
+        loop {
+            let mut count = 0;
+            for (room, it) in few.iter_mut().zip(places.by_ref()) {
+                *room = it;
+                count += 1;
+            }
+            let few = few.get(..count).unwrap_or_default();
+            let first = |hash: u64| self.slots.get(hash as usize & mask).copied().unwrap_or(0);
+            black_box(few.iter().fold(0, |sum, (hash, _)| sum ^ first(*hash)));
+            few.iter().for_each(|(hash, place)| self.set(*hash, slot(*hash, *place)));
+            self.len += count;
+            if count < FETCHED_SEGMENTS {
+                return;
             }
         }
     }
@@ -175,7 +196,7 @@ mod tests {
         let hash = |n: u32| hasher.hash(&tuple(n));
         for n in 0..100_000 {
             assert_eq!(places.find(hash(n), |place| place == n), None);
-            places.add(hash(n), n, |few, hashes| hashes.extend(few.iter().map(|n| hash(*n))));
+            places.add(hash(n), n, || (0..n).map(|n| (hash(n), n)));
         }
         places.replace(hash(7), 7, 123_456);
         for n in 0..100_000 {

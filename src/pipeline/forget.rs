@@ -131,19 +131,12 @@ impl<S: Sink> Tracker<S> {
     /// Lets go of the connections at the places that are not kept.
     fn retain(&mut self, kept: &[bool]) {
         self.shelf.retain(|place| kept.get(place as usize) == Some(&true));
-        self.places = Places::default();
-        let numberings = self.across_tunnels.as_mut().map(take);
-        for place in 0..self.shelf.reach() as u32 {
-            if !self.shelf.is_newest(place) {
-                continue;
-            }
-            let Some(tuple) = self.shelf.tuple(place) else { continue };
-            let (shelf, hasher) = (&self.shelf, &self.hasher);
-            let hashes_of = |few: &[u32], hashes: &mut Vec<u64>| {
-                shelf.hashes(hasher, few, hashes);
-            };
-            self.places.add(hasher.hash(&tuple), place, hashes_of);
-            if let (Some(all), Some(old)) = (&mut self.across_tunnels, &numberings) {
+        let newest = self.shelf.newest(&self.hasher);
+        self.places = Places::of(self.shelf.reach() as usize, newest);
+        if let Some(all) = &mut self.across_tunnels {
+            let old = take(all);
+            for place in (0..self.shelf.reach() as u32).filter(|it| self.shelf.is_newest(*it)) {
+                let Some(tuple) = self.shelf.tuple(place) else { continue };
                 let bare = tuple.in_tunnel(0);
                 all.extend(old.get(&bare).map(|numbering| (bare, *numbering)));
             }

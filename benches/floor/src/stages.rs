@@ -53,8 +53,9 @@ pub fn table(file: &str) -> Result<Seen, Error> {
             None => {
                 flows.push((tuple, 0));
                 let place = flows.len() as u32 - 1;
-                places.add(hash, place, |few, hashes| {
-                    hashes.extend(few.iter().map(|place| hasher.hash(&flows[*place as usize].0)));
+                places.add(hash, place, || {
+                    let flows = flows[..place as usize].iter();
+                    flows.zip(0..).map(|((tuple, _), place)| (hasher.hash(tuple), place))
                 });
                 place
             }

@@ -69,7 +69,7 @@ impl Shelf {
     /// Whether segments still come to the connection at that place: it is the newest of its
     /// four-tuple.
     pub(crate) fn is_newest(&self, place: u32) -> bool {
-        let form = self.records.get(place).map(|record| record.form);
+        let form = self.records.get(place).map(|record| &record.form);
         matches!(form, Some(Form::Brief(_) | Form::Followed(_)))
     }
 }

@@ -225,11 +225,11 @@ impl Shelf {
         black_box(ids.fold(0, |sum, id| sum ^ touch(id)));
     }
 
-    /// Appends the hashes of several records' four-tuples, in their order.
-    pub(crate) fn hashes(&self, hasher: &Hasher, ids: &[u32], hashes: &mut Vec<u64>) {
-        self.touch(ids.iter().copied());
-        let hash_of = |id: &u32| self.tuple(*id).map_or(0, |tuple| hasher.hash(&tuple));
-        hashes.extend(ids.iter().map(hash_of));
+    /// The connections to which segments still come: the hashes of their four-tuples, and their
+    /// places.
+    pub(crate) fn newest(&self, hasher: &Hasher) -> impl Iterator<Item = (u64, u32)> {
+        let newest = (0..self.records.reach()).filter(|place| self.is_newest(*place));
+        newest.filter_map(|place| Some((hasher.hash(&self.tuple(place)?), place)))
     }
 
     /// Takes the next segment into the brief of its connection, which is said to be at that place;
