@@ -14,7 +14,7 @@ const RTO_MAX: Span = Span::from_secs(120);
 pub(super) const RTO_INITIAL: Span = Span::from_secs(1);
 /// How long a SYN may stay alone before it is taken for abandoned: older stacks wait three seconds
 /// before they repeat it.
-const SYN_ALONE_MAX: Span = Span::from_secs(4);
+pub(super) const SYN_ALONE_MAX: Span = Span::from_secs(4);
 /// How long a SYN is kept that nobody repeats and nobody answers.
 pub(super) const SYN_KEPT: Span = RTO_INITIAL.plus(SYN_ALONE_MAX);
 /// The shortest interval counted on before the next repeat: a tail loss probe comes much sooner

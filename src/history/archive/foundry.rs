@@ -199,6 +199,53 @@ mod tests {
         }
         assert!(passed_on > 50, "{passed_on}");
     }
+    /// Half open connections, around the times at which one end after the other has given up.
+    #[test]
+    fn what_is_half_open_is_cast_by_who_has_given_up() {
+        let mut pipeline = Pipeline::new(Params::default(), 1_000, Nobody);
+        let end = Timestamp::from_nanos(1_795_172_400_000_000_000);
+        let mut frame = 0;
+        for n in 0..24 * 12_u64 {
+            let sharp = 4_900_000 + n / 48 * 100_000 - 1;
+            let opened = end.before(Span::from_micros(sharp + n % 3));
+            let took = [300, 99_999, 100_000, 100_001][(n / 3 % 4) as usize];
+            let has_timestamps = n / 12 % 2 > 0;
+            let is_high = n / 24 % 2 > 0;
+            let [client, server] = hosts(n as u32, false, is_high);
+            for (source, target, micros, flags) in
+                [(client, server, 0, 0x02), (server, client, took, 0x12)]
+            {
+                let (tuple, sender) = FourTuple::new(4, source, target);
+                frame += 1;
+                let segment = Segment {
+                    ts: opened.after(Span::from_micros(micros)),
+                    frame,
+                    seq: SeqNum(7),
+                    ack: SeqNum(if micros > 0 { 8 } else { 0 }),
+                    window: 500,
+                    flags: Flags::from_bits(flags),
+                    options: Options {
+                        timestamps: has_timestamps.then_some((9, if micros > 0 { 9 } else { 0 })),
+                        ..Options::default()
+                    },
+                    ..Segment::default()
+                };
+                pipeline.decoded(&Decoded { tuple, sender, segment });
+            }
+        }
+        pipeline.silence(end);
+        let shelf = pipeline.close().1.into_one();
+        let (mut foundry, mut room) = (Foundry::default(), Room::default());
+        let mut keys = std::collections::BTreeSet::new();
+        for place in 0..shelf.reach() as u32 {
+            let Form::Brief(brief) = shelf.records.get(place).unwrap().form else { panic!() };
+            let made = shelf.replayed(place, &brief);
+            assert_eq!(shelf.read(place, &mut foundry, &mut room).as_deref(), Some(&made));
+            keys.insert(brief.shape(&shelf.blocks, &shelf.params, shelf.end).unwrap().key);
+        }
+        assert_eq!(keys.len(), 3 * 4, "nobody, the client, both; two kinds of either client");
+    }
+
     /// One segment after the handshake.
     #[derive(Clone, Debug)]
     struct Move {
@@ -369,7 +416,7 @@ mod tests {
         let answer = || prop_oneof![6 => brisk(), 1 => a_pause()];
         let pauses = [a_pause().boxed(), answer().boxed(), answer().boxed()];
         let moves = prop_oneof![1 => prop::collection::vec(a_move(), 0..16), 2 => a_common_close()];
-        ((0..4_u8, 0..4_u8, 0..16_u8), pauses, moves)
+        ((0..4_u8, 0..4_u8, 0..80_u8), pauses, moves)
     }
 
     /// Client and server, by IPv6 or not; the client with the higher address or not.
@@ -414,7 +461,9 @@ mod tests {
         let is = |bit: u8| looks.2 >> bit & 1 > 0;
         let unit = if is(0) { 1 } else { 1_000 };
         let mut now = Timestamp::from_nanos(1_795_172_400_000_000_000 + i64::from(is(0)));
+        // What comes of the SYN: a refusal, a SYN+ACK that nothing follows, or a connection.
         let refused = looks.1 == 3;
+        let is_half_open = looks.2 >> 4 == 4;
         let opening = [(true, 0x02), (false, if refused { 0x14 } else { 0x12 }), (true, 0x10)];
         let answers = [2, 1].map(|place: usize| pauses[place].nanos([1_000_000; 2], unit));
         let opening = opening.into_iter().zip(pauses).map(|((from_client, flags), pause)| {
@@ -428,7 +477,7 @@ mod tests {
         });
         let flags = [0x10, 0x11, 0x04, 0x14];
         let rest = moves.iter().map(|it| (it.clone(), flags[usize::from(it.kind)]));
-        let all = opening.chain(rest).take(if refused { 2 } else { 20 });
+        let all = opening.chain(rest).take(if refused || is_half_open { 2 } else { 20 });
         for (place, (it, flags)) in all.enumerate() {
             let answers = if place < 3 { [1_000_000; 2] } else { answers };
             now = now.after(Span::from_nanos(it.pause.nanos(answers, unit)));
@@ -475,7 +524,7 @@ mod tests {
         #[test]
         fn what_is_cast_is_what_the_engine_makes(
             plays in prop::collection::vec(a_play(), 300),
-            until in prop::sample::select(vec![1_u64, 59, 60, 62, 200]),
+            until in prop::sample::select(vec![1_u64, 3, 5, 59, 60, 62, 200]),
             msl in prop::sample::select(vec![30_000_u64, 30_000, 30_000, 0, 1, 500, 120_000]),
         ) {
             let params = Params { msl: Span::from_millis(msl) };

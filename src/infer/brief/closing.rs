@@ -58,7 +58,7 @@ impl Brief {
         let (mut near, mut room) = (self.near(), [0; CLOSE_MAX]);
         let Some(written) = self.closing(blocks, &mut room) else { return false };
         let mut lines = Reader::new(written);
-        while lines.later_line(&mut near).is_some() {}
+        while lines.pass_later_line(&mut near).is_some() {}
         units >= near.units && frames > near.frames && {
             let line = Line::of(from, segment, (units, frames), &near, true);
             self.add_to_closing(line.bytes(), blocks)

@@ -34,7 +34,7 @@ pub use shape::{Key, Shape};
 use clock::Clock;
 use closing::{CLOSE_MAX, PARTS_MAX};
 use lane::{LANE, Lane, PAYLOAD_MAX};
-use transcript::{Near, Reader};
+use transcript::{Line, Near, Reader};
 
 /// Bytes in which a part of a transcript rests: a close of four segments, or an opening among so
 /// many others that millions of frames and seconds lie between its segments.
@@ -104,21 +104,20 @@ impl Brief {
             (from == End::B, CLIENT_IS_B),
             (segment.options.timestamps.is_some(), TIMESTAMPS),
         ];
-        let mut brief = Brief {
+        let marks =
+            marks.iter().filter(|(is_so, _)| *is_so).fold(LONE, |all, (_, mark)| all | mark);
+        let mut lanes = [[0; LANE]; 2];
+        let line = Line::of(from, segment, (0, 0), &Near::default(), true);
+        let len = line.put_behind(0, lanes.as_flattened_mut())?;
+        Some(Brief {
             phase: Phase::Opening,
-            marks: marks
-                .iter()
-                .filter(|(is_so, _)| *is_so)
-                .fold(0, |marks, (_, mark)| marks | mark),
-            len: 0,
+            marks,
+            len: len as u8,
             first_ts: segment.ts.as_nanos().to_le_bytes(),
             first_frame: [a, b, c, d, e],
             blocks: [[0; 4]; 2],
-            lanes: [[0; LANE]; 2],
-        };
-        let fits = brief.write_down(from, segment, (0, 0), &Near::default());
-        brief.marks |= LONE;
-        fits.then_some(brief)
+            lanes,
+        })
     }
 
     /// Takes the next segment of the connection, if it is an ordinary one; else nothing changes.

@@ -21,6 +21,7 @@ use crate::infer::endpoint::{fastest_answer, in_flight, scaled, segment_max};
 use crate::infer::fin::ACK_DELAY;
 use crate::infer::queued::{fills, flight_kib, wait_for};
 use crate::infer::reset::{is_strange_ttl, shrank};
+use crate::infer::silence::{RTO_INITIAL, SYN_ALONE_MAX};
 use crate::infer::trail::Moment;
 use crate::infer::{IDLE_MIN, Params, SILENCE_MIN};
 use crate::seq::SeqNum;
@@ -39,8 +40,9 @@ pub const POINTS: usize = CLOSE + 2 * LINES;
 ///
 /// | byte | |
 /// |---|---|
-/// | 0 | who is the client, timestamps; in the high half, how many TIME_WAITs may be over |
-/// | 1 | data in the handshake's ACK, a first word of the server; 128 a refusal |
+/// | 0 | who is the client, timestamps; in the high half, how many TIME_WAITs may be over, or who \
+///       has given up |
+/// | 1 | data in the handshake's ACK, a first word of the server; 64 half open, 128 a refusal |
 /// | 2 | who sent data, whose was the last, what is unacknowledged, who spoke last |
 /// | 3 | lines of the close; in the high half, which segments of the opening were an end's last |
 /// | 4 to 7, 8 to 11 | what the SYN, and the SYN+ACK, announced |
@@ -121,7 +123,7 @@ impl Brief {
         };
         cast.put(0, self.marks & (CLIENT_IS_B | TIMESTAMPS));
         if self.phase == Phase::Opening {
-            return cast.refuse(self.written());
+            return cast.unopened(self.written(), end);
         }
         cast.open(blocks.get(self.block(0))?)?;
         cast.run(self.read_lanes())?;
@@ -177,29 +179,72 @@ impl Cast {
         if end == End::A { a } else { b }
     }
 
-    /// A SYN, and within a second the RST that refuses it.
-    fn refuse(mut self, written: &[u8]) -> Option<Shape> {
+    /// A SYN, and within a second the RST that refuses it, or the SYN+ACK that nothing follows.
+    fn unopened(mut self, written: &[u8], end: Timestamp) -> Option<Shape> {
         let (mut near, mut lines) = (Near::default(), Reader::new(written));
         let (from, syn, _) = lines.line(&mut near, true)?;
         let next = near.next_of(from);
-        let (by, rst, moment) = lines.line(&mut near, true)?;
-        let refuses = by != from
-            && rst.has(Flags::RST)
-            && rst.acked() == Some(next)
-            && (syn.payload, rst.payload) == (0, 0)
-            && moment.0 > 0
-            && self.span(moment.0) < SILENCE_MIN;
-        if !refuses || syn.window == 0 || lines.line(&mut near, true).is_some() {
+        let (by, answer, moment) = lines.line(&mut near, true)?;
+        let is_plain = by != from
+            && answer.acked() == Some(next)
+            && (syn.payload, answer.payload) == (0, 0)
+            && self.is_in_time(moment.0)
+            && syn.window > 0
+            && lines.is_at_end();
+        if !is_plain {
             return None;
         }
         self.announce(from, &syn, 4);
-        self.put(1, 128);
         self.point(SYN, (0, 0));
-        self.point(CLOSE, moment);
+        let is_refusal = answer.has(Flags::RST);
+        match is_refusal {
+            true => {
+                self.put(1, 128);
+                self.point(CLOSE, moment);
+            }
+            false => self.half_open(&syn, by, &answer, moment, end)?,
+        }
         for (end, sent) in End::BOTH.into_iter().zip(&mut self.shape.sent) {
-            *sent = Sent { isn: (end == from).then_some(syn.seq), segments: 1, ..Sent::default() };
+            let isn = match end == from {
+                true => Some(syn.seq),
+                false => Some(answer.seq).filter(|_| !is_refusal),
+            };
+            *sent = Sent { isn, segments: 1, ..Sent::default() };
         }
         Some(self.shape)
+    }
+
+    /// A SYN+ACK that nothing follows: which of the ends has given up in the end, and when.
+    fn half_open(
+        &mut self,
+        syn: &Segment,
+        by: End,
+        syn_ack: &Segment,
+        moment: (u64, u32),
+        end: Timestamp,
+    ) -> Option<()> {
+        let is_plain = syn_ack.has(Flags::SYN) && echoes(syn_ack, syn) && syn_ack.window > 0;
+        is_plain.then_some(())?;
+        self.announce(by, syn_ack, 8);
+        self.put(1, 64);
+        self.point(SYN_ACK, moment);
+        for (index, units) in [0, moment.0].into_iter().enumerate() {
+            let at = Moment::silent(self.clock.time(units).after(RTO_INITIAL));
+            let has_given_up = end.since(at.ts) > SYN_ALONE_MAX;
+            // At the epoch itself it would look like no moment.
+            (at != Moment::default()).then_some(())?;
+            if let Some(place) = self.shape.points.get_mut(CLOSE + LINES + index) {
+                *place = at;
+            }
+            self.put(0, if has_given_up { 16 << index } else { 0 });
+        }
+        Some(())
+    }
+
+    /// Whether so many units are no more than a segment takes that is answered at once, and not
+    /// none.
+    fn is_in_time(&self, units: u64) -> bool {
+        units > 0 && self.span(units) < SILENCE_MIN
     }
 
     /// SYN, SYN+ACK and ACK, each within a second of the one before; and the server's first word.
@@ -210,11 +255,9 @@ impl Cast {
         let (from, syn, _) = next()?;
         let (by, syn_ack, answered) = next()?;
         let (_, ack, opened) = next()?;
-        let in_time = |units: u64| units > 0 && self.span(units) < SILENCE_MIN;
-        let echo = syn_ack.options.timestamps.map(|(_, echo)| echo);
-        let is_plain = in_time(answered.0)
-            && in_time(opened.0.checked_sub(answered.0)?)
-            && echo == syn.options.timestamps.map(|(tsval, _)| tsval)
+        let is_plain = self.is_in_time(answered.0)
+            && self.is_in_time(opened.0.checked_sub(answered.0)?)
+            && echoes(&syn_ack, &syn)
             && syn.window > 0
             && syn_ack.window > 0;
         if !is_plain {
@@ -354,7 +397,7 @@ impl Cast {
         let [a, b] = &self.sides;
         let (own, peer) = if turn.from == End::A { (a, b) } else { (b, a) };
         let are_closed = [own, peer].iter().all(|side| side.fin.is_some() && side.unheard == 0);
-        !turn.tsval_falls
+        turn.tsval_rise >= 0
             && match turn.is_rst {
                 true => !turn.is_fin && turn.payload == 0,
                 false => turn.acks && turn.window > 0 && !are_closed,
@@ -429,6 +472,12 @@ impl Cast {
         self.put(0, over << 4);
         Some(())
     }
+}
+
+/// Whether the SYN+ACK echoes the SYN's TSval, or neither has timestamps.
+fn echoes(syn_ack: &Segment, syn: &Segment) -> bool {
+    let echo = syn_ack.options.timestamps.map(|(_, echo)| echo);
+    echo == syn.options.timestamps.map(|(tsval, _)| tsval)
 }
 
 /// A bit for each that is so.
