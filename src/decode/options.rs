@@ -27,15 +27,14 @@ const WINDOW_SCALE_MAX: u8 = 14;
 /// Reads the options of a header.
 #[inline(always)]
 pub(super) fn read(bytes: &[u8]) -> Options {
-    // Nearly every segment after the handshake has no options, or these twelve bytes; and a SYN
-    // those of Linux.
+    // Nearly every segment after the handshake has no options, or these twelve bytes.
     if bytes.is_empty() {
         return Options::default();
     }
     if let Some(pair) = usual(bytes).filter(|_| bytes.len() == USUAL) {
         return Options { timestamps: Some(pair), ..Options::default() };
     }
-    linux_syn(bytes).unwrap_or_else(|| walk(bytes))
+    by_words(bytes)
 }
 
 /// Bytes of timestamps behind two bytes of padding, the layout that nearly all stacks use
@@ -53,33 +52,41 @@ pub(super) fn usual(bytes: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
-/// The options of a SYN or SYN+ACK, as Linux sends them.
+/// Reads options that stand in words of four bytes, as most stacks pad them, word by word; from the
+/// first on that do not, byte by byte.
 #[inline]
-fn linux_syn(bytes: &[u8]) -> Option<Options> {
-    let (
-        [
-            [kind::MSS, 4, mss @ ..],
-            [kind::SACK_PERMITTED, 2, kind::TIMESTAMPS, 10],
-            tsval,
-            tsecr,
-            [kind::NOP, kind::WINDOW_SCALE, 3, shift],
-        ],
-        [],
-    ) = bytes.as_chunks::<4>()
-    else {
-        return None;
-    };
-    Some(Options {
-        timestamps: Some((u32::from_be_bytes(*tsval), u32::from_be_bytes(*tsecr))),
-        mss: Some(u16::from_be_bytes(*mss)),
-        window_scale: Some((*shift).min(WINDOW_SCALE_MAX)),
-        sack_permitted: true,
-        ..Options::default()
-    })
+fn by_words(bytes: &[u8]) -> Options {
+    let (mut words, []) = bytes.as_chunks::<4>() else { return walk(Options::default(), bytes) };
+    let mut options = Options::default();
+    loop {
+        words = match words {
+            [] => return options,
+            [[kind::MSS, 4, mss @ ..], rest @ ..] => {
+                options.mss = Some(u16::from_be_bytes(*mss));
+                rest
+            }
+            [[kind::NOP, kind::WINDOW_SCALE, 3, shift], rest @ ..] => {
+                options.window_scale = Some((*shift).min(WINDOW_SCALE_MAX));
+                rest
+            }
+            [[kind::NOP, kind::NOP, kind::SACK_PERMITTED, 2], rest @ ..] => {
+                options.sack_permitted = true;
+                rest
+            }
+            [[first @ .., kind::TIMESTAMPS, 10], tsval, tsecr, rest @ ..]
+                if matches!(first, [kind::NOP, kind::NOP] | [kind::SACK_PERMITTED, 2]) =>
+            {
+                options.sack_permitted |= first[0] == kind::SACK_PERMITTED;
+                options.timestamps = Some((u32::from_be_bytes(*tsval), u32::from_be_bytes(*tsecr)));
+                rest
+            }
+            rest => return walk(options, rest.as_flattened()),
+        };
+    }
 }
 
-fn walk(mut bytes: &[u8]) -> Options {
-    let mut options = Options::default();
+/// Reads options byte by byte, after those that were read before.
+fn walk(mut options: Options, mut bytes: &[u8]) -> Options {
     loop {
         bytes = match bytes {
             [] | [kind::END, ..] => return options,
@@ -136,6 +143,10 @@ mod tests {
     use super::super::packets::TIMESTAMPS;
     use super::*;
 
+    fn all_walked(bytes: &[u8]) -> Options {
+        walk(Options::default(), bytes)
+    }
+
     #[test]
     fn a_linux_syn_is_read_in_full() {
         let syn = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 7, 0, 0, 0, 0, 1, 3, 3, 7];
@@ -147,28 +158,37 @@ mod tests {
             ..Options::default()
         };
         assert_eq!(read(&syn), expected);
-        assert_eq!(walk(&syn), expected);
+        assert_eq!(all_walked(&syn), expected);
     }
 
-    /// A SYN's options as Linux sends them, with anything else in one place or two, or cut.
+    /// SYNs' options as Linux (with and without timestamps), macOS and Windows send them, with
+    /// anything else in one place or two, or cut.
     #[test]
-    fn what_is_nearly_a_linux_syn_is_read_as_any_other() {
-        let syn = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 7, 0, 0, 0, 9, 1, 3, 3, 7];
-        for at in 0..syn.len() {
-            assert_eq!(read(&syn[..at]), walk(&syn[..at]));
-            for byte in 0..=u8::MAX {
-                let mut other = syn;
-                other[at] = byte;
-                assert_eq!(read(&other), walk(&other), "{other:?}");
-                other[(at + 1) % syn.len()] = byte;
-                assert_eq!(read(&other), walk(&other), "{other:?}");
+    fn what_stands_in_words_is_read_as_byte_by_byte() {
+        for syn in [
+            &[2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 7, 0, 0, 0, 9, 1, 3, 3, 7][..],
+            &[2, 4, 5, 0xb4, 1, 1, 4, 2, 1, 3, 3, 7],
+            &[2, 4, 5, 0xb4, 1, 3, 3, 6, 1, 1, 8, 10, 0, 0, 0, 7, 0, 0, 0, 0, 4, 2, 0, 0],
+            &[2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2],
+            &[2, 4, 5, 0xb4],
+        ] {
+            assert!(read(syn).mss.is_some());
+            for at in 0..syn.len() {
+                assert_eq!(read(&syn[..at]), all_walked(&syn[..at]));
+                for byte in 0..=u8::MAX {
+                    let mut other = syn.to_vec();
+                    other[at] = byte;
+                    assert_eq!(read(&other), all_walked(&other), "{other:?}");
+                    other[(at + 1) % syn.len()] = byte;
+                    assert_eq!(read(&other), all_walked(&other), "{other:?}");
+                }
             }
         }
     }
 
     #[test]
     fn the_common_layout_gives_the_same_on_the_fast_path_and_the_walk() {
-        assert_eq!(read(&TIMESTAMPS), walk(&TIMESTAMPS));
+        assert_eq!(read(&TIMESTAMPS), all_walked(&TIMESTAMPS));
         assert_eq!(read(&TIMESTAMPS).timestamps, Some((7, 9)));
     }
 
