@@ -136,12 +136,13 @@ impl Merge {
         }
     }
 
-    /// Hands on the next packets as long as each can be had without more ado, until `take` has
-    /// enough and says false. [`Merge::next_packet`] gives what comes then.
+    /// Hands on at most `most` of the next packets, as long as each can be had without more ado.
+    /// How many it were; [`Merge::next_packet`] gives what comes then.
     #[inline(always)]
-    pub(crate) fn take_at_hand(&mut self, take: impl FnMut(&Packet<'_>) -> bool) {
-        if let Some(only) = self.sources.first_mut().filter(|_| self.is_alone) {
-            only.take_at_hand(take);
+    pub(crate) fn take_at_hand(&mut self, most: usize, take: impl FnMut(&Packet<'_>)) -> usize {
+        match self.sources.first_mut().filter(|_| self.is_alone) {
+            Some(only) => only.take_at_hand(most, take),
+            None => 0,
         }
     }
 

@@ -279,20 +279,24 @@ impl Source {
         }
     }
 
-    /// Hands on the next packets as long as each can be had without more ado, until `take` has
-    /// enough and says false. These are nearly all, where nobody wants to know more of a pcap file.
+    /// Hands on at most `most` of the next packets, as long as each can be had without more ado.
+    /// These are nearly all, where nobody wants to know more of a pcap file. How many it were.
     #[inline(always)]
-    pub(super) fn take_at_hand(&mut self, mut take: impl FnMut(&Packet<'_>) -> bool) {
-        let (Reader::Pcap(reader), false) = (&self.reader, self.keeps_details) else { return };
+    pub(super) fn take_at_hand(&mut self, most: usize, mut take: impl FnMut(&Packet<'_>)) -> usize {
+        let (Reader::Pcap(reader), false) = (&self.reader, self.keeps_details) else { return 0 };
         let (reader, bytes) = (*reader, self.window.bytes());
-        let (mut left, mut frames, mut wants_more) = (bytes, self.frames, true);
-        while wants_more && let Some((record, raw, rest)) = reader.split_first(left) {
-            (left, frames) = (rest, frames.saturating_add(record.frames));
-            wants_more = take(&record.packet_of(frames, raw));
+        let (mut left, mut taken) = (bytes, 0);
+        while taken < most
+            && let Some((record, raw, rest)) = reader.split_first(left)
+        {
+            // Each is one frame.
+            (left, taken) = (rest, taken + 1);
+            take(&record.packet_of(self.frames + taken as u64, raw));
         }
         let passed = bytes.len() - left.len();
         self.window.take(passed);
-        self.frames = frames;
+        self.frames += taken as u64;
+        taken
     }
 
     /// The same capture from its beginning, to be read beside this one, as long as the file is

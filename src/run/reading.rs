@@ -125,16 +125,16 @@ impl Filler {
         batch.segments.clear();
         batch.notes.clear();
         let mut packets = 0;
-        let has_room =
-            |batch: &Batch, packets| packets < PACKETS && batch.segments.len() < batch.room;
         let is_left = loop {
-            merge.take_at_hand(|packet| {
-                packets += 1;
-                self.take(packet, batch);
-                has_room(batch, packets)
-            });
-            if !has_room(batch, packets) {
+            // Nearly every packet is one segment at most, or is not of the share.
+            let room = batch.room.saturating_sub(batch.segments.len()).min(PACKETS - packets);
+            if room == 0 {
                 break true;
+            }
+            let taken = merge.take_at_hand(room, |packet| self.take(packet, batch));
+            packets += taken;
+            if taken == room {
+                continue;
             }
             if !self.fetch(merge, batch) {
                 break packets > 0;
