@@ -2,8 +2,9 @@
 
 use crate::decode::icmp::IcmpError;
 use crate::decode::opener::{Found, Opener};
+use crate::decode::plain::{self, Framed, Ip, Plain};
 use crate::decode::skip::Skip;
-use crate::decode::{self, Decoded, Moment, plain};
+use crate::decode::{self, Decoded, Moment};
 use crate::flow::duplicates::Duplicates;
 use crate::flow::share::Share;
 use crate::flow::table::Hasher;
@@ -91,27 +92,55 @@ impl Intake {
         orig_len: u32,
         ts: Timestamp,
         frame: u64,
-        mut take: impl FnMut(Keyed),
+        take: impl FnMut(Keyed),
     ) {
         self.count(ts);
-        if self.share.is_part()
-            && plain::lot_v4(link, data, orig_len).is_some_and(|lot| !self.share.has(lot))
-        {
+        let at = Moment { ts, frame };
+        match Framed::find(link, data, orig_len) {
+            Some(Framed::V4(packet, room)) => {
+                if let Some(plain) = plain::v4(packet, room) {
+                    return self.plain(plain, at, take);
+                }
+            }
+            Some(Framed::V6(packet, room)) => {
+                if let Some(plain) = plain::v6(packet, room) {
+                    return self.plain(plain, at, take);
+                }
+            }
+            None => {}
+        }
+        self.other_packet(link, data, orig_len, at, take);
+    }
+
+    /// The same with a plain packet. If it is not of the share, no more of it is read than tells.
+    #[inline(always)]
+    fn plain<I: Ip>(&mut self, plain: Plain<'_, I>, at: Moment, mut take: impl FnMut(Keyed)) {
+        let lot = plain.lot();
+        if !self.share.has(lot) {
             return;
         }
-        // One after the other, and each to its end: so nothing of the segment goes through memory
-        // before it is where it stays.
-        let at = Moment { ts, frame };
-        if let Some(decoded) = plain::read_v4::<false>(link, data, orig_len, at) {
-            if let Some(keyed) = self.segment(decoded) {
-                take(keyed);
+        // To its end: so nothing of the segment goes through memory before it is where it stays.
+        match plain.usual_segment(at) {
+            Some(decoded) => {
+                if let Some(keyed) = self.segment_of(decoded, lot) {
+                    take(keyed);
+                }
             }
-        } else if let Some(decoded) = plain::read_v6::<false>(link, data, orig_len, at) {
-            if let Some(keyed) = self.segment(decoded) {
-                take(keyed);
-            }
-        } else {
-            self.other_packet(link, data, orig_len, at, take);
+            None => self.unusual(plain, at, lot, take),
+        }
+    }
+
+    /// The same with one that is a SYN, or has other options.
+    #[inline(never)]
+    fn unusual<I: Ip>(
+        &mut self,
+        plain: Plain<'_, I>,
+        at: Moment,
+        lot: u8,
+        mut take: impl FnMut(Keyed),
+    ) {
+        if let Some(keyed) = self.segment_of(plain.segment(at), lot) {
+            take(keyed);
         }
     }
 
@@ -125,13 +154,7 @@ impl Intake {
         at: Moment,
         mut take: impl FnMut(Keyed),
     ) {
-        if let Some(decoded) = plain::read_v4::<true>(link, data, orig_len, at) {
-            if let Some(keyed) = self.segment(decoded) {
-                take(keyed);
-            }
-            return;
-        }
-        let first = match decode::decode(link, data, orig_len, at.ts, at.frame) {
+        let first = match decode::decode_any(link, data, orig_len, at) {
             Ok(decoded) => self.segment(decoded),
             Err(skip) => self.open(skip, link, data, orig_len, at),
         };
@@ -147,13 +170,13 @@ impl Intake {
     fn count(&mut self, ts: Timestamp) {
         let totals = &mut self.totals;
         totals.packets += 1;
-        totals.first_ts.get_or_insert(ts);
-        match totals.last_ts {
-            Some(last) if last > ts => {
+        match &mut totals.last_ts {
+            Some(last) if *last <= ts => *last = ts,
+            Some(last) => {
                 totals.backwards += 1;
                 totals.backwards_most = totals.backwards_most.max(last.since(ts));
             }
-            _ => totals.last_ts = Some(ts),
+            last => (totals.first_ts, *last) = (Some(ts), Some(ts)),
         }
     }
 
@@ -216,6 +239,12 @@ impl Intake {
         if !self.share.has(lot) {
             return None;
         }
+        self.segment_of(decoded, lot)
+    }
+
+    /// The same of one that is known to be of the share, in that lot.
+    #[inline(always)]
+    fn segment_of(&mut self, decoded: Decoded, lot: u8) -> Option<Keyed> {
         let hash = self.hasher.hash(&decoded.tuple);
         if self.duplicates.is_copy(&decoded, hash, lot) {
             self.totals.skipped.add(Skip::Duplicate);
