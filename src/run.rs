@@ -33,7 +33,6 @@ use crate::sockets::{Join, Snapshot};
 use crate::time::{Span, Timestamp};
 
 use noting::Notetaker;
-use reading::Read;
 
 pub use masking::Mask;
 pub use names::{Names, NamesError};
@@ -360,7 +359,14 @@ pub fn read<P: AsRef<Path>>(
 }
 
 /// Reads opened captures as one, to the end.
-pub fn analyse(merge: Merge, options: &Options, watcher: &mut impl Watcher) -> Analysis {
+pub fn analyse<W: Watcher>(mut merge: Merge, options: &Options, watcher: &mut W) -> Analysis {
+    let shared = match W::LOOKS_AT_SEGMENTS {
+        true => None,
+        false => sharing::read(&mut merge, options, watcher),
+    };
+    if let Some(read) = shared {
+        return read.judged(&merge, options);
+    }
     if !merge.may_note() {
         return follow(merge, options, watcher);
     }
@@ -369,16 +375,10 @@ pub fn analyse(merge: Merge, options: &Options, watcher: &mut impl Watcher) -> A
     analysis.noted(notetaker.noting.notes)
 }
 
-fn follow<W: Watcher>(mut merge: Merge, options: &Options, watcher: &mut W) -> Analysis {
-    let together = match W::LOOKS_AT_SEGMENTS {
-        true => None,
-        false => sharing::read(&mut merge, options, watcher),
-    };
-    let Read { archive, totals, errors } = together.unwrap_or_else(|| {
-        let tracker = options.tracker(Told { watcher });
-        reading::read(&mut merge, tracker, options)
-    });
-    Analysis::judged(archive, totals, Parts::of(&merge), errors, options)
+fn follow(mut merge: Merge, options: &Options, watcher: &mut impl Watcher) -> Analysis {
+    let tracker = options.tracker(Told { watcher });
+    let read = reading::read(&mut merge, tracker, options);
+    read.judged(&merge, options)
 }
 
 /// What is known of the captures themselves.

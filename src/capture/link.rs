@@ -21,6 +21,8 @@ impl LinkType {
     pub const RAW: LinkType = LinkType(101);
     /// OpenBSD loopback: the address family in network byte order.
     pub const LOOP: LinkType = LinkType(108);
+    /// Apple's header in front of a packet, which names a process.
+    pub const PKTAP: LinkType = LinkType(258);
     /// Linux "cooked" capture, version 1.
     pub const LINUX_SLL: LinkType = LinkType(113);
     /// Raw IPv4.

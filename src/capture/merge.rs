@@ -153,6 +153,12 @@ impl Merge {
         Some(Merge::new(vec![only.beside()?]))
     }
 
+    /// Whether a capture has said more of a packet so far than where, when and what: who held the
+    /// socket, or a comment.
+    pub(crate) fn is_telling(&self) -> bool {
+        self.sources.iter().any(Source::is_telling)
+    }
+
     /// Keeps what captures say of their packets beside the bytes. To be called before the first
     /// packet is asked for. Of several captures, those that are no files have lost it of their
     /// first packet.

@@ -12,9 +12,11 @@
 //! A file that ends inside a packet is an [`Ending::Cut`]; bytes that cannot be a capture are an
 //! [`Error::Damaged`]. Either way every packet before that place has been handed out.
 
+mod at_hand;
 mod clock;
 mod details;
 mod error;
+mod format;
 mod link;
 mod merge;
 mod note;
@@ -38,11 +40,12 @@ mod window;
 
 pub use details::{Described, Detailed, PROCESS_OPTIONS};
 pub use error::Error;
+pub use format::Format;
 pub use link::LinkType;
 pub use merge::Merge;
 pub use note::{Note, Noted};
 pub use packed::Compression;
-pub use source::{Cut, Ending, FileInfo, Format, Source};
+pub use source::{Cut, Ending, FileInfo, Source};
 
 use crate::time::Timestamp;
 

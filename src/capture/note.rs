@@ -37,13 +37,13 @@ const FLAGS: u16 = 2;
 impl Note {
     /// Whether a capture is of a kind that has notes.
     pub(super) fn may_be_in(info: &FileInfo) -> bool {
-        info.format == Format::Pcapng || info.link_types.contains(&LinkType(258))
+        info.format == Format::Pcapng || info.link_types.contains(&LinkType::PKTAP)
     }
 
     /// What is said of a packet, if anything is.
     pub fn of(detailed: &Detailed<'_>) -> Option<Note> {
         let packet = &detailed.packet;
-        let tapped = (packet.link == LinkType(258)).then(|| in_pktap(packet.data)).flatten();
+        let tapped = (packet.link == LinkType::PKTAP).then(|| in_pktap(packet.data)).flatten();
         if detailed.options.is_empty() && tapped.is_none() {
             return None;
         }

@@ -38,7 +38,7 @@ const NUMBERED: [u32; 9] = [9, 0xbad, 0x4000_0bad, 0x204, 0x208, 0x216, 0x217, 0
 /// Type and length, in front of every block.
 const PREFIX_BYTES: usize = 8;
 /// The length again, at the end of every block.
-const SUFFIX_BYTES: usize = 4;
+pub(super) const SUFFIX_BYTES: usize = 4;
 /// A block with nothing in it.
 const FRAME_BYTES: usize = PREFIX_BYTES + SUFFIX_BYTES;
 /// A section header without options.
@@ -46,7 +46,7 @@ const SECTION_HEADER_BYTES: usize = 28;
 /// Where a section header's options begin.
 const SECTION_OPTIONS_AT: usize = SECTION_HEADER_BYTES - SUFFIX_BYTES;
 /// A packet block without data and options.
-const PACKET_BYTES: usize = 32;
+pub(super) const PACKET_BYTES: usize = 32;
 
 /// An interface of the current section.
 #[derive(Clone, Debug)]
@@ -62,16 +62,18 @@ pub(super) struct Interface {
 /// The state of reading one pcapng file.
 #[derive(Debug)]
 pub(super) struct Reader {
-    order: Order,
-    interfaces: Vec<Interface>,
+    pub(super) order: Order,
+    pub(super) interfaces: Vec<Interface>,
     /// The processes that the section describes, which packets refer to.
     processes: Vec<Owner>,
     /// The time of the packet before, for packets that have none.
-    last_ts: Timestamp,
+    pub(super) last_ts: Timestamp,
     /// What else is said of packets, if somebody wants to know.
     kept: Option<Box<Kept>>,
     /// Blocks so far that are no packets.
     others: u64,
+    /// Something more than its bytes was said of a packet.
+    is_telling: bool,
 }
 
 impl Reader {
@@ -84,7 +86,13 @@ impl Reader {
             last_ts: Timestamp::default(),
             kept: None,
             others: 0,
+            is_telling: false,
         }
+    }
+
+    /// Whether anything more than its bytes was said of a packet so far.
+    pub(super) fn is_telling(&self) -> bool {
+        self.is_telling
     }
 
     /// Keeps, from now on, what else is said of packets.
@@ -262,6 +270,7 @@ impl Reader {
         let Some(interface) = self.interfaces.get(id as usize) else {
             return Err(self.no_interface(id));
         };
+        self.is_telling |= length != total || interface.link == LinkType::PKTAP;
         self.last_ts = interface.clock.time(packet.ts_high, packet.ts_low);
         Ok(Record {
             at: data_at(block, packet.data),

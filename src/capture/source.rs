@@ -19,7 +19,10 @@ use super::sniff::{FAR_BYTES, Sniffed, sniff, sniff_far};
 use super::text::{self, TextInfo};
 use super::utf16;
 use super::window::Window;
-use super::{Compression, Detailed, Error, Fault, LinkType, Packet, Record, Step, pcap, pcapng};
+use super::{
+    Compression, Detailed, Error, Fault, Format, LinkType, Packet, Record, Step, at_hand, pcap,
+    pcapng,
+};
 use crate::limits::{LINK_TYPES_MAX, READ_BUFFER_BYTES};
 
 /// A capture that is being read.
@@ -46,27 +49,6 @@ enum Reader {
     Pcap(pcap::Reader),
     Pcapng(pcapng::Reader),
     Text(Box<text::Reader>),
-}
-
-/// A capture file format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Classic pcap.
-    Pcap,
-    /// pcapng.
-    Pcapng,
-    /// What tcpdump printed.
-    Text,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Format::Pcap => "pcap",
-            Format::Pcapng => "pcapng",
-            Format::Text => "tcpdump-text",
-        })
-    }
 }
 
 /// What a capture says about itself; for pcapng, as far as it has been read.
@@ -280,34 +262,46 @@ impl Source {
     }
 
     /// Hands on at most `most` of the next packets, as long as each can be had without more ado.
-    /// These are nearly all, where nobody wants to know more of a pcap file. How many it were.
+    /// These are nearly all, of which nobody wants to know more, or no more is said. How many it
+    /// were.
     #[inline(always)]
-    pub(super) fn take_at_hand(&mut self, most: usize, mut take: impl FnMut(&Packet<'_>)) -> usize {
-        let (Reader::Pcap(reader), false) = (&self.reader, self.keeps_details) else { return 0 };
-        let (reader, bytes) = (*reader, self.window.bytes());
-        let (mut left, mut taken) = (bytes, 0);
-        while taken < most
-            && let Some((record, raw, rest)) = reader.split_first(left)
-        {
-            // Each is one frame.
-            (left, taken) = (rest, taken + 1);
-            take(&record.packet_of(self.frames + taken as u64, raw));
-        }
-        let passed = bytes.len() - left.len();
-        self.window.take(passed);
-        self.frames += taken as u64;
-        taken
+    pub(super) fn take_at_hand(&mut self, most: usize, take: impl FnMut(&Packet<'_>)) -> usize {
+        let all = at_hand::Packets { bytes: self.window.bytes(), before: self.frames, most };
+        let passed = match &mut self.reader {
+            Reader::Pcap(reader) if !self.keeps_details => {
+                let reader = *reader;
+                all.each(|bytes| reader.split_first(bytes), take)
+            }
+            Reader::Pcapng(reader) => {
+                let passed = all.each(|bytes| reader.split_first(bytes), take);
+                reader.last_ts = passed.last.unwrap_or(reader.last_ts);
+                passed
+            }
+            Reader::Pcap(_) | Reader::Text(_) => return 0,
+        };
+        self.window.take(passed.bytes);
+        self.frames += passed.packets as u64;
+        passed.packets
     }
 
     /// The same capture from its beginning, to be read beside this one, as long as the file is
-    /// now; if it is a pcap file of which nothing has been read, and can be had at any place.
+    /// now; if it is a capture file of which nothing has been read, and can be had at any place.
     pub(super) fn beside(&self) -> Option<Source> {
         let FileInfo { file, compression, size, .. } = &self.info;
-        let is_plain = matches!(self.reader, Reader::Pcap(_)) && compression.is_none();
+        let is_plain = !matches!(self.reader, Reader::Text(_)) && compression.is_none();
         let is_begun = self.frames > 0 || self.ending.is_some() || self.keeps_details;
         let opened = self.opened.as_ref().filter(|_| is_plain && !is_begun)?;
         let reader = Box::new(Pread::new(Arc::clone(opened)).take((*size)?));
         Source::new(Arc::clone(file), reader, *size, READ_BUFFER_BYTES).ok()
+    }
+
+    /// Whether it has said more of a packet so far than where, when and what.
+    pub(super) fn is_telling(&self) -> bool {
+        match &self.reader {
+            Reader::Pcap(_) => self.info.link_types.contains(&LinkType::PKTAP),
+            Reader::Pcapng(reader) => reader.is_telling(),
+            Reader::Text(_) => false,
+        }
     }
 
     /// What the capture says about itself.

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 
 use super::order::Order;
-use super::{Ending, Error, Source};
+use super::{Ending, Error, Packet, Source};
 
 /// Little-endian microseconds, Ethernet: what nearly every pcap file is.
 pub(super) const MICROS: u32 = 0xa1b2_c3d4;
@@ -244,16 +244,17 @@ pub(super) fn open(bytes: &[u8]) -> Result<Source, Error> {
     Source::new("test".into(), reader, None, 48)
 }
 
+pub(super) fn owned(packet: &Packet<'_>) -> Owned {
+    let (ts, data) = (packet.ts.as_nanos(), packet.data.to_vec());
+    (packet.frame, ts, packet.link.0, data, packet.orig_len)
+}
+
 /// All packets, then the ending or the error.
 pub(super) fn drain(mut source: Source) -> (Vec<Owned>, Result<Ending, Error>, Source) {
     let mut packets = Vec::new();
     loop {
         match source.next_packet() {
-            Ok(Some(packet)) => {
-                let ts = packet.ts.as_nanos();
-                let data = packet.data.to_vec();
-                packets.push((packet.frame, ts, packet.link.0, data, packet.orig_len));
-            }
+            Ok(Some(packet)) => packets.push(owned(&packet)),
             Ok(None) => {
                 let ending = source.ending().cloned().expect("the source has ended");
                 return (packets, Ok(ending), source);

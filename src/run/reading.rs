@@ -8,7 +8,7 @@ use crate::capture::{self, Merge, Note, Packet};
 use crate::history::archive::Archive;
 use crate::limits::{BATCH_SEGMENTS, HANDED_SEGMENTS};
 use crate::pipeline::{Intake, Keyed, Totals, Tracker};
-use crate::run::{Options, Told, Watcher, noting};
+use crate::run::{Analysis, Options, Parts, Told, Watcher, noting};
 
 /// Batches on their way from one thread to the other.
 const BATCHES: usize = 4;
@@ -23,6 +23,14 @@ pub(super) struct Read {
     pub totals: Totals,
     /// Why captures could not be read to the end.
     pub errors: Vec<capture::Error>,
+}
+
+impl Read {
+    /// What there is to tell of it; the captures have been read to their ends.
+    pub fn judged(self, merge: &Merge, options: &Options) -> Analysis {
+        let Read { archive, totals, errors } = self;
+        Analysis::judged(archive, totals, Parts::of(merge), errors, options)
+    }
 }
 
 /// Segments, and how far the capture had been read when they were complete.

@@ -29,7 +29,8 @@ struct Part {
 
 /// Reads the capture to its end in several threads; `None`, with nothing read, if one thread must
 /// follow it all: it cannot be read so, or changes meanwhile, or something in it reaches a bound
-/// that holds for all four-tuples, or depends on which of two segments in one packet comes first.
+/// that holds for all four-tuples, or depends on which of two segments in one packet comes first,
+/// or it says something of its packets, which is for their connections.
 pub(super) fn read<W: Watcher>(
     merge: &mut Merge,
     options: &Options,
@@ -104,7 +105,8 @@ impl Part {
             (Batch::new(BATCH_SEGMENTS), 0_u64, Load::default());
         while !bounds.is_reached.load(Ordering::Relaxed) && filler.fill(merge, &mut batch) {
             tracker.batch(&batch.segments);
-            bounds.take(tracker.load(), &mut told, filler.intake.has_met_several());
+            let must_be_one = filler.intake.has_met_several() || merge.is_telling();
+            bounds.take(tracker.load(), &mut told, must_be_one);
             batches += 1;
             if batches.is_multiple_of(PROGRESS_BATCHES) {
                 progress(batch.position);
@@ -124,8 +126,9 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// A thread holds so much now, and has told of so much.
-    fn take(&self, load: Load, told: &mut Load, has_met_several: bool) {
+    /// A thread holds so much now, and has told of so much; or it has met what one thread must
+    /// follow.
+    fn take(&self, load: Load, told: &mut Load, must_be_one: bool) {
         let reaches = |all: &AtomicUsize, now: usize, before: usize, most: usize| {
             // Nothing of it ever becomes less, so it does not matter how far each thread has come.
             let more = now - before;
@@ -135,7 +138,7 @@ impl Bounds {
             reaches(&self.tuples, load.tuples, told.tuples, self.connections_max),
             reaches(&self.lives, load.lives, told.lives, self.connections_max),
             reaches(&self.only_seen, load.only_seen, told.only_seen, SEEN_TUPLES_MAX),
-            has_met_several,
+            must_be_one,
         ];
         *told = load;
         if is_reached.contains(&true) {

@@ -87,6 +87,55 @@ fn the_number_of_threads_does_not_show_in_what_is_said_of_many_connections() {
     }
 }
 
+/// A pcap file with times in nanoseconds as pcapng, with a comment on the packet of that number.
+fn as_pcapng(pcap: &[u8], commented: Option<usize>) -> Vec<u8> {
+    let block = |kind: u32, body: &[u8]| {
+        let length = (body.len() as u32 + 12).to_le_bytes();
+        [&kind.to_le_bytes(), &length, body, &length].concat()
+    };
+    let section = [0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0];
+    let mut file = block(0x0a0d_0d0a, &[&section[..], &[0xff; 8]].concat());
+    let nanoseconds = [9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0];
+    file.extend(block(1, &[&[1, 0, 0, 0, 0, 0, 0, 0], &nanoseconds[..]].concat()));
+    for (number, ends) in records(pcap).windows(2).enumerate() {
+        let Some((header, data)) = pcap.get(ends[0]..ends[1]).map(|record| record.split_at(16))
+        else {
+            break;
+        };
+        let word = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four"));
+        let nanos = u64::from(word(0)) * 1_000_000_000 + u64::from(word(4));
+        let mut body = vec![0; 4];
+        body.extend(((nanos >> 32) as u32).to_le_bytes());
+        body.extend((nanos as u32).to_le_bytes());
+        body.extend_from_slice(&header[8..]);
+        body.extend(data);
+        body.resize(body.len().next_multiple_of(4), 0);
+        if commented == Some(number) {
+            body.extend([1, 0, 4, 0, b's', b'e', b'e', b'!', 0, 0, 0, 0]);
+        }
+        file.extend(block(6, &body));
+    }
+    file
+}
+
+/// Who follows pcapng in shares must not lose what is said of a packet.
+#[test]
+fn the_number_of_threads_does_not_show_in_what_is_said_of_pcapng() {
+    let folder = Folder::new("sharing-pcapng");
+    let pcap = all_at_once(true);
+    let last = records(&pcap).len() - 2;
+    for commented in [None, Some(0), Some(last / 2), Some(last)] {
+        let path = folder.write("all.pcapng", &as_pcapng(&pcap, commented));
+        assert_that_threads_agree(&path, &Options::default());
+        let comments = said(&path, &Options::default(), 2).expect("read").matches("see!").count();
+        assert_eq!(comments > 0, commented.is_some(), "{commented:?} {comments}");
+    }
+    let plain = folder.write("all.pcap", &pcap);
+    let path = folder.write("all.pcapng", &as_pcapng(&pcap, None));
+    let totals = |path| read(&[path], &Options::default(), &mut ()).expect("read").totals;
+    assert_eq!(format!("{:?}", totals(path)), format!("{:?}", totals(plain)));
+}
+
 /// Where a capture ends while SYNs of several four-tuples wait for their answers, these end in the
 /// order in which their four-tuples began.
 #[test]
@@ -113,9 +162,7 @@ fn the_number_of_threads_does_not_show_in_what_is_said_of_recordings() {
 fn the_number_of_threads_does_not_show_in_what_is_said_of_the_corpus() {
     let Some(corpus) = corpus() else { return };
     let files = std::fs::read_dir(corpus).expect("captures");
-    // Of all formats only pcap is shared out.
-    let is_pcap = |path: &PathBuf| !path.to_string_lossy().contains(".pcapng");
-    for path in files.filter_map(|file| Some(file.ok()?.path())).filter(is_pcap) {
+    for path in files.filter_map(|file| Some(file.ok()?.path())) {
         for decode_tunnels in [false, true] {
             assert_that_threads_agree(&path, &Options { decode_tunnels, ..Options::default() });
         }
