@@ -3,8 +3,8 @@
 
 use pcap_parser::EPB_MAGIC;
 
-use super::pcapng::{PACKET_BYTES, Reader, SUFFIX_BYTES};
-use super::{LinkType, Packet, Record};
+use super::pcapng::{PACKET_BYTES, SUFFIX_BYTES};
+use super::{LinkType, Packet, Record, pcap, pcapng};
 use crate::limits::BLOCK_BYTES_MAX;
 use crate::time::Timestamp;
 
@@ -13,6 +13,22 @@ const DATA_AT: usize = PACKET_BYTES - SUFFIX_BYTES;
 
 /// A packet's record, its data, and the bytes behind it.
 pub(super) type First<'a> = (Record, &'a [u8], &'a [u8]);
+
+/// Who finds them.
+pub(super) enum Reader<'r> {
+    Pcap(pcap::Reader),
+    Pcapng(&'r pcapng::Reader),
+}
+
+impl Reader<'_> {
+    #[inline(always)]
+    fn split_first<'a>(&self, bytes: &'a [u8]) -> Option<First<'a>> {
+        match self {
+            Reader::Pcap(reader) => reader.split_first(bytes),
+            Reader::Pcapng(reader) => reader.split_first(bytes),
+        }
+    }
+}
 
 /// Where they are.
 pub(super) struct Packets<'a> {
@@ -34,17 +50,13 @@ pub(super) struct Passed {
     pub last: Option<Timestamp>,
 }
 
-impl<'a> Packets<'a> {
-    /// Hands on each of them, as long as `split` finds one.
+impl Packets<'_> {
+    /// Hands on each of them, as long as the reader finds one.
     #[inline(always)]
-    pub fn each(
-        self,
-        split: impl Fn(&'a [u8]) -> Option<First<'a>>,
-        mut take: impl FnMut(&Packet<'_>),
-    ) -> Passed {
+    pub fn each(self, reader: &Reader<'_>, mut take: impl FnMut(&Packet<'_>)) -> Passed {
         let (mut left, mut last, mut packets) = (self.bytes, None, 0);
         while packets < self.most
-            && let Some((record, raw, rest)) = split(left)
+            && let Some((record, raw, rest)) = reader.split_first(left)
         {
             (left, last, packets) = (rest, Some(record.ts), packets + 1);
             take(&record.packet_of(self.before + packets as u64, raw));
@@ -53,11 +65,11 @@ impl<'a> Packets<'a> {
     }
 }
 
-impl Reader {
+impl pcapng::Reader {
     /// The packet of the block that these bytes begin with; if they hold all of it, nothing is
     /// wrong with it, and no more is said of the packet than where and when. pcap-parser reads what
     /// is fetched otherwise, and the tests hold both to the same.
-    #[inline(always)]
+    #[inline]
     pub(super) fn split_first<'a>(&self, bytes: &'a [u8]) -> Option<First<'a>> {
         let (head, rest) = bytes.split_first_chunk::<DATA_AT>()?;
         let ([kind, length, id, high, low, captured, original], _) = head.as_chunks::<4>() else {

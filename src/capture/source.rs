@@ -267,18 +267,16 @@ impl Source {
     #[inline(always)]
     pub(super) fn take_at_hand(&mut self, most: usize, take: impl FnMut(&Packet<'_>)) -> usize {
         let all = at_hand::Packets { bytes: self.window.bytes(), before: self.frames, most };
-        let passed = match &mut self.reader {
-            Reader::Pcap(reader) if !self.keeps_details => {
-                let reader = *reader;
-                all.each(|bytes| reader.split_first(bytes), take)
-            }
-            Reader::Pcapng(reader) => {
-                let passed = all.each(|bytes| reader.split_first(bytes), take);
-                reader.last_ts = passed.last.unwrap_or(reader.last_ts);
-                passed
-            }
+        // One loop for both, so that what is done with a packet is there once, and not called.
+        let reader = match &self.reader {
+            Reader::Pcap(reader) if !self.keeps_details => at_hand::Reader::Pcap(*reader),
+            Reader::Pcapng(reader) => at_hand::Reader::Pcapng(reader),
             Reader::Pcap(_) | Reader::Text(_) => return 0,
         };
+        let passed = all.each(&reader, take);
+        if let (Reader::Pcapng(reader), Some(last)) = (&mut self.reader, passed.last) {
+            reader.last_ts = last;
+        }
         self.window.take(passed.bytes);
         self.frames += passed.packets as u64;
         passed.packets
