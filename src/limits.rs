@@ -255,3 +255,7 @@ pub const FETCHED_SEGMENTS: usize = 32;
 /// the engine make each: a capture of millions of connections has a few hundred. What has no room
 /// is made by the engine, so nothing is lost, and nothing counted.
 pub const MOLDS_MAX: usize = 1 << 12;
+
+/// Kinds of SYNs to which nothing came, one history of each of which a thread remembers as well: a
+/// flood has one or two. What has no room is made by the engine.
+pub const LONE_KINDS_MAX: usize = 16;

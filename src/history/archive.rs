@@ -112,8 +112,18 @@ impl Archive {
     /// The history of that number.
     pub fn get(&self, id: u64) -> Option<History> {
         let mut room = Room::default();
-        self.read(self.place(id)?, &mut Foundry::default(), &mut room)?;
+        self.find(id, &mut Foundry::default(), &mut room)?;
         Some(room.into_history())
+    }
+
+    /// The same, in room that was used before.
+    pub fn find<'a>(
+        &self,
+        id: u64,
+        foundry: &mut Foundry,
+        room: &'a mut Room,
+    ) -> Option<&'a History> {
+        self.read(self.place(id)?, foundry, room)
     }
 
     /// All histories, by number.

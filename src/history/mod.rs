@@ -10,6 +10,8 @@ mod mold;
 mod pack;
 pub mod signs;
 
+use core::mem::take;
+
 use serde::Serialize;
 
 use crate::addr::HostPort;
@@ -249,6 +251,17 @@ impl History {
         self.digest();
     }
 
+    /// Becomes equal to another record, in its own room.
+    fn copy(&mut self, other: &History) {
+        let (mut transitions, mut refuted) = (take(&mut self.transitions), take(&mut self.refuted));
+        let mut facts = take(&mut self.facts);
+        transitions.clone_from(&other.transitions);
+        refuted.clone_from(&other.refuted);
+        facts.clone_from(&other.facts);
+        let digest = other.digest.clone();
+        *self = History { transitions, refuted, facts, digest, ..*other };
+    }
+
     /// The record of a SYN to which nothing came becomes that of another one of the same kind.
     fn pass_to(&mut self, id: u64, stream: u32, tuple: FourTuple, syn: &LoneSyn, until: Timestamp) {
         let before = core::mem::replace(&mut self.first, syn.at);
@@ -410,8 +423,8 @@ impl History {
     /// Whether the connection is still open on a side: its end is neither closed nor only waiting
     /// out TIME_WAIT.
     pub fn is_open(&self) -> bool {
-        Role::BOTH.iter().any(|role| {
-            let state = self.last_state(*role);
+        self.sides.iter().any(|side| {
+            let state = side.last_state;
             !matches!(state, State::Closed | State::TimeWait | State::Listen | State::Unknown)
         })
     }

@@ -128,8 +128,9 @@ pub(super) fn judge(
     let Found { collector, mut survey, transitions_dropped } = all;
     let mut findings = collector.finish(facts);
     survey.finish(&findings.grouped);
+    let (mut foundry, mut room) = (Foundry::default(), Room::default());
     for worst in findings.worst.values_mut() {
-        findings::tell(worst, thresholds, |id| archive.get(id));
+        findings::tell(worst, thresholds, |id| archive.find(id, &mut foundry, &mut room).cloned());
     }
     Judged { findings, survey, transitions_dropped }
 }

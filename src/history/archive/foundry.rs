@@ -6,6 +6,7 @@ use crate::history::mold::{Molds, Name};
 use crate::history::{History, pack};
 use crate::infer::Connection;
 use crate::infer::brief::{Brief, Kind};
+use crate::limits::LONE_KINDS_MAX;
 
 /// What making one history after the other takes: room that is used again, and what was learnt of
 /// those before.
@@ -13,6 +14,25 @@ use crate::infer::brief::{Brief, Kind};
 pub struct Foundry {
     connection: Connection,
     molds: Molds,
+    lone: Lone,
+}
+
+/// A history for each kind of SYN to which nothing came, as far as there is room.
+#[derive(Debug, Default)]
+struct Lone(Vec<(Kind, History)>);
+
+impl Lone {
+    /// Makes a history that of a SYN of that kind, if there is one.
+    fn put(&self, kind: Kind, history: &mut History) -> bool {
+        let known = self.0.iter().find(|(known, _)| *known == kind);
+        known.map(|(_, known)| history.copy(known)).is_some()
+    }
+
+    fn learn(&mut self, kind: Kind, history: &History) {
+        if self.0.len() < LONE_KINDS_MAX {
+            self.0.push((kind, history.clone()));
+        }
+    }
 }
 
 /// Room for one history after the other.
@@ -82,8 +102,10 @@ impl Shelf {
         let before = core::mem::replace(&mut room.lone, lone.map(|syn| syn.kind));
         let (id, stream, tuple) = (self.number(place), self.stream(place), self.tuple(place)?);
         let history = &mut room.history;
-        if let Some(syn) = lone.filter(|syn| before == Some(syn.kind)) {
-            history.pass_to(id, stream, tuple, &syn, self.end);
+        if let Some(syn) = &lone
+            && (before == Some(syn.kind) || foundry.lone.put(syn.kind, history))
+        {
+            history.pass_to(id, stream, tuple, syn, self.end);
             debug_assert!(history.is_wholly(&self.replayed(place, brief)), "{syn:?} {history:?}");
             return Some(());
         }
@@ -104,6 +126,9 @@ impl Shelf {
         self.replay(place, brief, &mut foundry.connection, history);
         if let Some(shape) = &shape {
             foundry.molds.learn(shape, history);
+        }
+        if let Some(syn) = &lone {
+            foundry.lone.learn(syn.kind, history);
         }
         Some(())
     }
