@@ -259,3 +259,7 @@ pub const MOLDS_MAX: usize = 1 << 12;
 /// Kinds of SYNs to which nothing came, one history of each of which a thread remembers as well: a
 /// flood has one or two. What has no room is made by the engine.
 pub const LONE_KINDS_MAX: usize = 16;
+
+/// Sets of signs for which it is remembered which rules are due: a capture has some dozens, and if
+/// two of them have one place, it is found again. A power of two.
+pub const SIGNS_KEPT: usize = 1 << 10;

@@ -10,7 +10,8 @@ use foldhash::fast::RandomState;
 use serde::Serialize;
 
 use crate::addr::HostPort;
-use crate::findings::finding::{Finding, Severity};
+use crate::findings::due::Due;
+use crate::findings::finding::{Finding, Order, Severity};
 use crate::findings::kept::Join;
 use crate::findings::rule::{Context, Grouping, Rule, Scope};
 use crate::findings::suspects::{Keys, Suspects};
@@ -115,6 +116,8 @@ type At = (&'static str, Option<Role>, Option<HostPort>);
 pub struct Collector {
     thresholds: Thresholds,
     watches: Vec<Watch>,
+    /// Which of them are due.
+    due: Due,
     /// What was found about single connections, by name.
     single: HashMap<&'static str, Single, RandomState>,
 }
@@ -157,8 +160,9 @@ impl Collector {
             let suspects = grouping.suspects(&Context::new(rule, &thresholds));
             thresholds.is_on(rule.name).then_some(Watch { rule, grouping, suspects })
         };
-        let watches = ALL.iter().filter_map(watch).collect();
-        Collector { thresholds, watches, single: HashMap::default() }
+        let watches: Vec<Watch> = ALL.iter().filter_map(watch).collect();
+        let due = Due::of(watches.iter().map(|watch| watch.rule), &thresholds);
+        Collector { thresholds, watches, due, single: HashMap::default() }
     }
 
     /// Takes all connections, and what is known of the capture as a whole.
@@ -170,26 +174,29 @@ impl Collector {
         let mut collector = Collector::new(thresholds);
         for history in histories.clone() {
             let own = check(history, &collector.thresholds);
-            collector.take(history, own);
+            collector.take(history, &Keys::of(history), own);
         }
         let suspicions = collector.suspicions();
-        for history in histories.filter(|it| suspicions.concern(&Keys::of(it))) {
-            collector.again(history, &suspicions);
+        for history in histories {
+            let keys = Keys::of(history);
+            if suspicions.concern(&keys) {
+                collector.again(history, &keys, &suspicions);
+            }
         }
         collector.finish(capture)
     }
 
     /// Takes a finished connection with the findings about it by itself.
-    pub fn take(&mut self, history: &History, own: impl IntoIterator<Item = Finding>) {
-        let (keys, signs) = (Keys::of(history), history.signs());
-        for Watch { rule, grouping, suspects } in &mut self.watches {
-            if !rule.may_concern(signs) {
+    pub fn take(&mut self, history: &History, keys: &Keys, own: impl IntoIterator<Item = Finding>) {
+        for place in self.due.to(history.signs()) {
+            let (Some(Watch { grouping, suspects, .. }), Some(context)) =
+                (self.watches.get_mut(place), self.due.context(place, &self.thresholds))
+            else {
                 continue;
-            }
-            let context = Context::new(rule, &self.thresholds);
+            };
             match suspects {
-                Some(suspects) => grouping.suspect(history, &keys, &context, suspects),
-                None => grouping.take(history, &context),
+                Some(suspects) => grouping.suspect(history, keys, &context, suspects),
+                None => grouping.take(history, keys, &context),
             }
         }
         for finding in own {
@@ -211,12 +218,11 @@ impl Collector {
     }
 
     /// Takes a connection that concerns a suspect for the second time.
-    pub fn again(&mut self, history: &History, suspicions: &Suspicions) {
-        let keys = Keys::of(history);
+    pub fn again(&mut self, history: &History, keys: &Keys, suspicions: &Suspicions) {
         for (Watch { rule, grouping, .. }, suspects) in self.watches.iter_mut().zip(&suspicions.0) {
-            if let Some(suspects) = suspects.as_ref().filter(|it| it.any() && it.concern(&keys)) {
+            if let Some(suspects) = suspects.as_ref().filter(|it| it.any() && it.concern(keys)) {
                 let context = Context::new(rule, &self.thresholds);
-                grouping.again(history, &keys, &context, suspects);
+                grouping.again(history, keys, &context, suspects);
             }
         }
     }
@@ -301,15 +307,14 @@ impl Summary {
 #[derive(Default)]
 struct Worst {
     kept: Vec<Finding>,
-    /// Whether as many as are kept at the end stand in front, in order.
-    is_cut: bool,
+    /// The order of the last of those that stand in front, once they are as many as are kept.
+    least: Option<Order>,
 }
 
 impl Worst {
     /// Cutting early is safe: what is cut had enough worse ones before it, and they stay.
     fn take(&mut self, finding: Finding) {
-        let least = self.kept.get(FINDINGS_KEPT_PER_NAME - 1).filter(|_| self.is_cut);
-        if least.is_some_and(|least| least.order() <= finding.order()) {
+        if self.least.is_some_and(|least| least <= finding.order()) {
             return;
         }
         self.kept.push(finding);
@@ -321,7 +326,7 @@ impl Worst {
     fn cut(&mut self) {
         self.kept.sort_by_cached_key(Finding::order);
         self.kept.truncate(FINDINGS_KEPT_PER_NAME);
-        self.is_cut = self.kept.len() == FINDINGS_KEPT_PER_NAME;
+        self.least = self.kept.get(FINDINGS_KEPT_PER_NAME - 1).map(Finding::order);
     }
 
     fn sorted(mut self) -> Vec<Finding> {

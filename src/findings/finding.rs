@@ -1,5 +1,6 @@
 //! What a finding says: who, what, since when, how it is known.
 
+use core::cmp::Reverse;
 use core::fmt;
 
 use serde::{Serialize, Serializer};
@@ -111,6 +112,15 @@ impl From<&str> for Value {
     }
 }
 
+/// See [`Finding::order`].
+pub(super) type Order = (
+    Reverse<(Severity, u64, Option<Span>)>,
+    Option<u64>,
+    Option<Role>,
+    Option<HostPort>,
+    Timestamp,
+);
+
 /// One finding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -186,12 +196,12 @@ impl Finding {
 
     /// What puts findings of one name in order: the gravest first, then the one that stands for
     /// the most connections, then the longest, then by connection and by place.
-    pub(super) fn order(&self) -> impl Ord + use<> {
+    pub(super) fn order(&self) -> Order {
         let many = match self.value("stuck").or(self.value("connections")) {
             Some(Value::Integer(many)) => *many,
             _ => 0,
         };
-        let gravest = core::cmp::Reverse((self.severity, many, self.duration));
+        let gravest = Reverse((self.severity, many, self.duration));
         (gravest, self.connection, self.role, self.host, self.ts)
     }
 }

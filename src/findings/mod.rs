@@ -8,6 +8,7 @@
 //! - [`finding`]: what a finding says. [`rule`](mod@rule): what every finding file declares.
 //! - [`holders`]: who holds the sockets that a finding is about, where a host or the capture tells.
 //! - [`timeouts`]: what a length of time is consistent with.
+//! - `due`: which rules a connection may matter to.
 //! - [`thresholds`]: the numbers a user may change. [`collector`]: findings over a whole capture.
 //!   `kept`: counts in parts, and their bounds. [`suspects`]: rules that look twice. [`survey`]:
 //!   the connections counted, for the overview.
@@ -15,6 +16,7 @@
 pub mod capture;
 pub mod closing;
 pub mod collector;
+mod due;
 pub mod finding;
 pub mod holders;
 mod kept;
@@ -39,7 +41,9 @@ pub use rule::{Context, Grouping, Rule, Scope, Threshold};
 pub use survey::Survey;
 pub use thresholds::{ThresholdError, Thresholds};
 
-use crate::history::{History, Signs};
+use crate::history::History;
+
+use due::Due;
 
 /// Every finding, in the order of a connection's life.
 pub const ALL: &[&Rule] = &[
@@ -112,42 +116,30 @@ pub fn check(history: &History, thresholds: &Thresholds) -> Vec<Finding> {
     found
 }
 
-/// The rules about single connections that are on, by what they look for.
+/// The rules about single connections that are on.
 pub struct Sketcher<'a> {
     thresholds: &'a Thresholds,
-    /// For each sign, the places in [`ALL`] of those that look for it first.
-    by_sign: [u64; Signs::COUNT],
+    due: Due,
 }
-
-const _: () = assert!(ALL.len() <= u64::BITS as usize, "every rule has its bit");
 
 impl<'a> Sketcher<'a> {
     /// With these thresholds.
     pub fn new(thresholds: &'a Thresholds) -> Self {
-        let mut by_sign = [0; Signs::COUNT];
-        for (place, rule) in ALL.iter().enumerate() {
-            let is_own = matches!(rule.scope, Scope::PerConnection(_));
-            let first = rule.looks_for.first().copied().unwrap_or(Signs::ALL);
-            for sign in first.places().filter(|_| is_own && thresholds.is_on(rule.name)) {
-                if let Some(rules) = by_sign.get_mut(sign) {
-                    *rules |= 1 << place;
-                }
-            }
-        }
-        Sketcher { thresholds, by_sign }
+        let is_own = |rule: &&Rule| matches!(rule.scope, Scope::PerConnection(_));
+        let is_on = |rule: &&Rule| thresholds.is_on(rule.name);
+        let own = ALL.iter().copied().filter(is_own).filter(is_on);
+        Sketcher { thresholds, due: Due::of(own, thresholds) }
     }
 
     /// What [`check`] finds, in sketch: without words, frames and evidence. [`tell`] has them.
-    pub fn sketch(&self, history: &History, found: &mut Vec<Finding>) {
-        let signs = history.signs();
-        let rules = signs.places().filter_map(|sign| self.by_sign.get(sign));
-        let mut due = rules.fold(0, |all, rules| all | rules);
+    pub fn sketch(&mut self, history: &History, found: &mut Vec<Finding>) {
         let before = found.len();
-        while due != 0 {
-            if let Some(rule) = ALL.get(due.trailing_zeros() as usize) {
-                run(history, &Context::new(rule, self.thresholds).sketching(), found);
+        for place in self.due.to(history.signs()) {
+            if let Some(context) = self.due.context(place, self.thresholds)
+                && let Scope::PerConnection(check) = context.rule().scope
+            {
+                check(history, &context.sketching(), found);
             }
-            due &= due - 1;
         }
         debug_assert_eq!(
             check(history, self.thresholds).len(),

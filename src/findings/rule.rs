@@ -56,8 +56,8 @@ pub enum Scope {
 /// nor how they are shared out among several that are joined must show in what it finds.
 pub trait Grouping: Any + Send {
     /// Counts one connection.
-    fn take(&mut self, history: &History, context: &Context) {
-        let _ = (history, context);
+    fn take(&mut self, history: &History, keys: &Keys, context: &Context) {
+        let _ = (history, keys, context);
     }
 
     /// For a rule that looks twice: who is suspect, at first nobody. It is given to the next two
@@ -184,13 +184,39 @@ impl Rule {
 pub struct Context<'a> {
     rule: &'static Rule,
     thresholds: &'a Thresholds,
+    /// The rule's own, in its order, where they were looked up before.
+    amounts: &'a [Amount],
     is_sketching: bool,
+}
+
+/// A threshold's value, and the same as a length of time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Amount {
+    value: f64,
+    span: Span,
+}
+
+impl Amount {
+    fn of(value: f64) -> Amount {
+        Amount { value, span: Span::from_secs_f64(value) }
+    }
+
+    /// Those of a rule, in its order.
+    pub fn all(rule: &Rule, thresholds: &Thresholds) -> Vec<Amount> {
+        let value = |it: &Threshold| thresholds.value(rule, it.name).unwrap_or_default();
+        rule.thresholds.iter().map(|it| Amount::of(value(it))).collect()
+    }
 }
 
 impl<'a> Context<'a> {
     /// For one rule.
     pub fn new(rule: &'static Rule, thresholds: &'a Thresholds) -> Self {
-        Context { rule, thresholds, is_sketching: false }
+        Context { rule, thresholds, amounts: &[], is_sketching: false }
+    }
+
+    /// The same, with the rule's thresholds looked up: for one that is asked of every connection.
+    pub(super) fn with(self, amounts: &'a [Amount]) -> Self {
+        Context { amounts, ..self }
     }
 
     /// The same for findings that are only counted and compared: without words, frames and
@@ -216,12 +242,12 @@ impl<'a> Context<'a> {
 
     /// The same thresholds, seen from another rule: where one finding gives way to another.
     pub fn of(&self, rule: &'static Rule) -> Context<'a> {
-        Context { rule, ..*self }
+        Context { rule, amounts: &[], ..*self }
     }
 
     /// A threshold of the rule; 0 for a name that it does not have.
     pub fn value(&self, threshold: &str) -> f64 {
-        self.thresholds.value(self.rule, threshold).unwrap_or_default()
+        self.amount(threshold).value
     }
 
     /// A threshold in whole numbers.
@@ -231,7 +257,18 @@ impl<'a> Context<'a> {
 
     /// A threshold in seconds.
     pub fn span(&self, threshold: &str) -> Span {
-        Span::from_secs_f64(self.value(threshold))
+        self.amount(threshold).span
+    }
+
+    #[inline]
+    fn amount(&self, threshold: &str) -> Amount {
+        let own = self.rule.thresholds.iter().zip(self.amounts);
+        // A rule's names and what it asks for are mostly the same text in memory.
+        let is = |name: &str| core::ptr::eq(name, threshold) || name == threshold;
+        match own.into_iter().find(|(it, _)| is(it.name)) {
+            Some((_, amount)) => *amount,
+            None => Amount::of(self.thresholds.value(self.rule, threshold).unwrap_or_default()),
+        }
     }
 
     /// A finding about one end of a connection that began at that moment.

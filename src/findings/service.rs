@@ -5,7 +5,8 @@
 
 use crate::addr::{Addr, HostPort};
 use crate::findings::kept::{Join, Kept};
-use crate::history::{History, Role};
+use crate::findings::suspects::Keys;
+use crate::history::Role;
 use crate::limits::SERVICES_MAX;
 
 /// One program's end of a service.
@@ -21,13 +22,8 @@ pub(super) struct Party {
 
 impl Party {
     /// The party that plays a role in a connection.
-    pub fn of(history: &History, role: Role) -> Party {
-        let service = history.addr(Role::Server);
-        let host = match role {
-            Role::Client => history.addr(Role::Client).ip(),
-            Role::Server => service.ip(),
-        };
-        Party { host, service, role }
+    pub fn of(keys: &Keys, role: Role) -> Party {
+        Party { host: keys.addr(role).ip(), service: keys.addr(Role::Server), role }
     }
 
     /// The address for a finding: a client's ports differ, so it has none.

@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 
 use crate::addr::HostPort;
 use crate::findings::kept::{Join, Kept};
+use crate::findings::suspects::Keys;
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, Handshake, History, Role};
 use crate::infer::state::State;
@@ -35,6 +36,7 @@ pub struct Survey {
     pub limits: Limits,
     /// Servers, by address and port: enough of them to know how many there are.
     services: HashSet<HostPort, RandomState>,
+    newest_service: Option<HostPort>,
     /// Findings by severity, name and place, once all are counted.
     pub groups: Vec<Group>,
     by_place: Kept<(&'static str, HostPort), Group>,
@@ -101,6 +103,7 @@ impl Survey {
             waiting_so_far: Kept::new(max),
             limits: Limits::default(),
             services: HashSet::default(),
+            newest_service: None,
             groups: Vec::new(),
             by_place: Kept::new(max),
             elsewhere: BTreeMap::new(),
@@ -109,10 +112,9 @@ impl Survey {
     }
 
     /// Counts a connection and the findings about it by itself.
-    pub fn take(&mut self, history: &History, own: &[Finding]) {
-        let [clients, servers] = &mut self.states;
-        for (states, role) in [(clients, Role::Client), (servers, Role::Server)] {
-            if let Some(count) = states.get_mut(history.last_state(role) as usize) {
+    pub fn take(&mut self, history: &History, keys: &Keys, own: &[Finding]) {
+        for (states, side) in self.states.iter_mut().zip(&history.sides) {
+            if let Some(count) = states.get_mut(side.last_state as usize) {
                 *count += 1;
             }
         }
@@ -122,10 +124,19 @@ impl Survey {
             *count += 1;
         }
         self.never_opened += u64::from(history.close().is_none());
-        self.open += u64::from(history.is_open());
-        let server = history.addr(Role::Server);
+        let is_open = history.is_open();
+        self.open += u64::from(is_open);
+        let server = keys.addr(Role::Server);
         self.serves(server);
-        self.limits.take(history);
+        self.limits.take(history, is_open);
+        if history.sides.iter().any(|side| side.last_state == State::CloseWait) {
+            self.wait(history, server);
+        }
+        own.iter().for_each(|finding| self.count(finding, Some(server)));
+    }
+
+    /// Counts the ends that wait in CLOSE_WAIT.
+    fn wait(&mut self, history: &History, server: HostPort) {
         for role in Role::BOTH {
             if history.last_state(role) == State::CloseWait
                 && let Some(stay) = history.stay_in(role, State::CloseWait)
@@ -134,7 +145,6 @@ impl Survey {
                 waits.join(&Waits(1, stay.dwell));
             }
         }
-        own.iter().for_each(|finding| self.count(finding, Some(server)));
     }
 
     /// Adds what another one counted of other connections.
@@ -179,7 +189,9 @@ impl Survey {
 
     /// A service that there is.
     fn serves(&mut self, service: HostPort) {
-        if self.services.len() < self.max {
+        // A flood has one.
+        if self.newest_service != Some(service) && self.services.len() < self.max {
+            self.newest_service = Some(service);
             self.services.insert(service);
         }
     }
@@ -254,15 +266,15 @@ impl Join for Limits {
 }
 
 impl Limits {
-    fn take(&mut self, history: &History) {
-        let sides = Role::BOTH.map(|role| &history.side(role).tally);
-        let is_silent = sides.iter().any(|tally| tally.segments == 0);
+    fn take(&mut self, history: &History, is_open: bool) {
+        let [client, server] = &history.sides;
+        let is_silent = client.tally.segments == 0 || server.tally.segments == 0;
         let is_mid_stream = history.handshake() == Handshake::NotCaptured;
         self.mid_stream += u64::from(is_mid_stream);
         // A SYN without an answer is one way by nature.
         self.one_way += u64::from(is_silent && history.handshake() != Handshake::Unanswered);
-        self.gaps += u64::from(sides.iter().any(|tally| tally.missing > 0));
-        self.ongoing += u64::from(history.is_open());
+        self.gaps += u64::from(client.tally.missing > 0 || server.tally.missing > 0);
+        self.ongoing += u64::from(is_open);
     }
 }
 
@@ -319,7 +331,7 @@ mod tests {
             let mut all: Vec<_> = (0..parts).map(|_| Survey::with_max(4)).collect();
             for (at, history) in histories.iter().enumerate() {
                 let own = check(history, &Thresholds::default());
-                all[at * 5 % 7 % parts].take(history, &own);
+                all[at * 5 % 7 % parts].take(history, &Keys::of(history), &own);
             }
             let mut survey = all.pop().unwrap();
             all.into_iter().for_each(|other| survey.join(other));

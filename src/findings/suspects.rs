@@ -16,7 +16,7 @@ use crate::addr::HostPort;
 use crate::history::{History, Role};
 use crate::limits::{SUSPECT_CELLS, SUSPECT_FEW_MAX};
 
-/// What the groups of one connection hash to, once somebody asks: few rules do.
+/// Both ends of one connection, and what the groups that they are in hash to, once somebody asks.
 #[derive(Clone, Debug)]
 pub struct Keys {
     client: HostPort,
@@ -36,6 +36,15 @@ impl Keys {
     /// Those of a history's connection.
     pub fn of(history: &History) -> Keys {
         Keys::new(history.addr(Role::Client), history.addr(Role::Server))
+    }
+
+    /// Address and port of a role.
+    #[inline]
+    pub fn addr(&self, role: Role) -> HostPort {
+        match role {
+            Role::Client => self.client,
+            Role::Server => self.server,
+        }
     }
 
     /// The party in a role.

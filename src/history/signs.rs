@@ -19,8 +19,6 @@ const OTHERS: u32 = CLOSES + 10;
 const _: () = assert!(OTHERS + 8 <= u128::BITS, "every sign has its bit");
 
 impl Signs {
-    /// How many there may be.
-    pub const COUNT: usize = (OTHERS + 8) as usize;
     /// All.
     pub const ALL: Signs = Signs(u128::MAX >> (u128::BITS - OTHERS - 8));
     /// There was another connection on the four-tuple before.
@@ -77,15 +75,13 @@ impl Signs {
         Signs(self.0 | other.0)
     }
 
-    /// The places of those that are there, from 0.
+    /// A number in whose highest bits every sign has a part, to keep something for each of a few
+    /// sets.
     #[inline]
-    pub fn places(self) -> impl Iterator<Item = usize> {
-        let mut left = self.0;
-        core::iter::from_fn(move || {
-            let place = left.trailing_zeros();
-            left &= left.wrapping_sub(1);
-            (place < u128::BITS).then_some(place as usize)
-        })
+    pub(crate) const fn mixed(self) -> u64 {
+        let (low, high) = (self.0 as u64, (self.0 >> u64::BITS) as u64);
+        let mixed = low.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed.wrapping_add(high.wrapping_mul(0xd1b5_4a32_d192_ed03))
     }
 
     /// Whether there is a sign that both have.
@@ -150,7 +146,6 @@ mod tests {
         for sign in states.into_iter().chain(events).chain(facts).chain(others) {
             assert!(sign.0.count_ones() == 1 && !sign.meets(seen), "{sign:?}");
             assert!(sign.meets(Signs::ALL), "{sign:?}");
-            assert_eq!(1 << sign.places().next().unwrap(), sign.0);
             seen = seen.or(sign);
         }
     }

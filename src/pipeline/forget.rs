@@ -103,14 +103,14 @@ impl<S: Sink> Tracker<S> {
     /// as they do not matter.
     fn forget_least(&mut self, now: Timestamp, may_go: impl Fn(&Shelf, u32) -> bool) {
         self.shelf.close(now);
-        let sketcher = Sketcher::new(&self.thresholds);
+        let mut sketcher = Sketcher::new(&self.thresholds);
         let (mut foundry, mut room, mut due) = (Foundry::default(), Room::default(), 0);
         let worth = |place: u32| match may_go(&self.shelf, place) {
             true => {
                 due += 1;
                 let history = self.shelf.read(place, &mut foundry, &mut room);
                 let is_newest = self.shelf.is_newest(place);
-                history.map_or(Worth::Quiet, |it| worth(it, is_newest, &sketcher, now))
+                history.map_or(Worth::Quiet, |it| worth(it, is_newest, &mut sketcher, now))
             }
             false => Worth::Open,
         };
@@ -144,7 +144,7 @@ impl<S: Sink> Tracker<S> {
     }
 }
 
-fn worth(history: &History, is_newest: bool, sketcher: &Sketcher<'_>, now: Timestamp) -> Worth {
+fn worth(history: &History, is_newest: bool, sketcher: &mut Sketcher<'_>, now: Timestamp) -> Worth {
     let harmless = if now.since(history.last.ts) >= QUIET { Worth::Quiet } else { Worth::Harmless };
     if !is_opened(history) {
         return harmless;

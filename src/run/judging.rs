@@ -50,7 +50,8 @@ impl Found {
 }
 
 /// One thread's room to read in, and what it found.
-struct Judge {
+struct Judge<'a> {
+    sketcher: Sketcher<'a>,
     foundry: Foundry,
     /// Rooms, and whether there is a history in them.
     rooms: [(Room, bool); ROOMS],
@@ -59,14 +60,15 @@ struct Judge {
     found: Found,
 }
 
-impl Judge {
-    fn new(thresholds: &Thresholds) -> Judge {
+impl<'a> Judge<'a> {
+    fn new(thresholds: &'a Thresholds) -> Self {
+        let sketcher = Sketcher::new(thresholds);
         let (foundry, rooms) = (Foundry::default(), Default::default());
-        Judge { foundry, rooms, own: Vec::new(), found: Found::new(thresholds) }
+        Judge { sketcher, foundry, rooms, own: Vec::new(), found: Found::new(thresholds) }
     }
 
     /// Looks at the connections of a piece.
-    fn look(&mut self, piece: u64, archive: &Archive, sketcher: &Sketcher<'_>) {
+    fn look(&mut self, piece: u64, archive: &Archive) {
         let Found { collector, survey, transitions_dropped } = &mut self.found;
         for first in places(piece).step_by(ROOMS) {
             for (place, (room, is_there)) in (first..).zip(&mut self.rooms) {
@@ -74,10 +76,11 @@ impl Judge {
             }
             for (room, _) in self.rooms.iter().filter(|(_, is_there)| *is_there) {
                 let history = room.history();
-                sketcher.sketch(history, &mut self.own);
+                let keys = Keys::of(history);
+                self.sketcher.sketch(history, &mut self.own);
                 *transitions_dropped += u64::from(history.dropped);
-                survey.take(history, &self.own);
-                collector.take(history, self.own.drain(..));
+                survey.take(history, &keys, &self.own);
+                collector.take(history, &keys, self.own.drain(..));
             }
         }
     }
@@ -86,12 +89,12 @@ impl Judge {
     fn look_again(&mut self, piece: u64, archive: &Archive, suspicions: &Suspicions) {
         for place in places(piece) {
             let ends = archive.client_and_server(place);
-            let concerns =
-                ends.is_none_or(|(client, server)| suspicions.concern(&Keys::new(client, server)));
-            if concerns
+            let keys = ends.map(|(client, server)| Keys::new(client, server));
+            if keys.as_ref().is_none_or(|keys| suspicions.concern(keys))
                 && let Some(history) = archive.read(place, &mut self.foundry, &mut self.rooms[0].0)
             {
-                self.found.collector.again(history, suspicions);
+                let keys = keys.unwrap_or_else(|| Keys::of(history));
+                self.found.collector.again(history, &keys, suspicions);
             }
         }
     }
@@ -102,7 +105,7 @@ fn places(piece: u64) -> core::ops::Range<u64> {
 }
 
 /// What all of these found; from now on they have found nothing.
-fn joined(judges: &mut [Judge], thresholds: &Thresholds) -> Found {
+fn joined(judges: &mut [Judge<'_>], thresholds: &Thresholds) -> Found {
     let found = judges.iter_mut().map(|it| replace(&mut it.found, Found::new(thresholds)));
     found.reduce(Found::joined).unwrap_or_else(|| Found::new(thresholds))
 }
@@ -114,11 +117,10 @@ pub(super) fn judge(
     facts: &CaptureFacts,
     threads: usize,
 ) -> Judged {
-    let sketcher = Sketcher::new(thresholds);
     let pieces = archive.reach().div_ceil(PIECE);
     let threads = (threads as u64).min(JUDGES_MAX).min(pieces).max(1);
-    let mut judges: Vec<Judge> = (0..threads).map(|_| Judge::new(thresholds)).collect();
-    share(&mut judges, pieces, |piece, judge| judge.look(piece, archive, &sketcher));
+    let mut judges: Vec<Judge<'_>> = (0..threads).map(|_| Judge::new(thresholds)).collect();
+    share(&mut judges, pieces, |piece, judge| judge.look(piece, archive));
     let mut all = joined(&mut judges, thresholds);
     let suspicions = all.collector.suspicions();
     if suspicions.any() {

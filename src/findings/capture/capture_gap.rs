@@ -3,6 +3,7 @@
 use core::any::Any;
 
 use crate::findings::rule::{finding, opened};
+use crate::findings::suspects::Keys;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{Handshake, History, Role, Signs};
@@ -81,7 +82,7 @@ fn new() -> Box<dyn Grouping> {
 }
 
 impl Grouping for Gaps {
-    fn take(&mut self, history: &History, _context: &Context) {
+    fn take(&mut self, history: &History, _: &Keys, _: &Context) {
         let gaps = Role::BOTH.into_iter().filter_map(|role| Some((role, gap(history, role)?)));
         let mut gaps = gaps.peekable();
         if gaps.peek().is_some() {

@@ -3,6 +3,7 @@
 use core::any::Any;
 
 use crate::findings::rule::finding;
+use crate::findings::suspects::Keys;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{History, Role, Signs};
@@ -73,7 +74,7 @@ fn new() -> Box<dyn Grouping> {
 }
 
 impl Grouping for OneWay {
-    fn take(&mut self, history: &History, _context: &Context) {
+    fn take(&mut self, history: &History, _: &Keys, _: &Context) {
         let Some(role) = only_heard(history) else { return };
         let [client, server] = &mut self.heard;
         match role {

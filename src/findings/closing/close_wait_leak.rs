@@ -151,7 +151,7 @@ impl Grouping for Leaks {
     fn again(&mut self, history: &History, keys: &Keys, context: &Context, suspects: &Suspects) {
         for role in Role::BOTH {
             if suspects.holds(keys.host(role, role.peer())) {
-                self.note_leg(history, role);
+                self.note_leg(keys, role);
             }
             if !suspects.holds(keys.party(role)) {
                 continue;
@@ -162,12 +162,12 @@ impl Grouping for Leaks {
             if is_check && waited.is_none() {
                 continue;
             }
-            let party = self.parties.entry(Party::of(history, role));
+            let party = self.parties.entry(Party::of(keys, role));
             party.total += 1;
             party.closed += u64::from(has_closed(history, role));
             if waited.is_some() || history.closed_first() == Some(role.peer().into()) {
                 party.left += 1;
-                party.leavers.add(history.addr(role.peer()).ip());
+                party.leavers.add(keys.addr(role.peer()).ip());
             }
             if let Some(wait) = waited.as_ref().filter(|wait| wait.was_closed()) {
                 party.released.add(history, role, wait);
@@ -228,9 +228,9 @@ impl Grouping for Leaks {
 
 impl Leaks {
     /// A host that may leak in its other part uses or offers a service here, to another host.
-    fn note_leg(&mut self, history: &History, role: Role) {
-        let Party { host, service, .. } = Party::of(history, role);
-        if history.addr(role.peer()).ip() == host {
+    fn note_leg(&mut self, keys: &Keys, role: Role) {
+        let Party { host, service, .. } = Party::of(keys, role);
+        if keys.addr(role.peer()).ip() == host {
             return;
         }
         let [used, offered] = &mut self.legs;

@@ -38,7 +38,10 @@ finding! {
         since: "0.1.0",
         thresholds: { check_s: 1.0 "seconds" "Time from the first segment to the last." },
         scope: PerConnection(check),
-        looks_for: [Signs::NO_DATA],
+        looks_for: [
+            Signs::NO_DATA,
+            Signs::handshake(Handshake::Complete).or(Signs::handshake(Handshake::HalfOpen)),
+        ],
         raises: opened!(
             "0.02 > F. 1:1(0) ack 1
              0.03 < F. 1:1(0) ack 2

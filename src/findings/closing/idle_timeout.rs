@@ -147,7 +147,7 @@ impl Grouping for Timeouts {
         if let Some((role, silence)) = closed_idle(history, context)
             && suspects.holds(keys.party(role))
         {
-            self.0.entry(Party::of(history, role)).add(history, silence);
+            self.0.entry(Party::of(keys, role)).add(history, silence);
         }
     }
 

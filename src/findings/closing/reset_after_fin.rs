@@ -86,7 +86,9 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let lost = match bytes {
             0 => "what the peer still had to say is lost".to_owned(),
-            bytes => format!("it threw away {} that the peer still sent", number(bytes, "byte")),
+            bytes => {
+                words!(context, "it threw away {} that the peer still sent", number(bytes, "byte"))
+            }
         };
         let message = words!(
             context,

@@ -6,6 +6,7 @@ use crate::findings::kept::Join;
 use crate::findings::opening::deferred_accept::deferral;
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
+use crate::findings::suspects::Keys;
 use crate::findings::trend::Firsts;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
@@ -108,9 +109,9 @@ fn overflow(history: &History) -> Option<&Fact> {
 }
 
 impl Grouping for Overflows {
-    fn take(&mut self, history: &History, _context: &Context) {
+    fn take(&mut self, history: &History, keys: &Keys, _: &Context) {
         let Some(fact) = overflow(history) else { return };
-        let listener = self.0.entry(Party::of(history, Role::Server));
+        let listener = self.0.entry(Party::of(keys, Role::Server));
         listener.connections += 1;
         listener.repeats += u64::from(fact.count);
         listener.most = listener.most.max(u64::from(fact.count));

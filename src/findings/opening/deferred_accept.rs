@@ -5,6 +5,7 @@ use core::any::Any;
 use crate::findings::kept::Join;
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
+use crate::findings::suspects::Keys;
 use crate::findings::trend::Firsts;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
@@ -105,9 +106,9 @@ fn new() -> Box<dyn Grouping> {
 }
 
 impl Grouping for Deferrals {
-    fn take(&mut self, history: &History, context: &Context) {
+    fn take(&mut self, history: &History, keys: &Keys, context: &Context) {
         let Some(waited) = deferral(history) else { return };
-        let listener = self.0.entry(Party::of(history, Role::Server));
+        let listener = self.0.entry(Party::of(keys, Role::Server));
         match waited >= context.span("late_s") {
             true => listener.late += 1,
             false => listener.early += 1,

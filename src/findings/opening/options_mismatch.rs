@@ -111,9 +111,9 @@ impl Grouping for Mismatches {
         }
     }
 
-    fn again(&mut self, history: &History, _: &Keys, _: &Context, _: &Suspects) {
+    fn again(&mut self, history: &History, keys: &Keys, _: &Context, _: &Suspects) {
         let Some([offered, answered]) = agreed(history) else { return };
-        let answers = self.0.entry(Party::of(history, Role::Server));
+        let answers = self.0.entry(Party::of(keys, Role::Server));
         answers.total += 1;
         if offered == answered {
             return;

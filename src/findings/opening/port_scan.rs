@@ -134,8 +134,8 @@ impl Grouping for Scans {
         suspects.count(keys.host(Role::Client, Role::Client));
     }
 
-    fn again(&mut self, history: &History, _: &Keys, _: &Context, _: &Suspects) {
-        let tried = self.0.entry(Party::of(history, Role::Client));
+    fn again(&mut self, history: &History, keys: &Keys, _: &Context, _: &Suspects) {
+        let tried = self.0.entry(Party::of(keys, Role::Client));
         tried.spoke |= history.sides.iter().any(|side| side.tally.bytes > 0);
         let is_half = history.handshake() == Handshake::HalfOpen;
         tried.answered |= had_socket(history, Role::Server);

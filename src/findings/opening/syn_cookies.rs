@@ -5,6 +5,7 @@ use core::any::Any;
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
+use crate::findings::suspects::Keys;
 use crate::findings::trend::Firsts;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
@@ -106,9 +107,9 @@ fn left_alone(history: &History, context: &Context) -> Option<bool> {
 }
 
 impl Grouping for Cookies {
-    fn take(&mut self, history: &History, context: &Context) {
+    fn take(&mut self, history: &History, keys: &Keys, context: &Context) {
         let Some(is_again) = left_alone(history, context) else { return };
-        let answers = self.0.entry(Party::of(history, Role::Server));
+        let answers = self.0.entry(Party::of(keys, Role::Server));
         match is_again {
             true => answers.again += 1,
             false => answers.once += 1,

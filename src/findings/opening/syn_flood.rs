@@ -6,6 +6,7 @@ use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::rush::{Peak, Rush};
 use crate::findings::service::{Parties, Party};
+use crate::findings::suspects::Keys;
 use crate::findings::trend::{Firsts, Hosts};
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
@@ -101,12 +102,12 @@ fn new() -> Box<dyn Grouping> {
 }
 
 impl Grouping for Floods {
-    fn take(&mut self, history: &History, _context: &Context) {
+    fn take(&mut self, history: &History, keys: &Keys, _: &Context) {
         let handshake = history.handshake();
         if handshake == Handshake::NotCaptured {
             return;
         }
-        let target = self.0.entry(Party::of(history, Role::Server));
+        let target = self.0.entry(Party::of(keys, Role::Server));
         target.attempts += 1;
         let is_bad = came_to_nothing(history);
         target.rush.add(history.first.ts, is_bad);
@@ -119,7 +120,7 @@ impl Grouping for Floods {
         } else {
             target.unanswered += 1;
         }
-        target.hosts.add(history.addr(Role::Client).ip());
+        target.hosts.add(keys.addr(Role::Client).ip());
         target.first.add(history.first, history.id);
     }
 

@@ -114,11 +114,11 @@ impl Grouping for Clients {
         suspects.count(keys.party(Role::Client));
     }
 
-    fn again(&mut self, history: &History, _: &Keys, _: &Context, _: &Suspects) {
+    fn again(&mut self, history: &History, keys: &Keys, _: &Context, _: &Suspects) {
         if history.handshake() == Handshake::NotCaptured {
             return;
         }
-        let ports = self.0.entry(Party::of(history, Role::Client));
+        let ports = self.0.entry(Party::of(keys, Role::Client));
         ports.connections += 1;
         ports.waiting += u64::from(history.stay_in(Role::Client, State::TimeWait).is_some());
         let at = history.first.ts;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use crate::addr::HostPort;
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
@@ -105,11 +106,11 @@ fn new() -> Box<dyn Grouping> {
 }
 
 impl Waiting {
-    fn add(&mut self, history: &History, role: Role, stay: &Stay) {
+    fn add(&mut self, history: &History, peer: HostPort, stay: &Stay) {
         self.total += 1;
         self.crowd.add(stay.entered.at.ts, stay.left);
         self.longest = self.longest.max(stay.dwell);
-        self.peers.add(history.addr(role.peer()).ip());
+        self.peers.add(peer.ip());
         self.first.add(stay.entered.at, history.id);
     }
 }
@@ -134,8 +135,8 @@ impl Grouping for Census {
                 suspects.count(keys.party(role));
                 continue;
             }
-            let server = self.servers.entry(Party::of(history, role)).or_default();
-            server.add(history, role, &stay);
+            let server = self.servers.entry(Party::of(keys, role)).or_default();
+            server.add(history, keys.addr(role.peer()), &stay);
             self.are_many = self.servers.len() > CENSUS_SERVERS_MAX;
         }
     }
@@ -154,7 +155,11 @@ impl Grouping for Census {
     fn again(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &Suspects) {
         for role in Role::BOTH.into_iter().filter(|role| is_suspect(suspects, keys, *role)) {
             if let Some(stay) = history.stay_in(role, State::TimeWait) {
-                self.suspects.entry(Party::of(history, role)).add(history, role, &stay);
+                self.suspects.entry(Party::of(keys, role)).add(
+                    history,
+                    keys.addr(role.peer()),
+                    &stay,
+                );
             }
         }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{in_order, lives};
 use crate::addr::Addr;
+use crate::findings::suspects::Keys;
 use crate::findings::{
     ALL, CaptureFacts, Collector, Finding, Rule, Scope, Summary, Survey, Thresholds, check, rule,
 };
@@ -40,8 +41,9 @@ fn found(
     for history in histories {
         let own = check(history, thresholds);
         let (collector, survey) = &mut all[dice.roll(parts)];
-        survey.take(history, &own);
-        collector.take(history, own);
+        let keys = Keys::of(history);
+        survey.take(history, &keys, &own);
+        collector.take(history, &keys, own);
     }
     let (mut collector, mut survey) = all.swap_remove(dice.roll(parts));
     while !all.is_empty() {
@@ -52,7 +54,7 @@ fn found(
     let suspicions = collector.suspicions();
     let mut all: Vec<_> = (0..parts).map(|part| new(part).0).collect();
     for history in histories {
-        all[dice.roll(parts)].again(history, &suspicions);
+        all[dice.roll(parts)].again(history, &Keys::of(history), &suspicions);
     }
     all.into_iter().for_each(|other| collector.join(other));
     let last_ts = histories.iter().map(|history| history.until).max();
