@@ -256,8 +256,8 @@ pub const FETCHED_SEGMENTS: usize = 32;
 /// is made by the engine, so nothing is lost, and nothing counted.
 pub const MOLDS_MAX: usize = 1 << 12;
 
-/// Kinds of SYNs to which nothing came, one history of each of which a thread remembers as well: a
-/// flood has one or two. What has no room is made by the engine.
+/// Kinds of SYNs to which nothing came, of each of which a thread remembers one history: a flood
+/// has one or two. What has no room is made by the engine.
 pub const LONE_KINDS_MAX: usize = 16;
 
 /// Sets of signs for which it is remembered which rules are due: a capture has some dozens, and if

@@ -137,7 +137,7 @@ impl Merge {
     }
 
     /// Hands on at most `most` of the next packets, as long as each can be had without more ado.
-    /// How many it were; [`Merge::next_packet`] gives what comes then.
+    /// How many they were; [`Merge::next_packet`] gives what comes then.
     #[inline(always)]
     pub(crate) fn take_at_hand(&mut self, most: usize, take: impl FnMut(&Packet<'_>)) -> usize {
         match self.sources.first_mut().filter(|_| self.is_alone) {
@@ -147,10 +147,11 @@ impl Merge {
     }
 
     /// The same from its beginning, to be read beside this one, if nothing has been read yet and it
-    /// is a single capture that can be read so.
-    pub(crate) fn beside(&self) -> Option<Merge> {
+    /// is a single capture that can be read so. Only the first of several takes in what it says of
+    /// itself.
+    pub(crate) fn beside(&self, is_first: bool) -> Option<Merge> {
         let only = self.sources.first().filter(|_| self.is_alone)?;
-        Some(Merge::new(vec![only.beside()?]))
+        Some(Merge::new(vec![only.beside(is_first)?]))
     }
 
     /// Whether a capture has said more of a packet so far than where, when and what: who held the

@@ -15,6 +15,7 @@
 mod at_hand;
 mod clock;
 mod details;
+mod ending;
 mod error;
 mod format;
 mod link;
@@ -39,13 +40,14 @@ mod utf16;
 mod window;
 
 pub use details::{Described, Detailed, PROCESS_OPTIONS};
+pub use ending::{Cut, Ending};
 pub use error::Error;
 pub use format::Format;
 pub use link::LinkType;
 pub use merge::Merge;
 pub use note::{Note, Noted};
 pub use packed::Compression;
-pub use source::{Cut, Ending, FileInfo, Source};
+pub use source::{FileInfo, Source};
 
 use crate::time::Timestamp;
 

@@ -74,6 +74,9 @@ pub(super) struct Reader {
     others: u64,
     /// Something more than its bytes was said of a packet.
     is_telling: bool,
+    /// Another reader of the same file takes in what it says of itself: once is enough for what may
+    /// be many names.
+    pub(super) is_beside: bool,
 }
 
 impl Reader {
@@ -87,6 +90,7 @@ impl Reader {
             kept: None,
             others: 0,
             is_telling: false,
+            is_beside: false,
         }
     }
 
@@ -297,7 +301,7 @@ impl Reader {
     }
 
     /// Reads a simple packet block: of interface 0, cut to its snap length, without a time.
-    fn simple_packet(&self, block: &[u8]) -> Result<Record, Fault> {
+    fn simple_packet(&mut self, block: &[u8]) -> Result<Record, Fault> {
         let parsed = match self.order {
             Order::Little => parse_simplepacketblock_le(block),
             Order::Big => parse_simplepacketblock_be(block),
@@ -308,6 +312,7 @@ impl Reader {
         let Some(interface) = self.interfaces.first() else {
             return Err(self.no_interface(0));
         };
+        self.is_telling |= interface.link == LinkType::PKTAP;
         let snaplen = match interface.snaplen {
             0 => u32::MAX,
             snaplen => snaplen,
@@ -332,6 +337,8 @@ impl Reader {
     #[cold]
     fn other(&mut self, kind: u32, block: &mut [u8], info: &mut FileInfo) -> Result<(), Fault> {
         self.others += 1;
+        let mut unheeded = self.is_beside.then(|| info.of_nothing());
+        let info = unheeded.as_mut().unwrap_or(info);
         match kind {
             SHB_MAGIC => self.begin_section(block, info)?,
             IDB_MAGIC => {

@@ -4,7 +4,6 @@
 //! and turns what that one finds into packets, an [`Ending`] or an [`Error`]. The two formats are
 //! variants of an enum rather than trait objects, so that the call per packet can be inlined.
 
-use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,8 +19,8 @@ use super::text::{self, TextInfo};
 use super::utf16;
 use super::window::Window;
 use super::{
-    Compression, Detailed, Error, Fault, Format, LinkType, Packet, Record, Step, at_hand, pcap,
-    pcapng,
+    Compression, Cut, Detailed, Ending, Error, Fault, Format, LinkType, Packet, Record, Step,
+    at_hand, pcap, pcapng,
 };
 use crate::limits::{LINK_TYPES_MAX, READ_BUFFER_BYTES};
 
@@ -106,6 +105,11 @@ impl FileInfo {
         }
     }
 
+    /// Of the same file, before anything was read.
+    pub(super) fn of_nothing(&self) -> FileInfo {
+        FileInfo::new(Arc::clone(&self.file), self.format, self.compression, self.size)
+    }
+
     /// How many things it holds, for the cost of a copy.
     pub fn entries(&self) -> usize {
         let services = self.text.as_ref().map_or(0, |text| text.services.len());
@@ -116,51 +120,6 @@ impl FileInfo {
     pub(super) fn add_link_type(&mut self, link: LinkType) {
         if self.link_types.len() < LINK_TYPES_MAX && !self.link_types.contains(&link) {
             self.link_types.push(link);
-        }
-    }
-}
-
-/// How a capture ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Where a packet ends: all is well.
-    Complete,
-    /// Inside a packet, or inside a pcapng block: it was cut short.
-    Cut(Cut),
-    /// With an [`Error`], which has been handed out.
-    Failed,
-}
-
-/// The place where a capture was cut short.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// The file as the user named it.
-    pub file: Arc<str>,
-    /// Where the incomplete record or block begins.
-    pub offset: u64,
-    /// The number of the frame that it was to be, in this file.
-    pub frame: u64,
-    /// The file's length in bytes; of a compressed one, how many could be unpacked.
-    pub length: u64,
-    /// The compression of the stream, if it is that which ends early.
-    pub compression: Option<Compression>,
-}
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cut { file, offset, frame, length, compression } = self;
-        match compression {
-            None => write!(
-                f,
-                "{file}: ends at byte {length}, inside what begins at byte {offset} as frame \
-                 {frame}: the capture was cut short, and everything before that frame was read"
-            ),
-            Some(compression) => write!(
-                f,
-                "{file}: its {compression} stream ends too early, after {length} bytes unpacked, \
-                 where frame {frame} begins at byte {offset}: the file was cut short, and \
-                 everything before that frame was read"
-            ),
         }
     }
 }
@@ -262,7 +221,7 @@ impl Source {
     }
 
     /// Hands on at most `most` of the next packets, as long as each can be had without more ado.
-    /// These are nearly all, of which nobody wants to know more, or no more is said. How many it
+    /// These are nearly all, of which nobody wants to know more, or no more is said. How many they
     /// were.
     #[inline(always)]
     pub(super) fn take_at_hand(&mut self, most: usize, take: impl FnMut(&Packet<'_>)) -> usize {
@@ -284,13 +243,18 @@ impl Source {
 
     /// The same capture from its beginning, to be read beside this one, as long as the file is
     /// now; if it is a capture file of which nothing has been read, and can be had at any place.
-    pub(super) fn beside(&self) -> Option<Source> {
+    /// Only the first of several takes in what it says of itself.
+    pub(super) fn beside(&self, is_first: bool) -> Option<Source> {
         let FileInfo { file, compression, size, .. } = &self.info;
         let is_plain = !matches!(self.reader, Reader::Text(_)) && compression.is_none();
         let is_begun = self.frames > 0 || self.ending.is_some() || self.keeps_details;
         let opened = self.opened.as_ref().filter(|_| is_plain && !is_begun)?;
         let reader = Box::new(Pread::new(Arc::clone(opened)).take((*size)?));
-        Source::new(Arc::clone(file), reader, *size, READ_BUFFER_BYTES).ok()
+        let mut beside = Source::new(Arc::clone(file), reader, *size, READ_BUFFER_BYTES).ok()?;
+        if let Reader::Pcapng(reader) = &mut beside.reader {
+            reader.is_beside = !is_first;
+        }
+        Some(beside)
     }
 
     /// Whether it has said more of a packet so far than where, when and what.

@@ -361,3 +361,21 @@ macro_rules! opened {
     };
 }
 pub(crate) use opened;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::closing::close_wait_leak::CLOSE_WAIT_LEAK;
+    use crate::findings::closing::health_check::HEALTH_CHECK;
+
+    #[test]
+    fn thresholds_that_were_looked_up_are_those_of_their_rule_only() {
+        let thresholds = Thresholds::default();
+        let amounts = [Amount::of(4_711.0); 4];
+        let leak = Context::new(&CLOSE_WAIT_LEAK, &thresholds).with(&amounts);
+        let first = CLOSE_WAIT_LEAK.thresholds[0].name;
+        assert_eq!(leak.value(first), 4_711.0);
+        let check = leak.of(&HEALTH_CHECK);
+        assert_eq!(check.value("check_s"), HEALTH_CHECK.thresholds[0].default);
+    }
+}

@@ -170,13 +170,15 @@ impl Intake {
     fn count(&mut self, ts: Timestamp) {
         let totals = &mut self.totals;
         totals.packets += 1;
+        // The time of a silence may be there already.
+        totals.first_ts.get_or_insert(ts);
         match &mut totals.last_ts {
             Some(last) if *last <= ts => *last = ts,
             Some(last) => {
                 totals.backwards += 1;
                 totals.backwards_most = totals.backwards_most.max(last.since(ts));
             }
-            last => (totals.first_ts, *last) = (Some(ts), Some(ts)),
+            last => *last = Some(ts),
         }
     }
 
@@ -272,5 +274,20 @@ impl Intake {
             tunnels: self.opener.into_tunnels(),
             ..self.totals
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_before_the_first_packet_is_none() {
+        let at = Timestamp::from_nanos;
+        let mut intake = Intake::new(Hasher::default(), false);
+        intake.silence(at(1));
+        intake.packet(1, &[], 0, at(5), 1, |_| {});
+        let Totals { first_ts, last_ts, backwards, .. } = *intake.totals();
+        assert_eq!((first_ts, last_ts, backwards), (Some(at(5)), Some(at(5)), 0));
     }
 }

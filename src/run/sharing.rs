@@ -44,7 +44,7 @@ pub(super) fn read<W: Watcher>(
     for index in 0..threads {
         let tracker = options.tracker(Nobody).among_others();
         let intake = tracker.intake().for_share(Share::of(index, threads));
-        let merge = merge.beside()?;
+        let merge = merge.beside(index == 0)?;
         parts.push(Part { merge, filler: Filler::new(intake, false), tracker });
     }
     let connections_max = options.connections_max.min(PLACES_MAX);

@@ -224,38 +224,54 @@ mod tests {
         }
         assert!(passed_on > 50, "{passed_on}");
     }
-    /// Half open connections, around the times at which one end after the other has given up.
+    /// Half open connections, around the times at which one end after the other has given up; and
+    /// with something odd about them.
     #[test]
     fn what_is_half_open_is_cast_by_who_has_given_up() {
-        let mut pipeline = Pipeline::new(Params::default(), 1_000, Nobody);
+        let mut pipeline = Pipeline::new(Params::default(), 10_000, Nobody);
         let end = Timestamp::from_nanos(1_795_172_400_000_000_000);
         let mut frame = 0;
-        for n in 0..24 * 12_u64 {
+        let mut pass = |ts: Timestamp, from, to, segment: Segment| {
+            let (tuple, sender) = FourTuple::new(4, from, to);
+            frame += 1;
+            pipeline.decoded(&Decoded { tuple, sender, segment: Segment { ts, frame, ..segment } });
+        };
+        const ODDS: u32 = 8;
+        for n in 0..24 * 12 * u64::from(ODDS) {
+            let (n, odd) = (n / u64::from(ODDS), n as u32 % ODDS);
             let sharp = 4_900_000 + n / 48 * 100_000 - 1;
             let opened = end.before(Span::from_micros(sharp + n % 3));
             let took = [300, 99_999, 100_000, 100_001][(n / 3 % 4) as usize];
             let has_timestamps = n / 12 % 2 > 0;
-            let is_high = n / 24 % 2 > 0;
-            let [client, server] = hosts(n as u32, false, is_high);
-            for (source, target, micros, flags) in
-                [(client, server, 0, 0x02), (server, client, took, 0x12)]
-            {
-                let (tuple, sender) = FourTuple::new(4, source, target);
-                frame += 1;
-                let segment = Segment {
-                    ts: opened.after(Span::from_micros(micros)),
-                    frame,
-                    seq: SeqNum(7),
-                    ack: SeqNum(if micros > 0 { 8 } else { 0 }),
-                    window: 500,
-                    flags: Flags::from_bits(flags),
-                    options: Options {
-                        timestamps: has_timestamps.then_some((9, if micros > 0 { 9 } else { 0 })),
-                        ..Options::default()
-                    },
-                    ..Segment::default()
-                };
-                pipeline.decoded(&Decoded { tuple, sender, segment });
+            let [client, server] = hosts(n as u32 * ODDS + odd, false, n / 24 % 2 > 0);
+            let segment = |flags, ack, echo| Segment {
+                seq: SeqNum(7),
+                ack: SeqNum(ack),
+                window: 500,
+                flags: Flags::from_bits(flags),
+                options: Options {
+                    timestamps: has_timestamps.then_some((9, echo)),
+                    ..Options::default()
+                },
+                ..Segment::default()
+            };
+            let (mut syn, mut syn_ack) = (segment(0x02, 0, 0), segment(0x12, 8, 9));
+            match odd {
+                1 => syn_ack = segment(0x12, 8, 5),
+                2 => syn_ack.window = 0,
+                3 => syn_ack.payload = 1,
+                4 => (syn.payload, syn_ack.ack) = (1, SeqNum(9)),
+                5 => syn.window = 0,
+                _ => {}
+            }
+            pass(opened, client, server, syn);
+            let answered = opened.after(Span::from_micros(took));
+            pass(answered, server, client, syn_ack);
+            let later = answered.after(Span::from_micros(50_000));
+            match odd {
+                6 => pass(later, server, client, Segment { ip_id: 2, ..syn_ack }),
+                7 => pass(later, client, server, Segment { seq: SeqNum(8), ..segment(0x04, 0, 9) }),
+                _ => {}
             }
         }
         pipeline.silence(end);
@@ -263,10 +279,16 @@ mod tests {
         let (mut foundry, mut room) = (Foundry::default(), Room::default());
         let mut keys = std::collections::BTreeSet::new();
         for place in 0..shelf.reach() as u32 {
-            let Form::Brief(brief) = shelf.records.get(place).unwrap().form else { panic!() };
+            let Form::Brief(brief) = shelf.records.get(place).unwrap().form else { continue };
             let made = shelf.replayed(place, &brief);
             assert_eq!(shelf.read(place, &mut foundry, &mut room).as_deref(), Some(&made));
-            keys.insert(brief.shape(&shelf.blocks, &shelf.params, shelf.end).unwrap().key);
+            let shape = brief.shape(&shelf.blocks, &shelf.params, shelf.end);
+            match place % ODDS {
+                0 => _ = keys.insert(shape.unwrap().key),
+                // Without timestamps nothing is echoed.
+                1 => {}
+                odd => assert_eq!(shape.map(|it| it.key), None, "{odd}"),
+            }
         }
         assert_eq!(keys.len(), 3 * 4, "nobody, the client, both; two kinds of either client");
     }

@@ -40,8 +40,7 @@ pub const POINTS: usize = CLOSE + 2 * LINES;
 ///
 /// | byte | |
 /// |---|---|
-/// | 0 | who is the client, timestamps; in the high half, how many TIME_WAITs may be over, or who \
-///       has given up |
+/// | 0 | who is the client, timestamps; in the high half, TIME_WAITs over, or who gave up |
 /// | 1 | data in the handshake's ACK, a first word of the server; 64 half open, 128 a refusal |
 /// | 2 | who sent data, whose was the last, what is unacknowledged, who spoke last |
 /// | 3 | lines of the close; in the high half, which segments of the opening were an end's last |
