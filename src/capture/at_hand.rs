@@ -1,15 +1,8 @@
 //! Packets that can be had without more ado: those that stand whole in the read buffer, with which
 //! nothing is wrong and of which nothing else is said. These are nearly all.
 
-use pcap_parser::EPB_MAGIC;
-
-use super::pcapng::{PACKET_BYTES, SUFFIX_BYTES};
-use super::{LinkType, Packet, Record, pcap, pcapng};
-use crate::limits::BLOCK_BYTES_MAX;
+use super::{Packet, Record, pcap, pcapng};
 use crate::time::Timestamp;
-
-/// Where the data of a pcapng packet block begins.
-const DATA_AT: usize = PACKET_BYTES - SUFFIX_BYTES;
 
 /// A packet's record, its data, and the bytes behind it.
 pub(super) type First<'a> = (Record, &'a [u8], &'a [u8]);
@@ -62,44 +55,6 @@ impl Packets<'_> {
             take(&record.packet_of(self.before + packets as u64, raw));
         }
         Passed { bytes: self.bytes.len() - left.len(), packets, last }
-    }
-}
-
-impl pcapng::Reader {
-    /// The packet of the block that these bytes begin with; if they hold all of it, nothing is
-    /// wrong with it, and no more is said of the packet than where and when. pcap-parser reads what
-    /// is fetched otherwise, and the tests hold both to the same.
-    #[inline]
-    pub(super) fn split_first<'a>(&self, bytes: &'a [u8]) -> Option<First<'a>> {
-        let (head, rest) = bytes.split_first_chunk::<DATA_AT>()?;
-        let ([kind, length, id, high, low, captured, original], _) = head.as_chunks::<4>() else {
-            return None;
-        };
-        let number = |bytes: &[u8; 4]| self.order.u32(*bytes);
-        let (captured, length) = (number(captured) as usize, number(length) as usize);
-        let padded = captured.checked_next_multiple_of(4)?;
-        if number(kind) != EPB_MAGIC
-            || length > BLOCK_BYTES_MAX
-            || length.checked_sub(PACKET_BYTES) != Some(padded)
-        {
-            return None;
-        }
-        let (data, rest) = rest.split_at_checked(padded)?;
-        let (end, rest) = rest.split_first_chunk()?;
-        let interface = self.interfaces.get(number(id) as usize)?;
-        if number(end) as usize != length || interface.link == LinkType::PKTAP {
-            return None;
-        }
-        let record = Record {
-            at: DATA_AT,
-            raw_len: captured,
-            frames: 1,
-            ts: interface.clock.time(number(high), number(low)),
-            link: interface.link,
-            raw_orig_len: number(original),
-            fcs_len: interface.fcs_len,
-        };
-        Some((record, data.get(..captured)?, rest))
     }
 }
 

@@ -234,7 +234,7 @@ impl Source {
         };
         let passed = all.each(&reader, take);
         if let (Reader::Pcapng(reader), Some(last)) = (&mut self.reader, passed.last) {
-            reader.last_ts = last;
+            reader.passed(last);
         }
         self.window.take(passed.bytes);
         self.frames += passed.packets as u64;
@@ -465,6 +465,24 @@ mod tests {
     use crate::capture::testing::{
         BOTH, Chunks, MICROS, MODIFIED, NANOS, Pcap, Pcapng, drain, open, packets,
     };
+
+    /// Of several readers of one file, one keeps what it says of itself.
+    #[test]
+    fn what_a_file_says_of_itself_is_kept_once() {
+        let path = std::env::temp_dir().join(format!("finwait-once-{}", std::process::id()));
+        let named = [(2, b"eth7".to_vec()), (1, b"by the door".to_vec())];
+        let file = Pcapng::new(Order::Little).interface(1, 0, &named).packet(0, 1, &[7]);
+        std::fs::write(&path, &file.bytes).unwrap();
+        let source = Source::open(&path).unwrap();
+        let said = [true, false].map(|is_first| {
+            let (packets, ending, source) = drain(source.beside(is_first).unwrap());
+            assert_eq!((packets.len(), ending.unwrap()), (1, Ending::Complete));
+            let FileInfo { interfaces, comments, .. } = source.info();
+            (interfaces.len(), comments.len())
+        });
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(said, [(1, 1), (0, 0)]);
+    }
 
     /// One small capture of each kind.
     fn captures() -> Vec<Vec<u8>> {

@@ -16,8 +16,8 @@ fn said(path: &Path, options: &Options, threads: usize) -> Option<String> {
     let analysis = read(&[path], &options, &mut ()).ok()?;
     let mut lines = Vec::new();
     json::report(&analysis, Shape::Lines, &mut lines).expect("written");
-    let Analysis { totals, cuts, errors, .. } = &analysis;
-    let rest = format!("{:?} {cuts:?} {errors:?}", totals.skipped);
+    let Analysis { totals, files, cuts, errors, .. } = &analysis;
+    let rest = format!("{:?} {files:?} {cuts:?} {errors:?}", totals.skipped);
     Some(String::from_utf8(lines).expect("text") + &rest)
 }
 
@@ -95,8 +95,9 @@ fn as_pcapng(pcap: &[u8], commented: Option<usize>) -> Vec<u8> {
     };
     let section = [0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0];
     let mut file = block(0x0a0d_0d0a, &[&section[..], &[0xff; 8]].concat());
-    let nanoseconds = [9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0];
-    file.extend(block(1, &[&[1, 0, 0, 0, 0, 0, 0, 0], &nanoseconds[..]].concat()));
+    // Its name, and nanoseconds.
+    let options = [2, 0, 4, 0, b'e', b't', b'h', b'7', 9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0];
+    file.extend(block(1, &[&[1, 0, 0, 0, 0, 0, 0, 0], &options[..]].concat()));
     for (number, ends) in records(pcap).windows(2).enumerate() {
         let Some((header, data)) = pcap.get(ends[0]..ends[1]).map(|record| record.split_at(16))
         else {
@@ -157,7 +158,7 @@ fn the_number_of_threads_does_not_show_in_who_holds_the_sockets() {
     let mut file = as_pcapng(&tapped, None);
     file[36..38].copy_from_slice(&258_u16.to_le_bytes());
     let simple = {
-        let (begin, packets) = file.split_at(60);
+        let (begin, packets) = file.split_at(68);
         let mut simple = begin.to_vec();
         let mut packets = packets;
         while let Some((block, rest)) = packets.get(4..8).and_then(|length| {

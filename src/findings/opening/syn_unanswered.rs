@@ -91,3 +91,20 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let finding = finding.lasting(length).frame(history.last);
     out.push(finding.with("syns", syns).with("gaps_s", gaps));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    #[test]
+    fn a_wait_of_just_so_long_is_reported() {
+        for (ends, times) in [("2.999", 0), ("3.0", 1)] {
+            let history = &connections(&format!("0.0 > S 0:0(0)\n{ends} end"))[0];
+            let found = check(history, &Thresholds::default());
+            let is_told = |finding: &&Finding| finding.name == SYN_UNANSWERED.name;
+            assert_eq!(found.iter().filter(is_told).count(), times, "{ends}");
+        }
+    }
+}
