@@ -286,7 +286,7 @@ mod tests {
             match place % ODDS {
                 0 => _ = keys.insert(shape.unwrap().key),
                 // Without timestamps nothing is echoed.
-                1 if place / ODDS / 12 % 2 == 0 => assert!(shape.is_some()),
+                1 if (place / ODDS / 12).is_multiple_of(2) => assert!(shape.is_some()),
                 odd => assert_eq!(shape.map(|it| it.key), None, "{odd}"),
             }
         }
