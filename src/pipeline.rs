@@ -27,7 +27,7 @@ use crate::decode::tunnel::Tunnels;
 use crate::decode::tuple::{End, FourTuple};
 use crate::findings::Thresholds;
 use crate::flow::stream::Numbering;
-use crate::flow::table::{Hasher, NOWHERE, PLACES_MAX, Places};
+use crate::flow::table::{Hasher, NOWHERE, Places, TUPLES_MAX};
 use crate::history::History;
 use crate::history::archive::{Archive, Followed, Shelf};
 use crate::infer::brief::Brief;
@@ -201,7 +201,7 @@ impl<S: Sink> Tracker<S> {
     pub fn new(params: Params, connections_max: usize, sink: S) -> Self {
         Tracker {
             params,
-            connections_max: connections_max.min(PLACES_MAX),
+            connections_max: connections_max.min(TUPLES_MAX),
             follows_all: false,
             hasher: Hasher::default(),
             places: Places::default(),

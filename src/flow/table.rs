@@ -37,8 +37,9 @@ impl Hasher {
 const PLACE_BITS: u32 = 27;
 const PLACE: u32 = (1 << PLACE_BITS) - 1;
 
-/// The greatest number of places.
-pub const PLACES_MAX: usize = PLACE as usize - 1;
+/// The greatest number of four-tuples. As many lives of others may be kept that came before theirs,
+/// and a few batches more until somebody notices: each has a place.
+pub const TUPLES_MAX: usize = (PLACE as usize >> 1) - (1 << 16);
 
 /// A place that is beyond all others: there is no record.
 pub const NOWHERE: u32 = u32::MAX;

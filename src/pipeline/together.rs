@@ -2,7 +2,7 @@
 //! know put together as if one had followed all.
 
 use crate::decode::skip::Skip;
-use crate::flow::table::PLACES_MAX;
+use crate::flow::table::TUPLES_MAX;
 use crate::history::archive::{Archive, Ascending, Deal};
 use crate::pipeline::{Intake, Sink, Totals, Tracker};
 
@@ -41,7 +41,7 @@ impl<S: Sink> Tracker<S> {
     /// The same for one of several that follow a capture together. It bounds nothing by itself:
     /// whoever has it work looks at its [`Tracker::load`].
     pub(crate) fn among_others(self) -> Tracker<S> {
-        Tracker { begun: Some(Begun::default()), connections_max: PLACES_MAX, ..self }
+        Tracker { begun: Some(Begun::default()), connections_max: TUPLES_MAX, ..self }
     }
 
     /// What it holds.

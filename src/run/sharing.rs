@@ -8,7 +8,7 @@ use std::thread;
 use crate::capture::{Ending, Merge, Source};
 use crate::decode::lot::LOTS;
 use crate::flow::share::Share;
-use crate::flow::table::PLACES_MAX;
+use crate::flow::table::TUPLES_MAX;
 use crate::limits::{BATCH_SEGMENTS, SEEN_TUPLES_MAX};
 use crate::pipeline::{Load, Sink, Tracker, close_together};
 use crate::run::reading::{Batch, Filler, PROGRESS_BATCHES, Read};
@@ -47,7 +47,7 @@ pub(super) fn read<W: Watcher>(
         let merge = merge.beside(index == 0)?;
         parts.push(Part { merge, filler: Filler::new(intake, false), tracker });
     }
-    let connections_max = options.connections_max.min(PLACES_MAX);
+    let connections_max = options.connections_max.min(TUPLES_MAX);
     let bounds = Bounds { connections_max, ..Bounds::default() };
     let size = merge.size();
     thread::scope(|scope| {
