@@ -22,10 +22,11 @@ use foldhash::fast::RandomState;
 
 use crate::decode::Decoded;
 use crate::decode::segment::Segment;
-use crate::decode::skip::SkipCounts;
+use crate::decode::skip::{Skip, SkipCounts};
 use crate::decode::tunnel::Tunnels;
 use crate::decode::tuple::{End, FourTuple};
 use crate::findings::Thresholds;
+use crate::flow::duplicates::Duplicates;
 use crate::flow::stream::Numbering;
 use crate::flow::table::{Hasher, NOWHERE, Places, TUPLES_MAX};
 use crate::history::History;
@@ -175,6 +176,9 @@ pub struct Tracker<S> {
     connections_max: usize,
     follows_all: bool,
     hasher: Hasher,
+    duplicates: Duplicates,
+    /// Segments that were copies.
+    copies: u64,
     places: Places,
     shelf: Shelf,
     /// Wireshark's numbering by four-tuple alone, where there may be tunnels: it does not count
@@ -204,6 +208,8 @@ impl<S: Sink> Tracker<S> {
             connections_max: connections_max.min(TUPLES_MAX),
             follows_all: false,
             hasher: Hasher::default(),
+            duplicates: Duplicates::default(),
+            copies: 0,
             places: Places::default(),
             shelf: Shelf::of(params),
             across_tunnels: None,
@@ -258,6 +264,8 @@ impl<S: Sink> Tracker<S> {
     /// them most likely belongs.
     #[inline]
     fn fetch(&self, few: &[Keyed]) -> [u32; FETCHED_SEGMENTS] {
+        self.places.touch(few.iter().map(|keyed| keyed.hash));
+        self.duplicates.touch(few.iter().map(|keyed| keyed.fingerprint));
         let mut likely = [NOWHERE; FETCHED_SEGMENTS];
         for (place, keyed) in likely.iter_mut().zip(few) {
             *place = self.places.glance(keyed.hash).unwrap_or(NOWHERE);
@@ -268,6 +276,10 @@ impl<S: Sink> Tracker<S> {
 
     #[inline]
     fn take(&mut self, keyed: &Keyed, likely: u32) {
+        if keyed.glimpse.is_none() && self.duplicates.is_copy(&keyed.decoded, keyed.fingerprint) {
+            self.copies += 1;
+            return;
+        }
         let Decoded { tuple, sender, segment } = &keyed.decoded;
         // Of a four-tuple's records, only the newest is one that takes segments: if it is this one,
         // nothing need be looked for.
@@ -437,14 +449,22 @@ impl<S: Sink> Tracker<S> {
 
     /// What was read, in numbers.
     fn totals(&self, intake: Intake) -> Totals {
-        Totals {
+        let mut totals = Totals {
             connections: self.shelf.begun(),
             streams: self.next_stream,
             beyond_connections_max: self.beyond_connections_max,
             forgotten_for_room: self.forgotten_for_room,
             beyond_seen_tuples_max: self.beyond_seen_tuples_max,
             ..intake.into_totals()
-        }
+        };
+        self.skip_copies(&mut totals);
+        totals
+    }
+
+    /// Has those of the segments that were copies be packets that were not used.
+    pub(crate) fn skip_copies(&self, totals: &mut Totals) {
+        totals.segments -= self.copies;
+        totals.skipped.add_all(Skip::Duplicate, self.copies);
     }
 }
 

@@ -5,6 +5,8 @@
 //! much shorter time tells them apart. Two packets that differ in nothing but their payload, or in
 //! an option that is not looked at, differ in their checksum.
 
+use core::hint::black_box;
+
 use etherparse::checksum::Sum16BitWords;
 
 use super::table::Hasher;
@@ -24,15 +26,38 @@ const WITHIN_UNMARKED: Span = Span::from_millis(5);
 #[derive(Debug)]
 pub struct Duplicates {
     recent: Vec<Recent>,
-    hasher: Hasher,
+}
+
+/// By what a copy of a packet is known, and where that is kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fingerprint {
+    slot: u32,
+    /// Half of a hash: whoever agrees in this must agree in the checksum, too.
+    half: u32,
+}
+
+impl Fingerprint {
+    /// That of a segment. `hash` is the hash of its four-tuple, `lot` its lot.
+    #[inline(always)]
+    pub fn of(decoded: &Decoded, hash: u64, lot: u8, hasher: &Hasher) -> Fingerprint {
+        let segment = &decoded.segment;
+        let numbers = u64::from(segment.seq.0) << 32 | u64::from(segment.ack.0);
+        let shape = u64::from(segment.payload) << 32
+            | u64::from(segment.flags.bits()) << 16
+            | u64::from(segment.window);
+        let (tsval, tsecr) = segment.options.timestamps.unwrap_or_default();
+        let stamps = u64::from(tsval) << 32 | u64::from(tsecr);
+        let marks = u64::from(segment.ip_id) << 1 | decoded.sender as u64;
+        let half = hasher.mix([hash, numbers, shape, stamps, marks]) as u32;
+        Fingerprint { slot: slot([numbers, shape, stamps, marks], lot), half }
+    }
 }
 
 /// One of them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Recent {
     ts: Timestamp,
-    /// Half of the hash: whoever agrees in this must agree in the checksum, too.
-    fingerprint: u32,
+    half: u32,
     checksum: u16,
 }
 
@@ -52,28 +77,25 @@ impl Recent {
 impl Default for Duplicates {
     fn default() -> Self {
         let slots = usize::from(LOTS) * DUPLICATE_SLOTS_PER_LOT;
-        Duplicates { recent: vec![Recent::default(); slots], hasher: Hasher::default() }
+        Duplicates { recent: vec![Recent::default(); slots] }
     }
 }
 
 impl Duplicates {
-    /// Whether the segment is a copy of one that passed a moment ago. `hash` is the hash of its
-    /// four-tuple, `lot` its lot.
+    /// Has the memory of these slots fetched, without waiting for one after the other.
+    #[inline]
+    pub fn touch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
+        let recent = fingerprints.filter_map(|it| self.recent.get(it.slot as usize));
+        black_box(recent.fold(0, |sum, recent| sum ^ recent.half));
+    }
+
+    /// Whether the segment with that fingerprint is a copy of one that passed a moment ago.
     #[inline(always)]
-    pub fn is_copy(&mut self, decoded: &Decoded, hash: u64, lot: u8) -> bool {
-        let segment = &decoded.segment;
-        let numbers = u64::from(segment.seq.0) << 32 | u64::from(segment.ack.0);
-        let shape = u64::from(segment.payload) << 32
-            | u64::from(segment.flags.bits()) << 16
-            | u64::from(segment.window);
-        let (tsval, tsecr) = segment.options.timestamps.unwrap_or_default();
-        let stamps = u64::from(tsval) << 32 | u64::from(tsecr);
-        let marks = u64::from(segment.ip_id) << 1 | decoded.sender as u64;
-        let fingerprint = self.hasher.mix([hash, numbers, shape, stamps, marks]) as u32;
-        let slot = slot([numbers, shape, stamps, marks], lot);
-        let Some(recent) = self.recent.get_mut(slot) else { return false };
-        let is_copy = recent.fingerprint == fingerprint && recent.may_be_of(*decoded);
-        *recent = Recent { fingerprint, ts: segment.ts, checksum: segment.checksum };
+    pub fn is_copy(&mut self, decoded: &Decoded, fingerprint: Fingerprint) -> bool {
+        let (Fingerprint { slot, half }, segment) = (fingerprint, &decoded.segment);
+        let Some(recent) = self.recent.get_mut(slot as usize) else { return false };
+        let is_copy = recent.half == half && recent.may_be_of(*decoded);
+        *recent = Recent { half, ts: segment.ts, checksum: segment.checksum };
         is_copy
     }
 }
@@ -106,22 +128,26 @@ fn is_partial(decoded: &Decoded, checksum: u16) -> bool {
 /// on what other threads follow: it decides which of the other packets push a fingerprint out, and
 /// so what is found. Each lot has slots of its own.
 #[inline(always)]
-fn slot([numbers, shape, stamps, marks]: [u64; 4], lot: u8) -> usize {
+fn slot([numbers, shape, stamps, marks]: [u64; 4], lot: u8) -> u32 {
     const SPREADS: u64 = 0x9e37_79b9_7f4a_7c15;
     let all = numbers ^ shape.rotate_left(24) ^ stamps.rotate_left(40) ^ marks << 16;
     let within = all.wrapping_mul(SPREADS) >> (u64::BITS - DUPLICATE_SLOTS_PER_LOT.ilog2());
-    usize::from(lot) * DUPLICATE_SLOTS_PER_LOT + within as usize
+    (usize::from(lot) * DUPLICATE_SLOTS_PER_LOT + within as usize) as u32
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::decode::segment::{Options, Segment};
     use crate::decode::tuple::FourTuple;
 
+    static HASHER: LazyLock<Hasher> = LazyLock::new(Hasher::default);
+
     fn is_copy(duplicates: &mut Duplicates, decoded: &Decoded) -> bool {
         // All are of one four-tuple.
-        duplicates.is_copy(decoded, 7, 3)
+        duplicates.is_copy(decoded, Fingerprint::of(decoded, 7, 3, &HASHER))
     }
 
     fn at(millis: u64, ip_id: u16, tsval: Option<u32>) -> Decoded {

@@ -108,6 +108,15 @@ impl Places {
         self.find(hash, |_| true)
     }
 
+    /// Has the memory of the first slots of these hashes fetched, without waiting for one after the
+    /// other: a glance waits, since where it goes on depends on what it finds.
+    #[inline]
+    pub fn touch(&self, hashes: impl Iterator<Item = u64>) {
+        let mask = self.mask();
+        let first = |hash: u64| self.slots.get(hash as usize & mask).copied().unwrap_or(0);
+        black_box(hashes.fold(0, |sum, hash| sum ^ first(hash)));
+    }
+
     /// Adds the place of a four-tuple that has none. `others` are the hashes and places of all that
     /// have one.
     #[inline]
@@ -166,7 +175,6 @@ impl Places {
     /// after the other then; their slots are anywhere, and those of a few are fetched together.
     #[cold]
     fn fill(&mut self, mut places: impl Iterator<Item = (u64, u32)>) {
-        let mask = self.mask();
         let mut few = [(0, 0); FETCHED_SEGMENTS];
         loop {
             let mut count = 0;
@@ -175,8 +183,7 @@ impl Places {
                 count += 1;
             }
             let few = few.get(..count).unwrap_or_default();
-            let first = |hash: u64| self.slots.get(hash as usize & mask).copied().unwrap_or(0);
-            black_box(few.iter().fold(0, |sum, (hash, _)| sum ^ first(*hash)));
+            self.touch(few.iter().map(|(hash, _)| *hash));
             few.iter().for_each(|(hash, place)| self.set(*hash, slot(*hash, *place)));
             self.len += count;
             if count < FETCHED_SEGMENTS {

@@ -5,7 +5,7 @@ use crate::decode::opener::{Found, Opener};
 use crate::decode::plain::{self, Framed, Ip, Plain};
 use crate::decode::skip::Skip;
 use crate::decode::{self, Decoded, Moment};
-use crate::flow::duplicates::Duplicates;
+use crate::flow::duplicates::Fingerprint;
 use crate::flow::share::Share;
 use crate::flow::table::Hasher;
 use crate::pipeline::Totals;
@@ -18,6 +18,8 @@ pub struct Keyed {
     pub(super) hash: u64,
     /// The segment.
     pub(super) decoded: Decoded,
+    /// By what a copy of it is known.
+    pub(super) fingerprint: Fingerprint,
     /// There is no more of it than this.
     pub(super) glimpse: Option<Glimpse>,
 }
@@ -42,14 +44,11 @@ impl Keyed {
 #[derive(Debug)]
 pub struct Intake {
     hasher: Hasher,
-    duplicates: Duplicates,
     opener: Opener,
     /// The four-tuples whose segments are handed on.
     share: Share,
     /// A packet held several segments.
     has_met_several: bool,
-    /// Segments of the share that were copies.
-    copies: u64,
     totals: Totals,
 }
 
@@ -57,11 +56,9 @@ impl Intake {
     pub(super) fn new(hasher: Hasher, decode_tunnels: bool) -> Intake {
         Intake {
             hasher,
-            duplicates: Duplicates::default(),
             opener: Opener::new(decode_tunnels),
             share: Share::default(),
             has_met_several: false,
-            copies: 0,
             totals: Totals::default(),
         }
     }
@@ -70,11 +67,6 @@ impl Intake {
     /// plain is looked into.
     pub(crate) fn for_share(self, share: Share) -> Intake {
         Intake { share, ..self }
-    }
-
-    /// How many segments of its share were copies.
-    pub(super) fn copies(&self) -> u64 {
-        self.copies
     }
 
     /// Whether a packet held several segments, so that a frame does not tell one from the other.
@@ -121,11 +113,7 @@ impl Intake {
         }
         // To its end: so nothing of the segment goes through memory before it is where it stays.
         match plain.usual_segment(at) {
-            Some(decoded) => {
-                if let Some(keyed) = self.segment_of(decoded, lot) {
-                    take(keyed);
-                }
-            }
+            Some(decoded) => take(self.segment_of(decoded, lot)),
             None => self.unusual(plain, at, lot, take),
         }
     }
@@ -139,9 +127,7 @@ impl Intake {
         lot: u8,
         mut take: impl FnMut(Keyed),
     ) {
-        if let Some(keyed) = self.segment_of(plain.segment(at), lot) {
-            take(keyed);
-        }
+        take(self.segment_of(plain.segment(at), lot));
     }
 
     /// The same with a packet that is not like nearly all.
@@ -231,30 +217,24 @@ impl Intake {
     fn seen(&self, decoded: Decoded, glimpse: Glimpse) -> Option<Keyed> {
         let hash = self.hasher.hash(&decoded.tuple);
         let is_own = self.share.has(decoded.tuple.lot());
-        is_own.then_some(Keyed { hash, decoded, glimpse: Some(glimpse) })
+        let fingerprint = Fingerprint::default();
+        is_own.then_some(Keyed { hash, decoded, fingerprint, glimpse: Some(glimpse) })
     }
 
-    /// Takes the next segment, and returns it if it is of the share and no copy.
+    /// Takes the next segment, and returns it if it is of the share.
     #[inline(always)]
     pub fn segment(&mut self, decoded: Decoded) -> Option<Keyed> {
         let lot = decoded.tuple.lot();
-        if !self.share.has(lot) {
-            return None;
-        }
-        self.segment_of(decoded, lot)
+        self.share.has(lot).then(|| self.segment_of(decoded, lot))
     }
 
     /// The same of one that is known to be of the share, in that lot.
     #[inline(always)]
-    fn segment_of(&mut self, decoded: Decoded, lot: u8) -> Option<Keyed> {
+    fn segment_of(&mut self, decoded: Decoded, lot: u8) -> Keyed {
         let hash = self.hasher.hash(&decoded.tuple);
-        if self.duplicates.is_copy(&decoded, hash, lot) {
-            self.totals.skipped.add(Skip::Duplicate);
-            self.copies += 1;
-            return None;
-        }
+        let fingerprint = Fingerprint::of(&decoded, hash, lot, &self.hasher);
         self.totals.segments += 1;
-        Some(Keyed { hash, decoded, glimpse: None })
+        Keyed { hash, decoded, fingerprint, glimpse: None }
     }
 
     /// The capture goes on until `now`, without a packet.

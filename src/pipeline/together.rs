@@ -80,10 +80,9 @@ pub(crate) fn close_together<S: Sink>(parts: Vec<(Tracker<S>, Intake)>) -> (Arch
     }
     let mut totals = Totals::default();
     for (index, (tracker, intake)) in trackers.iter().zip(intakes).enumerate() {
-        let copies = intake.copies();
         match index {
             0 => totals = tracker.totals(intake),
-            _ => totals.join(&tracker.totals(intake), copies),
+            _ => totals.join(&tracker.totals(intake), tracker.copies),
         }
     }
     let mut shelves: Vec<_> = trackers.into_iter().map(|tracker| tracker.shelf).collect();

@@ -71,6 +71,7 @@ impl<'a> Judge<'a> {
     fn look(&mut self, piece: u64, archive: &Archive) {
         let Found { collector, survey, transitions_dropped } = &mut self.found;
         for first in places(piece).step_by(ROOMS) {
+            archive.touch(first..first + ROOMS as u64);
             for (place, (room, is_there)) in (first..).zip(&mut self.rooms) {
                 *is_there = archive.read(place, &mut self.foundry, room).is_some();
             }

@@ -129,6 +129,7 @@ impl Live {
         let (parts, mut totals) = (feed.parts.clone(), feed.intake.totals().clone());
         drop(feed);
         let archive = self.tracker.lend_archive(now);
+        self.tracker.skip_copies(&mut totals);
         totals.connections = archive.begun();
         totals.last_ts = Some(now);
         let notes = take(&mut self.tracker.sink().notes);

@@ -225,6 +225,15 @@ impl Shelf {
         black_box(ids.fold(0, |sum, id| sum ^ touch(id)));
     }
 
+    /// The same with all from which a history is made.
+    #[inline]
+    pub(crate) fn touch_whole(&self, place: u32) -> u8 {
+        self.records.get(place).map_or(0, |record| match &record.form {
+            Form::Brief(brief) => brief.touch_blocks(&self.blocks),
+            _ => 0,
+        })
+    }
+
     /// The connections to which segments still come: the hashes of their four-tuples, and their
     /// places.
     pub(crate) fn newest(&self, hasher: &Hasher) -> impl Iterator<Item = (u64, u32)> {

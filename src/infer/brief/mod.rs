@@ -192,6 +192,16 @@ impl Brief {
         self.marks ^ a ^ b
     }
 
+    /// The same with its blocks.
+    #[inline]
+    pub fn touch_blocks(&self, blocks: &Blocks) -> u8 {
+        let opening = Some(self.block(0)).filter(|_| self.phase != Phase::Opening);
+        let close = Some(self.block(1)).filter(|_| self.phase == Phase::Closing);
+        let block = |at: Option<u32>| at.and_then(|at| blocks.get(at));
+        let touch = |block: Option<&[u8; BLOCK]>| block.map_or(0, |[a, .., b]| a ^ b);
+        touch(block(opening)) ^ touch(block(close))
+    }
+
     /// Gives back what it has in blocks.
     pub fn give_back(&self, blocks: &mut Blocks) {
         let mut close = [None; PARTS_MAX];
