@@ -1,8 +1,9 @@
-//! The close in brief: the transcript of all segments from the first FIN or RST on.
+//! The close in brief: the transcript of all segments from the first FIN or RST on; or from the
+//! first on that is data out of order or sent again, where little comes after it.
 
 use super::lane::PAYLOAD_MAX;
 use super::transcript::{Line, Reader};
-use super::{BLOCK, Blocks, Brief, Phase, control};
+use super::{BLOCK, Blocks, Brief, Phase};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::seq::SeqNum;
@@ -19,7 +20,7 @@ pub(super) const CLOSE_MAX: usize = PARTS_MAX * PART - 1;
 const NEAR: u32 = 1 << 19;
 
 impl Brief {
-    /// The first FIN or RST.
+    /// The first FIN or RST, or whatever else the lanes have no room for.
     pub(super) fn begin_closing(
         &mut self,
         from: End,
@@ -27,8 +28,7 @@ impl Brief {
         moment: (u64, u32),
         blocks: &mut Blocks,
     ) -> bool {
-        let ends = control(segment) & (Flags::FIN | Flags::RST).bits() > 0;
-        if !ends || !self.may_close_with(from, segment) {
+        if !self.may_close_with(from, segment) {
             return false;
         }
         let line = Line::of(from, segment, moment, &self.near(), true);
@@ -44,7 +44,7 @@ impl Brief {
         true
     }
 
-    /// One more segment since the first FIN or RST.
+    /// One more segment since.
     pub(super) fn close(
         &mut self,
         from: End,

@@ -4,14 +4,16 @@
 //! Nearly all connections open with three segments, carry data in order, close and are gone, and a
 //! capture holds millions of them. No rule is written twice for these. What is kept is a
 //! transcript of the segments that define the connection: those of its opening and those from the
-//! first FIN or RST on. [`Brief::replay`] runs it through the engine when somebody wants to know.
-//! Only what lies between is not kept segment by segment: data and acknowledgements in order move
-//! nothing but a few numbers of each end, and these run on here, in lanes.
+//! first on that is more than data in order, which mostly begins its close. [`Brief::replay`] runs
+//! it through the engine when somebody wants to know. Only what lies between is not kept segment by
+//! segment: data and acknowledgements in order move nothing but a few numbers of each end, and
+//! these run on here, in lanes.
 //!
-//! As soon as anything passes that is none of that, [`Brief::take`] refuses it, and the caller goes
-//! on with the connection that the replay makes. The tests hold that one, field by field, against
-//! the connection that saw every segment. Where a rule begins to look at something that a
-//! transcript leaves out, or moves something else on a segment in order, they fail.
+//! As soon as anything passes for which there is no room, or that may be of another connection,
+//! [`Brief::take`] refuses it, and the caller goes on with the one that the replay makes. The tests
+//! hold that one, field by field, against the connection that saw every segment. Where a rule
+//! begins to look at something that a transcript leaves out, or moves something else on a segment
+//! in order, they fail.
 
 mod alone;
 mod clock;
@@ -52,7 +54,8 @@ enum Phase {
     Opening,
     /// The lanes run on from the opening.
     Running,
-    /// The lanes stand still, and all segments since are in a transcript of their own.
+    /// The lanes stand still, and all segments since are in a transcript of their own: the close,
+    /// or what comes from a repeat on.
     Closing,
 }
 
@@ -274,7 +277,7 @@ impl Brief {
         }
     }
 
-    /// Data or an acknowledgement in order; or the first FIN or RST.
+    /// Data or an acknowledgement in order; or the first segment that is more than that.
     #[inline]
     fn run(
         &mut self,
@@ -299,7 +302,7 @@ impl Brief {
             && segment.payload <= PAYLOAD_MAX
             && segment.options.timestamps.is_some() == self.is(TIMESTAMPS);
         if !is_ordinary || !own.count() {
-            return false;
+            return self.begin_closing(from, segment, (units, frames), blocks);
         }
         if acked > 0 {
             let answers = segment.ack == peer.nxt && peer.edge < units;

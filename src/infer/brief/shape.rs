@@ -340,7 +340,8 @@ impl Cast {
         Some(())
     }
 
-    /// The segments from the first FIN or RST on. Returns how many they are.
+    /// The segments from the first FIN or RST on. Returns how many they are. What begins with
+    /// another has no shape.
     fn close(&mut self, written: &[u8], two_msl: Span) -> Option<u8> {
         let mut lines = Reader::new(written);
         let [a, b] = self.sides.map(|side| side.lane);
@@ -354,6 +355,7 @@ impl Cast {
             // No TIME_WAIT can be over between two lines: none began before the first.
             let open_for = self.span(units - *first.get_or_insert(units));
             let in_order = units > before.0
+                && (count > 0 || turn.is_fin || turn.is_rst)
                 && usize::from(count) < LINES
                 && !(is_idle && was_idle)
                 && open_for < two_msl

@@ -200,6 +200,11 @@ fn a_syn_is_stepped_over_as_it_is_read() {
 
 /// A whole life of one kind of end, in which nothing happens.
 fn quiet_life() -> Vec<(End, Segment)> {
+    life_of(200)
+}
+
+/// The same with so many segments between its opening and its close.
+fn life_of(length: usize) -> Vec<(End, Segment)> {
     let quiet = |from_client, kind, payload| Move {
         from_client,
         kind,
@@ -212,7 +217,7 @@ fn quiet_life() -> Vec<(End, Segment)> {
     let talk = talk.map(|(from_client, payload)| quiet(from_client, 0, payload));
     let close = [(true, 1), (false, 0), (false, 1), (true, 0)];
     let close = close.map(|(from_client, kind)| quiet(from_client, kind, 0));
-    let moves: Vec<Move> = talk.iter().cycle().take(200).chain(&close).cloned().collect();
+    let moves: Vec<Move> = talk.iter().cycle().take(length).chain(&close).cloned().collect();
     play(&moves, [u32::MAX - 100, 7], true, End::B)
 }
 
@@ -233,6 +238,24 @@ fn it_stays_brief_among_three_million_others() {
         segment.ts = segment.ts.after(Span::from_millis(2_500));
     }
     assert_eq!(check(&segments), segments.len());
+}
+
+/// From a repeat on every segment is written down: there is room for the rest of a short life.
+#[test]
+fn a_short_life_in_which_data_was_sent_again_stays_brief() {
+    let life = life_of(8);
+    let again = |at: usize, later: &Segment| {
+        let (from, segment) = life[at];
+        let ts = later.ts.after(Span::from_micros(500));
+        (from, Segment { ts, frame: later.frame + 1, ..segment })
+    };
+    for at in (3..8).filter(|at| life[*at].1.payload > 0) {
+        for behind in at..8 {
+            let mut segments = life.clone();
+            segments.insert(behind + 1, again(at, &life[behind].1));
+            assert_eq!(check(&segments), segments.len(), "{at} after {behind}");
+        }
+    }
 }
 
 #[test]
