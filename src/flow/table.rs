@@ -33,7 +33,7 @@ impl Hasher {
     }
 }
 
-/// Bits of a slot that hold a place plus one; the others hold bits of the hash.
+/// Bits of a slot that hold a place; the others hold bits of the hash.
 const PLACE_BITS: u32 = 27;
 const PLACE: u32 = (1 << PLACE_BITS) - 1;
 
@@ -44,27 +44,31 @@ pub const TUPLES_MAX: usize = (PLACE as usize >> 1) - (1 << 16);
 /// A place that is beyond all others: there is no record.
 pub const NOWHERE: u32 = u32::MAX;
 
+/// What stands in a slot that is free; no place is as great. Not zero: memory that a kernel gives
+/// out is that already, and is found to be by reading, so that each page of a new table would be
+/// asked for twice, once to be read and once to be written to.
+const FREE: u32 = u32::MAX;
+
 /// Slots of a new table. A power of two.
 const SLOTS: usize = 1 << 12;
 
 /// The places of four-tuples.
 #[derive(Debug)]
 pub struct Places {
-    /// Zero where there is none.
     slots: Vec<u32>,
     len: usize,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Places { slots: vec![0; SLOTS], len: 0 }
+        Places { slots: vec![FREE; SLOTS], len: 0 }
     }
 }
 
 /// What stands in a slot for that hash and place.
 #[inline]
 const fn slot(hash: u64, place: u32) -> u32 {
-    tag(hash) | (place + 1)
+    tag(hash) | place
 }
 
 /// The highest bits of the hash, where they stand in a slot. The lowest choose the slot.
@@ -80,7 +84,7 @@ impl Places {
     }
 
     fn in_slots(slots: usize, places: impl Iterator<Item = (u64, u32)>) -> Places {
-        let mut all = Places { slots: vec![0; slots], len: 0 };
+        let mut all = Places { slots: vec![FREE; slots], len: 0 };
         all.fill(places);
         all
     }
@@ -91,11 +95,11 @@ impl Places {
         let mut at = hash as usize;
         loop {
             let slot = *self.slots.get(at & self.mask())?;
-            if slot == 0 {
+            if slot == FREE {
                 return None;
             }
-            if slot & !PLACE == tag(hash) && same((slot & PLACE) - 1) {
-                return Some((slot & PLACE) - 1);
+            if slot & !PLACE == tag(hash) && same(slot & PLACE) {
+                return Some(slot & PLACE);
             }
             at = at.wrapping_add(1);
         }
@@ -138,7 +142,7 @@ impl Places {
         for step in 0..self.slots.len() {
             match self.slots.get_mut((hash as usize).wrapping_add(step) & mask) {
                 Some(found) if *found == old => return *found = slot(hash, new),
-                Some(0) | None => return,
+                Some(&mut FREE) | None => return,
                 _ => {}
             }
         }
@@ -164,7 +168,7 @@ impl Places {
         let mask = self.mask();
         for step in 0..self.slots.len() {
             if let Some(free) = self.slots.get_mut((hash as usize).wrapping_add(step) & mask)
-                && *free == 0
+                && *free == FREE
             {
                 return *free = value;
             }
