@@ -4,6 +4,10 @@
 use crate::limits::HOLES_MAX;
 use crate::seq::SeqNum;
 
+/// Numbers so far behind are not sent again: no window is as large (RFC 7323 section 2.3). Further
+/// ones cannot be told from those that come.
+const BEHIND_MAX: i32 = 1 << 30;
+
 /// Numbers that have not passed although later ones have.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Hole {
@@ -71,6 +75,14 @@ impl Holes {
         let mut filled = Filled::default();
         for place in 0..HOLES_MAX {
             let Some(hole) = self.places.get_mut(place) else { break };
+            if hole.from == hole.to {
+                continue;
+            }
+            if from.offset_from(hole.to) > BEHIND_MAX {
+                self.forgot |= !hole.acknowledged;
+                *hole = Hole::default();
+                continue;
+            }
             let first = hole.from.latest(from);
             let last = if hole.to.after(to) { to } else { hole.to };
             let Some(count) = u32::try_from(last.offset_from(first)).ok().filter(|it| *it > 0)
@@ -116,6 +128,24 @@ mod tests {
         assert_eq!(fill(0, 40), 30, "around that");
         assert_eq!(fill(0, 40), 0, "again");
         assert_eq!(fill(u32::MAX - 9, 200), 60, "the rest");
+    }
+
+    #[test]
+    fn what_is_far_behind_is_not_filled_by_what_comes() {
+        // A number half the range away from the hole, or from a free place.
+        for hole in [None, Some(true), Some(false)] {
+            let mut holes = Holes::default();
+            match hole {
+                Some(true) => holes.miss(SeqNum(100), SeqNum(200)),
+                Some(false) => holes.open(SeqNum(100), SeqNum(200)),
+                None => {}
+            }
+            for from in (0..u32::MAX - 1448).step_by(1448).skip(1) {
+                let filled = holes.fill(SeqNum(from), SeqNum(from + 1448));
+                assert_eq!(filled.numbers, 0, "{hole:?} {from:#x}");
+            }
+            assert_eq!(holes.are_filled(), hole != Some(false));
+        }
     }
 
     #[test]
