@@ -2,9 +2,10 @@
 //! four-tuple and their life, and every life has its record.
 //!
 //! The way has two halves, which one thread can go or two: [`Intake`] makes segments of packets,
-//! [`Tracker`] finds their connections. Segments go from one to the other in batches, because the
-//! records of a batch can be fetched from memory all at once. Several pairs of halves can go side
-//! by side, each with a share of the four-tuples, and are put together in the end.
+//! [`Tracker`] leaves out copies, and finds the connections of the others. Segments go from one to
+//! the other in batches, because the records of a batch can be fetched from memory all at once.
+//! Several pairs of halves can go side by side, each with a share of the four-tuples, and are put
+//! together in the end.
 
 mod forget;
 mod intake;
@@ -461,9 +462,10 @@ impl<S: Sink> Tracker<S> {
         totals
     }
 
-    /// Has those of the segments that were copies be packets that were not used.
+    /// Has those of the segments that were copies be packets that were not used. The segments are
+    /// those of the intake that this tracker's came from.
     pub(crate) fn skip_copies(&self, totals: &mut Totals) {
-        totals.segments -= self.copies;
+        totals.segments = totals.segments.saturating_sub(self.copies);
         totals.skipped.add_all(Skip::Duplicate, self.copies);
     }
 }

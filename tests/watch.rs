@@ -131,6 +131,26 @@ fn what_is_about_many_connections_is_over_when_nothing_is_added_to_it() {
 }
 
 #[test]
+fn copies_are_told_of_and_not_counted_while_the_capture_goes_on() {
+    let raw = std::fs::read(recording("idles-out-a-pool")).expect("a recording");
+    let (mut twice, mut at) = (raw[..24].to_vec(), 24);
+    while at < raw.len() {
+        let len = u32::from_le_bytes(raw[at + 8..at + 12].try_into().unwrap()) as usize;
+        let record = &raw[at..at + 16 + len];
+        twice.extend(record.repeat(2));
+        at += record.len();
+    }
+    let file = std::env::temp_dir().join(format!("finwait-twice-{}.pcap", std::process::id()));
+    std::fs::write(&file, twice).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+    let output = command.args(["watch", "--every", "0"]).arg(&file).output().expect("finwait");
+    std::fs::remove_file(&file).expect("the file");
+    let told = String::from_utf8(output.stdout).expect("text");
+    let (lines, _) = told.split_once("\n\n").expect("lines, then the report");
+    assert!(lines.contains("note     duplicate-packets: the capture holds "), "{told}");
+}
+
+#[test]
 fn what_is_over_when_it_is_found_is_told_once() {
     let file = "testdata/kernel/keepalive-to-forgotten-mirrored/middle.pcap";
     let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));

@@ -63,14 +63,14 @@ struct Recent {
 
 impl Recent {
     /// Whether the segment with the same fingerprint comes soon enough after it, and agrees in its
-    /// checksum. By value: of what is lent, all must be in memory for every segment, equal or not.
+    /// checksum.
     #[cold]
-    fn may_be_of(&self, decoded: Decoded) -> bool {
+    fn may_be_of(&self, decoded: &Decoded) -> bool {
         let segment = &decoded.segment;
         let marked = segment.ip_id != 0 || segment.options.timestamps.is_some();
         let within = if marked { WITHIN } else { WITHIN_UNMARKED };
         let apart = segment.ts.since(self.ts).max(self.ts.since(segment.ts));
-        apart <= within && (self.checksum == segment.checksum || may_agree(&decoded, self.checksum))
+        apart <= within && (self.checksum == segment.checksum || may_agree(decoded, self.checksum))
     }
 }
 
@@ -94,7 +94,7 @@ impl Duplicates {
     pub fn is_copy(&mut self, decoded: &Decoded, fingerprint: Fingerprint) -> bool {
         let (Fingerprint { slot, half }, segment) = (fingerprint, &decoded.segment);
         let Some(recent) = self.recent.get_mut(slot as usize) else { return false };
-        let is_copy = recent.half == half && recent.may_be_of(*decoded);
+        let is_copy = recent.half == half && recent.may_be_of(decoded);
         *recent = Recent { half, ts: segment.ts, checksum: segment.checksum };
         is_copy
     }

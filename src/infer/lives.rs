@@ -92,7 +92,7 @@ impl Held {
 }
 
 /// A jump in sequence numbers beyond what loss explains.
-const JUMP: i32 = 1 << 20;
+pub(super) const JUMP: i32 = 1 << 20;
 
 impl Connection {
     /// An ACK of `from` challenges a SYN that is being held.

@@ -1,4 +1,5 @@
-//! The first half of the way: from packets to segments that know their four-tuple's hash.
+//! The first half of the way: from packets to segments that know their four-tuple's hash, and by
+//! what a copy of them is known.
 
 use crate::decode::icmp::IcmpError;
 use crate::decode::opener::{Found, Opener};
@@ -74,8 +75,8 @@ impl Intake {
         self.has_met_several
     }
 
-    /// Takes the next packet of the capture, and hands on its segments that count: one or none,
-    /// and of the few packets that hold several, all.
+    /// Takes the next packet of the capture, and hands on its segments, copies of others among
+    /// them: one or none, and of the few packets that hold several, all.
     #[inline(always)]
     pub fn packet(
         &mut self,
@@ -242,7 +243,8 @@ impl Intake {
         self.totals.last_ts = self.totals.last_ts.max(Some(now));
     }
 
-    /// What was taken so far, without the tunnels.
+    /// What was taken so far, without the tunnels. Copies are among the segments: which these are,
+    /// the tracker finds.
     pub fn totals(&self) -> &Totals {
         &self.totals
     }

@@ -225,7 +225,7 @@ impl Shelf {
         black_box(ids.fold(0, |sum, id| sum ^ touch(id)));
     }
 
-    /// The same with all from which a history is made.
+    /// The same of the blocks of one, which its history is made of, too.
     #[inline]
     pub(crate) fn touch_whole(&self, place: u32) -> u8 {
         self.records.get(place).map_or(0, |record| match &record.form {

@@ -1,11 +1,12 @@
 //! The close in brief: the transcript of all segments from the first FIN or RST on; or from the
-//! first on that is data out of order or sent again, where little comes after it.
+//! first on that the lanes have no room for, as data that is sent again, where little comes after.
 
 use super::lane::PAYLOAD_MAX;
 use super::transcript::{Line, Reader};
 use super::{BLOCK, Blocks, Brief, Phase};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
+use crate::infer::lives::JUMP;
 use crate::seq::SeqNum;
 
 /// Bytes of a transcript in one block; behind them is the place of the next block, if there is one.
@@ -16,8 +17,10 @@ pub(super) const PARTS_MAX: usize = 4;
 /// The most that a close takes, behind its length.
 pub(super) const CLOSE_MAX: usize = PARTS_MAX * PART - 1;
 
-/// How far numbers may lie from those expected before a segment may belong to another life.
-const NEAR: u32 = 1 << 19;
+/// How far numbers may lie from those expected before a segment may belong to another life. From
+/// those that the engine expects, which knows of all segments since, that may be twice as far.
+const NEAR: u32 = 1 << 18;
+const _: () = assert!(2 * NEAR + PAYLOAD_MAX < JUMP as u32);
 
 impl Brief {
     /// The first FIN or RST, or whatever else the lanes have no room for.

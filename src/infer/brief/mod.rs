@@ -195,7 +195,7 @@ impl Brief {
         self.marks ^ a ^ b
     }
 
-    /// The same with its blocks.
+    /// The same of its blocks, the first of the close only.
     #[inline]
     pub fn touch_blocks(&self, blocks: &Blocks) -> u8 {
         let opening = Some(self.block(0)).filter(|_| self.phase != Phase::Opening);
@@ -361,6 +361,8 @@ impl Brief {
         // What it said, and what it acknowledged beyond the SYN, the lanes know.
         let (seq, ack) = (near.next_of(server), connection.end(server).proven.unwrap_or_default());
         let segment = Segment { seq, ack, flags: Flags::ACK, window: 1, ..Segment::default() };
+        // What the client sent in between is not told: nobody was silent.
+        connection.last.ts = self.clock().time(moment.0);
         self.tell(connection, (server, segment, moment), params);
         let at = connection.span().1;
         connection.confirm_handshake(server, at);
