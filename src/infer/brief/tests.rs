@@ -44,8 +44,8 @@ struct Move {
 
 /// Any first number; one in three near where numbers wrap round, or where half of them are behind.
 fn an_isn() -> impl Strategy<Value = u32> {
-    let near = (prop::sample::select(vec![0, 1 << 31]), 0..20_000_u32);
-    prop_oneof![2 => any::<u32>(), 1 => near.prop_map(|(at, less): (u32, u32)| at.wrapping_sub(less))]
+    let near = (prop::sample::select(vec![0_u32, 1 << 31]), 0..20_000_u32);
+    prop_oneof![2 => any::<u32>(), 1 => near.prop_map(|(at, less)| at.wrapping_sub(less))]
 }
 
 fn a_move() -> impl Strategy<Value = Move> {
