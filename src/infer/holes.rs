@@ -78,7 +78,7 @@ impl Holes {
             if hole.from == hole.to {
                 continue;
             }
-            if from.offset_from(hole.to) > BEHIND_MAX {
+            if from.offset_from(hole.to) >= BEHIND_MAX {
                 self.forgot |= !hole.acknowledged;
                 *hole = Hole::default();
                 continue;
@@ -99,10 +99,14 @@ impl Holes {
     }
 
     /// Puts a hole, if it has any number, into a free place, or else in place of one that is
-    /// acknowledged: that one is hardly ever filled.
-    fn keep(&mut self, hole: Hole) {
+    /// acknowledged: that one is hardly ever filled. Of a longer one than what is sent again comes
+    /// from, the end counts.
+    fn keep(&mut self, mut hole: Hole) {
         if !hole.to.after(hole.from) {
             return;
+        }
+        if hole.to.offset_from(hole.from) > BEHIND_MAX {
+            hole.from = hole.to.sub(BEHIND_MAX as u32);
         }
         let is_free = |place: &Hole| place.from == place.to;
         let free = self.places.iter().position(is_free);
@@ -145,6 +149,18 @@ mod tests {
                 assert_eq!(filled.numbers, 0, "{hole:?} {from:#x}");
             }
             assert_eq!(holes.are_filled(), hole != Some(false));
+        }
+    }
+
+    #[test]
+    fn a_hole_of_half_the_range_is_not_filled_by_what_comes_behind_it() {
+        let (from, to) = (SeqNum(1_958_192_534), SeqNum(3_880_231_590));
+        for later in [42_333_360, 414_711_808, 414_973_952, 1_073_741_823, 1_073_741_824] {
+            let mut holes = Holes::default();
+            holes.open(from, to);
+            let seq = to.add(later);
+            assert_eq!(holes.fill(seq, seq.add(752)).numbers, 0, "{later}");
+            assert!(!holes.are_filled());
         }
     }
 
