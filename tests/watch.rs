@@ -131,7 +131,7 @@ fn what_is_about_many_connections_is_over_when_nothing_is_added_to_it() {
 }
 
 #[test]
-fn copies_are_told_of_and_not_counted_while_the_capture_goes_on() {
+fn copies_are_told_of_while_the_capture_goes_on() {
     let raw = std::fs::read(recording("idles-out-a-pool")).expect("a recording");
     let (mut twice, mut at) = (raw[..24].to_vec(), 24);
     while at < raw.len() {

@@ -5,7 +5,11 @@ use proptest::prelude::*;
 
 use super::transcript::behind_syn;
 use super::*;
+use crate::decode::Decoded;
 use crate::decode::segment::Options;
+use crate::decode::tuple::FourTuple;
+use crate::history::History;
+use crate::pipeline::{Pipeline, Sink};
 use crate::seq::SeqNum;
 use crate::time::Span;
 
@@ -59,7 +63,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         1 => Just(2_000_000_000_000_000),
     ];
     let window = prop_oneof![20 => 1..u16::MAX, 1 => Just(0)];
-    let fault = prop_oneof![30 => Just(0_u8), 1 => 1..9_u8];
+    let fault = prop_oneof![30 => Just(0_u8), 1 => 1..10_u8];
     (any::<bool>(), kind, payload, nanos, window, fault).prop_map(
         |(from_client, kind, payload, nanos, window, fault)| Move {
             from_client,
@@ -121,6 +125,12 @@ fn play(moves: &[Move], isn: [u32; 2], timestamps: bool, client: End) -> Vec<(En
             4 => segment.seq = segment.seq.add(1),
             5 => segment.options.timestamps = None,
             6 => segment.seq = segment.seq.add(1 << 24),
+            8 => {
+                // As far as a close may bear, and a little further.
+                segment.seq = segment.seq.sub((1 << 18) + 7 - play.payload % 15);
+                segment.ack = segment.ack.sub(1 << 18);
+            }
+            9 => segment.seq = segment.seq.add(1 << 18),
             7 => segment.flags = Flags::from_bits(0),
             _ => {}
         }
@@ -152,6 +162,68 @@ proptest! {
             segments.remove(place);
         }
         check(segments.get(skipped / 2..).unwrap_or_default());
+    }
+}
+
+/// All histories of one four-tuple's segments.
+fn told(segments: &[(End, Segment)], following_all: bool) -> Vec<History> {
+    let tuple = FourTuple::new(4, ([1; 16], 1), ([2; 16], 2)).0;
+    let mut pipeline = Pipeline::new(Params::default(), 1_000, Nobody);
+    if following_all {
+        pipeline = pipeline.following_all();
+    }
+    for (sender, segment) in segments {
+        pipeline.decoded(&Decoded { tuple, sender: *sender, segment: *segment });
+    }
+    pipeline.close().1.iter().collect()
+}
+
+struct Nobody;
+impl Sink for Nobody {}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    /// Whether a segment belongs to the life before it, the engine decides; a brief must not take
+    /// what it would not.
+    #[test]
+    fn lives_are_told_apart_as_where_all_is_followed(
+        moves in prop::collection::vec(a_move(), 0..25),
+        isn in [an_isn(), an_isn()],
+        timestamps in any::<bool>(),
+        client in prop_oneof![Just(End::A), Just(End::B)],
+    ) {
+        let segments = play(&moves, isn, timestamps, client);
+        prop_assert_eq!(told(&segments, false), told(&segments, true));
+    }
+}
+
+/// Data as far ahead as a close may bear, and then an ACK as far behind: the engine, which has gone
+/// on, must not take it for another life's.
+#[test]
+fn what_a_close_may_bear_is_of_the_same_life() {
+    for far in (16..22).map(|bit| 1 << bit) {
+        let mut segments = life_of(8);
+        segments.truncate(11);
+        let (last, data) = segments[10];
+        let (client, server) = (End::B, End::A);
+        let [a, b] =
+            if last == client { [data.seq_end(), data.ack] } else { [data.ack, data.seq_end()] };
+        let bears = |from: End, flags: u16, seq: SeqNum, ack: SeqNum, payload: u32| {
+            let flags = Flags::from_bits(flags);
+            (from, Segment { seq, ack, payload, flags, ..data })
+        };
+        segments.extend([
+            bears(client, 0x10, a.add(far), b, 65_535),
+            bears(server, 0x10, b.add(far), a, 65_535),
+            bears(client, 0x11, a, b, 0),
+            bears(client, 0x10, a.sub(far), b.sub(far), 0),
+        ]);
+        for (at, (_, segment)) in (0_u64..).zip(&mut segments).skip(11) {
+            segment.frame = data.frame + at;
+            segment.ts = data.ts.after(Span::from_millis(at));
+        }
+        assert_eq!(told(&segments, false), told(&segments, true), "{far}");
     }
 }
 
