@@ -12,8 +12,8 @@ use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
 
 use crate::{Error, Seen};
 
-/// Addresses and ports, the lower end first.
-type Key = ([u8; 16], u16, [u8; 16], u16);
+/// Addresses and ports, the lower end first. Numbers, which a processor compares at once.
+type Key = (u128, u16, u128, u16);
 /// As much as a connection's record takes at least.
 type Record = [u64; 8];
 
@@ -129,13 +129,15 @@ fn key(frame: &[u8]) -> Option<Key> {
     let (source, destination, segment) = match ether_type {
         [8, 0] => {
             let header = Ipv4HeaderSlice::from_slice(packet).ok()?;
-            let wide = |addr: [u8; 4]| u128::from(u32::from_be_bytes(addr)).to_be_bytes();
-            let addrs = (wide(header.source()), wide(header.destination()));
-            (addrs.0, addrs.1, packet.get(header.slice().len()..)?)
+            let [source, destination] =
+                [header.source(), header.destination()].map(u32::from_be_bytes).map(u128::from);
+            (source, destination, packet.get(header.slice().len()..)?)
         }
         [0x86, 0xdd] => {
             let header = Ipv6HeaderSlice::from_slice(packet).ok()?;
-            (header.source(), header.destination(), packet.get(header.slice().len()..)?)
+            let [source, destination] =
+                [header.source(), header.destination()].map(u128::from_be_bytes);
+            (source, destination, packet.get(header.slice().len()..)?)
         }
         _ => return None,
     };
