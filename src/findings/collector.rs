@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use serde::Serialize;
 
 use crate::addr::HostPort;
-use crate::findings::due::Due;
+use crate::findings::due::{Due, Places};
 use crate::findings::finding::{Finding, Order, Severity};
 use crate::findings::kept::Join;
 use crate::findings::rule::{Context, Grouping, Rule, Scope};
@@ -118,6 +118,8 @@ pub struct Collector {
     watches: Vec<Watch>,
     /// Which of them are due.
     due: Due,
+    /// Those of the connections that are taken at the moment.
+    places: Vec<Places>,
     /// What was found about single connections, by name.
     single: HashMap<&'static str, Single, RandomState>,
 }
@@ -162,7 +164,7 @@ impl Collector {
         };
         let watches: Vec<Watch> = ALL.iter().filter_map(watch).collect();
         let due = Due::of(watches.iter().map(|watch| watch.rule), &thresholds);
-        Collector { thresholds, watches, due, single: HashMap::default() }
+        Collector { thresholds, watches, due, places: Vec::new(), single: HashMap::default() }
     }
 
     /// Takes all connections, and what is known of the capture as a whole.
@@ -174,7 +176,7 @@ impl Collector {
         let mut collector = Collector::new(thresholds);
         for history in histories.clone() {
             let own = check(history, &collector.thresholds);
-            collector.take(history, &Keys::of(history), own);
+            collector.take([(history, &Keys::of(history))].into_iter(), own);
         }
         let suspicions = collector.suspicions();
         for history in histories {
@@ -186,17 +188,28 @@ impl Collector {
         collector.finish(capture)
     }
 
-    /// Takes a finished connection with the findings about it by itself.
-    pub fn take(&mut self, history: &History, keys: &Keys, own: impl IntoIterator<Item = Finding>) {
-        for place in self.due.to(history.signs()) {
+    /// Takes some finished connections with the findings about each by itself.
+    ///
+    /// Rule by rule, so that the counts of several connections are waited for together.
+    pub fn take<'a>(
+        &mut self,
+        some: impl Iterator<Item = (&'a History, &'a Keys)> + Clone,
+        own: impl IntoIterator<Item = Finding>,
+    ) {
+        self.places.clear();
+        self.places.extend(some.clone().map(|(history, _)| self.due.to(history.signs())));
+        for place in self.places.iter().fold(Places::default(), |all, places| all.or(*places)) {
             let (Some(Watch { grouping, suspects, .. }), Some(context)) =
                 (self.watches.get_mut(place), self.due.context(place, &self.thresholds))
             else {
                 continue;
             };
-            match suspects {
-                Some(suspects) => grouping.suspect(history, keys, &context, suspects),
-                None => grouping.take(history, keys, &context),
+            let due = some.clone().zip(&self.places).filter(|(_, places)| places.hold(place));
+            for ((history, keys), _) in due {
+                match suspects {
+                    Some(suspects) => grouping.suspect(history, keys, &context, suspects),
+                    None => grouping.take(history, keys, &context),
+                }
             }
         }
         for finding in own {

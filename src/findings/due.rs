@@ -64,6 +64,19 @@ impl Due {
     }
 }
 
+impl Places {
+    /// The places of both.
+    pub fn or(self, other: Places) -> Places {
+        Places(self.0 | other.0)
+    }
+
+    /// Whether a place is among them.
+    #[inline]
+    pub fn hold(self, place: usize) -> bool {
+        self.0 >> place & 1 > 0
+    }
+}
+
 impl Iterator for Places {
     type Item = usize;
 

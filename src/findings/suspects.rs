@@ -73,6 +73,9 @@ fn hash(what: impl Hash) -> u64 {
     FixedState::with_seed(0).hash_one(what)
 }
 
+/// Cells of which a word says which count enough.
+const CELLS_PER_WORD: usize = u64::BITS as usize;
+
 /// Groups that may make a finding of one rule.
 #[derive(Debug)]
 pub struct Suspects {
@@ -80,6 +83,8 @@ pub struct Suspects {
     /// of a large one those that are filled in next, together.
     few: Vec<u64>,
     cells: Vec<u8>,
+    /// Once all are counted, a bit for each cell that counts enough: these stay in a core's cache.
+    enough: Vec<u64>,
     least: u8,
     /// Whether there is one.
     any: bool,
@@ -97,6 +102,7 @@ impl Suspects {
         Suspects {
             few: Vec::new(),
             cells: Vec::new(),
+            enough: Vec::new(),
             least,
             any: false,
             but_servers: false,
@@ -130,9 +136,14 @@ impl Suspects {
     pub fn settle(&mut self) {
         if self.cells.is_empty() {
             self.any = self.few.iter().any(|group| self.holds(*group));
-        } else {
-            self.fill();
+            return;
         }
+        self.fill();
+        let bits = |cells: &[u8]| {
+            let bits = cells.iter().rev().map(|cell| u64::from(*cell >= self.least));
+            bits.fold(0, |all, bit| all << 1 | bit)
+        };
+        self.enough = self.cells.chunks(CELLS_PER_WORD).map(bits).collect();
     }
 
     /// Fills in those that wait: one after the other, so that memory is waited for only once.
@@ -148,13 +159,15 @@ impl Suspects {
         }
     }
 
-    /// Whether a group may count enough.
+    /// Whether a group may count enough, once all are counted.
     pub fn holds(&self, group: u64) -> bool {
         if self.cells.is_empty() {
             let same = self.few.iter().filter(|it| **it == group);
             return same.count() >= usize::from(self.least);
         }
-        self.cells.get(group as usize % SUSPECT_CELLS).is_some_and(|cell| *cell >= self.least)
+        let cell = group as usize % SUSPECT_CELLS;
+        let word = self.enough.get(cell / CELLS_PER_WORD);
+        word.is_some_and(|word| word >> (cell % CELLS_PER_WORD) & 1 > 0)
     }
 
     /// Whether there is any.

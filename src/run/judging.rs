@@ -53,9 +53,9 @@ impl Found {
 struct Judge<'a> {
     sketcher: Sketcher<'a>,
     foundry: Foundry,
-    /// Rooms, and whether there is a history in them.
-    rooms: [(Room, bool); ROOMS],
-    /// What is found about one connection by itself.
+    /// Rooms, and whose history is in them, if one is.
+    rooms: [(Room, Option<Keys>); ROOMS],
+    /// What is found about those connections by themselves.
     own: Vec<Finding>,
     found: Found,
 }
@@ -72,17 +72,19 @@ impl<'a> Judge<'a> {
         let Found { collector, survey, transitions_dropped } = &mut self.found;
         for first in places(piece).step_by(ROOMS) {
             archive.touch(first..first + ROOMS as u64);
-            for (place, (room, is_there)) in (first..).zip(&mut self.rooms) {
-                *is_there = archive.read(place, &mut self.foundry, room).is_some();
+            for (place, (room, keys)) in (first..).zip(&mut self.rooms) {
+                let history = archive.read(place, &mut self.foundry, room);
+                *keys = history.map(|history| Keys::of(history));
             }
-            for (room, _) in self.rooms.iter().filter(|(_, is_there)| *is_there) {
-                let history = room.history();
-                let keys = Keys::of(history);
+            let rooms = self.rooms.iter();
+            let all = rooms.filter_map(|(room, keys)| Some((room.history(), keys.as_ref()?)));
+            for (history, keys) in all.clone() {
+                let before = self.own.len();
                 self.sketcher.sketch(history, &mut self.own);
                 *transitions_dropped += u64::from(history.dropped);
-                survey.take(history, &keys, &self.own);
-                collector.take(history, &keys, self.own.drain(..));
+                survey.take(history, keys, self.own.get(before..).unwrap_or_default());
             }
+            collector.take(all, self.own.drain(..));
         }
     }
 
