@@ -233,7 +233,8 @@ impl History {
         until: Timestamp,
         predecessor: Option<Predecessor>,
     ) {
-        let (client, roles_from) = roles(&tuple, connection);
+        let (client, roles_from) = connection.client();
+        let (client, roles_from) = roles(&tuple, (client.unwrap_or(End::A), roles_from));
         let (first, last) = connection.span();
         let side = |end| Side::new(connection.end(end), until);
         (self.id, self.stream, self.tuple) = (id, stream, tuple);
@@ -455,10 +456,8 @@ impl Side {
 }
 
 /// Which end is the client: by the handshake, else by a port that looks like a service's, else by
-/// the first packet.
-fn roles(tuple: &FourTuple, connection: &Connection) -> (End, RolesFrom) {
-    let (client, roles_from) = connection.client();
-    let client = client.unwrap_or(End::A);
+/// the first packet; told of what the engine says.
+fn roles(tuple: &FourTuple, (client, roles_from): (End, RolesFrom)) -> (End, RolesFrom) {
     if !matches!(roles_from, RolesFrom::FirstPacket | RolesFrom::Port) {
         return (client, roles_from);
     }

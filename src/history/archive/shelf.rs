@@ -14,7 +14,7 @@ use crate::decode::segment::Segment;
 use crate::decode::tuple::{End, FourTuple, widen_v4};
 use crate::flow::stream::Numbering;
 use crate::flow::table::Hasher;
-use crate::history::{History, Predecessor, pack};
+use crate::history::{History, Predecessor, pack, roles};
 use crate::infer::brief::{Blocks, Brief};
 use crate::infer::state::State;
 use crate::infer::{Connection, Held, Params};
@@ -94,7 +94,8 @@ impl Shelf {
     /// at a glance.
     pub fn client_and_server(&self, place: u32) -> Option<(HostPort, HostPort)> {
         let Form::Brief(brief) = &self.records.get(place)?.form else { return None };
-        let (tuple, client) = (self.tuple(place)?, brief.client());
+        let tuple = self.tuple(place)?;
+        let (client, _) = roles(&tuple, brief.client_by()?);
         Some((tuple.endpoint(client), tuple.endpoint(client.peer())))
     }
 

@@ -3,7 +3,7 @@
 
 use super::lane::PAYLOAD_MAX;
 use super::transcript::{Line, Reader};
-use super::{BLOCK, Blocks, Brief, Phase};
+use super::{BLOCK, Blocks, Brief, FOUND, Phase};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::lives::JUMP;
@@ -19,7 +19,7 @@ pub(super) const CLOSE_MAX: usize = PARTS_MAX * PART - 1;
 
 /// How far numbers may lie from those expected before a segment may belong to another life. From
 /// those that the engine expects, which knows of all segments since, that may be twice as far.
-const NEAR: u32 = 1 << 18;
+pub(super) const NEAR: u32 = 1 << 18;
 const _: () = assert!(2 * NEAR + PAYLOAD_MAX < JUMP as u32);
 
 impl Brief {
@@ -153,7 +153,7 @@ impl Brief {
         let is_near =
             |number: SeqNum, known: SeqNum| number.offset_from(known).unsigned_abs() <= NEAR;
         let is_rst = segment.has(Flags::RST);
-        let is_first_word = own.segments == 1 && from != self.client();
+        let is_first_word = own.segments == 1 && from != self.client() && !self.is(FOUND);
         let says_more = segment.seq_len() > 0 || segment.ack.after(own.proven);
         !segment.has(Flags::SYN)
             && (!is_first_word || is_rst || says_more)

@@ -1,5 +1,6 @@
 //! The numbers of one end that run on while data flows and nothing else happens.
 
+use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
 use crate::infer::Connection;
 use crate::infer::brief::clock::Clock;
@@ -140,6 +141,13 @@ impl Lane {
         ];
     }
 
+    /// Its newest segment, of those before it runs.
+    pub fn pass(&mut self, segment: &Segment, (units, frames): (u64, u32)) {
+        (self.last, self.frame, self.window) = (units, frames, segment.window);
+        self.tsval = segment.options.timestamps.unwrap_or_default().0;
+        self.segments += 1;
+    }
+
     /// The shortest time in which it answered, if any was timed.
     pub fn turnaround(&self) -> Option<Span> {
         (self.turnaround != UNTIMED).then(|| Span::from_nanos(self.turnaround.into()))
@@ -179,7 +187,11 @@ impl Connection {
     ) {
         let last = Moment { ts: clock.time(own.last), frame: first_frame + u64::from(own.frame) };
         let endpoint = self.end_mut(end);
-        let begin = endpoint.isn.unwrap_or_default().add(1);
+        let before = endpoint.nxt.unwrap_or_default();
+        let more = own.nxt.offset_from(before).unsigned_abs();
+        // Whoever sends data had not closed.
+        endpoint.may_have_closed &= more == 0;
+        endpoint.tally.bytes += u64::from(more);
         endpoint.nxt = Some(own.nxt);
         endpoint.proven = Some(own.proven);
         endpoint.expected = Some(peer.nxt);
@@ -187,10 +199,9 @@ impl Connection {
         endpoint.window = own.window;
         endpoint.flight = own.flight;
         endpoint.turnaround = own.turnaround();
-        endpoint.tsval = endpoint.timestamps.then_some(own.tsval);
+        endpoint.tsval = endpoint.tsval.and(Some(own.tsval));
         endpoint.last = last;
         endpoint.tally.segments = own.segments.into();
-        endpoint.tally.bytes = own.nxt.offset_from(begin).unsigned_abs().into();
         if last.frame >= self.last.frame {
             self.last = last;
         }

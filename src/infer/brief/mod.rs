@@ -7,7 +7,8 @@
 //! first on that is more than data in order, which mostly begins its close. [`Brief::replay`] runs
 //! it through the engine when somebody wants to know. Only what lies between is not kept segment by
 //! segment: data and acknowledgements in order move nothing but a few numbers of each end, and
-//! these run on here, in lanes.
+//! these run on here, in lanes. A connection that was open when the capture began has the segments
+//! up to the first of the other end in place of an opening.
 //!
 //! As soon as anything passes for which there is no room, or that may be of another connection,
 //! [`Brief::take`] refuses it, and the caller goes on with the one that the replay makes. The tests
@@ -18,6 +19,7 @@
 mod alone;
 mod clock;
 mod closing;
+mod found;
 mod lane;
 mod opening;
 mod shape;
@@ -26,7 +28,7 @@ mod transcript;
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::queued::flight_kib;
-use crate::infer::{Connection, IDLE_MIN, Params};
+use crate::infer::{Connection, IDLE_MIN, Params, RolesFrom};
 use crate::slab::Slab;
 use crate::time::Timestamp;
 
@@ -44,7 +46,8 @@ pub const BLOCK: usize = 56;
 /// Where such blocks are.
 pub type Blocks = Slab<[u8; BLOCK]>;
 
-/// Bytes in front of a block for the moment of the server's first word: units and frames.
+/// Bytes in front of the opening's block for the moment of the server's first word: units and
+/// frames. Where the connection was found open, one byte has the number of lines.
 const FIRST_WORD: usize = 8;
 
 /// How far the connection has come.
@@ -83,6 +86,8 @@ const CLIENT_IS_B: u8 = 2;
 const TIMESTAMPS: u8 = 4;
 /// It is one SYN so far.
 const LONE: u8 = 8;
+/// Its SYN was not captured; whoever is called its client sent the first segment that was.
+const FOUND: u8 = 16;
 
 /// Flags that matter to a connection's states.
 const CONTROL: u16 = SYN_ACK | Flags::FIN.bits() | Flags::RST.bits();
@@ -94,10 +99,23 @@ fn control(segment: &Segment) -> u16 {
     segment.flags.bits() & CONTROL
 }
 
+/// The transcript of an opening, to be read.
+struct Written<'a> {
+    lines: Reader<'a>,
+    count: usize,
+    /// Whether they were written whole.
+    whole: bool,
+    /// When the server spoke for the first time.
+    first_word: Option<[u8; FIRST_WORD]>,
+}
+
 impl Brief {
-    /// A connection that begins with this segment, if it begins as connections do: with a SYN.
+    /// A connection that begins with this segment: with a SYN, as all do, or with whatever was
+    /// captured first.
     pub fn begin(from: End, segment: &Segment) -> Option<Brief> {
-        if control(segment) != SYN || segment.options.sack.is_some() {
+        let control = control(segment);
+        if ![SYN, SYN_ACK].contains(&control) && control & SYN > 0 || segment.options.sack.is_some()
+        {
             return None;
         }
         let [a, b, c, d, e, 0, 0, 0] = segment.frame.to_le_bytes() else { return None };
@@ -106,9 +124,10 @@ impl Brief {
             (clock.in_micros, IN_MICROS),
             (from == End::B, CLIENT_IS_B),
             (segment.options.timestamps.is_some(), TIMESTAMPS),
+            (control == SYN, LONE),
+            (control != SYN, FOUND),
         ];
-        let marks =
-            marks.iter().filter(|(is_so, _)| *is_so).fold(LONE, |all, (_, mark)| all | mark);
+        let marks = marks.iter().filter(|(is_so, _)| *is_so).fold(0, |all, (_, mark)| all | mark);
         let mut lanes = [[0; LANE]; 2];
         let line = Line::of(from, segment, (0, 0), &Near::default(), true);
         let len = line.put_behind(0, lanes.as_flattened_mut())?;
@@ -143,22 +162,19 @@ impl Brief {
     pub fn replay(&self, blocks: &Blocks, params: &Params, connection: &mut Connection) {
         connection.clear();
         let mut near = Near::default();
+        let Some(Written { mut lines, count, whole, first_word }) = self.opening_of(blocks) else {
+            return;
+        };
+        for _ in 0..count {
+            let Some(line) = lines.line(&mut near, whole) else { break };
+            self.tell(connection, line, params);
+        }
         if self.phase == Phase::Opening {
-            let mut lines = Reader::new(self.written());
-            while let Some(line) = lines.line(&mut near, true) {
-                self.tell(connection, line, params);
-            }
             return;
         }
-        let Some(opening) = blocks.get(self.block(0)) else { return };
-        let Some((first_word, opening)) = opening.split_first_chunk::<FIRST_WORD>() else { return };
-        let mut lines = Reader::new(opening);
-        for _ in 0..3 {
-            if let Some(line) = lines.line(&mut near, false) {
-                self.tell(connection, line, params);
-            }
+        if let Some(first_word) = first_word {
+            self.tell_first_word(first_word, &near, params, connection);
         }
-        self.tell_first_word(*first_word, &near, params, connection);
         let [a, b] = self.read_lanes();
         let clock = self.clock();
         connection.run_on(End::A, &a, &b, &clock, self.frame());
@@ -176,16 +192,32 @@ impl Brief {
 
     /// The segments of its opening, with what says who sent them and how they number.
     pub fn opening_segments(&self, blocks: &Blocks, mut take: impl FnMut(End, &Segment)) {
-        let block = blocks.get(self.block(0)).filter(|_| self.phase != Phase::Opening);
-        let (written, lines) = match block {
-            Some(block) => (block.get(FIRST_WORD..).unwrap_or_default(), 3),
-            None => (self.written(), usize::MAX),
-        };
-        let (mut near, mut reader) = (Near::default(), Reader::new(written));
-        for _ in 0..lines {
-            let Some((from, segment, _)) = reader.line(&mut near, block.is_none()) else { break };
+        let Some(Written { mut lines, count, whole, .. }) = self.opening_of(blocks) else { return };
+        let mut near = Near::default();
+        for _ in 0..count {
+            let Some((from, segment, _)) = lines.line(&mut near, whole) else { break };
             take(from, &segment);
         }
+    }
+
+    /// The opening's transcript.
+    fn opening_of<'a>(&'a self, blocks: &'a Blocks) -> Option<Written<'a>> {
+        let of = |written, count, whole, first_word| Written {
+            lines: Reader::new(written),
+            count,
+            whole,
+            first_word,
+        };
+        if self.phase == Phase::Opening {
+            return Some(of(self.written(), usize::MAX, true, None));
+        }
+        let block = blocks.get(self.block(0))?;
+        if self.is(FOUND) {
+            let (count, written) = block.split_first()?;
+            return Some(of(written, (*count).into(), true, None));
+        }
+        let (first_word, written) = block.split_first_chunk()?;
+        Some(of(written, 3, false, Some(*first_word)))
     }
 
     /// Reads from all of it, so that its memory is fetched; the number is of no use.
@@ -235,9 +267,20 @@ impl Brief {
         self.blocks.get(index).map_or(u32::MAX, |block| u32::from_le_bytes(*block))
     }
 
-    /// The end that sent the SYN.
-    pub fn client(&self) -> End {
+    /// The end that sent the SYN, or else the first segment.
+    fn client(&self) -> End {
         if self.is(CLIENT_IS_B) { End::B } else { End::A }
+    }
+
+    /// The end that the engine takes for the client, and why, where that is known at a glance.
+    pub fn client_by(&self) -> Option<(End, RolesFrom)> {
+        let by = match self.is(FOUND) {
+            false => RolesFrom::Syn,
+            // It may be a SYN+ACK that was captured first.
+            true if self.phase == Phase::Opening => return None,
+            true => RolesFrom::FirstPacket,
+        };
+        Some((self.client(), by))
     }
 
     #[inline]
@@ -320,7 +363,7 @@ impl Brief {
         if let Some((tsval, _)) = segment.options.timestamps {
             own.tsval = tsval;
         }
-        if own.segments == 2 && from != self.client() {
+        if own.segments == 2 && from != self.client() && !self.is(FOUND) {
             // Whatever says no more than the SYN+ACK did confirms nothing.
             let confirms = segment.payload > 0 || acked > 0;
             if !confirms || !self.keep_first_word((units, frames), blocks) {

@@ -3,8 +3,8 @@
 use super::lane::{Lane, PAYLOAD_MAX};
 use super::transcript::{Line, Near, Reader, behind_syn};
 use super::{
-    ACK, BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, LONE, Phase, SYN, SYN_ACK, TIMESTAMPS,
-    control,
+    ACK, BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, LONE, Phase, SYN, SYN_ACK,
+    TIMESTAMPS, control,
 };
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
@@ -79,6 +79,9 @@ impl Brief {
         (units, frames): (u64, u32),
         blocks: &mut Blocks,
     ) -> bool {
+        if self.is(FOUND) {
+            return self.go_on(from, segment, (units, frames), blocks);
+        }
         let opening = self.opening();
         let near = &opening.near;
         let Some(silence) = units.checked_sub(near.units) else { return false };

@@ -14,7 +14,7 @@ use super::clock::Clock;
 use super::closing::CLOSE_MAX;
 use super::lane::Lane;
 use super::transcript::{Near, Reader, Turn};
-use super::{Blocks, Brief, CLIENT_IS_B, FIRST_WORD, Phase, TIMESTAMPS};
+use super::{Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, Phase, TIMESTAMPS};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::endpoint::{fastest_answer, in_flight, scaled, segment_max};
@@ -109,6 +109,10 @@ struct Side {
 impl Brief {
     /// The shape, if it has one, of the connection that a capture up to `end` holds.
     pub fn shape(&self, blocks: &Blocks, params: &Params, end: Timestamp) -> Option<Shape> {
+        // It was not captured how it opened.
+        if self.is(FOUND) {
+            return None;
+        }
         let two_msl = params.msl.times(2);
         let mut cast = Cast {
             clock: self.clock(),

@@ -154,14 +154,14 @@ proptest! {
         isn in [an_isn(), an_isn()],
         timestamps in any::<bool>(),
         client in prop_oneof![Just(End::A), Just(End::B)],
-        skipped in 0..3_usize,
+        skipped in prop_oneof![Just(0_usize), 1..8_usize],
         dropped in prop::option::of(0..6_usize),
     ) {
         let mut segments = play(&moves, isn, timestamps, client);
         if let Some(place) = dropped.filter(|place| *place < segments.len()) {
             segments.remove(place);
         }
-        check(segments.get(skipped / 2..).unwrap_or_default());
+        check(segments.get(skipped..).unwrap_or_default());
     }
 }
 
@@ -192,9 +192,11 @@ proptest! {
         isn in [an_isn(), an_isn()],
         timestamps in any::<bool>(),
         client in prop_oneof![Just(End::A), Just(End::B)],
+        skipped in prop_oneof![Just(0_usize), 1..8_usize],
     ) {
         let segments = play(&moves, isn, timestamps, client);
-        prop_assert_eq!(told(&segments, false), told(&segments, true));
+        let segments = segments.get(skipped..).unwrap_or_default();
+        prop_assert_eq!(told(segments, false), told(segments, true));
     }
 }
 
@@ -303,6 +305,21 @@ fn life_of(length: usize) -> Vec<(End, Segment)> {
 fn an_ordinary_life_stays_brief_to_its_end() {
     let segments = quiet_life();
     assert_eq!(check(&segments), segments.len());
+}
+
+/// Wherever the capture begins: with one end's segments or the other's, data or not, or in the
+/// middle of the close.
+#[test]
+fn a_life_that_was_found_open_stays_brief_to_its_end() {
+    for length in [0, 5, 11, 60] {
+        let life = life_of(length);
+        for skipped in 2..life.len() {
+            let segments = &life[skipped..];
+            // Of a close that begins before both have spoken, four segments have room.
+            let room = if skipped < length { segments.len() } else { 4 };
+            assert!(check(segments) >= room.min(segments.len()), "{length} {skipped}");
+        }
+    }
 }
 
 #[test]

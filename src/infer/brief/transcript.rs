@@ -3,8 +3,8 @@
 //!
 //! Times and frames are differences to the line before, and a number that its sender was bound to
 //! use is a bit. What no rule looks at is left out: the push and urgent bits, the TTL of anything
-//! but a SYN or RST, the IP identification of anything but a FIN, the window of a RST, and most of
-//! a SYN that comes again.
+//! but a SYN, a RST or the first segment, the IP identification of anything but a FIN, the window
+//! of a RST, and most of a SYN that comes again.
 
 use crate::decode::segment::{Flags, Options, Segment};
 use crate::decode::tuple::End;
@@ -30,11 +30,16 @@ pub(super) struct Near {
 impl Near {
     /// The line has been written, or read.
     fn pass(&mut self, from: End, segment: &Segment, units: u64, frames: u32) {
+        let index = from.index();
         if !self.begun {
             self.isn = segment.seq;
+            // It tells of the other end, too.
+            let (_, echo) = segment.options.timestamps.unwrap_or_default();
+            let (own, peer) = (segment.seq_end(), segment.acked().unwrap_or_default());
+            (self.nxt, self.tsval) =
+                if index == 0 { ([own, peer], [0, echo]) } else { ([peer, own], [echo, 0]) };
         }
         (self.begun, self.units, self.frames) = (true, units, frames);
-        let index = from.index();
         if let Some(nxt) = self.nxt.get_mut(index)
             && (segment.has(Flags::SYN) || segment.seq_end().after(*nxt))
             && !segment.has(Flags::RST)
@@ -161,7 +166,7 @@ impl Line {
             line.number(u64::from(frames.wrapping_sub(near.frames)));
         }
         let is_first_syn = is_syn && !is_repeat;
-        if is_first_syn || segment.has(Flags::RST) {
+        if is_first_syn || segment.has(Flags::RST) || !near.begun {
             line.raw(segment.ttl.into(), 1);
         }
         if (is_first_syn || whole && !is_syn) && !segment.has(Flags::RST) {
@@ -225,11 +230,11 @@ pub(super) fn behind_syn(opening: &[u8]) -> Option<(Near, &[u8])> {
     if options & MSS > 0 {
         rest.raw::<2>()?;
     }
-    let mut tsval = 0;
+    let (mut tsval, mut tsecr) = (0, 0);
     if kind & TIMESTAMPS > 0 {
         tsval = u32::from_le_bytes(rest.raw()?);
         if options & ECHOES == 0 {
-            rest.raw::<4>()?;
+            tsecr = u32::from_le_bytes(rest.raw()?);
         }
     }
     let seq = if kind & NEXT > 0 { 0 } else { u32::from_le_bytes(rest.raw()?) };
@@ -240,7 +245,7 @@ pub(super) fn behind_syn(opening: &[u8]) -> Option<(Near, &[u8])> {
         frames: 0,
         isn: SeqNum(seq),
         nxt: of_sender(seq.wrapping_add(1), 0).map(SeqNum),
-        tsval: of_sender(tsval, 0),
+        tsval: of_sender(tsval, tsecr),
     };
     Some((near, rest.bytes))
 }
@@ -350,7 +355,7 @@ impl<'a> Reader<'a> {
         segment.flags = Flags::from_bits(bits.iter().fold(0, |all, bit| all | bit));
         let is_repeat = is_syn && near.is_repeat(kind & ACK > 0);
         let is_first_syn = is_syn && !is_repeat;
-        if is_first_syn || is_rst {
+        if is_first_syn || is_rst || !near.begun {
             [segment.ttl] = self.raw()?;
         }
         if (is_first_syn || whole && !is_syn) && !is_rst {
