@@ -74,7 +74,7 @@ impl<'a> Judge<'a> {
             archive.touch(first..first + ROOMS as u64);
             for (place, (room, keys)) in (first..).zip(&mut self.rooms) {
                 let history = archive.read(place, &mut self.foundry, room);
-                *keys = history.map(|history| Keys::of(history));
+                *keys = history.map(Keys::of);
             }
             let rooms = self.rooms.iter();
             let all = rooms.filter_map(|(room, keys)| Some((room.history(), keys.as_ref()?)));

@@ -1,5 +1,5 @@
-//! A connection that was open when the capture began, in brief: its transcript up to the moment when
-//! both ends have spoken of data in order, and the lanes begin to run.
+//! A connection that was open when the capture began, in brief: its transcript up to the moment
+//! when both ends have spoken, and the lanes begin to run.
 
 use super::lane::{Lane, PAYLOAD_MAX};
 use super::transcript::{Line, Near, Reader};

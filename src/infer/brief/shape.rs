@@ -110,9 +110,7 @@ impl Brief {
     /// The shape, if it has one, of the connection that a capture up to `end` holds.
     pub fn shape(&self, blocks: &Blocks, params: &Params, end: Timestamp) -> Option<Shape> {
         // It was not captured how it opened.
-        if self.is(FOUND) {
-            return None;
-        }
+        (!self.is(FOUND)).then_some(())?;
         let two_msl = params.msl.times(2);
         let mut cast = Cast {
             clock: self.clock(),
