@@ -143,7 +143,8 @@ pub struct Analysis {
     pub cuts: Vec<Cut>,
     /// Files that are damaged, or could not be read to the end.
     pub errors: Vec<capture::Error>,
-    /// Files in a directory that was named which are no captures, and why.
+    /// Files in a directory that was named which are no captures, and why. One that cannot be read
+    /// is among the errors.
     pub left_out: Vec<String>,
     /// Packets that stand in several files and were taken once.
     pub repeated: u64,

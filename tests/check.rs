@@ -295,6 +295,68 @@ fn damage_is_2_whatever_was_found() {
     assert!(junit.contains("<error type=\"reading\""), "{junit}");
 }
 
+/// A folder of a good capture, somebody's notes, and the newest file of a ring, in which there is
+/// nothing yet.
+fn ring(name: &str) -> PathBuf {
+    let capture = fs::read(FIXED).unwrap();
+    let folder = file(&format!("{name}/a.pcap"), &capture).with_file_name("");
+    for (name, bytes) in [("README", &b"as of today\n"[..]), ("b.pcap", b"")] {
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+    fs::write(folder.join("c.pcap"), empty()).unwrap();
+    folder
+}
+
+#[test]
+fn what_cannot_be_read_in_a_folder_does_not_pass() {
+    let folder = ring("lost");
+    let path = folder.to_str().unwrap();
+    let is_complete = || printed(&["--format", "jsonl", path]).contains("\"complete\":true");
+    let (code, says) = check(&[path]);
+    assert_eq!(code, Some(0), "{says}");
+    for name in ["README", "b.pcap"] {
+        assert!(says.contains(&format!("warning: {path}{name}: is ")), "{says}");
+    }
+    assert!(is_complete() && !says.contains("c.pcap"), "a header alone is a whole capture");
+    let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let broken: [(&str, &[u8]); 3] = [
+        ("cut.pcap.gz", &gzip),
+        ("broken.pcap.gz", &[&gzip[..], &[0xff; 20]].concat()),
+        ("header.pcap", &empty()[..9]),
+    ];
+    for (name, bytes) in broken {
+        let lost = folder.join(name);
+        fs::write(&lost, bytes).unwrap();
+        assert_lost(path, &lost);
+        assert!(!is_complete());
+        fs::remove_file(lost).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_opened_in_a_folder_does_not_pass() {
+    let folder = ring("gone");
+    let lost = folder.join("gone.pcap");
+    let _ = fs::remove_file(&lost);
+    std::os::unix::fs::symlink("no-such-file", &lost).unwrap();
+    assert_lost(folder.to_str().unwrap(), &lost);
+}
+
+/// Every format that has a place for it tells of the file, and none says that the check passed.
+fn assert_lost(folder: &str, lost: &Path) {
+    let name = lost.file_name().unwrap().to_str().unwrap();
+    let (code, says) = check(&[folder]);
+    assert_eq!(code, Some(2), "{name}: {says}");
+    assert!(says.contains(lost.to_str().unwrap()) && !says.contains("passed"), "{says}");
+    assert!(printed(&[folder]).starts_with("As far as the capture could be read"), "{name}");
+    for format in ["table", "markdown", "html", "junit", "github", "sarif"] {
+        let text = printed(&["--format", format, folder]);
+        assert!(text.contains(name), "{format} {name}: {text}");
+    }
+    assert!(printed(&["--format", "junit", folder]).contains("<error type=\"reading\""), "{name}");
+}
+
 #[test]
 fn annotations_are_few_and_one_line_each() {
     let all = printed(&["--format", "github", "--fail-on", "warning", LEAKING]);

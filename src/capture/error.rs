@@ -140,6 +140,24 @@ fn packets(count: u64) -> String {
 }
 
 impl Error {
+    /// Whether no packet is lost with the file: it holds something else, or nothing at all. The
+    /// newest file of a ring (tcpdump -G) is empty until tcpdump has filled its first buffer.
+    pub(super) const fn is_no_capture(&self) -> bool {
+        match self {
+            Error::Empty { .. }
+            | Error::TextBeside { .. }
+            | Error::Unsupported { .. }
+            | Error::NoPacketLine { .. }
+            | Error::Unknown { .. } => true,
+            Error::Open { .. }
+            | Error::Read { .. }
+            | Error::NoCapture { .. }
+            | Error::HeaderCut { .. }
+            | Error::StreamCut { .. }
+            | Error::Damaged { .. } => false,
+        }
+    }
+
     /// The file that it names.
     pub fn file_mut(&mut self) -> &mut Arc<str> {
         match self {

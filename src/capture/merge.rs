@@ -47,7 +47,8 @@ impl Merge {
     /// is an empty capture.
     ///
     /// A file that is named and not there is an error. One of several that is no capture is told
-    /// of by [`Merge::next_packet`], as damage is.
+    /// of by [`Merge::next_packet`], as damage is; so is one in a directory that cannot be read,
+    /// for a capture may be lost with it. What is no capture in a directory is left out.
     pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Merge, Error> {
         let members = members(paths)?;
         let capacity = match members.len() {
@@ -66,8 +67,8 @@ impl Merge {
                     has_captures = true;
                     begun.push(Begun::new(source, &mut failures));
                 }
-                Err(error) if !member.named => left_out.push(error),
-                Err(error @ Error::Open { .. }) => return Err(error),
+                Err(error) if !member.named && error.is_no_capture() => left_out.push(error),
+                Err(error @ Error::Open { .. }) if member.named => return Err(error),
                 Err(error) => failures.push(error),
             }
         }
@@ -203,7 +204,7 @@ impl Merge {
         (index, self.sources.get(index).map_or(0, Source::said))
     }
 
-    /// Why files in a directory that was named are not read.
+    /// Why files in a directory that was named are not read: no capture is lost with them.
     pub fn left_out(&self) -> &[Error] {
         &self.left_out
     }

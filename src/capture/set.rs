@@ -39,7 +39,9 @@ fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in folder.read_dir()? {
         let entry = entry?;
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if !is_hidden && entry.path().is_file() {
+        // What the system does not tell of is tried: opening it says why it cannot be read.
+        let is_file = entry.path().metadata().map_or(true, |metadata| metadata.is_file());
+        if !is_hidden && is_file {
             found.push(entry.path());
         }
     }
