@@ -104,6 +104,10 @@ pub const SYN_GAPS_MAX: usize = 7;
 /// Repeats kept of a SYN that waits to be accepted or refused on a four-tuple still in use.
 pub const HELD_REPEATS_MAX: usize = 8;
 
+/// Frames of such a SYN, its repeats and copies that are kept to be extracted with the connection
+/// that it turns out to be of. Further ones are extracted with the connection before.
+pub const HELD_FRAMES_MAX: usize = 4 * HELD_REPEATS_MAX;
+
 /// Fingerprints of recent packets of each lot of four-tuples, in which copies are looked for. A
 /// power of two; 64 KiB for each of sixteen lots, so that a busy connection's stay in the cache.
 /// Of copies behind five hundred other packets of the lot about an eighth is missed, of copies

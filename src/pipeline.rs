@@ -14,6 +14,7 @@ mod together;
 
 use intake::Glimpse;
 pub use intake::{Intake, Keyed};
+pub(crate) use lives::Goes;
 use together::Begun;
 pub(crate) use together::{Load, close_together};
 

@@ -69,7 +69,7 @@ impl Default for Options {
 
 impl Options {
     /// What finds the connections of segments, as these options have it.
-    fn tracker<S: Sink>(&self, sink: S) -> Tracker<S> {
+    pub(crate) fn tracker<S: Sink>(&self, sink: S) -> Tracker<S> {
         let tracker = Tracker::new(self.params, self.connections_max, sink)
             .keeping_what_matters(&self.thresholds);
         if self.decode_tunnels { tracker.decoding_tunnels() } else { tracker }

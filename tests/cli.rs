@@ -494,6 +494,19 @@ fn damage_is_an_error_after_the_report() {
 }
 
 #[test]
+fn no_packets_are_written_of_a_connection_that_is_not_there() {
+    let path = leak("missing.pcap");
+    let copy = path.with_extension("copy");
+    for [named, other] in [["--id=0", "--id=99"], ["--id=99", "--open"], ["--stream=99", "--id=0"]]
+    {
+        let out = finwait(&["extract", named, other, "-o", str_of(&copy), str_of(&path)]);
+        assert_eq!(out.status.code(), Some(2));
+        assert!(text(&out.stderr).contains(" 99"), "{}", text(&out.stderr));
+        assert!(out.stdout.is_empty() && !copy.exists());
+    }
+}
+
+#[test]
 fn several_files_are_one_capture_in_time_order() {
     let whole = leak("rotated.pcap");
     let bytes = fs::read(&whole).unwrap();

@@ -10,9 +10,10 @@ use tempfile::{Builder, NamedTempFile};
 
 use super::args::{FilterArgs, ReadArgs};
 use super::interrupt::Interrupt;
-use super::{Outcome, output, read};
+use super::read::Wanted;
+use super::{ERROR, Outcome, output, read};
 use crate::capture::Merge;
-use crate::extract::{self, Frames};
+use crate::extract::{self, Chosen};
 use crate::history::History;
 use crate::run::Analysis;
 
@@ -85,30 +86,35 @@ fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
         bail!("{}: is text, in which there are no packets to copy", text.file);
     }
     let mut outcome = read::outcome(&analysis, &args.read);
-    let decode_tunnels = args.read.options()?.decode_tunnels;
-    let frames = {
-        let wanted = |history: &History| is_wanted(args, &analysis, history);
-        extract::find(Merge::open(inputs)?, &analysis, decode_tunnels, wanted)
+    let ids = args.id.iter().map(|id| Wanted::Id(*id));
+    let streams = args.stream.iter().map(|stream| Wanted::Stream(*stream));
+    if let Some(missing) = ids.chain(streams).find(|wanted| !wanted.is_in(&analysis)) {
+        outcome.messages.push(missing.none(&analysis));
+        return Ok(Outcome { code: ERROR, ..outcome });
+    }
+    let options = args.read.options()?;
+    let chosen = Chosen::new(&analysis, |history| is_wanted(args, &analysis, history));
+    let none = match analysis.totals.connections {
+        0 => read::no_connection(&analysis),
+        all => format!("none of the {all} connections is wanted by these filters"),
     };
+    // The capture is followed once more, and what is known of it takes as much memory then.
+    let (mask, packets) = (analysis.mask, analysis.totals.packets);
+    drop(analysis.archive);
+    let frames = extract::find(Merge::open(inputs)?, &options, &chosen);
     let copy = |out: &mut dyn Write| {
-        let mask = analysis.mask.clone();
         let format = args.format.map(Into::into);
-        extract::copy(Merge::open(inputs)?, &frames, format, decode_tunnels, mask, out)
+        extract::copy(Merge::open(inputs)?, &frames, format, options.decode_tunnels, mask, out)
     };
     match &args.output {
         Some(path) if path.as_os_str() != "-" => output::packets_to_file(path, inputs, copy)?,
         _ => copy(&mut BufWriter::new(io::stdout().lock()))?,
     }
-    outcome.messages.push(said(&frames, &analysis));
+    outcome.messages.push(match frames.count() {
+        0 => none,
+        count => format!("{count} of {packets} packets"),
+    });
     Ok(outcome)
-}
-
-fn said(frames: &Frames, analysis: &Analysis) -> String {
-    match (frames.count(), analysis.totals.connections) {
-        (0, 0) => read::no_connection(analysis),
-        (0, all) => format!("none of the {all} connections is wanted by these filters"),
-        (count, _) => format!("{count} of {} packets", analysis.totals.packets),
-    }
 }
 
 fn is_wanted(args: &ExtractArgs, analysis: &Analysis, history: &History) -> bool {

@@ -116,6 +116,38 @@ pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
     outcome
 }
 
+/// A connection that is wanted.
+#[derive(Clone, Copy)]
+pub enum Wanted {
+    /// By its id.
+    Id(u64),
+    /// By Wireshark's tcp.stream, which may hold several lives.
+    Stream(u32),
+}
+
+impl Wanted {
+    /// Whether there is one.
+    pub fn is_in(self, analysis: &Analysis) -> bool {
+        match self {
+            Wanted::Id(id) => analysis.archive.get(id).is_some(),
+            Wanted::Stream(stream) => analysis.archive.iter().any(|it| it.stream == stream),
+        }
+    }
+
+    /// What to say when there is none.
+    pub fn none(self, analysis: &Analysis) -> String {
+        match (self, analysis.archive.iter().last()) {
+            (_, None) => no_connection(analysis),
+            (Wanted::Id(id), Some(last)) => {
+                format!("there is no connection {id}: ids go from 0 to {}", last.id)
+            }
+            (Wanted::Stream(stream), Some(_)) => {
+                format!("there is no TCP stream {stream} in the capture")
+            }
+        }
+    }
+}
+
 /// What to say of a capture without a connection.
 pub fn no_connection(analysis: &Analysis) -> String {
     let but = passed_over(analysis).map_or(String::new(), |what| format!(", but {what}"));

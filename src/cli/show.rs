@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::args::{Format, ShowArgs};
+use super::read::Wanted;
 use super::{ERROR, Outcome, output, read};
 use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
@@ -31,7 +32,7 @@ pub fn show(args: &ShowArgs) -> Result<Outcome> {
         reels.by_id.keys().filter_map(|id| analysis.archive.get(*id)).collect();
     if histories.is_empty() {
         let mut outcome = read::outcome(&analysis, &args.read);
-        outcome.messages.push(nothing(wanted, &analysis));
+        outcome.messages.push(wanted.none(&analysis));
         return Ok(Outcome { code: ERROR, ..outcome });
     }
     output::to_stdout(args.format.colored(args.read.color.color), |out| match args.format {
@@ -60,32 +61,11 @@ fn pages(
     Ok(())
 }
 
-/// Which connection is wanted.
-#[derive(Clone, Copy)]
-enum Wanted {
-    Id(u64),
-    Stream(u32),
-}
-
 fn parse_id(word: &std::ffi::OsStr) -> Result<u64> {
     let word = word.to_string_lossy();
     word.parse().with_context(|| {
         format!("`{word}` is no connection's id: give one as `finwait list` prints it, then FILE")
     })
-}
-
-/// What to say when there is no such connection.
-fn nothing(wanted: Wanted, analysis: &Analysis) -> String {
-    let last = analysis.archive.iter().last();
-    match (wanted, last) {
-        (_, None) => read::no_connection(analysis),
-        (Wanted::Id(id), Some(last)) => {
-            format!("there is no connection {id}: ids go from 0 to {}", last.id)
-        }
-        (Wanted::Stream(stream), Some(_)) => {
-            format!("there is no TCP stream {stream} in the capture")
-        }
-    }
 }
 
 /// Keeps the segments of what is wanted. A stream may hold several lives.

@@ -56,9 +56,9 @@ impl Opener {
         self
     }
 
-    /// The frames of all fragments that what was found last was put together from.
-    pub fn parts(&self) -> &[u64] {
-        &self.fragments.frames
+    /// The frames of all fragments that the packet which was opened last made whole, once.
+    pub fn take_parts(&mut self) -> Vec<u64> {
+        core::mem::take(&mut self.fragments.frames)
     }
 
     /// The tunnels that were opened.

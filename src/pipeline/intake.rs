@@ -35,6 +35,11 @@ pub(super) struct Glimpse {
 }
 
 impl Keyed {
+    /// The segment, or what an ICMP error quotes of it.
+    pub(crate) fn decoded(&self) -> &Decoded {
+        &self.decoded
+    }
+
     /// When it passed, or the ICMP error that quotes it.
     pub fn ts(&self) -> Timestamp {
         self.decoded.segment.ts
@@ -68,6 +73,16 @@ impl Intake {
     /// plain is looked into.
     pub(crate) fn for_share(self, share: Share) -> Intake {
         Intake { share, ..self }
+    }
+
+    /// The same, which notes the frames of fragments.
+    pub(crate) fn noting_parts(self) -> Intake {
+        Intake { opener: self.opener.noting_parts(), ..self }
+    }
+
+    /// The frames of all fragments that the packet which was taken last made whole.
+    pub(crate) fn take_parts(&mut self) -> Vec<u64> {
+        self.opener.take_parts()
     }
 
     /// Whether a packet held several segments, so that a frame does not tell one from the other.

@@ -1,13 +1,41 @@
 //! Lives, one after the other on one four-tuple: which of them a segment belongs to, what becomes
 //! of a SYN that waits for its answer, and how one life ends another.
 
+use crate::decode::Decoded;
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::{End, FourTuple};
 use crate::history::History;
 use crate::history::archive::{Before, Followed, Shelf};
 use crate::infer::trail::Moment;
 use crate::infer::{Admission, Answer, Connection, Held, Params};
-use crate::pipeline::Sink;
+use crate::pipeline::{Keyed, Sink, Tracker};
+
+/// Where a segment goes of which no connection is told, at least for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goes {
+    /// With this connection, which has the four-tuple: it is a copy, or an ICMP error quotes it.
+    With(u64),
+    /// Where the SYN goes that waits there for its answer; it is that or like that. This connection
+    /// has the four-tuple until then.
+    AsAnswered(u64),
+}
+
+impl<S: Sink> Tracker<S> {
+    /// Where the segment goes that was taken last, if no connection was told of it.
+    pub(crate) fn goes(&self, keyed: &Keyed) -> Option<Goes> {
+        let Decoded { tuple, segment, .. } = &keyed.decoded;
+        if keyed.glimpse.is_some_and(|glimpse| glimpse.error.is_none()) {
+            return None;
+        }
+        let place = self.places.find(keyed.hash, |id| self.shelf.is_of(id, tuple))?;
+        let id = self.shelf.number(place);
+        let is_like_held = keyed.glimpse.is_none() && segment.has(Flags::SYN);
+        match is_like_held && self.shelf.is_holding(place) {
+            true => Some(Goes::AsAnswered(id)),
+            false => Some(Goes::With(id)),
+        }
+    }
+}
 
 /// The part of the pipeline that the segments of one four-tuple pass.
 pub(super) struct Stage<'a, S> {

@@ -45,7 +45,8 @@ fn check(name: &str, open: impl Fn() -> Source) -> usize {
     briefly.len()
 }
 
-fn captures(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Every capture file below a folder.
+pub fn captures(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {

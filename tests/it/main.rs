@@ -3,6 +3,7 @@
 
 mod briefly;
 mod broken;
+mod chosen;
 mod corpus;
 mod extract;
 mod files;

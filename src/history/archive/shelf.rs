@@ -319,6 +319,15 @@ impl Shelf {
         held
     }
 
+    /// Whether a SYN waits for its answer at that place.
+    pub(crate) fn is_holding(&self, place: u32) -> bool {
+        let Some(Record { form: Form::Followed(at), .. }) = self.records.get(place) else {
+            return false;
+        };
+        let followed = self.followed.get(u32::from_le_bytes(*at)).and_then(Option::as_ref);
+        followed.is_some_and(|followed| followed.held.is_some())
+    }
+
     /// The capture is over, or taken to be, and every record ends.
     pub(crate) fn close(&mut self, end: Timestamp) {
         self.end = end;
