@@ -75,13 +75,14 @@ fn table(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
     let at = moment(analysis, args.at)?;
     let hosts = hosts_of(analysis, args);
     let table = SocketTable::new(analysis, at, &hosts);
+    let paper = output::paper();
     output::to_stdout(args.format.colored(args.read.color.color), |out| match args.format {
         Format::Jsonl => table.as_json(Shape::Lines, out),
         Format::Json => table.as_json(Shape::Object, out),
-        Format::Table if args.ss => netstat::table(&table, Style::Ss, out),
+        Format::Table if args.ss => netstat::table(&table, Style::Ss, &paper, out),
         Format::Table => {
-            netstat::title(at, analysis.clock(), out)?;
-            netstat::table(&table, Style::Netstat, out)
+            netstat::title(at, analysis.clock(), &paper, out)?;
+            netstat::table(&table, Style::Netstat, &paper, out)
         }
     })
 }

@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use crate::findings::Severity;
 use crate::history::{History, Role};
 use crate::infer::state::State;
+use crate::report::columns::{Column, Layout, widths};
 use crate::report::paint::Tone;
-use crate::report::paper::{Paper, put_cell};
-use crate::report::text::{Since, clean, fit, width};
+use crate::report::paper::Paper;
+use crate::report::text::{Since, clean};
 use crate::run::Analysis;
 
 /// Which connections are wanted: of each kind of condition one must hold, if there is any.
@@ -43,35 +44,20 @@ impl Filter {
     }
 }
 
-/// One column of the list.
-struct Column {
-    title: &'static str,
-    /// Who comes first where there is no room for all; 0 is always there.
-    rank: u8,
-    is_number: bool,
-}
-
-const fn column(title: &'static str, rank: u8, is_number: bool) -> Column {
-    Column { title, rank, is_number }
-}
-
 /// The columns before the findings.
 const COLUMNS: [Column; 11] = [
-    column("id", 0, true),
-    column("stream", 5, true),
-    column("client", 0, false),
-    column("server", 0, false),
-    column("start", 3, true),
-    column("duration", 2, true),
-    column("handshake", 4, false),
-    column("close", 1, false),
-    column("client is", 0, false),
-    column("server is", 0, false),
-    column(HELD_BY, 1, false),
+    Column::numbers("id", 0),
+    Column::numbers("stream", 5),
+    Column::words("client", 0),
+    Column::words("server", 0).or_beneath(),
+    Column::numbers("start", 3),
+    Column::numbers("duration", 2),
+    Column::words("handshake", 4),
+    Column::words("close", 1),
+    Column::words("client is", 0),
+    Column::words("server is", 0).or_beneath(),
+    Column::words("held by", 1),
 ];
-
-/// The column that is there if hosts' own socket tables are.
-const HELD_BY: &str = "held by";
 
 /// Columns kept for the names of findings on a terminal.
 const FINDINGS: usize = 16;
@@ -84,29 +70,20 @@ pub fn table(
     out: &mut dyn Write,
 ) -> io::Result<u64> {
     let wanted = || analysis.archive.iter().filter(|history| filter.admits(analysis, history));
-    let mut widths = COLUMNS.map(|column| width(column.title));
-    for history in wanted() {
-        for (widest, cell) in widths.iter_mut().zip(cells(analysis, &history)) {
-            *widest = width(&cell).max(*widest);
-        }
-    }
-    let shown = fitting(&widths, analysis.tells_owners(), paper);
-    let taken: usize = widths.iter().zip(&shown).map(|(w, s)| if *s { w + 1 } else { 0 }).sum();
-    let room = match paper.is_terminal {
-        true => usize::from(paper.columns).saturating_sub(taken),
-        false => usize::MAX,
-    };
-    let title = COLUMNS.iter().map(|column| (column.title.to_string(), Tone::Faint));
-    row(title, &widths, &shown, out)?;
-    writeln!(out, "{}", Tone::Faint.paint("findings"))?;
+    // The last column is there if somebody tells who holds sockets.
+    let without = usize::from(!analysis.tells_owners());
+    let columns = COLUMNS.split_at(COLUMNS.len() - without).0;
+    let widths = widths(columns, wanted().map(|history| cells(analysis, &history)));
+    let layout = Layout::new(columns, &widths, FINDINGS, paper);
+    layout.head("findings", out)?;
     let mut rows = 0;
     for history in wanted() {
         let states = Role::BOTH.map(|role| Tone::of_state(history.last_state(role)));
         let tones = [Tone::Plain; COLUMNS.len() - 3].into_iter().chain(states).chain([Tone::Plain]);
-        row(cells(analysis, &history).into_iter().zip(tones), &widths, &shown, out)?;
         let (names, severity) = names(analysis, &history);
         let tone = severity.map_or(Tone::Plain, Tone::of_severity);
-        writeln!(out, "{}", tone.paint(&fit(&names, room)))?;
+        let cells = cells(analysis, &history).into_iter().zip(tones);
+        layout.row(cells.collect(), (names, tone), out)?;
         rows += 1;
     }
     Ok(rows)
@@ -162,42 +139,4 @@ fn names(analysis: &Analysis, history: &History) -> (String, Option<Severity>) {
     names.dedup();
     let names = if names.is_empty() { "-".to_string() } else { names.join(",") };
     (names, findings.first().map(|finding| finding.severity))
-}
-
-/// Which columns are shown: all that there are, but on a terminal no more than it has room for.
-fn fitting(widths: &[usize], has_holders: bool, paper: &Paper) -> [bool; COLUMNS.len()] {
-    let is_there = |column: &Column| column.title != HELD_BY || has_holders;
-    let mut shown =
-        COLUMNS.map(|column| is_there(&column) && (!paper.is_terminal || column.rank == 0));
-    let sum = |shown: &[bool]| -> usize {
-        widths.iter().zip(shown).map(|(width, shown)| if *shown { width + 1 } else { 0 }).sum()
-    };
-    for rank in 1..COLUMNS.len() as u8 {
-        let with = COLUMNS
-            .iter()
-            .zip(shown)
-            .map(|(column, shown)| shown || (is_there(column) && column.rank == rank));
-        let with: Vec<bool> = with.collect();
-        if sum(&with) + FINDINGS <= usize::from(paper.columns) {
-            shown.copy_from_slice(&with);
-        }
-    }
-    shown
-}
-
-fn row(
-    cells: impl Iterator<Item = (String, Tone)>,
-    widths: &[usize],
-    shown: &[bool],
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    for (((column, widest), shown), (cell, tone)) in
-        COLUMNS.iter().zip(widths).zip(shown).zip(cells)
-    {
-        if *shown {
-            put_cell(&cell, tone, *widest, column.is_number, out)?;
-            out.write_all(b" ")?;
-        }
-    }
-    Ok(())
 }

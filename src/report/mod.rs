@@ -16,6 +16,8 @@ pub mod census;
 #[cfg(feature = "cli")]
 pub mod ci;
 #[cfg(feature = "cli")]
+mod columns;
+#[cfg(feature = "cli")]
 pub mod explain;
 #[cfg(feature = "cli")]
 pub mod holders;

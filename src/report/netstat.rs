@@ -9,10 +9,11 @@ use std::io::{self, Write};
 use crate::capture::text::Clock;
 use crate::infer::state::State;
 use crate::owner::Owner;
+use crate::report::columns::{Column, Layout, widths};
 use crate::report::paint::Tone;
-use crate::report::paper::put_cell;
+use crate::report::paper::Paper;
 use crate::report::sockets::{Socket, SocketTable};
-use crate::report::text::{clean, moment, width};
+use crate::report::text::{clean, moment};
 use crate::sockets::{Outcome, Place, Row, Taken, View};
 use crate::time::Timestamp;
 
@@ -25,78 +26,79 @@ pub enum Style {
     Ss,
 }
 
-/// A column's title, and whether it holds numbers.
-type Column = (&'static str, bool);
-
-const NETSTAT: [Column; 6] = [
-    ("Proto", false),
-    ("Recv-Q", true),
-    ("Send-Q", true),
-    ("Local Address", false),
-    ("Foreign Address", false),
-    ("State", false),
-];
-
-const SS: [Column; 5] = [
-    ("State", false),
-    ("Recv-Q", true),
-    ("Send-Q", true),
-    ("Local Address:Port", false),
-    ("Peer Address:Port", false),
-];
+/// Those of the tool. Nobody misses queues that nobody knows.
+fn columns_of(style: Style, knows_queues: bool) -> Vec<Column> {
+    let rank = if knows_queues { 4 } else { 6 };
+    let queues = [Column::numbers("Recv-Q", rank), Column::numbers("Send-Q", rank)];
+    let state = Column::words("State", 0);
+    let ends = |local, remote| [Column::words(local, 0), Column::words(remote, 0).or_beneath()];
+    match style {
+        Style::Netstat => [Column::words("Proto", 5)]
+            .into_iter()
+            .chain(queues)
+            .chain(ends("Local Address", "Foreign Address"))
+            .chain([state])
+            .collect(),
+        Style::Ss => [state]
+            .into_iter()
+            .chain(queues)
+            .chain(ends("Local Address:Port", "Peer Address:Port"))
+            .collect(),
+    }
+}
 
 /// What the capture adds.
-const WITNESSED: [Column; 3] = [("For", true), ("Known", false), ("Id", true)];
+const WITNESSED: [Column; 3] =
+    [Column::numbers("For", 2), Column::words("Known", 3), Column::numbers("Id", 0)];
+
+/// What the host's own table says of the state.
+const HOST: Column = Column::words("Host", 1);
+
+/// Columns kept for who holds a socket, on a terminal.
+const HOLDERS: usize = 24;
 
 /// What stands where neither the wire nor a host tells.
 const NOT_KNOWN: &str = "-";
 
 /// Writes the table.
-pub fn table(table: &SocketTable, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let mut columns: Vec<Column> = match style {
-        Style::Netstat => NETSTAT.to_vec(),
-        Style::Ss => SS.to_vec(),
-    };
+pub fn table(
+    table: &SocketTable,
+    style: Style,
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut columns = columns_of(style, table.join.is_some());
     columns.extend(WITNESSED);
-    if table.join.is_some() || table.notes.has_owners() {
-        let process = match style {
-            Style::Netstat => "PID/Program name",
-            Style::Ss => "Process",
-        };
-        columns.extend(table.join.map(|_| ("Host", false)));
-        columns.push((process, false));
-    }
+    columns.extend(table.join.map(|_| HOST));
+    let tells_holders = table.join.is_some() || table.notes.has_owners();
     let rows = || {
         let seen = table.sockets.iter().map(|socket| of_capture(socket, table, style));
         seen.chain(table.lacking().map(|(taken, row)| of_host(taken, row, table, style)))
     };
-    let mut widths: Vec<usize> = columns.iter().map(|(title, _)| width(title)).collect();
-    for cells in rows() {
-        for (widest, (cell, _)) in widths.iter_mut().zip(cells) {
-            *widest = width(&cell).max(*widest);
-        }
-    }
-    let mut put = |cells: Vec<(String, Tone)>| -> io::Result<()> {
-        let last = cells.len().saturating_sub(1);
-        for (at, (((_, is_number), columns), (cell, tone))) in
-            columns.iter().zip(&widths).zip(cells).enumerate()
-        {
-            // The last column is as wide as its text.
-            let columns = if at == last && !is_number { 0 } else { *columns };
-            put_cell(&cell, tone, columns, *is_number, out)?;
-            out.write_all(if at == last { b"\n" } else { b" " })?;
-        }
-        Ok(())
+    let cells = |row: &Cells| row.cells.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
+    let widths = widths(&columns, rows().map(|row| cells(&row)));
+    let (holders, last) = match (tells_holders, style) {
+        (false, _) => ("", 0),
+        (true, Style::Netstat) => ("PID/Program name", HOLDERS),
+        (true, Style::Ss) => ("Process", HOLDERS),
     };
-    put(columns.iter().map(|(title, _)| (title.to_string(), Tone::Faint)).collect())?;
-    rows().try_for_each(put)
+    let layout = Layout::new(&columns, &widths, last, paper);
+    layout.head(holders, out)?;
+    rows().try_for_each(|row| layout.row(row.cells, (row.holders, Tone::Plain), out))
 }
 
 /// What netstat writes first, with the moment that the table is of.
-pub fn title(at: Timestamp, clock: Clock, out: &mut dyn Write) -> io::Result<()> {
+pub fn title(at: Timestamp, clock: Clock, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
     let at = moment(at, clock);
     let title = format!("Active Internet connections (w/o servers) at {at}");
-    writeln!(out, "{}", Tone::Strong.paint(&title))
+    paper.sentence(&title, Tone::Strong, out)
+}
+
+/// A row.
+struct Cells {
+    cells: Vec<(String, Tone)>,
+    /// Who holds the socket; empty where nobody tells that.
+    holders: String,
 }
 
 /// A row in the shape of a tool.
@@ -134,7 +136,7 @@ fn shown(queue: Option<u64>) -> String {
 }
 
 /// The cells of a socket that the capture knows.
-fn of_capture(socket: &Socket, table: &SocketTable, style: Style) -> Vec<(String, Tone)> {
+fn of_capture(socket: &Socket, table: &SocketTable, style: Style) -> Cells {
     let view = table.view(socket);
     let row = view.as_ref().and_then(|view| view.row.filter(|_| view.taken.is_of(table.at)));
     let shape = Shape {
@@ -154,17 +156,19 @@ fn of_capture(socket: &Socket, table: &SocketTable, style: Style) -> Vec<(String
         cells.push(compared(view.as_ref(), table.at, style));
     }
     let noted = table.notes;
-    if table.join.is_some() || noted.has_owners() {
-        let by_host = view.as_ref().and_then(|view| view.row).map(|row| row.holders.named());
-        let by_host = by_host.filter(|owners| !owners.is_empty());
-        let owners = by_host.unwrap_or_else(|| noted.owners(socket.id, socket.role));
-        cells.push((process(owners, style), Tone::Plain));
-    }
-    cells
+    let holders = match table.join.is_some() || noted.has_owners() {
+        false => String::new(),
+        true => {
+            let by_host = view.as_ref().and_then(|view| view.row).map(|row| row.holders.named());
+            let by_host = by_host.filter(|owners| !owners.is_empty());
+            process(by_host.unwrap_or_else(|| noted.owners(socket.id, socket.role)), style)
+        }
+    };
+    Cells { cells, holders }
 }
 
 /// The cells of a socket that only its host knows.
-fn of_host(taken: &Taken, row: &Row, table: &SocketTable, style: Style) -> Vec<(String, Tone)> {
+fn of_host(taken: &Taken, row: &Row, table: &SocketTable, style: Style) -> Cells {
     let named = |place: &Place| match place.socket() {
         Some(socket) => table.names.socket(socket),
         None => clean(&place.to_string()).into_owned(),
@@ -181,8 +185,7 @@ fn of_host(taken: &Taken, row: &Row, table: &SocketTable, style: Style) -> Vec<(
     let mut cells = shape.cells(style);
     cells.extend([NOT_KNOWN; 3].map(|text| (text.to_string(), Tone::Plain)));
     cells.push(("only there".to_string(), Tone::Warning));
-    cells.push((process(row.holders.named(), style), Tone::Plain));
-    cells
+    Cells { cells, holders: process(row.holders.named(), style) }
 }
 
 /// How the state is known, by what had been seen at that moment.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 
 use crate::report::paint::Tone;
-use crate::report::text::{width, wrap};
+use crate::report::text::wrap;
 
 /// The sheet that a report is written on.
 #[derive(Clone, Copy, Debug)]
@@ -59,21 +59,4 @@ pub fn keep_whole(table: &mut Table, columns: &[usize]) {
 /// Writes a table, without the blanks that end its lines.
 pub fn put_table(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end()))
-}
-
-/// Writes one cell of a row that is written piece by piece, as of a table too long to be kept.
-/// Numbers stand to the right.
-pub fn put_cell(
-    cell: &str,
-    tone: Tone,
-    columns: usize,
-    is_number: bool,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let blanks = " ".repeat(columns.saturating_sub(width(cell)));
-    let cell = tone.paint(cell);
-    match is_number {
-        true => write!(out, "{blanks}{cell}"),
-        false => write!(out, "{cell}{blanks}"),
-    }
 }

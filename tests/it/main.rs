@@ -28,6 +28,7 @@ mod sharing;
 mod sockets;
 mod streams;
 mod tcpdump;
+mod terminal;
 mod text;
 mod textbook;
 mod threads;

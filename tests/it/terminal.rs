@@ -1,0 +1,100 @@
+//! What people see fits into their terminal, whatever the addresses, and addresses and names stay
+//! whole, to be copied.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use finwait::report::netstat::Style;
+use finwait::report::paper::Paper;
+use finwait::report::sockets::SocketTable;
+use finwait::report::{list, netstat};
+use finwait::run::{Analysis, Options, read};
+
+use crate::files::Folder;
+
+const CLIENT: &str = "2001:470:1f05:17a6:d69a:20ff:fefd:6b88";
+const SERVER: &str = "2400:3000:20:100:d69a:20ff:fefd:46";
+
+fn analysis(path: PathBuf) -> Analysis {
+    read(&[path], &Options::default(), &mut ()).expect("a capture")
+}
+
+fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
+}
+
+/// A connection that is reset, between addresses as long as they come.
+fn long_addresses() -> Analysis {
+    let packets = [
+        (true, "Flags [S], seq 1, win 100, options [mss 1440], length 0"),
+        (false, "Flags [S.], seq 1, ack 2, win 100, options [mss 1440], length 0"),
+        (true, "Flags [.], seq 2, ack 2, win 100, length 0"),
+        (true, "Flags [P.], seq 2:12, ack 2, win 100, length 10"),
+        (false, "Flags [R.], seq 2, ack 12, win 0, length 0"),
+    ];
+    let ends = [format!("{CLIENT}.58895"), format!("{SERVER}.6800")];
+    let line = |(at, (is_client, what)): (usize, &(bool, &str))| {
+        let [client, server] = &ends;
+        let (from, to) = if *is_client { (client, server) } else { (server, client) };
+        format!("2026-11-20 14:40:13.{at:06} IP6 {from} > {to}: {what}\n")
+    };
+    let text: String = packets.iter().enumerate().map(line).collect();
+    analysis(Folder::new("long-addresses").write("capture.txt", text.as_bytes()))
+}
+
+/// What is written on a terminal of so many columns, without colours.
+fn seen(columns: u16, write: impl FnOnce(&Paper, &mut dyn io::Write) -> io::Result<()>) -> String {
+    let mut out = anstream::StripStream::new(Vec::new());
+    write(&Paper { columns, is_terminal: true }, &mut out).expect("written");
+    String::from_utf8(out.into_inner()).expect("text")
+}
+
+fn assert_fits(text: &str, columns: u16) {
+    let most = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    assert!(most <= usize::from(columns), "{most} columns of {columns}:\n{text}");
+}
+
+fn listed(analysis: &Analysis, columns: u16) -> String {
+    seen(columns, |paper, out| {
+        list::table(analysis, &list::Filter::default(), paper, out).map(drop)
+    })
+}
+
+fn sockets(analysis: &Analysis, style: Style, columns: u16) -> String {
+    // At the end, the connection of the long addresses is gone.
+    let [first, last] = [analysis.totals.first_ts, analysis.totals.last_ts].map(Option::unwrap);
+    let at = if analysis.totals.connections == 1 { first } else { last };
+    let table = SocketTable::new(analysis, at, &[]);
+    seen(columns, |paper, out| netstat::table(&table, style, paper, out))
+}
+
+#[test]
+fn a_list_fits() {
+    let demo = analysis(testdata("kernel/demo/server.pcap"));
+    let long = long_addresses();
+    for columns in [80, 100, 160] {
+        assert_fits(&listed(&demo, columns), columns);
+        let text = listed(&long, columns);
+        assert_fits(&text, columns);
+        for whole in [format!("[{CLIENT}]:58895"), format!("[{SERVER}]:6800")] {
+            assert!(text.contains(&whole), "{columns}:\n{text}");
+        }
+        assert!(text.contains("unread-data-reset"), "{columns}:\n{text}");
+    }
+}
+
+#[test]
+fn a_socket_table_fits_and_says_of_which_connection_a_socket_is() {
+    let captures = ["kernel/demo/server.pcap", "services/leaks-on-errors/server.pcap"];
+    let all = captures.map(|name| analysis(testdata(name))).into_iter().chain([long_addresses()]);
+    for analysis in all {
+        for (columns, style) in [80, 100, 160]
+            .into_iter()
+            .flat_map(|columns| [(columns, Style::Netstat), (columns, Style::Ss)])
+        {
+            let text = sockets(&analysis, style, columns);
+            assert_fits(&text, columns);
+            assert!(text.lines().next().is_some_and(|head| head.ends_with(" Id")), "{text}");
+        }
+    }
+}
