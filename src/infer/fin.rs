@@ -28,6 +28,10 @@ impl Connection {
             }
             return;
         }
+        if self.end(from).fin_unseen && known.is_some_and(|known| fin.after(known)) {
+            // What was taken for it was a byte.
+            self.disown_fin(from, at);
+        }
         let overtaken = self.end(from).fin_unseen && self.is_old(from, segment);
         let endpoint = self.end_mut(from);
         endpoint.fin_mark = mark(segment);

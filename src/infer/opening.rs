@@ -102,6 +102,7 @@ impl Connection {
         if client.isn.is_none() && client.state == State::Unknown {
             client.isn = Some(segment.ack.sub(1));
             client.nxt = Some(segment.ack);
+            client.after_syn = Some(segment.ack);
             client.edge = at.ts;
             self.place(peer, State::Closed);
             self.step_as(peer, Event::SentSyn, Basis::Inferred, at, Moment::default());

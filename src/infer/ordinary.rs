@@ -8,8 +8,8 @@ use crate::infer::evidence::BY_FIN;
 use crate::infer::fact::FactKind;
 use crate::infer::queued::flight_kib;
 use crate::infer::state::{Basis, State};
-use crate::infer::trail::Moment;
-use crate::infer::{Connection, DOUBTS_MAX};
+use crate::infer::trail::{Moment, Transition};
+use crate::infer::{Connection, DOUBTS_MAX, table};
 use crate::seq::SeqNum;
 
 impl Connection {
@@ -304,27 +304,56 @@ impl Connection {
         self.disown_fin(from, at);
     }
 
-    /// What was taken for the FIN of `from` was a byte that the capture missed.
+    /// What was taken for the FIN of `from` was a byte that the capture missed. What else moved the
+    /// ends since then moves them from where they were.
     pub(super) fn disown_fin(&mut self, from: End, at: Moment) {
-        self.withdraw(from.peer(), &BY_FIN, at);
-        self.withdraw(from, &[Event::RecvAckOfFin], at);
-        let crossed = match self.end(from).state {
-            State::Closing => self.trail.overturn(from, &BY_FIN, at),
-            _ => None,
-        };
-        if let Some(fin) = &crossed {
-            self.go_back(from, fin);
-        }
-        self.withdraw(from, &[Event::SentUnseenFin], at);
-        // The peer's FIN has come all the same.
-        if let Some(fin) = crossed {
-            self.step_as(from, fin.event, fin.basis, fin.at, Moment::default());
+        let unseen = |it: &&Transition| it.end == from && it.event == Event::SentUnseenFin;
+        let believed = self.trail.transitions().iter().rev().find(unseen).map(|it| it.at);
+        if let Some(believed) = believed {
+            let mut since = self.take_back_to(from, &[Event::SentUnseenFin], believed, at);
+            since.extend(self.take_back_to(from.peer(), &BY_FIN, believed, at));
+            since.sort_by_key(|it| (it.at.ts, it.at.frame));
+            for it in since {
+                let event = match it.event {
+                    Event::RecvAckOfFin | Event::TwoMslPassed if it.end == from => continue,
+                    Event::RecvFinAckingFin if it.end == from => Event::RecvFin,
+                    event => event,
+                };
+                if table::lookup(self.end(it.end).state, event).is_some() {
+                    self.step_as(it.end, event, it.basis, it.at, Moment::default());
+                }
+            }
         }
         let endpoint = self.end_mut(from);
         endpoint.fin = None;
         endpoint.fin_unseen = false;
         endpoint.misread_as_fin = true;
         self.end_mut(from.peer()).tally.after_peer_fin = 0;
+    }
+
+    /// Takes back what one of the events did to an end, not before `since`, and all that moved it
+    /// after that: the latter are returned. Nothing, if none of the events did anything.
+    fn take_back_to(
+        &mut self,
+        end: End,
+        events: &[Event],
+        since: Moment,
+        by: Moment,
+    ) -> Vec<Transition> {
+        let is_it = |it: &Transition| it.end == end && events.contains(&it.event);
+        let mut later = Vec::new();
+        if !self.trail.transitions().iter().any(|it| is_it(it) && it.at.ts >= since.ts) {
+            return later;
+        }
+        while let Some(undone) = self.trail.overturn(end, &Event::ALL, by) {
+            self.go_back(end, &undone);
+            if is_it(&undone) {
+                break;
+            }
+            later.push(undone);
+        }
+        later.reverse();
+        later
     }
 
     /// The segment is on its way to `to`.
@@ -397,7 +426,9 @@ impl Connection {
         if after_syn.is_some_and(|after_syn| last.before(after_syn)) {
             return;
         }
-        let first = after_syn == Some(segment.seq);
+        // A SYN that was not captured may have borne data, and then a server speaks before.
+        let is_seen = self.end(to.peer()).opening.first.frame > 0;
+        let first = is_seen && after_syn == Some(segment.seq);
         let endpoint = self.end_mut(to);
         endpoint.ack_candidate = at;
         endpoint.bare_ack |= first && segment.seq_len() == 0;

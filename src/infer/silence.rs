@@ -54,7 +54,7 @@ impl Connection {
     /// Had it not given up, it would have repeated once more; or it heard the newest answer, after
     /// several that it did not.
     fn expire_repeats(&mut self, end: End, now: Timestamp) {
-        let Some(due) = next_repeat(self.end(end)) else { return };
+        let Some(due) = next_repeat(self.end(end), self.end(end.peer())) else { return };
         if now.since(due.at) <= due.patience || self.hears_at_last(end) {
             return;
         }
@@ -83,7 +83,7 @@ impl Connection {
 
 /// When the endpoint would repeat next, if it still waits for an answer and has shown that it
 /// repeats.
-fn next_repeat(endpoint: &Endpoint) -> Option<Due> {
+fn next_repeat(endpoint: &Endpoint, peer: &Endpoint) -> Option<Due> {
     let repeats = &endpoint.repeats;
     // A FIN that was acknowledged unseen looks the same as one that was given up, until it has
     // been repeated more often than a lost ACK would make it.
@@ -92,7 +92,9 @@ fn next_repeat(endpoint: &Endpoint) -> Option<Due> {
         State::FinWait1 | State::LastAck | State::Closing => 2,
         _ => 3,
     };
-    if repeats.count < enough {
+    // Where nothing of the peer is captured, its answers are not either.
+    let may_be_answered = endpoint.state != State::SynSent && peer.tally.segments == 0;
+    if repeats.count < enough || may_be_answered {
         return None;
     }
     if repeats.count == 0 {
@@ -103,8 +105,17 @@ fn next_repeat(endpoint: &Endpoint) -> Option<Due> {
         _ => INTERVAL_MIN,
     };
     let interval = repeats.gap.times(2).max(shortest).min(RTO_MAX);
-    let patience = LATE.plus(Span::from_nanos(interval.as_nanos() / 8));
     // The wheel turns late by a little, never early.
     let lateness = Span::from_nanos(interval.as_nanos() / 32);
-    Some(Due { at: repeats.last.after(interval).after(lateness), patience })
+    let after = |last: Timestamp| last.after(interval).after(lateness);
+    // Whoever has sent anything since then has not given up by then.
+    let due = after(repeats.last);
+    let at = if endpoint.last.ts > due { after(endpoint.last.ts) } else { due };
+    // Repeats that the peer's answers ask for come sooner than the timer: that one waits for a
+    // round trip, and with many stacks for a second at least (RFC 6298 section 2.4).
+    let round_trip = endpoint.in_flight().plus(peer.in_flight());
+    let longest = interval.max(RTO_INITIAL.plus(round_trip));
+    let wheel = Span::from_nanos(longest.as_nanos() / 8);
+    let sooner = Span::from_nanos(longest.as_nanos() - interval.as_nanos());
+    Some(Due { at, patience: LATE.plus(wheel).plus(sooner) })
 }

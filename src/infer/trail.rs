@@ -114,8 +114,11 @@ impl Trail {
         self.transitions.iter().rev().find(|t| t.end == end && t.to == state)
     }
 
-    /// Adds a transition, at its place in time behind what stands at the same time.
+    /// Adds a transition, at its place in time behind what stands at the same time. If the same
+    /// was refuted before, what refuted it spoke against something else.
     pub fn push(&mut self, transition: Transition) {
+        let Transition { end, to, at, .. } = transition;
+        self.refuted.retain(|it| (it.end, it.state, it.at) != (end, to, at));
         if self.transitions.len() >= TRANSITIONS_MAX {
             self.dropped = self.dropped.saturating_add(1);
             return;

@@ -118,6 +118,30 @@ fn last_ack_gives_up() {
     assert_eq!(gave_up.basis, Basis::Timer);
 }
 
+/// Where a round trip takes long, or the host waits a second at least, the next repeat is not due
+/// when twice the time between the last ones has passed.
+#[test]
+fn nobody_has_given_up_before_the_timer_is_due() {
+    let repeats = "2.10 < P. 1:1449(1448) ack 1
+                   2.10 < P. 1449:2897(1448) ack 1
+                   2.10 < P. 2897:4345(1448) ack 1
+                   2.20 < P. 1:1449(1448) ack 1
+                   2.23 < P. 1449:2897(1448) ack 1
+                   2.26 < P. 2897:4345(1448) ack 1
+                   3.60 end                         ; - ESTABLISHED";
+    history(&opened(repeats));
+    let gave_up = history(&opened(&format!("{repeats}\n 9.0 end ; - CLOSED")));
+    assert!(gave_up.by_event(Role::Server, &[Event::GaveUp]).is_some());
+    // It sends, and so it lives.
+    let lives = history(&opened(&format!(
+        "{repeats}
+         4.30 < P. 4345:4400(55) ack 1    ; - ESTABLISHED
+         4.50 > R  1:1(0)                 ; CLOSED CLOSED",
+    )));
+    assert!(lives.by_event(Role::Server, &[Event::GaveUp]).is_none());
+    assert!(lives.by_event(Role::Server, &[Event::RecvRst]).is_some());
+}
+
 #[test]
 fn fin_never_answered() {
     let history = history(&opened(

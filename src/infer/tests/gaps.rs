@@ -173,6 +173,56 @@ fn an_unseen_end_that_closed_first_did_so_whatever_it_had_sent() {
     assert_eq!(server_unseen.closed_first(), Some(ClosedFirst::Server));
 }
 
+/// The client's answers come by another way: that the server stops repeating its SYN+ACK shows no
+/// failure, and what it acknowledges shows that the handshake was complete.
+#[test]
+fn a_server_whose_client_is_not_captured_has_not_given_up() {
+    let history = history(
+        "0.000 < S. 0:0(0) ack 1
+         5.500 end                  ; ESTABLISHED SYN_RCVD
+         6.000 < .  1:1(0) ack 301  ; ESTABLISHED ESTABLISHED
+         90.00 end                  ; ESTABLISHED ESTABLISHED",
+    );
+    assert!(history.by_event(Role::Server, &[Event::GaveUp]).is_none());
+}
+
+/// Nor has whoever repeats what an end that is not captured may have answered.
+#[test]
+fn repeats_to_an_end_that_is_not_captured_show_no_failure() {
+    history(
+        "0.0 > S  0:0(0)
+         0.1 > .  1:1(0) ack 1
+         0.2 > F. 1:1(0) ack 1
+         0.4 > F. 1:1(0) ack 1
+         0.8 > F. 1:1(0) ack 1
+         1.6 > F. 1:1(0) ack 1
+         90. end                    ; FIN_WAIT_1 -",
+    );
+}
+
+/// One byte is missing, and is taken for a FIN, until the FIN comes behind it, or more: then the
+/// client closed first, whatever was believed when it did.
+#[test]
+fn a_lost_byte_was_no_fin_though_the_peer_has_closed_since() {
+    for last in ["60.1 < F. 2:2(0) ack 9 ; TIME_WAIT LAST_ACK", "60.1 < P. 2:12(10) ack 9"] {
+        let history = history(&opened(&format!(
+            "0.100 > P. 1:8(7) ack 1
+             0.101 < .  1:1(0) ack 8
+             0.102 > .  8:8(0) ack 2          ; CLOSE_WAIT FIN_WAIT_2
+             60.00 > F. 8:8(0) ack 2          ; LAST_ACK   TIME_WAIT
+             {last}",
+        )));
+        assert_eq!(history.closed_first(), Some(ClosedFirst::Client));
+        let wait = history.by_event(Role::Client, &[Event::RecvFin]);
+        assert!(wait.is_none_or(|it| it.to == State::TimeWait), "{history:?}");
+        let refuted = history.refuted.iter().map(|it| it.state);
+        assert!(refuted.clone().any(|it| it == State::CloseWait), "{history:?}");
+        assert!(history.transitions.iter().all(|it| !history.refuted.iter().any(|refuted| {
+            (refuted.end, refuted.state, refuted.at) == (it.end, it.to, it.at)
+        })));
+    }
+}
+
 #[test]
 fn pieces_in_any_order_bring_the_fin() {
     history(&opened(
