@@ -357,6 +357,55 @@ fn assert_lost(folder: &str, lost: &Path) {
     assert!(printed(&["--format", "junit", folder]).contains("<error type=\"reading\""), "{name}");
 }
 
+/// What a job's page says, and what its exit code is, is one outcome.
+#[test]
+fn every_format_says_what_the_exit_code_says() {
+    let nothing = file("agree/nothing.pcap", &empty());
+    let whole = fs::read(FIXED).unwrap();
+    let cut = file("agree/cut.pcap", &whole[..whole.len() - 3]);
+    let entry = "[[known]]\nfinding = \"close-wait-leak\"\nservice = \"10.9.0.2:6800\"\n\
+                 side = \"server\"\ncount = 1\n";
+    let known = file("agree/known.toml", entry.as_bytes());
+    let [nothing, cut, known] = [&nothing, &cut, &known].map(|path| path.to_str().unwrap());
+    let stale = ["--baseline", known, "--fail-on-stale", FIXED];
+    for (args, expected) in [
+        (&[nothing][..], 2),
+        (&["--strict", cut], 2),
+        (&["--strict", "--baseline", known, cut, LEAKING], 2),
+        (&stale, 1),
+        (&[LEAKING], 1),
+        (&[cut], 0),
+        (&["--baseline", known, LEAKING], 0),
+        (&["--baseline", known, FIXED], 0),
+    ] {
+        let (code, says) = check(args);
+        assert_eq!(code, Some(expected), "{args:?}");
+        let (right, wrong) = match expected {
+            0 => ("check passed", "check failed"),
+            _ => ("check failed", "check passed"),
+        };
+        assert!(!says.contains(wrong) && says.matches(right).count() <= 1, "{args:?}: {says}");
+        for format in ["markdown", "html"] {
+            let text = printed(&[&["--format", format], args].concat());
+            assert!(text.contains(right) && !text.contains(wrong), "{args:?} {format}: {text}");
+        }
+        let junit = printed(&[&["--format", "junit"], args].concat());
+        let is_red = junit.contains("<failure") || junit.contains("<error");
+        assert_eq!(is_red, expected > 0, "{args:?}: {junit}");
+        let sums = junit.lines().nth(1).unwrap();
+        let is_red = !sums.contains("failures=\"0\" errors=\"0\"");
+        assert_eq!(is_red, expected > 0, "{args:?}: {sums}");
+        let github = printed(&[&["--format", "github"], args].concat());
+        assert_eq!(github.contains("::error "), expected > 0, "{args:?}: {github}");
+    }
+    let (_, says) = check(&stale);
+    let words = "check failed: the baseline is stale: close-wait-leak at 10.9.0.2:6800 (server): 1 \
+                 known, 0 found; no new finding at or above error";
+    assert!(says.contains(words), "{says}");
+    let markdown = printed(&["--strict", "--format", "markdown", cut]);
+    assert!(markdown.contains("- ❌ ") && markdown.contains("cut.pcap"), "{markdown}");
+}
+
 #[test]
 fn annotations_are_few_and_one_line_each() {
     let all = printed(&["--format", "github", "--fail-on", "warning", LEAKING]);

@@ -66,6 +66,7 @@ impl GateArgs {
             fail_on: self.fail_on.or(settings.fail_on).unwrap_or(Severity::Error),
             max,
             has_baseline: false,
+            is_strict: false,
         }
     }
 }
@@ -77,7 +78,7 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
     let known = args.gate.baseline.as_ref().or(settings.baseline.as_ref());
     let mut baseline = known.map_or_else(|| Ok(Baseline::default()), |path| load(path))?;
     let has_baseline = known.or(args.gate.write_baseline.as_ref()).is_some();
-    let gate = Gate { has_baseline, ..args.gate.gate(settings) };
+    let gate = Gate { has_baseline, is_strict: args.read.is_strict(), ..args.gate.gate(settings) };
     let mut analysis = read::read(&inputs, &args.read, &mut ())?;
     let found = issues(&analysis);
     let mut outcome = read::outcome(&analysis, &args.read);
@@ -92,21 +93,23 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
             _ => outcome.messages.push(format!("{}: not written", path.display())),
         }
     }
-    let job = Job::check(gate, &analysis, found, &mut baseline);
+    let mut job = Job::check(gate, &analysis, found, &mut baseline);
+    let [expired, mut stale] = [expired, baseline.stale()].map(|said| {
+        let said = said?;
+        Some(match &mut analysis.mask {
+            Some(mask) => mask.text(&said).into_owned(),
+            None => said,
+        })
+    });
+    if args.gate.fail_on_stale || settings.fail_on_stale {
+        job.judgement.stale = stale.take();
+    }
     print(&analysis, &inputs, &args.print, &args.read, &job)?;
     let says = job.messages();
     outcome.messages.extend(says.iter().map(|says| analysis.names.text(says).into_owned()));
-    let fails_on_stale = args.gate.fail_on_stale || settings.fail_on_stale;
-    let kind = if fails_on_stale { "check failed" } else { "warning" };
-    let stale = baseline.stale().map(|stale| format!("{kind}: {stale}"));
-    let is_failed = job.judgement.failing() > 0 || (fails_on_stale && stale.is_some());
-    outcome.messages.extend(expired.into_iter().chain(stale).map(
-        |said| match &mut analysis.mask {
-            Some(mask) => mask.text(&said).into_owned(),
-            None => said,
-        },
-    ));
-    if is_failed && outcome.code == 0 && !args.gate.exit_zero {
+    let stale = stale.map(|stale| format!("warning: {stale}"));
+    outcome.messages.extend(expired.into_iter().chain(stale));
+    if job.judgement.fails() && outcome.code == 0 && !args.gate.exit_zero {
         outcome.code = FOUND;
     }
     Ok(outcome)

@@ -24,7 +24,13 @@ use crate::run::{self, Analysis};
 pub fn report(args: &ReportArgs) -> Result<Outcome> {
     let Some(inputs) = read::inputs(&args.files) else { return read::help(None) };
     let analysis = read::read(&inputs, &args.read, &mut ())?;
-    print(&analysis, &inputs, &args.print, &args.read, &Job::report(&args.print, &analysis))?;
+    print(
+        &analysis,
+        &inputs,
+        &args.print,
+        &args.read,
+        &Job::report(&args.print, &args.read, &analysis),
+    )?;
     Ok(read::outcome(&analysis, &args.read))
 }
 
@@ -44,7 +50,7 @@ pub fn demo(args: &DemoArgs) -> Result<Outcome> {
     let tables = args.read.sockets.read()?;
     let analysis = run::analyse(Merge::new(vec![source]), &args.read.options()?, &mut ());
     let analysis = read::fit_to_show(analysis, tables, &args.read)?;
-    let job = Job { coda: CODA, ..Job::report(&args.print, &analysis) };
+    let job = Job { coda: CODA, ..Job::report(&args.print, &args.read, &analysis) };
     print(&analysis, &[], &args.print, &args.read, &job)?;
     Ok(read::outcome(&analysis, &args.read))
 }
@@ -61,10 +67,15 @@ pub struct Job {
 
 impl Job {
     /// A report: what `check` would fail on by default is marked, where the format marks it.
-    fn report(print: &PrintArgs, analysis: &Analysis) -> Job {
-        let gate = Gate { fail_on: Severity::Error, max: Vec::new(), has_baseline: false };
+    fn report(print: &PrintArgs, read: &ReadArgs, analysis: &Analysis) -> Job {
+        let gate = Gate {
+            fail_on: Severity::Error,
+            max: Vec::new(),
+            has_baseline: false,
+            is_strict: read.is_strict(),
+        };
         let judgement = match print.format.is_grouped() {
-            true => gate.judge(issues(analysis), |_| 0),
+            true => gate.judge(analysis, issues(analysis), |_| 0),
             false => Judgement::default(),
         };
         Job { gate, judgement, is_check: false, coda: "" }
@@ -72,7 +83,7 @@ impl Job {
 
     /// A check.
     pub fn check(gate: Gate, analysis: &Analysis, found: Issues, baseline: &mut Baseline) -> Job {
-        let judgement = gate.judge(found, |issue| {
+        let judgement = gate.judge(analysis, found, |issue| {
             let place = issue
                 .key
                 .place
@@ -92,8 +103,9 @@ impl Job {
             )
         });
         let judgement = &self.judgement;
-        let has_word =
-            judgement.failing() + judgement.known() > 0 || !judgement.let_pass.is_empty();
+        let has_word = judgement.failing() + judgement.known() > 0
+            || judgement.stale.is_some()
+            || !judgement.let_pass.is_empty();
         let word = has_word.then(|| self.judgement.sentence(&self.gate));
         mild.chain(word).collect()
     }

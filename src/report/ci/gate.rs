@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::findings::Severity;
 use crate::report::ci::issues::{Issue, Issues, Place};
+use crate::report::ci::obstacles;
 use crate::report::text::plural;
+use crate::run::Analysis;
 
 /// What a job fails on.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub struct Gate {
     pub max: Vec<(&'static str, u64)>,
     /// A baseline tells what is new.
     pub has_baseline: bool,
+    /// A file that ends inside a packet cannot be judged.
+    pub is_strict: bool,
 }
 
 /// An issue with the gate's word on it.
@@ -51,11 +55,22 @@ pub struct Judgement {
     pub mild: Vec<(&'static str, u64)>,
     /// Names of which `max` lets so many findings pass that would fail the job.
     pub let_pass: Vec<(&'static str, u64)>,
+    /// What kept the capture from being judged in full.
+    pub obstacles: Vec<String>,
+    /// Where files end inside a packet, if that is no obstacle.
+    pub cuts: Vec<String>,
+    /// What a baseline holds and is not there, if that fails the job.
+    pub stale: Option<String>,
 }
 
 impl Gate {
-    /// Judges issues; `known` says how many of an issue's findings are known already.
-    pub fn judge(&self, found: Issues, mut known: impl FnMut(&Issue) -> u64) -> Judgement {
+    /// Judges the issues of a run; `known` says how many of an issue's findings are known already.
+    pub fn judge(
+        &self,
+        analysis: &Analysis,
+        found: Issues,
+        mut known: impl FnMut(&Issue) -> u64,
+    ) -> Judgement {
         let issues = found.issues.into_iter();
         let mut judged: Vec<Judged> = issues
             .map(|issue| {
@@ -81,7 +96,16 @@ impl Gate {
             }
         }
         judged.sort_by_key(|it| !it.fails());
-        Judgement { issues: judged, services: found.services, mild, let_pass }
+        let cuts = analysis.cuts.iter().filter(|_| !self.is_strict);
+        Judgement {
+            issues: judged,
+            services: found.services,
+            mild,
+            let_pass,
+            obstacles: obstacles(analysis, self.is_strict),
+            cuts: cuts.map(ToString::to_string).collect(),
+            stale: None,
+        }
     }
 }
 
@@ -101,8 +125,24 @@ impl Judgement {
         self.issues.iter().map(|it| it.known).sum()
     }
 
+    /// Whether the job fails, or cannot be judged in full.
+    pub fn fails(&self) -> bool {
+        self.failing() > 0 || self.stale.is_some() || !self.obstacles.is_empty()
+    }
+
     /// The gate's word in a sentence, which names the first places.
     pub fn sentence(&self, gate: &Gate) -> String {
+        let obstacle = (!self.obstacles.is_empty()).then_some(NOT_IN_FULL);
+        let mut parts: Vec<&str> = obstacle.into_iter().chain(self.stale.as_deref()).collect();
+        let found = self.found(gate);
+        let at = if self.failing() > 0 { 0 } else { parts.len() };
+        parts.insert(at, &found);
+        let outcome = if self.fails() { "failed" } else { "passed" };
+        format!("check {outcome}: {}", parts.join("; "))
+    }
+
+    /// How many findings fail, and how many do not.
+    fn found(&self, gate: &Gate) -> String {
         let fail_on = gate.fail_on;
         let known = match self.known() {
             0 => String::new(),
@@ -117,7 +157,7 @@ impl Judgement {
         let new = if gate.has_baseline { "new " } else { "" };
         if self.failing() == 0 {
             let other = if let_pass.is_empty() { "" } else { "other " };
-            return format!("check passed: no {other}{new}finding at or above {fail_on}{known}");
+            return format!("no {other}{new}finding at or above {fail_on}{known}");
         }
         let mut places: Vec<String> =
             self.failures().take(PLACES_MAX).map(|it| it.issue.key.to_string()).collect();
@@ -126,9 +166,12 @@ impl Judgement {
             places.push(format!("{more} more"));
         }
         let what = plural(self.failing(), &format!("{new}finding"));
-        format!("check failed: {what} at or above {fail_on} ({}){known}", places.join("; "))
+        format!("{what} at or above {fail_on} ({}){known}", places.join("; "))
     }
 }
+
+/// What the gate's sentence says of obstacles, each of which is told of at length elsewhere.
+const NOT_IN_FULL: &str = "the capture could not be judged in full";
 
 /// Places that the gate's sentence names.
 const PLACES_MAX: usize = 3;

@@ -1,40 +1,66 @@
 //! GitHub workflow commands: lines that a runner turns into annotations.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use crate::findings::Severity;
 use crate::report::ci::gate::{Judged, Judgement};
-use crate::report::ci::obstacles;
 use crate::report::text::{clean, plural};
 use crate::run::Analysis;
 
 /// Annotations of one kind that a step may have; GitHub drops the rest without a word.
 const ANNOTATIONS_MAX: usize = 10;
 
-/// Writes the worst issues as annotations, then how many there was no room for. Notes are none:
-/// an annotation is to be acted on.
+/// Of these, those about the input: the rest are for what was found in it.
+const OF_INPUT_MAX: usize = 3;
+
+/// Writes what is wrong with the input and the worst issues as annotations, then how many there was
+/// no room for. Notes are none: an annotation is to be acted on.
 pub fn write(analysis: &Analysis, judgement: &Judgement, out: &mut dyn Write) -> io::Result<()> {
-    let mut beyond = 0;
+    let (mut beyond, mut of_input_beyond) = (0, 0);
     for level in [Level::Error, Level::Warning] {
+        let of_input = of_input(analysis, judgement, level);
+        for (title, text) in of_input.iter().take(OF_INPUT_MAX) {
+            command(level.command(), Some(title), text, out)?;
+        }
+        of_input_beyond += of_input.len().saturating_sub(OF_INPUT_MAX);
+        let room = ANNOTATIONS_MAX - of_input.len().min(OF_INPUT_MAX);
         let of_level = || judgement.issues.iter().filter(|it| Level::of(it) == Some(level));
-        for judged in of_level().take(ANNOTATIONS_MAX) {
+        for judged in of_level().take(room) {
             let place = judged.issue.key.at();
             let title = format!("{} at {}", judged.issue.key.name, analysis.names.text(&place));
             command(level.command(), Some(&title), &judged.issue.message(), out)?;
         }
-        beyond += of_level().count().saturating_sub(ANNOTATIONS_MAX);
+        beyond += of_level().count().saturating_sub(room);
+    }
+    if of_input_beyond > 0 {
+        let more = format!("{of_input_beyond} more about the input: see the report");
+        command("notice", Some("finwait"), &more, out)?;
     }
     if beyond > 0 {
         let more = format!("{}: see the report", plural(beyond as u64, "more finding"));
         command("notice", Some("finwait"), &more, out)?;
     }
-    for obstacle in obstacles(analysis) {
-        command("error", Some("finwait"), &obstacle, out)?;
-    }
-    for cut in &analysis.cuts {
-        command("warning", Some("capture cut short"), &cut.to_string(), out)?;
-    }
     Ok(())
+}
+
+/// What is wrong with the captures and the baseline themselves: title and text.
+fn of_input<'a>(
+    analysis: &Analysis,
+    judgement: &'a Judgement,
+    level: Level,
+) -> Vec<(&'static str, Cow<'a, str>)> {
+    let texts = |title, texts: &'a [String]| {
+        texts.iter().map(move |text| (title, Cow::Borrowed(text.as_str())))
+    };
+    match level {
+        Level::Error => {
+            let stale = judgement.stale.iter();
+            let stale = stale.map(|stale| ("finwait baseline", analysis.names.text(stale)));
+            stale.chain(texts("finwait", &judgement.obstacles)).collect()
+        }
+        Level::Warning => texts("capture cut short", &judgement.cuts).collect(),
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,6 @@ use std::io::{self, Write};
 use crate::findings::{self, Rule, Scope, Severity};
 use crate::report::ci::gate::{Gate, Judged, Judgement};
 use crate::report::ci::issues::Place;
-use crate::report::ci::obstacles;
 use crate::report::markup::escape;
 use crate::run::Analysis;
 
@@ -26,20 +25,25 @@ pub fn write(
 ) -> io::Result<()> {
     let suites = suites(analysis, judgement, gate);
     let [tests, failures, skipped] = sums(suites.values().flatten());
-    let obstacles = obstacles(analysis);
-    let errors = obstacles.len();
+    let errors = judgement.obstacles.len();
+    let stale = judgement.stale.as_ref().map(|stale| analysis.names.text(stale));
+    let of_baseline = usize::from(stale.is_some());
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
     writeln!(
         out,
-        "<testsuites name=\"finwait\" tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\" \
+        "<testsuites name=\"finwait\" tests=\"{}\" failures=\"{}\" errors=\"{errors}\" \
          skipped=\"{skipped}\">",
-        tests + errors
+        tests + errors + of_baseline,
+        failures + of_baseline
     )?;
     for (name, cases) in &suites {
         suite(name, cases, out)?;
     }
     if errors > 0 {
-        reading(&obstacles, out)?;
+        reading(&judgement.obstacles, out)?;
+    }
+    if let Some(stale) = stale {
+        baseline(&stale, out)?;
     }
     writeln!(out, "</testsuites>")
 }
@@ -164,5 +168,20 @@ fn reading(obstacles: &[String], out: &mut dyn Write) -> io::Result<()> {
              <error type=\"reading\" message=\"{text}\"/></testcase>"
         )?;
     }
+    writeln!(out, "  </testsuite>")
+}
+
+/// What the baseline holds and is not there.
+fn baseline(stale: &str, out: &mut dyn Write) -> io::Result<()> {
+    let text = escape(stale);
+    writeln!(
+        out,
+        "  <testsuite name=\"baseline\" tests=\"1\" failures=\"1\" errors=\"0\" skipped=\"0\">"
+    )?;
+    writeln!(
+        out,
+        "    <testcase classname=\"baseline\" name=\"stale\">\
+         <failure type=\"stale\" message=\"{text}\"/></testcase>"
+    )?;
     writeln!(out, "  </testsuite>")
 }

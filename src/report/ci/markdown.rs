@@ -36,6 +36,7 @@ pub fn write(
     let sections = [
         format!("### finwait: {}\n", text(&verdict)),
         says.map_or(String::new(), |says| format!("\n**{}**\n", text(says))),
+        obstacles(judgement),
         findings(judgement, &analysis.names),
         messages(judgement),
         connections(&worst_connections(analysis, &worst, WORST_MAX), &analysis.names),
@@ -58,6 +59,18 @@ pub fn write(
 
 /// What stands for sections without room.
 const CUT: &str = "\nThere was no room for all: see `finwait report`.\n";
+
+/// What kept the capture from being judged in full.
+fn obstacles(judgement: &Judgement) -> String {
+    let all = &judgement.obstacles;
+    let items = all.iter().take(MESSAGES_MAX).map(|obstacle| format!("- ❌ {}\n", text(obstacle)));
+    let more = match all.len().saturating_sub(MESSAGES_MAX) {
+        0 => String::new(),
+        more => format!("- and {} more\n", Grouped(more as u64)),
+    };
+    let list = items.collect::<String>() + &more;
+    if list.is_empty() { list } else { format!("\n{list}") }
+}
 
 fn findings(judgement: &Judgement, names: &Names) -> String {
     if judgement.issues.is_empty() {

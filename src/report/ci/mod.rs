@@ -19,9 +19,13 @@ pub mod sarif;
 use crate::report::verdict::passed_over;
 use crate::run::Analysis;
 
-/// What kept the capture from being judged in full: damage, or nothing to judge.
-pub fn obstacles(analysis: &Analysis) -> Vec<String> {
+/// What kept the capture from being judged in full: damage, or nothing to judge. Where a run is
+/// strict, a file that ends inside a packet is damaged.
+pub fn obstacles(analysis: &Analysis, is_strict: bool) -> Vec<String> {
     let mut obstacles: Vec<String> = analysis.errors.iter().map(ToString::to_string).collect();
+    if is_strict {
+        obstacles.extend(analysis.cuts.iter().map(ToString::to_string));
+    }
     if analysis.totals.segments == 0 {
         obstacles.push(no_segment(analysis));
     }

@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::findings::{self, Rule, Severity};
 use crate::report::ci::gate::{Judged, Judgement};
-use crate::report::ci::obstacles;
 use crate::report::ci::place::{RESULTS_MAX, file, fingerprint, uri};
 use crate::report::text::{clean, fit};
 use crate::run::Analysis;
@@ -202,20 +201,20 @@ fn descriptor(rule: &Rule) -> Descriptor {
 }
 
 fn invocation(analysis: &Analysis, judgement: &Judgement) -> Invocation {
-    let obstacles = obstacles(analysis);
-    let execution_successful = obstacles.is_empty();
     let notification = |level, text: String| Notification { level, message: text.into() };
-    let cuts = analysis.cuts.iter().map(|cut| (Severity::Warning, cut.to_string()));
-    let mut notifications: Vec<Notification> = obstacles
-        .into_iter()
-        .map(|obstacle| (Severity::Error, obstacle))
-        .chain(cuts)
+    let stale = judgement.stale.iter().map(|stale| analysis.names.text(stale).into_owned());
+    let grave = judgement.obstacles.iter().cloned().chain(stale);
+    let cuts = judgement.cuts.iter().cloned();
+    let mut notifications: Vec<Notification> = grave
+        .map(|text| (Severity::Error, text))
+        .chain(cuts.map(|cut| (Severity::Warning, cut)))
         .map(|(level, text)| notification(level, text))
         .collect();
     if let Some(more) = judgement.issues.len().checked_sub(RESULTS_MAX).filter(|more| *more > 0) {
         let text = format!("{more} more findings, for which a report has no room");
         notifications.push(notification(Severity::Note, text));
     }
+    let execution_successful = judgement.obstacles.is_empty();
     Invocation { execution_successful, tool_execution_notifications: notifications }
 }
 

@@ -60,6 +60,7 @@ fn page(analysis: &Analysis, judgement: &Judgement, says: Option<&str>) -> Marku
     let (verdict, _) = verdict(analysis, survey);
     let gravest = judgement.issues.iter().map(|it| it.issue.severity()).max();
     let mood = match gravest {
+        _ if judgement.fails() => "error",
         Some(Severity::Error) => "error",
         Some(Severity::Warning) => "warning",
         _ => "good",
