@@ -47,6 +47,13 @@ pub fn plain_table(columns: u16) -> Table {
     table
 }
 
+/// Whether a table has room as it stands, with no cell broken.
+pub fn fits(table: &Table, columns: u16) -> bool {
+    let widths = table.column_max_content_widths();
+    let blanks = 2 * widths.len();
+    widths.into_iter().map(usize::from).sum::<usize>() + blanks <= usize::from(columns)
+}
+
 /// Keeps columns of a table from being broken: names and addresses are to be copied.
 pub fn keep_whole(table: &mut Table, columns: &[usize]) {
     for at in columns {

@@ -4,15 +4,17 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use comfy_table::{Cell, Table};
+
 use crate::addr::HostPort;
 use crate::findings::survey::{Group, Lasted, Survey};
 use crate::findings::{Finding, Severity};
 use crate::history::{History, Role};
-use crate::report::ci::gate::Judgement;
+use crate::report::ci::gate::{Judged, Judgement};
 use crate::report::holders;
 use crate::report::overview::{input, states};
 use crate::report::paint::Tone;
-use crate::report::paper::{Paper, heading, keep_whole, plain_table, put_table};
+use crate::report::paper::{Paper, fits, heading, keep_whole, plain_table, put_table};
 use crate::report::text::{Grouped, clean, plural, wrap};
 use crate::report::verdict::{of_connections, verdict, worst_findings};
 use crate::run::{Analysis, Names};
@@ -60,10 +62,54 @@ fn findings(survey: &Survey, names: &Names, paper: &Paper, out: &mut dyn Write) 
     if survey.groups.is_empty() {
         return writeln!(out, " none");
     }
+    let (rows, beyond) = finding_rows(survey, names);
     let mut table = plain_table(paper.columns);
     let head = ["severity", "finding", "where", "count", "longest", "example"];
     table.set_header(head.map(|name| Tone::Faint.cell(name)));
-    let mut rows = 0;
+    for (group, place) in &rows {
+        let tone = Tone::of_severity(group.severity);
+        table.add_row([
+            tone.cell(group.severity),
+            tone.cell(group.name),
+            Tone::Plain.cell(place),
+            Tone::Plain.cell(Grouped(group.count)),
+            Tone::Plain.cell(group.longest),
+            Tone::Plain.cell(example(group)),
+        ]);
+    }
+    match fits(&table, paper.columns) {
+        true => keep_whole(&mut table, &[0, 1, 2, 3, 4, 5]),
+        false => table = narrow_findings(&rows, paper),
+    }
+    put_table(&table, out)?;
+    if beyond > 0 {
+        writeln!(out, " and {}", plural(beyond, "other finding"))?;
+    }
+    Ok(())
+}
+
+/// The same findings, each with its place beneath it: an address is to be copied.
+fn narrow_findings(rows: &[(Group, String)], paper: &Paper) -> Table {
+    let mut table = plain_table(paper.columns);
+    let head = ["severity", "finding\nwhere", "count", "longest\nexample"];
+    table.set_header(head.map(|name| Tone::Faint.cell(name)));
+    for (group, place) in rows {
+        let tone = Tone::of_severity(group.severity);
+        table.add_row([
+            tone.cell(group.severity),
+            tone.cell(format!("{}\n{place}", group.name)),
+            Tone::Plain.cell(Grouped(group.count)),
+            Tone::Plain.cell(format!("{}\n{}", group.longest, example(group))),
+        ]);
+    }
+    // What is left has room for any finding and any address, but not for any name of a host.
+    keep_whole(&mut table, &[0, 2, 3]);
+    table
+}
+
+/// The rows of the findings, each with its place, and how many findings are beyond them.
+fn finding_rows(survey: &Survey, names: &Names) -> (Vec<(Group, String)>, u64) {
+    let mut rows = Vec::new();
     let mut beyond = 0;
     let last = survey.groups.iter().map(|group| group.name).collect::<BTreeSet<_>>().len();
     let mut seen: Vec<&str> = Vec::new();
@@ -75,36 +121,27 @@ fn findings(survey: &Survey, names: &Names, paper: &Paper, out: &mut dyn Write) 
         let same: Vec<&Group> = survey.groups.iter().filter(|it| it.name == group.name).collect();
         // The line that counts one more takes as much room as that one.
         let is_only_one_left = beyond == 0 && seen.len() == last;
-        if rows >= FINDINGS_MAX && !is_only_one_left {
+        if rows.len() >= FINDINGS_MAX && !is_only_one_left {
             beyond += 1;
             continue;
         }
         let shown = if same.len() > PLACES_MAX { PLACES_MAX - 1 } else { PLACES_MAX };
         for group in same.iter().take(shown) {
             let place = group.place.map_or("the capture".to_string(), |it| place(names, it));
-            finding_row(&mut table, group, place);
-            rows += 1;
+            rows.push(((*group).clone(), place));
         }
         if let Some(rest) = same.get(shown..).filter(|rest| !rest.is_empty()) {
             let count = rest.iter().map(|group| group.count).sum();
             let longest = rest.iter().map(|group| group.longest).max().unwrap_or_default();
             let sum = Group { count, longest, example: None, ..(*group).clone() };
-            finding_row(&mut table, &sum, format!("{} others", Grouped(rest.len() as u64)));
-            rows += 1;
+            rows.push((sum, format!("{} others", Grouped(rest.len() as u64))));
         }
     }
-    // A long address is broken rather than all that stands beside it.
-    let blanks = 2 * head.len();
-    let width: usize = table.column_max_content_widths().into_iter().map(usize::from).sum();
-    keep_whole(&mut table, &[0, 1, 3, 4, 5]);
-    if width + blanks <= usize::from(paper.columns) {
-        keep_whole(&mut table, &[2]);
-    }
-    put_table(&table, out)?;
-    if beyond > 0 {
-        writeln!(out, " and {}", plural(beyond, "other finding"))?;
-    }
-    Ok(())
+    (rows, beyond)
+}
+
+fn example(group: &Group) -> String {
+    group.example.map_or(String::new(), |id| format!("id {id}"))
 }
 
 /// Writes what a baseline holds of the findings, if it holds any.
@@ -114,26 +151,34 @@ pub fn known(
     paper: &Paper,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut known = judgement.issues.iter().filter(|judged| judged.known > 0).peekable();
-    if known.peek().is_none() {
+    let known: Vec<&Judged> = judgement.issues.iter().filter(|it| it.known > 0).collect();
+    let (shown, beyond) = known.split_at(known.len().min(KNOWN_MAX));
+    if shown.is_empty() {
         return Ok(());
     }
     heading("Known by the baseline", out)?;
-    let mut table = plain_table(paper.columns);
-    let head = ["finding", "where", "count", "known"];
-    table.set_header(head.map(|name| Tone::Faint.cell(name)));
-    for judged in known.by_ref().take(KNOWN_MAX) {
-        let issue = &judged.issue;
-        table.add_row([
-            Tone::of_severity(issue.severity()).cell(issue.key.name),
-            Tone::Plain.cell(names.text(&issue.key.at())),
-            Tone::Plain.cell(Grouped(issue.count())),
-            Tone::Plain.cell(Grouped(judged.known)),
-        ]);
-    }
-    keep_whole(&mut table, &[0, 2, 3]);
-    put_table(&table, out)?;
-    match known.count() as u64 {
+    let table = |head: &[&str]| {
+        let mut table = plain_table(paper.columns);
+        table.set_header(head.iter().map(|name| Tone::Faint.cell(name)));
+        for judged in shown {
+            let issue = &judged.issue;
+            let (tone, name) = (Tone::of_severity(issue.severity()), issue.key.name);
+            let place = issue.key.at();
+            let place = names.text(&place);
+            let mut cells = match head.len() {
+                4 => vec![tone.cell(name), Tone::Plain.cell(place)],
+                _ => vec![tone.cell(format!("{name}\n{place}"))],
+            };
+            cells.extend([issue.count(), judged.known].map(|it| Tone::Plain.cell(Grouped(it))));
+            table.add_row(cells);
+        }
+        table
+    };
+    let mut wide = table(&["finding", "where", "count", "known"]);
+    keep_whole(&mut wide, &[0, 1, 2, 3]);
+    let narrow = || table(&["finding\nwhere", "count", "known"]);
+    put_table(&if fits(&wide, paper.columns) { wide } else { narrow() }, out)?;
+    match beyond.len() as u64 {
         0 => Ok(()),
         beyond => writeln!(out, " and {}", plural(beyond, "other row")),
     }
@@ -142,19 +187,6 @@ pub fn known(
 /// An address and port; a client meant for all its ports has none.
 fn place(names: &Names, socket: HostPort) -> String {
     if socket.port() == 0 { names.host(socket.ip()) } else { names.socket(socket) }
-}
-
-fn finding_row(table: &mut comfy_table::Table, group: &Group, place: String) {
-    let tone = Tone::of_severity(group.severity);
-    let example = group.example.map_or(String::new(), |id| format!("id {id}"));
-    table.add_row([
-        tone.cell(group.severity),
-        tone.cell(group.name),
-        Tone::Plain.cell(place),
-        Tone::Plain.cell(Grouped(group.count)),
-        Tone::Plain.cell(group.longest),
-        Tone::Plain.cell(example),
-    ]);
 }
 
 /// What the gravest findings but the first, which is the verdict, say.
@@ -207,39 +239,82 @@ fn connections(
         return Ok(());
     }
     heading("Connections to look at", out)?;
-    let mut table = plain_table(paper.columns);
-    let is_wide = usize::from(paper.columns) >= WIDE;
-    let head: &[&str] = match is_wide {
-        true => &["id", "client", "server", "client is", "server is", "for", "finding"],
-        false => &["id", "client, server", "state", "for", "finding"],
-    };
-    table.set_header(head.iter().map(|name| Tone::Faint.cell(name)));
-    for (finding, history) in &shown {
-        let [client, server] = Role::BOTH.map(|role| history.last_state(role));
-        let addrs = Role::BOTH.map(|role| analysis.names.socket(history.addr(role)));
-        let role = finding.role.unwrap_or(Role::Server);
-        let middle = match is_wide {
-            true => {
-                let states = [client, server].map(|state| Tone::of_state(state).cell(state));
-                addrs.into_iter().map(|addr| Tone::Plain.cell(addr)).chain(states).collect()
-            }
-            false => vec![
-                Tone::Plain.cell(addrs.join("\n")),
-                Tone::of_state(history.last_state(role)).cell(format!("{client}\n{server}")),
-            ],
-        };
-        let ends = [
-            Tone::Plain.cell(Lasted::of(finding)),
-            Tone::of_severity(finding.severity).cell(finding.name),
-        ];
-        table.add_row([Tone::Plain.cell(history.id)].into_iter().chain(middle).chain(ends));
-    }
-    keep_whole(&mut table, &[0, 1, 2, 3]);
+    let table = Shape::ALL
+        .into_iter()
+        .filter(|shape| usize::from(paper.columns) >= shape.columns_min())
+        .map(|shape| shape.table(&shown, analysis, paper))
+        .find(|table| fits(table, paper.columns));
+    // Only long names of hosts have no room in the last shape either.
+    let table = table.unwrap_or_else(|| Shape::Tall.table(&shown, analysis, paper));
     put_table(&table, out)
 }
 
-/// From this width on an endpoint has a column of its own.
-const WIDE: usize = 120;
+/// How the connections to look at are laid out: the first shape that has room is taken, for what
+/// is to be copied is not broken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Each endpoint and its state have columns of their own.
+    Wide,
+    /// The client's stand above the server's.
+    Narrow,
+    /// So do they, and the finding stands below.
+    Tall,
+}
+
+impl Shape {
+    const ALL: [Shape; 3] = [Shape::Wide, Shape::Narrow, Shape::Tall];
+
+    /// What it needs to be easy to read, whatever it holds.
+    const fn columns_min(self) -> usize {
+        if matches!(self, Shape::Wide) { 120 } else { 0 }
+    }
+
+    const fn head(self) -> &'static [&'static str] {
+        match self {
+            Shape::Wide => &["id", "client", "server", "client is", "server is", "for", "finding"],
+            Shape::Narrow => &["id", "client, server", "state", "for", "finding"],
+            Shape::Tall => &["id", "client, server, finding", "state", "for"],
+        }
+    }
+
+    fn table(self, shown: &[(&Finding, History)], analysis: &Analysis, paper: &Paper) -> Table {
+        let mut table = plain_table(paper.columns);
+        table.set_header(self.head().iter().map(|name| Tone::Faint.cell(name)));
+        for (finding, history) in shown {
+            table.add_row(self.row(finding, history, &analysis.names));
+        }
+        let all: Vec<usize> = (0..self.head().len()).collect();
+        match fits(&table, paper.columns) {
+            true => keep_whole(&mut table, &all),
+            false => keep_whole(&mut table, &[0, 2, 3]),
+        }
+        table
+    }
+
+    fn row(self, finding: &Finding, history: &History, names: &Names) -> Vec<Cell> {
+        let states = Role::BOTH.map(|role| history.last_state(role));
+        let addrs = Role::BOTH.map(|role| names.socket(history.addr(role)));
+        let [client, server] = states;
+        let both = Tone::of_state(history.last_state(finding.role.unwrap_or(Role::Server)))
+            .cell(format!("{client}\n{server}"));
+        let id = Tone::Plain.cell(history.id);
+        let lasted = Tone::Plain.cell(Lasted::of(finding));
+        let tone = Tone::of_severity(finding.severity);
+        let name = tone.cell(finding.name);
+        match self {
+            Shape::Wide => {
+                let [client, server] = addrs.map(|addr| Tone::Plain.cell(addr));
+                let [client_is, server_is] = states.map(|it| Tone::of_state(it).cell(it));
+                vec![id, client, server, client_is, server_is, lasted, name]
+            }
+            Shape::Narrow => vec![id, Tone::Plain.cell(addrs.join("\n")), both, lasted, name],
+            Shape::Tall => {
+                let ends = tone.cell(format!("{}\n{}", addrs.join("\n"), finding.name));
+                vec![id, ends, both, lasted]
+            }
+        }
+    }
+}
 
 /// The commands that show more.
 fn next(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use finwait::report::netstat::Style;
 use finwait::report::paper::Paper;
 use finwait::report::sockets::SocketTable;
-use finwait::report::{list, netstat};
+use finwait::report::{list, netstat, table};
 use finwait::run::{Analysis, Options, read};
 
 use crate::files::Folder;
@@ -96,5 +96,24 @@ fn a_socket_table_fits_and_says_of_which_connection_a_socket_is() {
             assert_fits(&text, columns);
             assert!(text.lines().next().is_some_and(|head| head.ends_with(" Id")), "{text}");
         }
+    }
+}
+
+#[test]
+fn a_report_breaks_no_address_and_no_name_of_a_finding() {
+    let demo = analysis(testdata("kernel/demo/server.pcap"));
+    let long = long_addresses();
+    for columns in [80, 100, 120, 160] {
+        let report = |analysis| seen(columns, |paper, out| table::report(analysis, paper, out));
+        // The commands at the end stay whole, too.
+        assert_fits(report(&demo).split("\nGo on with").next().unwrap_or_default(), columns);
+        let text = report(&long);
+        let tables = text.split("\nFindings").nth(1).and_then(|it| it.split("\nGo on").next());
+        let tables = tables.expect("findings and connections");
+        assert_fits(tables, columns);
+        let ends = [format!("[{CLIENT}]:58895"), format!("[{SERVER}]:6800")];
+        let times = |whole: &str| tables.split_whitespace().filter(|it| *it == whole).count();
+        assert_eq!(ends.map(|end| times(&end)), [1, 2], "{columns}:\n{text}");
+        assert_eq!(times("unread-data-reset"), 2, "{columns}:\n{text}");
     }
 }
