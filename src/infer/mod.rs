@@ -294,7 +294,9 @@ impl Connection {
             debug_assert!(!table::is_impossible(from, event), "{event:?} in {from}");
             return false;
         };
+        // What passed before is told after what it led to: both are told of one moment.
         let at = match self.trail.last(end) {
+            Some(last) if last.at.ts > at.ts && last.at.frame > 0 => last.at,
             Some(last) if last.at.ts > at.ts => Moment { ts: last.at.ts, ..at },
             _ => at,
         };
