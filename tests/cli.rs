@@ -157,6 +157,7 @@ fn bad_usage_and_unreadable_files_are_2() {
     refused(&["/dev/null"]);
     refused(&["show", "7", capture]);
     refused(&["show", "x", capture]);
+    assert!(refused(&["show"]).contains("no connection is named"));
     refused(&["show", "--stream", "9", capture]);
     refused(&["explain", "no-such-name"]);
     refused(&["list", "--state", "OPEN", capture]);
@@ -167,6 +168,23 @@ fn bad_usage_and_unreadable_files_are_2() {
     refused(&["--set", "close-wait-leak.hold_s=x", capture]);
     refused(&["--msl", "-1", capture]);
     refused(&["--max-connections", "0", capture]);
+}
+
+#[test]
+fn options_may_stand_before_the_command() {
+    let capture = leak("before.pcap");
+    let capture = str_of(&capture);
+    let list = printed(&["list", "--format", "jsonl", capture]);
+    assert_eq!(printed(&["--format", "jsonl", "list", capture]), list);
+    let masked = ["--format=jsonl", "--mask", "--threads", "1", "list", capture];
+    assert_eq!(printed(&masked), printed(&["list", "--mask", "--format", "jsonl", capture]));
+    assert_eq!(printed(&["--color", "never", capture]), printed(&["report", capture]));
+    // An option's value is no command, and what is named behind a command is none.
+    assert!(refused(&["--names", "list", capture]).contains("list: cannot read it"));
+    let hint = |args: &[&str]| refused(args).contains("nor is it a command");
+    assert!(hint(&["lst", capture]) && hint(&["--color", "never", "lst"]));
+    assert!(!hint(&["list", capture, "nosuch"]) && !hint(&[capture, "nosuch"]));
+    assert!(!hint(&["list", "lst"]));
 }
 
 #[test]

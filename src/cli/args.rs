@@ -385,19 +385,54 @@ pub struct DemoArgs {
     pub read: ReadArgs,
 }
 
-/// The command line with `report` put in where no command is named.
-pub fn with_default_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// The command line with the command first: options may stand before it, and where none is named it
+/// is `report`. With it, the first word of such a line, which may have been meant as a command.
+pub fn with_command_first(
+    args: impl IntoIterator<Item = OsString>,
+) -> (Vec<OsString>, Option<OsString>) {
     const NOT_FILES: [&str; 5] = ["help", "-h", "--help", "-V", "--version"];
     let mut args: Vec<OsString> = args.into_iter().collect();
     let first = args.get(1).map(|arg| arg.to_string_lossy().into_owned());
-    let is_command = |name: &str| {
-        let command = <Cli as clap::CommandFactory>::command();
-        command.get_subcommands().any(|sub| sub.get_name() == name) || NOT_FILES.contains(&name)
-    };
-    if !args.is_empty() && !first.is_some_and(|first| is_command(&first)) {
-        args.insert(1, "report".into());
+    if args.is_empty() || first.is_some_and(|first| NOT_FILES.contains(&first.as_str())) {
+        return (args, None);
     }
-    args
+    let cli = <Cli as clap::CommandFactory>::command();
+    let word = first_word(&args, &cli);
+    let named = word.and_then(|at| args.get(at)).cloned();
+    let is_command = |name: &OsString| cli.get_subcommands().any(|it| name == it.get_name());
+    match (word, named) {
+        (Some(at), Some(name)) if is_command(&name) => {
+            let command = args.remove(at);
+            args.insert(1, command);
+            (args, None)
+        }
+        (_, named) => {
+            args.insert(1, "report".into());
+            (args, named)
+        }
+    }
+}
+
+/// Where the first word stands that is neither an option nor an option's value.
+fn first_word(args: &[OsString], cli: &clap::Command) -> Option<usize> {
+    let takes_value = |option: &str| {
+        let options = cli.get_subcommands().flat_map(clap::Command::get_arguments);
+        let mut same = options.filter(|arg| match option.strip_prefix("--") {
+            Some(long) => arg.get_long() == Some(long),
+            None => arg.get_short().is_some_and(|short| option == format!("-{short}")),
+        });
+        same.any(|arg| arg.get_action().takes_values())
+    };
+    let mut at = 1;
+    loop {
+        let arg = args.get(at)?.to_string_lossy();
+        match &*arg {
+            "--" => return None,
+            "-" => return Some(at),
+            option if option.starts_with('-') => at += 1 + usize::from(takes_value(option)),
+            _ => return Some(at),
+        }
+    }
 }
 
 /// A duration in seconds, with a fraction if wanted.

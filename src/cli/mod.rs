@@ -54,7 +54,8 @@ impl Outcome {
 
 /// Runs the command line.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
-    let mut cli = match Cli::try_parse_from(args::with_default_command(args)) {
+    let (args, guess) = args::with_command_first(args);
+    let mut cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to standard output, which may be closed.
@@ -65,6 +66,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
     let mut outcome = match settle(&mut cli).and_then(|()| command(&cli.command)) {
         Ok(outcome) => outcome,
         Err(error) if is_closed_pipe(&error) => Outcome::default(),
+        Err(error) if read::is_like_a_command(guess.as_deref(), &error) => {
+            Outcome::error(format!("{error:#}; nor is it a command (`finwait help` lists them)"))
+        }
         Err(error) => Outcome::error(format!("{error:#}")),
     };
     // A path may hold what a terminal or a job's runner obeys.

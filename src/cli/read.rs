@@ -1,10 +1,11 @@
 //! Reading captures for a command: which files, with progress, and what went wrong on the way.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 
 use super::args::{Cli, ReadArgs};
@@ -48,12 +49,7 @@ pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> R
     let mut watched = Watched { watcher, progress: Progress::new(args.progress) };
     let options = args.options()?;
     let tables = args.sockets.read()?;
-    let analysis = run::read(files, &options, &mut watched).map_err(|error| match &error {
-        capture::Error::Open { file, cause } if is_like_a_command(file, cause) => {
-            anyhow!("{error}; nor is it a command (`finwait help` lists them)")
-        }
-        _ => anyhow!(error),
-    })?;
+    let analysis = run::read(files, &options, &mut watched)?;
     fit_to_show(analysis, tables, args)
 }
 
@@ -95,9 +91,13 @@ pub fn names(args: &ReadArgs) -> Result<Names> {
     Names::parse(&text).with_context(|| path.display().to_string())
 }
 
-/// Whether a name that is no file may have been meant as a command.
-fn is_like_a_command(file: &str, cause: &io::Error) -> bool {
-    cause.kind() == io::ErrorKind::NotFound && file.chars().all(|it| it.is_ascii_lowercase())
+/// Whether the error is that there is no file of the line's first word, which may have been meant
+/// as a command.
+pub fn is_like_a_command(first: Option<&OsStr>, error: &anyhow::Error) -> bool {
+    let Some(capture::Error::Open { file, cause }) = error.downcast_ref() else { return false };
+    cause.kind() == io::ErrorKind::NotFound
+        && first.is_some_and(|first| first == &**file)
+        && file.chars().all(|it| it.is_ascii_lowercase())
 }
 
 /// What a run over these captures ends with: damage is an error, a cut capture only if asked for.

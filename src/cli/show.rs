@@ -1,10 +1,10 @@
 //! `finwait show`: one connection, by its id or by Wireshark's stream number.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::args::{Format, ShowArgs};
 use super::read::Wanted;
@@ -22,7 +22,10 @@ pub fn show(args: &ShowArgs) -> Result<Outcome> {
     let (wanted, files) = match (args.stream, args.words.split_first()) {
         (Some(stream), _) => (Wanted::Stream(stream), args.words.as_slice()),
         (None, Some((id, files))) => (Wanted::Id(parse_id(id)?), files),
-        (None, None) => return read::help(Some("show")),
+        (None, None) if io::stdin().is_terminal() => return read::help(Some("show")),
+        (None, None) => bail!(
+            "no connection is named: give the id of one as `finwait list` prints it, or --stream N"
+        ),
     };
     let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let Some(inputs) = read::inputs(&files) else { return read::help(Some("show")) };
