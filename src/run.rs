@@ -282,8 +282,25 @@ impl Analysis {
     }
 
     /// The address that a host has in reports.
-    pub fn shown(&self, host: Addr) -> Addr {
+    fn shown(&self, host: Addr) -> Addr {
         self.mask.as_ref().map_or(host, |mask| mask.known(host))
+    }
+
+    /// The addresses that these hosts have in reports. A name stands for those of the hosts that
+    /// are called so, if there are any; in a text it may be printed itself.
+    pub fn hosts(&self, wanted: &[Addr]) -> Vec<Addr> {
+        let is_text = self.files.iter().any(|file| file.text.is_some());
+        let mut hosts = Vec::new();
+        for host in wanted {
+            let known = hosts.len();
+            if !host.is_numeric() {
+                hosts.extend(self.names.addrs(&host.to_string()));
+            }
+            if is_text || hosts.len() == known {
+                hosts.push(self.shown(*host));
+            }
+        }
+        hosts
     }
 
     /// The findings about one of its connections, and those about a service or the capture that

@@ -114,6 +114,32 @@ fn hosts_are_asked_for_by_their_own_address_or_the_one_shown() {
 }
 
 #[test]
+fn hosts_are_asked_for_by_any_of_their_names() {
+    let names = format!("{}/asked.hosts", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&names, "10.9.0.2 srv.example.org srv\n").expect("a file");
+    let names = ["--names", &names];
+    let rows = |args: &[&str], host: &str| {
+        let args = [&["list"], args, &names, &["--host", host, LEAKING]].concat();
+        said(&args).0.lines().count()
+    };
+    for args in [&[][..], &["--mask"]] {
+        for host in ["srv.example.org", "SRV", "10.9.0.2"] {
+            assert_eq!(rows(args, host), 20, "{host}");
+        }
+        assert_eq!(rows(args, "nobody"), 1);
+        let netstat = [&["netstat", "--host", "srv"], args, &names];
+        let (table, _) = said(&[&netstat.concat()[..], &[LEAKING]].concat());
+        assert!(table.contains("6800"), "{table}");
+        let (census, _) = said(&[&netstat.concat()[..], &["--counts", LEAKING]].concat());
+        assert!(!census.contains("srv") && census.contains("CLOSE_WAIT"), "{census}");
+    }
+    let copy = format!("{}/asked.pcap", env!("CARGO_TARGET_TMPDIR"));
+    let extract = [&["extract", "--host", "srv", "-o", &copy], &names[..], &[LEAKING]].concat();
+    said(&extract);
+    assert_eq!(said(&["list", &copy]).0.lines().count(), 20);
+}
+
+#[test]
 fn a_masked_check_is_held_against_a_baseline_of_real_addresses() {
     let known = format!("{}/mask-known.toml", env!("CARGO_TARGET_TMPDIR"));
     said(&["check", "--write-baseline", &known, LEAKING]);

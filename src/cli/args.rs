@@ -18,7 +18,7 @@ use crate::findings::thresholds::find;
 use crate::history::Role;
 use crate::infer::state::State;
 use crate::report::list::Filter;
-use crate::run::Options;
+use crate::run::{Analysis, Options};
 use crate::time::Span;
 
 const USAGE: &str = "finwait [COMMAND] [OPTIONS] [FILE]...";
@@ -309,7 +309,7 @@ pub struct FilterArgs {
     /// One end is in this state at the end; client:STATE or server:STATE for that one
     #[arg(long, value_name = "STATE", value_parser = state)]
     pub state: Vec<(Option<Role>, State)>,
-    /// One end has this address
+    /// One end has this address, or this name by --names or by the capture
     #[arg(long, value_name = "ADDR")]
     pub host: Vec<Addr>,
     /// One end has this port
@@ -325,10 +325,10 @@ pub struct FilterArgs {
 
 impl FilterArgs {
     /// The library's filter for these.
-    pub fn filter(&self) -> Filter {
+    pub fn filter(&self, analysis: &Analysis) -> Filter {
         Filter {
             states: self.state.clone(),
-            hosts: self.host.clone(),
+            hosts: analysis.hosts(&self.host),
             ports: self.port.clone(),
             findings: self.finding.clone(),
             open: self.open,

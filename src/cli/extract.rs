@@ -15,7 +15,6 @@ use super::{ERROR, Outcome, output, read};
 use crate::capture::Merge;
 use crate::extract::{self, Chosen};
 use crate::history::History;
-use crate::run::Analysis;
 
 /// `finwait extract`.
 #[derive(Debug, Args)]
@@ -93,7 +92,10 @@ fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
         return Ok(Outcome { code: ERROR, ..outcome });
     }
     let options = args.read.options()?;
-    let chosen = Chosen::new(&analysis, |history| is_wanted(args, &analysis, history));
+    let filter = args.filter.filter(&analysis);
+    let is_wanted =
+        |history: &History| is_named(args, history) && filter.admits(&analysis, history);
+    let chosen = Chosen::new(&analysis, is_wanted);
     let none = match analysis.totals.connections {
         0 => read::no_connection(&analysis),
         all => format!("none of the {all} connections is wanted by these filters"),
@@ -117,11 +119,10 @@ fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn is_wanted(args: &ExtractArgs, analysis: &Analysis, history: &History) -> bool {
-    let is_named = args.id.is_empty() && args.stream.is_empty()
+fn is_named(args: &ExtractArgs, history: &History) -> bool {
+    args.id.is_empty() && args.stream.is_empty()
         || args.id.contains(&history.id)
-        || args.stream.contains(&history.stream);
-    is_named && args.filter.filter().admits(analysis, history)
+        || args.stream.contains(&history.stream)
 }
 
 /// What comes through a pipe is read three times, and so kept in a file for that long.

@@ -11,8 +11,8 @@ use crate::run::Analysis;
 /// Lists connections.
 pub fn list(args: &ListArgs) -> Result<Outcome> {
     let Some(inputs) = read::inputs(&args.files) else { return read::help(Some("list")) };
-    let filter = args.filter.filter();
     let analysis = read::read(&inputs, &args.read, &mut ())?;
+    let filter = args.filter.filter(&analysis);
     let mut rows = None;
     output::to_stdout(args.format.colored(args.read.color.color), |out| {
         let wanted = || analysis.archive.iter().filter(|it| filter.admits(&analysis, it));

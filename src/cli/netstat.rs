@@ -35,7 +35,7 @@ pub struct NetstatArgs {
         allow_hyphen_values = true
     )]
     at: At,
-    /// Only this host's sockets, itself on the local side; may be repeated
+    /// Only this host's sockets, by address or name, itself on the local side; may be repeated
     #[arg(long, value_name = "ADDR")]
     host: Vec<Addr>,
     /// How many sockets were in which state, over the capture's time
@@ -73,7 +73,7 @@ pub fn netstat(args: &NetstatArgs) -> Result<Outcome> {
 
 fn table(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
     let at = moment(analysis, args.at)?;
-    let hosts = hosts_of(analysis, args);
+    let hosts = analysis.hosts(&args.host);
     let table = SocketTable::new(analysis, at, &hosts);
     let paper = output::paper();
     output::to_stdout(args.format.colored(args.read.color.color), |out| match args.format {
@@ -101,17 +101,12 @@ fn counts(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
             ),
         },
     };
-    let census = Census::new(analysis, moments, &hosts_of(analysis, args));
+    let census = Census::new(analysis, moments, &analysis.hosts(&args.host));
     output::to_stdout(args.format.colored(args.read.color.color), |out| match args.format {
         Format::Jsonl => census.as_json(Shape::Lines, out),
         Format::Json => census.as_json(Shape::Object, out),
-        Format::Table => plot::census(&census, &hosts_of(analysis, args), &output::paper(), out),
+        Format::Table => plot::census(&census, &analysis.hosts(&args.host), &output::paper(), out),
     })
-}
-
-/// The hosts that are meant, by the addresses that they have in reports.
-fn hosts_of(analysis: &Analysis, args: &NetstatArgs) -> Vec<Addr> {
-    args.host.iter().map(|host| analysis.shown(*host)).collect()
 }
 
 /// The moment that is meant. Outside the capture nothing is known.
@@ -135,7 +130,7 @@ fn nothing(analysis: &Analysis, args: &NetstatArgs) -> Option<String> {
     if analysis.totals.connections == 0 {
         return Some(read::no_connection(analysis));
     }
-    let hosts = hosts_of(analysis, args);
+    let hosts = analysis.hosts(&args.host);
     let is_its =
         |history: &History| Role::BOTH.iter().any(|role| hosts.contains(&history.addr(*role).ip()));
     let is_there = args.host.is_empty() || analysis.archive.iter().any(|it| is_its(&it));

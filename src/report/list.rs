@@ -17,7 +17,7 @@ use crate::run::Analysis;
 pub struct Filter {
     /// A state at the end, of that role or of either.
     pub states: Vec<(Option<Role>, State)>,
-    /// An address of either end.
+    /// An address of either end, as reports show it.
     pub hosts: Vec<crate::addr::Addr>,
     /// A port of either end.
     pub ports: Vec<u16>,
@@ -37,7 +37,7 @@ impl Filter {
         any(&self.states, |(role, state)| {
             let mut roles = Role::BOTH.into_iter().filter(|it| role.is_none_or(|role| role == *it));
             roles.any(|role| history.last_state(role) == *state)
-        }) && any(&self.hosts, |host| ends.iter().any(|end| end.ip() == analysis.shown(*host)))
+        }) && any(&self.hosts, |host| ends.iter().any(|end| end.ip() == *host))
             && any(&self.ports, |port| ends.iter().any(|end| end.port() == *port))
             && (!self.open || history.is_open())
             && any(&self.findings, |name| analysis.concerns(name, history))

@@ -12,6 +12,8 @@ use crate::limits::NAME_BYTES_MAX;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     by_addr: HashMap<Addr, String>,
+    /// The addresses of every name, also of those that are not shown; in lower case.
+    by_name: HashMap<String, Vec<Addr>>,
 }
 
 /// Why a line of a hosts file could not be read.
@@ -37,30 +39,45 @@ pub enum NamesError {
 
 impl Names {
     /// Reads a file in the form of hosts(5): on each line an address and its names, of which the
-    /// first counts, as does the first line of an address; `#` begins a comment.
+    /// first is shown, as is that of an address's first line; `#` begins a comment.
     pub fn parse(text: &str) -> Result<Names, NamesError> {
         let mut names = Names::default();
+        // Windows' editors begin a file with a mark of its encoding.
+        let text = text.trim_start_matches('\u{feff}');
         for (line, text) in (1..).zip(text.lines()) {
             let text = text.split('#').next().unwrap_or_default();
             let mut words = text.split_whitespace();
             let Some(word) = words.next() else { continue };
             // An address may have a zone, which a capture does not show.
             let addr = word.split('%').next().unwrap_or_default().parse::<IpAddr>();
-            let addr = addr.map_err(|_| NamesError::Address { line, word: word.to_owned() })?;
+            let addr =
+                addr.map_err(|_| NamesError::Address { line, word: word.to_owned() })?.into();
             let name = words.next().unwrap_or_default();
             if !is_name(name) {
                 return Err(NamesError::Name { line, word: name.to_owned() });
             }
-            names.by_addr.entry(addr.into()).or_insert_with(|| name.to_owned());
+            names.by_addr.entry(addr).or_insert_with(|| name.to_owned());
+            [name].into_iter().chain(words).for_each(|name| names.call(addr, name));
         }
         Ok(names)
+    }
+
+    fn call(&mut self, addr: Addr, name: &str) {
+        self.by_name.entry(name.to_ascii_lowercase()).or_default().push(addr);
+    }
+
+    /// The addresses of the host that is called so.
+    pub fn addrs(&self, name: &str) -> &[Addr] {
+        self.by_name.get(&name.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
     }
 
     /// The same, and for other hosts the names that captures carry.
     pub fn and_of(mut self, files: &[FileInfo]) -> Names {
         let carried = files.iter().flat_map(|file| &file.names);
         for (addr, name) in carried.filter(|(_, name)| is_name(name)) {
-            self.by_addr.entry((*addr).into()).or_insert_with(|| name.clone());
+            let addr = (*addr).into();
+            self.by_addr.entry(addr).or_insert_with(|| name.clone());
+            self.call(addr, name);
         }
         self
     }
@@ -91,14 +108,22 @@ impl Names {
         }
     }
 
-    /// Every host by another address, and by a name that only counts.
+    /// Every host by another address, and by a name that only counts. Its own names find it still.
     pub(super) fn masked(&self, mut stand_in: impl FnMut(Addr) -> Addr) -> Names {
         let mut addrs: Vec<Addr> = self.by_addr.keys().copied().collect();
         addrs.sort_unstable();
         let mut addrs: Vec<Addr> = addrs.into_iter().map(&mut stand_in).collect();
         addrs.sort_unstable();
-        let names = (1..).zip(addrs).map(|(at, addr)| (addr, format!("host-{at}")));
-        Names { by_addr: names.collect() }
+        let mut names = Names::default();
+        for (name, addrs) in &self.by_name {
+            addrs.iter().for_each(|addr| names.call(stand_in(*addr), name));
+        }
+        for (at, addr) in (1..).zip(addrs) {
+            let name = format!("host-{at}");
+            names.call(addr, &name);
+            names.by_addr.insert(addr, name);
+        }
+        names
     }
 }
 
@@ -156,6 +181,15 @@ mod tests {
         assert_eq!(names.host("10.9.0.3".parse().unwrap()), "10.9.0.3");
         assert_eq!(names.socket("10.9.0.2:6800".parse().unwrap()), "db.example:6800");
         assert_eq!(names.socket("[::1]:80".parse().unwrap()), "localhost:80");
+        let addr = |text: &str| text.parse::<Addr>().unwrap();
+        assert_eq!(Names::parse(&format!("\u{feff}{text}")).unwrap(), names);
+        for name in ["db.example", "db", "LATER"] {
+            assert_eq!(names.addrs(name), [addr("10.9.0.2")]);
+        }
+        assert_eq!(names.addrs("localhost"), [addr("127.0.0.1"), addr("::1")]);
+        assert!(names.addrs("the").is_empty());
+        let masked = names.masked(|_| addr("192.0.2.1"));
+        assert_eq!(masked.addrs("db.example"), [addr("192.0.2.1")]);
         let refused = |text: &str| Names::parse(text).unwrap_err().to_string();
         assert_eq!(refused("\nlocalhost 127.0.0.1"), "line 2: `localhost` is no address");
         assert_eq!(refused("127.0.0.1"), "line 1: `` is no name of a host");

@@ -169,6 +169,8 @@ fn comments_filters_interfaces_and_names_are_shown() {
     let show = printed(&["show", "1", file]);
     assert!(show.contains(" frame 9: why does 10.9.0.1 go?\u{fffd}[31m"), "{show}");
     assert!(!show.contains("PID: 4711") && show.contains("shop.example:6800"), "{show}");
+    let asked = |host: &str| printed(&["netstat", "--host", host, file]).lines().count();
+    assert_eq!(asked("shop.example"), asked("10.9.0.2"));
     let names = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("notes/hosts");
     std::fs::write(&names, "10.9.0.2 mine\n").expect("written");
     let named = printed(&["--names", &names.to_string_lossy(), file]);
