@@ -178,8 +178,12 @@ impl Connection {
                 self.confirm_answer(from, &[Event::RecvSynAck], at, fastest);
             }
             // With Fast Open a server speaks before the handshake's ACK (RFC 7413 section 3), and
-            // data in its place leaves open whether a bare ACK came before.
-            let early = self.end(peer).fast_open_accepted && !self.is_beyond_syn(peer, ack);
+            // data in its place leaves open whether a bare ACK came before. A SYN+ACK that was not
+            // captured may have accepted it.
+            let is_unseen = self.end(from).opening.first.frame == 0;
+            let (client, beyond) = (self.end(peer), self.is_beyond_syn(peer, ack));
+            let may_be = client.fast_open_accepted || (client.fast_open && is_unseen);
+            let early = may_be && !beyond;
             // A socket in SYN_RCVD may abort, or challenge what it cannot place.
             let opened = !segment.has(Flags::RST) && !self.may_be_challenge(from, ack, segment);
             if !early && opened {

@@ -186,6 +186,20 @@ fn a_server_whose_client_is_not_captured_has_not_given_up() {
     assert!(history.by_event(Role::Server, &[Event::GaveUp]).is_none());
 }
 
+/// The SYN brought data, and the SYN+ACK that may have taken it is missing: the server may have
+/// spoken before the handshake's ACK came.
+#[test]
+fn an_unseen_syn_ack_may_have_accepted_fast_open() {
+    let history = history(
+        "0.000 > S  0:5(5)
+         0.102 > .  6:6(0) ack 1
+         0.103 < P. 1:7(6) ack 6
+         0.104 > .  6:6(0) ack 7",
+    );
+    let opened = history.by_event(Role::Server, &[Event::RecvAckOfSyn]).unwrap();
+    assert_eq!(opened.confirmed.frame, 0);
+}
+
 /// Nor has whoever repeats what an end that is not captured may have answered.
 #[test]
 fn repeats_to_an_end_that_is_not_captured_show_no_failure() {
