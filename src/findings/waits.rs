@@ -1,7 +1,7 @@
 //! Words and measures that several findings share: who an endpoint is, how long it waited, and
 //! whether a CLOSE_WAIT is somebody's neglect.
 
-use crate::history::{History, Role, Signs, Stay};
+use crate::history::{Handshake, History, Role, Signs, Stay};
 use crate::infer::endpoint::Gaps;
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
@@ -33,10 +33,14 @@ impl Wait {
         self.ended_by.is_none()
     }
 
-    /// What the message adds where nothing but an assumption stands behind the state.
-    pub fn doubt(&self) -> &'static str {
-        match self.stay.entered.basis {
-            Basis::Assumed => " (assumed: the capture began when the connection was open)",
+    /// What the message about a history adds where nothing but an assumption stands behind the
+    /// state.
+    pub fn doubt(&self, history: &History) -> &'static str {
+        match (self.stay.entered.basis, history.handshake()) {
+            (Basis::Assumed, Handshake::NotCaptured) => {
+                " (assumed: the capture began when the connection was open)"
+            }
+            (Basis::Assumed, _) => " (assumed: what was captured leaves it open)",
             _ => "",
         }
     }

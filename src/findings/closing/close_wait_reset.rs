@@ -70,7 +70,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             who(history, role),
             history.addr(role.peer()),
             wait.stay.dwell,
-            wait.doubt(),
+            wait.doubt(history),
         );
         let finding = context.about(history, role, reset.at, message).lasting(wait.stay.dwell);
         out.push(finding.frame(wait.since));

@@ -92,7 +92,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             who(history, role),
             wait.words(),
             history.addr(peer),
-            wait.doubt(),
+            wait.doubt(history),
         );
         let finding = context.about(history, role, wait.stay.entered.at, message);
         out.push(

@@ -91,7 +91,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             "{} {acknowledged} the FIN of {} and {rest}{}",
             who(history, role),
             history.addr(role.peer()),
-            wait.doubt(),
+            wait.doubt(history),
         );
         let finding = context
             .about(history, role, entered.at, message)
