@@ -653,6 +653,13 @@ fn a_census_counts_what_the_table_shows() {
     let page = printed(&["netstat", "--counts", "--host", "10.9.0.2", capture]);
     assert!(page.starts_with("Sockets of 10.9.0.2 by state, at 60 moments in 101 s"), "{page}");
     assert!(page.contains("█████") && !page.contains("FIN_WAIT_2"), "{page}");
+    let [few, many] = ["15", "1"].map(|step| {
+        let page = printed(&["netstat", "--counts", "--every", step, capture]);
+        page.split_once("In numbers").expect("numbers").1.to_owned()
+    });
+    let head = "\n state        +0 s  +15 s  +30 s  +45 s  +60 s  +75 s  +90 s  +101 s\n";
+    assert!(few.starts_with(head), "{few}");
+    assert!(many.starts_with(", at 7 of the 103 moments\n state "), "{many}");
     refused(&["netstat", "--counts", "--every", "0", capture]);
     refused(&["netstat", "--counts", "--every", "0.000001", capture]);
     refused(&["netstat", "--counts", "--at", "+1", capture]);

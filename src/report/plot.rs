@@ -7,15 +7,18 @@ use comfy_table::{CellAlignment, Table};
 use crate::addr::Addr;
 use crate::report::census::{Census, Count};
 use crate::report::paint::Tone;
-use crate::report::paper::{Paper, heading, plain_table, put_table};
+use crate::report::paper::{Paper, fits, heading, plain_table, put_table};
 use crate::report::text::{Grouped, moment};
 use crate::time::Timestamp;
 
 /// Columns that the numbers beside a plot take.
 const BESIDE: usize = 46;
 
-/// Moments whose numbers are written out.
+/// Moments whose numbers are written out where not all have room.
 const NUMBERS: usize = 7;
+
+/// Columns that the numbers of one moment take at least: `+1 s` and two blanks.
+const NUMBER_MIN: usize = 6;
 
 /// The heights of a plot's columns.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -41,7 +44,6 @@ pub fn census(
     paper.sentence(&title, Tone::Strong, out)?;
     writeln!(out)?;
     plots(census, *first, paper, out)?;
-    heading("In numbers", out)?;
     numbers(census, *first, paper, out)
 }
 
@@ -93,16 +95,28 @@ fn bar(top: u64, most: u64) -> char {
     height.and_then(|height| BARS.get(height)).copied().unwrap_or(' ')
 }
 
-/// The counts at a few moments, evenly chosen.
+/// The counts at all moments where they have room, or else at a few that are evenly chosen.
 fn numbers(
     census: &Census,
     first: Timestamp,
     paper: &Paper,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let last = census.moments.len().saturating_sub(1);
+    let all = census.moments.len();
+    let may_fit = all * NUMBER_MIN <= usize::from(paper.columns);
+    let whole = may_fit.then(|| number_table(census, first, (0..all).collect(), paper));
+    if let Some(table) = whole.filter(|table| fits(table, paper.columns)) {
+        heading("In numbers", out)?;
+        return put_table(&table, out);
+    }
+    let last = all.saturating_sub(1);
     let mut chosen: Vec<usize> = (0..NUMBERS).map(|at| last * at / (NUMBERS - 1)).collect();
     chosen.dedup();
+    heading(&format!("In numbers, at {} of the {all} moments", chosen.len()), out)?;
+    put_table(&number_table(census, first, chosen, paper), out)
+}
+
+fn number_table(census: &Census, first: Timestamp, chosen: Vec<usize>, paper: &Paper) -> Table {
     let mut table = plain_table(paper.columns);
     let moments = chosen.iter().filter_map(|at| census.moments.get(*at));
     let head = moments.map(|moment| format!("+{}", moment.since(first)));
@@ -114,7 +128,7 @@ fn numbers(
         table.add_row([Tone::of_state(*state).cell(state)].into_iter().chain(counts));
     }
     right(&mut table, 1..=chosen.len());
-    put_table(&table, out)
+    table
 }
 
 #[cfg(test)]
