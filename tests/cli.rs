@@ -142,7 +142,14 @@ fn a_capture_goes_on_until_it_is_said_to_end() {
         let said = refused(&["check", str_of(&silent), "--until", wrong]);
         assert!(said.contains("before the last packet, which came at 2023-"), "{said}");
     }
-    assert!(refused(&["check", str_of(&silent), "--until", "soon"]).contains("--until"));
+    assert!(refused(&["check", str_of(&silent), "--until", "soon"]).contains("with its zone"));
+    for beyond in ["9999-12-31T23:59:59Z", "1600-01-01T00:00:00+01:00", "+1e300", "+8e9"] {
+        let said = refused(&["check", str_of(&silent), "--until", beyond]);
+        assert!(
+            said.contains("out of range: times go from 1677-") && said.contains("2262-"),
+            "{said}"
+        );
+    }
     let told = printed(&["report", "--until", "+64", str_of(&silent)]);
     assert!(told.contains("for >= 63 s"), "{told}");
 }
@@ -664,6 +671,24 @@ fn a_census_counts_what_the_table_shows() {
     refused(&["netstat", "--counts", "--every", "0.000001", capture]);
     refused(&["netstat", "--counts", "--at", "+1", capture]);
     refused(&["netstat", "--every", "1", capture]);
+}
+
+#[test]
+fn a_capture_without_a_packet_has_no_moment() {
+    let empty = Pcap::new().save("no-moment.pcap");
+    let empty = str_of(&empty);
+    for options in [&[][..], &["--counts"], &["--counts", "--every", "1"]] {
+        let table = printed(&[&["netstat", empty], options].concat());
+        assert!(table.contains(": there is no packet, and so no moment"), "{table}");
+        let object = printed(&[&["netstat", "--format", "json", empty], options].concat());
+        for text in [table, object] {
+            assert!(!text.contains("1970"), "{text}");
+        }
+    }
+    let object = printed(&["netstat", "--counts", "--format", "json", empty]);
+    let object: Value = serde_json::from_str(&object).unwrap();
+    assert_eq!(object, serde_json::json!({"census": []}));
+    assert!(refused(&["netstat", "--at", "+1", empty]).contains("no moment but its end"));
 }
 
 #[test]

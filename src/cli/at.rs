@@ -4,6 +4,12 @@ use super::args::seconds;
 use crate::run::{Analysis, Until};
 use crate::time::{Span, Timestamp};
 
+/// What is said of a time that no [`Timestamp`] is.
+pub fn out_of_range() -> String {
+    let [first, last] = [i64::MIN, i64::MAX].map(Timestamp::from_nanos);
+    format!("out of range: times go from {first} to {last}")
+}
+
 /// A moment of the capture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum At {
@@ -27,9 +33,13 @@ impl At {
         let time: Result<jiff::Timestamp, _> = text.parse();
         let nanos = time.ok().and_then(|time| i64::try_from(time.as_nanosecond()).ok());
         nanos.map(|nanos| At::Time(Timestamp::from_nanos(nanos))).ok_or_else(|| {
-            "give a time with its zone as in 2026-11-20T11:01:29Z, +SECONDS from the capture's \
-             start, or end"
-                .to_string()
+            // What is a time and cannot be taken is beyond what a capture may hold.
+            match jiff::fmt::temporal::Pieces::parse(text).is_ok_and(|it| it.offset().is_some()) {
+                true => format!("the time is {}", out_of_range()),
+                false => "give a time with its zone as in 2026-11-20T11:01:29Z, +SECONDS from the \
+                          capture's start, or end"
+                    .to_string(),
+            }
         })
     }
 
@@ -42,12 +52,13 @@ impl At {
         }
     }
 
-    /// The moment that it is in that capture.
-    pub fn of(self, analysis: &Analysis) -> Timestamp {
+    /// The moment that it is in that capture; none if only a packet could tell that, and there is
+    /// none.
+    pub fn of(self, analysis: &Analysis) -> Option<Timestamp> {
         match self {
-            At::End => analysis.totals.last_ts.unwrap_or_default(),
-            At::After(span) => analysis.totals.first_ts.unwrap_or_default().after(span),
-            At::Time(ts) => ts,
+            At::End => analysis.totals.last_ts,
+            At::After(span) => analysis.totals.first_ts.map(|first| first.after(span)),
+            At::Time(ts) => Some(ts),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{Outcome, output, read};
 use crate::addr::Addr;
 use crate::history::{History, Role};
 use crate::limits::CENSUS_MOMENTS_MAX;
+use crate::pipeline::Totals;
 use crate::report::census::{Census, moments, moments_every};
 use crate::report::json::Shape;
 use crate::report::netstat::{self, Style};
@@ -74,7 +75,7 @@ pub fn netstat(args: &NetstatArgs) -> Result<Outcome> {
 fn table(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
     let at = moment(analysis, args.at)?;
     let hosts = analysis.hosts(&args.host);
-    let table = SocketTable::new(analysis, at, &hosts);
+    let table = SocketTable::new(analysis, at.unwrap_or_default(), &hosts);
     let paper = output::paper();
     output::to_stdout(args.format.colored(args.read.color.color), |out| match args.format {
         Format::Jsonl => table.as_json(Shape::Lines, out),
@@ -88,18 +89,20 @@ fn table(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
 }
 
 fn counts(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
-    let first = analysis.totals.first_ts.unwrap_or_default();
-    let last = analysis.totals.last_ts.unwrap_or_default();
-    let moments = match args.every {
-        None => moments(first, last, MOMENTS),
-        Some(step) => match moments_every(first, last, step, CENSUS_MOMENTS_MAX) {
-            Some(moments) => moments,
-            None => bail!(
-                "--every {} in a capture of {} gives more than {CENSUS_MOMENTS_MAX} counts",
-                step,
-                last.since(first)
-            ),
-        },
+    let Totals { first_ts, last_ts, .. } = analysis.totals;
+    let moments = match (first_ts.zip(last_ts), args.every) {
+        (None, _) => Vec::new(),
+        (Some((first, last)), None) => moments(first, last, MOMENTS),
+        (Some((first, last)), Some(step)) => {
+            match moments_every(first, last, step, CENSUS_MOMENTS_MAX) {
+                Some(moments) => moments,
+                None => bail!(
+                    "--every {} in a capture of {} gives more than {CENSUS_MOMENTS_MAX} counts",
+                    step,
+                    last.since(first)
+                ),
+            }
+        }
     };
     let census = Census::new(analysis, moments, &analysis.hosts(&args.host));
     output::to_stdout(args.format.colored(args.read.color.color), |out| match args.format {
@@ -109,20 +112,25 @@ fn counts(analysis: &Analysis, args: &NetstatArgs) -> Result<()> {
     })
 }
 
-/// The moment that is meant. Outside the capture nothing is known.
-fn moment(analysis: &Analysis, at: At) -> Result<Timestamp> {
+/// The moment that is meant; none in a capture without a packet. Outside the capture nothing is
+/// known.
+fn moment(analysis: &Analysis, at: At) -> Result<Option<Timestamp>> {
     // Times are printed to the microsecond: one that was copied may be that much before.
     const PRINTED: Span = Span::from_micros(1);
-    let first = analysis.totals.first_ts.unwrap_or_default();
-    let last = analysis.totals.last_ts.unwrap_or_default();
-    let ts = match at.of(analysis) {
+    let Totals { first_ts: Some(first), last_ts: Some(last), .. } = analysis.totals else {
+        match at {
+            At::End => return Ok(None),
+            _ => bail!("--at: there is no packet in the capture, and so no moment but its end"),
+        }
+    };
+    let ts = match at.of(analysis).unwrap_or(last) {
         ts if ts < first && first.since(ts) < PRINTED => first,
         ts => ts,
     };
     if !(first..=last).contains(&ts) {
         bail!("--at {ts} lies outside the capture, which goes from {first} to {last}");
     }
-    Ok(ts)
+    Ok(Some(ts))
 }
 
 /// What to say where a table must be empty.
@@ -139,7 +147,7 @@ fn nothing(analysis: &Analysis, args: &NetstatArgs) -> Option<String> {
 
 /// Where the table is of another moment than the hosts' own, what to ask for.
 fn elsewhen(analysis: &Analysis, args: &NetstatArgs) -> Option<String> {
-    let at = moment(analysis, args.at).ok().filter(|_| !args.counts)?;
+    let at = moment(analysis, args.at).ok().flatten().filter(|_| !args.counts)?;
     let taken = analysis.sockets.as_ref()?.taken();
     let first = taken.first().filter(|_| taken.iter().all(|taken| !taken.is_of(at)))?;
     let name = first.snapshot.name();

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 
 use super::args::{Cli, ReadArgs};
-use super::at::At;
+use super::at::{At, out_of_range};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::sockets::Tables;
@@ -19,7 +19,7 @@ use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
 use crate::report::verdict::passed_over;
 use crate::run::{self, Analysis, Names, Watcher};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// The captures to read: those named, or else standard input; none if that is a terminal.
 pub fn inputs(files: &[PathBuf]) -> Option<Vec<PathBuf>> {
@@ -67,12 +67,15 @@ const SECOND: Span = Span::from_secs(1);
 /// A capture cannot have ended before its last packet: the time, or its zone, is another one's.
 fn check_until(analysis: &Analysis, args: &ReadArgs) -> Result<()> {
     let until = args.until.and_then(At::until).map(|it| it.of(analysis.totals.first_ts));
-    match (until, analysis.totals.last_ts) {
-        (Some(until), Some(last)) if until.after(SECOND) <= last => {
-            bail!("--until is {} before the last packet, which came at {last}", last.since(until))
-        }
-        _ => Ok(()),
+    let (Some(until), Some(last)) = (until, analysis.totals.last_ts) else { return Ok(()) };
+    // So long after the first packet, that no time is left.
+    if matches!(args.until, Some(At::After(_))) && until == Timestamp::from_nanos(i64::MAX) {
+        bail!("--until is {}", out_of_range());
     }
+    if until.after(SECOND) <= last && until < last {
+        bail!("--until is {} before the last packet, which came at {last}", last.since(until));
+    }
+    Ok(())
 }
 
 /// The same, where addresses are masked already if they are to be.

@@ -43,7 +43,7 @@ impl SocketsArgs {
         }
         // A capture without a date has no moment that is a file's.
         let has_date = matches!(analysis.clock(), Clock::Utc | Clock::NoZone);
-        let at = self.snapshot_at.or((!has_date).then_some(At::End)).map(|at| at.of(analysis));
+        let at = self.snapshot_at.or((!has_date).then_some(At::End)).and_then(|at| at.of(analysis));
         let tables = tables.0.into_iter().map(|(table, written)| (table, at.unwrap_or(written)));
         analysis.join(tables.collect());
     }

@@ -16,7 +16,7 @@ use crate::time::{Span, Timestamp};
 /// Counts of sockets by state, at moments.
 #[derive(Clone, Debug, Default)]
 pub struct Census {
-    /// The moments in order; the last is the capture's end.
+    /// The moments in order; the last is the capture's end. A capture without a packet has none.
     pub moments: Vec<Timestamp>,
     /// Of each state that any socket was in, in the order of a connection's life.
     pub states: BTreeMap<State, Count>,

@@ -13,7 +13,7 @@ use crate::report::columns::{Column, Layout, widths};
 use crate::report::paint::Tone;
 use crate::report::paper::Paper;
 use crate::report::sockets::{Socket, SocketTable};
-use crate::report::text::{clean, moment};
+use crate::report::text::{NO_MOMENT, clean, moment};
 use crate::sockets::{Outcome, Place, Row, Taken, View};
 use crate::time::Timestamp;
 
@@ -87,10 +87,15 @@ pub fn table(
     rows().try_for_each(|row| layout.row(row.cells, (row.holders, Tone::Plain), out))
 }
 
-/// What netstat writes first, with the moment that the table is of.
-pub fn title(at: Timestamp, clock: Clock, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
-    let at = moment(at, clock);
-    let title = format!("Active Internet connections (w/o servers) at {at}");
+/// What netstat writes first, with the moment that the table is of, if there is any.
+pub fn title(
+    at: Option<Timestamp>,
+    clock: Clock,
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let at = at.map_or(format!(": {NO_MOMENT}"), |at| format!(" at {}", moment(at, clock)));
+    let title = format!("Active Internet connections (w/o servers){at}");
     paper.sentence(&title, Tone::Strong, out)
 }
 

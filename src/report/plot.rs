@@ -8,7 +8,7 @@ use crate::addr::Addr;
 use crate::report::census::{Census, Count};
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, fits, heading, plain_table, put_table};
-use crate::report::text::{Grouped, moment};
+use crate::report::text::{Grouped, NO_MOMENT, moment};
 use crate::time::Timestamp;
 
 /// Columns that the numbers beside a plot take.
@@ -30,11 +30,12 @@ pub fn census(
     paper: &Paper,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let (Some(first), Some(last)) = (census.moments.first(), census.moments.last()) else {
-        return Ok(());
-    };
     let of: Vec<String> = hosts.iter().map(ToString::to_string).collect();
     let of = if of.is_empty() { "all hosts".to_string() } else { of.join(", ") };
+    let (Some(first), Some(last)) = (census.moments.first(), census.moments.last()) else {
+        let title = format!("Sockets of {of} by state: {NO_MOMENT}");
+        return paper.sentence(&title, Tone::Strong, out);
+    };
     let title = format!(
         "Sockets of {of} by state, at {} moments in {} from {}",
         census.moments.len(),

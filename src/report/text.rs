@@ -87,6 +87,9 @@ pub fn dwell(stay: &Stay) -> String {
     }
 }
 
+/// What stands where a moment would, of a capture without a packet.
+pub const NO_MOMENT: &str = "there is no packet, and so no moment";
+
 /// A moment as far as the capture's clock tells it, to the microsecond.
 pub fn moment(ts: Timestamp, clock: Clock) -> String {
     match clock {
