@@ -214,6 +214,26 @@ fn the_first_line_is_the_verdict() {
 }
 
 #[test]
+fn a_verdict_counts_no_connection_twice() {
+    let first = |capture: &Path| {
+        let report = printed(&["report", str_of(capture)]);
+        report.lines().next().unwrap().to_owned()
+    };
+    let never_opened = Pcap::new().segment(0.0, 2000, true, SYN, 0, 0).save("lone-syn.pcap");
+    assert_eq!(first(&never_opened), "Nothing is wrong: 1 connection, 1 never opened.");
+    let open = Pcap::new()
+        .segment(0.0, 2000, true, SYN, 0, 0)
+        .segment(0.01, 2000, false, SYN | ACK, 0, 1)
+        .segment(0.02, 2000, true, ACK, 1, 1);
+    let half_closed = Pcap::new().connection(0.0, 2000, false).save("half-closed.pcap");
+    let told = first(&open.save("open.pcap"));
+    assert_eq!(told, "Nothing is wrong: 1 connection, 1 not closed yet.");
+    let told = first(&half_closed);
+    let kinds = "1 connection, 1 closed by the client first (1 of them not on both sides yet); but";
+    assert!(told.contains(kinds), "{told}");
+}
+
+#[test]
 fn the_verdict_says_how_many_have_the_same() {
     let unanswered = (0..4)
         .fold(Pcap::new(), |pcap, at| pcap.segment(f64::from(at), 2000 + at, true, SYN, 100, 0));

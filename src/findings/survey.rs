@@ -28,6 +28,10 @@ pub struct Survey {
     pub never_opened: u64,
     /// Connections that are not closed on both sides.
     pub open: u64,
+    /// Those of them that one side has closed.
+    pub half_closed: u64,
+    /// Those of them that opened, and that nobody has closed.
+    pub unclosed: u64,
     /// Ends that are in CLOSE_WAIT when the capture ends, by role and service, once all are
     /// counted: how many, and for how long at most.
     pub waiting: BTreeMap<(Role, HostPort), (u64, Span)>,
@@ -99,6 +103,8 @@ impl Survey {
             closed_first: Default::default(),
             never_opened: 0,
             open: 0,
+            half_closed: 0,
+            unclosed: 0,
             waiting: BTreeMap::new(),
             waiting_so_far: Kept::new(max),
             limits: Limits::default(),
@@ -118,14 +124,16 @@ impl Survey {
                 *count += 1;
             }
         }
-        if let Some(who) = history.closed_first()
-            && let Some(count) = self.closed_first.get_mut(who as usize)
-        {
+        let first = history.closed_first();
+        if let Some(count) = first.and_then(|who| self.closed_first.get_mut(who as usize)) {
             *count += 1;
         }
-        self.never_opened += u64::from(history.close().is_none());
+        let has_opened = history.close().is_some();
+        self.never_opened += u64::from(!has_opened);
         let is_open = history.is_open();
         self.open += u64::from(is_open);
+        self.half_closed += u64::from(is_open && first.is_some());
+        self.unclosed += u64::from(is_open && first.is_none() && has_opened);
         let server = keys.addr(Role::Server);
         self.serves(server);
         self.limits.take(history, is_open);
@@ -154,6 +162,8 @@ impl Survey {
         own.zip(more).for_each(|(own, more)| *own += more);
         self.never_opened += other.never_opened;
         self.open += other.open;
+        self.half_closed += other.half_closed;
+        self.unclosed += other.unclosed;
         self.waiting_so_far.join(other.waiting_so_far, |_, _| {});
         self.limits.join(&other.limits);
         other.services.into_iter().for_each(|service| self.serves(service));

@@ -196,21 +196,27 @@ fn waiting(analysis: &Analysis, survey: &Survey) -> Option<String> {
     ))
 }
 
-/// What happened where nothing is wrong.
+/// What happened where nothing is wrong. Each connection is told once, and again if it only asked.
 fn in_order(analysis: &Analysis, survey: &Survey) -> String {
-    let mut parts = vec![plural(analysis.totals.connections, "connection")];
-    let checks = analysis.findings.by_name.get("health-check").copied().unwrap_or_default();
-    let firsts = [
+    let told = |parts: &[(u64, &str)]| -> Vec<String> {
+        let there = parts.iter().filter(|(count, _)| *count > 0);
+        there.map(|(count, how)| format!("{} {how}", Grouped(*count))).collect()
+    };
+    let mut closed = told(&[
         (survey.first(ClosedFirst::Client), "closed by the client first"),
         (survey.first(ClosedFirst::Server), "closed by the server first"),
         (survey.first(ClosedFirst::Both), "closed by both at once"),
+    ]);
+    if let Some(last) = closed.last_mut().filter(|_| survey.half_closed > 0) {
+        *last += &format!(" ({} of them not on both sides yet)", Grouped(survey.half_closed));
+    }
+    let checks = analysis.findings.by_name.get("health-check").copied().unwrap_or_default();
+    let others = told(&[
         (survey.never_opened, "never opened"),
-        (survey.open, "not closed on both sides yet"),
+        (survey.unclosed, "not closed yet"),
         (checks, "that only asked whether somebody listens"),
         (analysis.archive.forgotten(), "forgotten, over or never opened"),
-    ];
-    parts.extend(
-        firsts.iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!("{} {how}", Grouped(*n))),
-    );
-    parts.join(", ")
+    ]);
+    let all = plural(analysis.totals.connections, "connection");
+    [vec![all], closed, others].concat().join(", ")
 }

@@ -121,11 +121,11 @@ const FROM_THE_MIDDLE: &[Case] = &[
 /// The same, from one of its ends.
 const FROM_ONE_END: &[(&str, Case)] = &[
     ("client", ("behind-pulled-cable", &["server 10.9.0.2:5432 answered nothing"], &["dead-peer"])),
-    ("server", ("behind-pulled-cable", &["Nothing is wrong", "3 not closed on both"], FINE)),
+    ("server", ("behind-pulled-cable", &["Nothing is wrong", "3 not closed yet"], FINE)),
     ("client", ("behind-forgetful-nat", &["something on the path forgot"], &["silent-drop"])),
-    ("server", ("behind-forgetful-nat", &["Nothing is wrong", "3 not closed on both"], FINE)),
+    ("server", ("behind-forgetful-nat", &["Nothing is wrong", "3 not closed yet"], FINE)),
     ("client", ("behind-rejecting-firewall", &["its TTL differs"], &["silent-drop"])),
-    ("server", ("behind-rejecting-firewall", &["Nothing is wrong", "3 not closed on both"], FINE)),
+    ("server", ("behind-rejecting-firewall", &["Nothing is wrong", "3 not closed yet"], FINE)),
     ("client", ("is-flooded", &["got no answer from server 10.9.0.2:8088"], &["syn-unanswered"])),
     (
         "server",
