@@ -88,9 +88,10 @@ pub enum Error {
     },
     /// It is text, and not of tcpdump.
     #[error(
-        "{file}: is text, and none of its first {lines} lines is a packet as tcpdump or windump \
-         prints it (line 1 is {first:?}): write packets instead of lines (tcpdump -w out.pcap); \
-         text2pcap turns hex dumps into a capture"
+        "{file}: is text, and {} a packet as tcpdump or windump prints it (line 1 is {first:?}): \
+         write packets instead of lines (tcpdump -w out.pcap); text2pcap turns hex dumps into a \
+         capture",
+        none_of(*.lines)
     )]
     NoPacketLine {
         /// The file as the user named it.
@@ -173,6 +174,14 @@ impl Error {
             | Error::Unknown { file, .. }
             | Error::Damaged { file, .. } => file,
         }
+    }
+}
+
+/// That no line is something, as the begin of a sentence.
+fn none_of(lines: u64) -> String {
+    match lines {
+        1 => "its first line is not".to_string(),
+        _ => format!("none of its first {lines} lines is"),
     }
 }
 

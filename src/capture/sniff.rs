@@ -184,7 +184,9 @@ mod tests {
         let text = refusal("Grüße\nan alle".as_bytes());
         assert!(text.contains("none of its first 2 lines is a packet"), "{text}");
         assert!(text.contains("(line 1 is \"Grüße\")") && text.contains("tcpdump -w"), "{text}");
-        assert!(refusal(b"\xff\xfe1\0").contains("(line 1 is \"1\")"));
+        let one = refusal(b"\xff\xfe1\0");
+        assert!(one.contains("its first line is not a packet"), "{one}");
+        assert!(one.contains("(line 1 is \"1\")"), "{one}");
         let tar = [&b"captures/1.pcap"[..], &[0; 242], b"ustar\x0000"].concat();
         assert!(matches!(sniff(&tar), Sniffed::Unsupported("a tar archive", TAR)));
         // The middle of a capture may begin like a text.
