@@ -267,6 +267,54 @@ fn the_table_shows_a_last_finding_instead_of_counting_it() {
     assert!(!report.contains("other finding\n"), "{report}");
 }
 
+/// The commands that a report goes on with, each as a shell splits it.
+#[cfg(unix)]
+fn next_commands(args: &[&str]) -> Vec<Vec<String>> {
+    let report = printed(args);
+    let (_, next) = report.split_once("Go on with\n").expect("the commands");
+    let split = |line: &str| {
+        // What a command does stands two blanks behind it.
+        let command = line.trim_start().split("  ").next().unwrap_or_default();
+        let script = format!("printf '%s\\n' {command}");
+        let out = Command::new("sh").args(["-c", &script]).output().expect("a shell");
+        text(&out.stdout).lines().skip(1).map(str::to_owned).collect()
+    };
+    next.lines().take(3).map(split).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_report_goes_on_with_finds_the_same() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let capture = leak("it's $HOME.pcap");
+    let capture = str_of(&capture);
+    let config = capture.replace(".pcap", ".toml");
+    fs::write(&config, "msl = 20\n").expect("written");
+    let options = ["--close-wait", "1", "--set=close-wait-leak.stuck_min=1", "--until", "+200"];
+    let more = ["--config", &config, "--msl", "4.5", "--allow", "idle-connection"];
+    let [list, show, _] = &next_commands(&[&options[..], &more, &[capture]].concat())[..] else {
+        panic!("three commands");
+    };
+    let given = ["--config", &config, "--msl", "4.5", "--until", "+200", "--close-wait", "1"];
+    let sets = ["--set", "close-wait-leak.stuck_min=1", "--allow", "idle-connection", capture];
+    let given = [&given[..], &sets].concat();
+    assert_eq!(list[..2], ["list", "--finding"]);
+    assert!(list[3..] == given && show[2..] == given, "{list:?} {show:?}");
+    // What they print is there, and a name that no text can hold is not printed.
+    for command in [list, show] {
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        assert!(printed(&command).lines().count() > 1);
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let odd = folder.join(OsStr::from_bytes(b"odd-\xff.pcap"));
+    fs::copy(capture, &odd).expect("copied");
+    let out = Command::new(env!("CARGO_BIN_EXE_finwait")).arg("--no-config").arg(&odd).output();
+    let report = text(&out.expect("finwait").stdout);
+    assert!(report.contains(" finwait show 0 --no-config FILE "), "{report}");
+}
+
 #[test]
 fn nothing_on_a_pipe_is_coloured_unless_asked_for() {
     let capture = leak("colour.pcap");

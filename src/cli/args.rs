@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 
 use super::at::At;
 use super::check::CheckArgs;
@@ -109,6 +110,10 @@ pub struct ReadArgs {
     /// What stands in that file.
     #[arg(skip)]
     pub settings: Config,
+    /// The options of the command line without which another command would find something else,
+    /// word by word.
+    #[arg(skip)]
+    pub finding: Vec<OsString>,
     /// Maximum segment lifetime; TIME_WAIT lasts twice that [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub msl: Option<Span>,
@@ -194,6 +199,21 @@ impl ReadArgs {
     pub fn is_strict(&self) -> bool {
         self.strict || self.settings.strict
     }
+}
+
+/// Those of a command's options that change what is found, as they were given.
+pub fn finding_options(matches: &ArgMatches) -> Vec<OsString> {
+    const FLAGS: [&str; 2] = ["no_config", "decode_tunnels"];
+    const VALUES: [&str; 8] =
+        ["config", "msl", "until", "close_wait", "fd_limit", "set", "allow", "max_connections"];
+    let option = |name: &str| OsString::from(format!("--{}", name.replace('_', "-")));
+    let is_given = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    let flags = FLAGS.into_iter().filter(is_given).map(option);
+    let values = VALUES.into_iter().filter(is_given).flat_map(|name| {
+        let values = matches.get_raw(name).into_iter().flatten();
+        values.flat_map(move |value| [option(name), value.to_owned()])
+    });
+    flags.chain(values).collect()
 }
 
 /// Colour, for every command.

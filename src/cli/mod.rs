@@ -24,7 +24,7 @@ use std::ffi::OsString;
 use std::io;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use args::{Cli, Command};
 use config::Config;
@@ -55,7 +55,7 @@ impl Outcome {
 /// Runs the command line.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
     let (args, guess) = args::with_command_first(args);
-    let mut cli = match Cli::try_parse_from(args) {
+    let mut cli = match parsed(args) {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to standard output, which may be closed.
@@ -74,6 +74,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
     // A path may hold what a terminal or a job's runner obeys.
     outcome.messages.iter_mut().for_each(|message| *message = clean(&spelt_out(message)).into());
     outcome
+}
+
+/// Reads the command line.
+fn parsed(args: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(args)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    if let (Some(read), Some((_, matches))) = (cli.command.read_args(), matches.subcommand()) {
+        read.finding = args::finding_options(matches);
+    }
+    Ok(cli)
 }
 
 /// Reads the settings of a file, for a command that reads captures.

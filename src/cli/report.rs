@@ -1,6 +1,7 @@
 //! `finwait report`, and `demo`, which is the same on a capture that is built in. `check` prints
 //! its report here too.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -131,7 +132,9 @@ pub fn print(
     read: &ReadArgs,
     job: &Job,
 ) -> Result<()> {
-    let write = |paper: Paper| move |out: &mut dyn Write| write(analysis, print, &paper, job, out);
+    let write = |paper: Paper| {
+        move |out: &mut dyn Write| write(analysis, print, &read.finding, &paper, job, out)
+    };
     match &print.output {
         Some(path) if path.as_os_str() != "-" => output::to_file(path, inputs, write(output::FILE)),
         _ => output::to_stdout(print.format.colored(read.color.color), write(output::paper())),
@@ -141,6 +144,7 @@ pub fn print(
 fn write(
     analysis: &Analysis,
     print: &PrintArgs,
+    options: &[OsString],
     paper: &Paper,
     job: &Job,
     out: &mut dyn Write,
@@ -152,7 +156,7 @@ fn write(
     let anchor = print.anchor.as_deref();
     match print.format {
         ReportFormat::Table => {
-            table::report(analysis, paper, out)?;
+            table::report(analysis, options, paper, out)?;
             table::known(judgement, &analysis.names, paper, out)?;
             out.write_all(job.coda.as_bytes())
         }

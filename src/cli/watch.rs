@@ -78,7 +78,7 @@ pub fn watch(args: &WatchArgs) -> Result<Outcome> {
     let analysis = read::joined(analysis, tables, desk.names, &args.read);
     output::to_stdout(Some(args.read.color.color), |out| {
         writeln!(out)?;
-        table::report(&analysis, &output::paper(), out)
+        table::report(&analysis, &args.read.finding, &output::paper(), out)
     })?;
     Ok(read::outcome(&analysis, &args.read))
 }

@@ -2,6 +2,7 @@
 //! connections to look at, and how to see the rest. A screen or two, whatever the capture's size.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{self, Write};
 
 use comfy_table::{Cell, Table};
@@ -34,8 +35,14 @@ const MESSAGES_MAX: usize = 3;
 /// Connections that are shown.
 pub const WORST_MAX: usize = 5;
 
-/// Writes the report.
-pub fn report(analysis: &Analysis, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
+/// Writes the report. `options` are those of the command line that change what is found, word by
+/// word: whoever goes on needs them, too.
+pub fn report(
+    analysis: &Analysis,
+    options: &[OsString],
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let survey = &analysis.survey;
     let worst = worst_findings(analysis);
     let (verdict, tone) = verdict(analysis, survey);
@@ -55,7 +62,7 @@ pub fn report(analysis: &Analysis, paper: &Paper, out: &mut dyn Write) -> io::Re
     messages(&worst, paper, out)?;
     connections(analysis, &worst, paper, out)?;
     heading("Go on with", out)?;
-    next(analysis, survey, paper, out)
+    next(analysis, options, paper, out)
 }
 
 fn findings(survey: &Survey, names: &Names, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
@@ -319,23 +326,26 @@ impl Shape {
 /// The commands that show more.
 fn next(
     analysis: &Analysis,
-    survey: &Survey,
+    options: &[OsString],
     paper: &Paper,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let files: Vec<String> = analysis.files.iter().map(|file| quoted(&file.file)).collect();
-    let files = if files.len() > 4 { "FILE...".to_string() } else { files.join(" ") };
-    let worst = survey.groups.first();
-    let example = survey.groups.iter().find_map(|group| group.example).unwrap_or_default();
+    let groups = &analysis.survey.groups;
+    let files: Vec<String> = analysis.files.iter().map(|file| file_word(&file.file)).collect();
+    let files = if files.len() > 4 { vec!["FILE...".to_string()] } else { files };
+    let options = options.iter().map(|word| quoted(&word.to_string_lossy()));
+    let rest = options.chain(files).collect::<Vec<_>>().join(" ");
+    let worst = groups.first();
+    let example = groups.iter().find_map(|group| group.example).unwrap_or_default();
     let list = match worst {
-        Some(group) => format!("finwait list --finding {} {files}", group.name),
-        None => format!("finwait list {files}"),
+        Some(group) => format!("finwait list --finding {} {rest}", group.name),
+        None => format!("finwait list {rest}"),
     };
     let explain =
         worst.map_or("finwait explain".into(), |it| format!("finwait explain {}", it.name));
     let lines = [
         (list, "its connections"),
-        (format!("finwait show {example} {files}"), "one of them, segment by segment"),
+        (format!("finwait show {example} {rest}"), "one of them, segment by segment"),
         (explain, "what it means, when it is wrong, what to do"),
     ];
     let widest = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or_default();
@@ -348,12 +358,21 @@ fn next(
     Ok(())
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let path = clean(path);
+/// A capture as a shell and the command take it.
+fn file_word(path: &str) -> String {
+    match path.starts_with('-') && path != "-" {
+        true => quoted(&format!("./{path}")),
+        false => quoted(path),
+    }
+}
+
+/// A word as a shell takes it; one that no text can hold, as a path may be, is `FILE`.
+fn quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "-_./,:@%+=".contains(letter);
-    match !path.is_empty() && path.chars().all(is_plain) {
-        true => path.into_owned(),
-        false => format!("'{}'", path.replace('\'', "'\\''")),
+    let is_unprintable = clean(word).contains(char::REPLACEMENT_CHARACTER);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        _ if is_unprintable => "FILE".to_owned(),
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }

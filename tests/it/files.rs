@@ -85,7 +85,7 @@ fn rotated(capture: &[u8], count: usize, overlap: usize) -> Vec<Vec<u8>> {
 fn said(analysis: &Analysis) -> String {
     let (mut text, mut lines) = (Vec::new(), Vec::new());
     let paper = Paper { columns: 100, is_terminal: false };
-    table::report(analysis, &paper, &mut text).expect("written");
+    table::report(analysis, &[], &paper, &mut text).expect("written");
     json::report(analysis, Shape::Lines, &mut lines).expect("written");
     let text = String::from_utf8(text).expect("text");
     let lines = String::from_utf8(lines).expect("text");

@@ -157,7 +157,7 @@ fn judge(case: &Case, point: &str) -> Vec<String> {
     let analysis = analysis(name, point);
     let mut report = Vec::new();
     let paper = Paper { columns: 100, is_terminal: false };
-    table::report(&analysis, &paper, &mut report).expect("a report");
+    table::report(&analysis, &[], &paper, &mut report).expect("a report");
     let report = String::from_utf8(report).expect("text");
     let first = report.lines().next().unwrap_or_default();
     let missing = says.iter().filter(|says| !first.contains(**says));

@@ -104,7 +104,8 @@ fn a_report_breaks_no_address_and_no_name_of_a_finding() {
     let demo = analysis(testdata("kernel/demo/server.pcap"));
     let long = long_addresses();
     for columns in [80, 100, 120, 160] {
-        let report = |analysis| seen(columns, |paper, out| table::report(analysis, paper, out));
+        let report =
+            |analysis| seen(columns, |paper, out| table::report(analysis, &[], paper, out));
         // The commands at the end stay whole, too.
         assert_fits(report(&demo).split("\nGo on with").next().unwrap_or_default(), columns);
         let text = report(&long);
