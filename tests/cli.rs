@@ -871,6 +871,7 @@ fn a_file_that_is_no_socket_table_is_2() {
     let message = refused(&["--sockets", &capture, &capture]);
     assert!(message.contains("is no socket table"), "{message}");
     assert!(refused(&["--sockets", "no-such-table.txt", &capture]).contains("no-such-table.txt"));
+    assert!(refused(&["--sockets", "-", &capture]).contains("--sockets takes a file"));
     refused(&["--snapshot-at", "end", &capture]);
     refused(&["--sockets", &table("made/oracle-lsof-i.txt"), "--snapshot-at", "noon", &capture]);
 }
@@ -951,9 +952,19 @@ fn a_report_file_is_written_whole_or_not_at_all() {
 #[test]
 fn an_output_that_cannot_be_written_is_2() {
     let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else { return };
-    let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
-    let output = command.arg(leak("full.pcap")).stdout(full).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    let capture = leak("full.pcap");
+    let capture = str_of(&capture);
+    for args in [&[capture][..], &["extract", capture], &["--help"], &["help", "list"], &["-V"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+        let output = command.args(args).stdout(full.try_clone().unwrap()).output().unwrap();
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(told.starts_with("finwait: cannot write to standard output: "), "{told}");
+        assert_eq!(told.matches("os error").count(), 1, "{told}");
+    }
+    let told = refused(&["extract", "-o", "/dev/full", capture]);
+    assert!(told.starts_with("finwait: /dev/full: cannot write it: "), "{told}");
+    assert_eq!(told.matches("os error").count(), 1, "{told}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `finwait extract`: the packets of chosen connections.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -110,7 +110,7 @@ fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
     };
     match &args.output {
         Some(path) if path.as_os_str() != "-" => output::packets_to_file(path, inputs, copy)?,
-        _ => copy(&mut BufWriter::new(io::stdout().lock()))?,
+        _ => output::packets_to_stdout(copy)?,
     }
     outcome.messages.push(match frames.count() {
         0 => none,

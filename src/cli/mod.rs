@@ -21,7 +21,7 @@ mod sockets;
 mod watch;
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches};
@@ -57,11 +57,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
     let (args, guess) = args::with_command_first(args);
     let mut cli = match parsed(args) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help goes to standard output, which may be closed.
-            let _ = error.print();
-            return Outcome { code: error.exit_code() as u8, messages: Vec::new() };
-        }
+        Err(told) => return printed(&told),
     };
     let mut outcome = match settle(&mut cli).and_then(|()| command(&cli.command)) {
         Ok(outcome) => outcome,
@@ -74,6 +70,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
     // A path may hold what a terminal or a job's runner obeys.
     outcome.messages.iter_mut().for_each(|message| *message = clean(&spelt_out(message)).into());
     outcome
+}
+
+/// Prints what there is to say instead of a command's doing: help, or what is wrong with the line.
+fn printed(told: &clap::Error) -> Outcome {
+    let printed = told.print().and_then(|()| io::stdout().flush());
+    match printed {
+        Err(error) if !told.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            Outcome::error(format!("{}: {error}", output::CANNOT_PRINT))
+        }
+        _ => Outcome { code: told.exit_code() as u8, messages: Vec::new() },
+    }
 }
 
 /// Reads the command line.

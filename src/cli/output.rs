@@ -44,7 +44,7 @@ pub fn to_stdout(
         None => ColorChoice::AlwaysAnsi,
     };
     let mut out = BufWriter::with_capacity(BUFFER, AutoStream::new(stdout.lock(), choice));
-    write(&mut out).and_then(|()| out.flush()).context("cannot write to standard output")
+    write(&mut out).and_then(|()| out.flush()).context(CANNOT_PRINT)
 }
 
 /// Bytes that are written at once.
@@ -104,16 +104,33 @@ pub fn packets_to_file(
     let mut failed = None;
     let written = replace(path, |file| {
         write(&mut BufWriter::new(file)).map_err(|error| {
-            let told = io::Error::other(error.to_string());
+            let told = match &error {
+                extract::Error::Write(cause) => io::Error::new(cause.kind(), cause.to_string()),
+                other => io::Error::other(other.to_string()),
+            };
             failed = Some(error);
             told
         })
     });
     match failed {
+        // The cause is what was told, with the file.
+        Some(extract::Error::Write(_)) | None => written,
         Some(error) => Err(error.into()),
-        None => written,
     }
 }
+
+/// Writes packets to standard output.
+pub fn packets_to_stdout(
+    write: impl FnOnce(&mut dyn Write) -> Result<(), extract::Error>,
+) -> Result<()> {
+    write(&mut BufWriter::new(io::stdout().lock())).map_err(|error| match error {
+        extract::Error::Write(cause) => anyhow::Error::new(cause).context(CANNOT_PRINT),
+        other => other.into(),
+    })
+}
+
+/// What to say where standard output takes no more.
+pub const CANNOT_PRINT: &str = "cannot write to standard output";
 
 /// Writes bytes as they are to a file, whole or not at all.
 pub fn bytes_to_file(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -50,6 +50,9 @@ impl SocketsArgs {
 }
 
 fn table(path: &Path) -> Result<(Snapshot, Timestamp)> {
+    if path.as_os_str() == "-" {
+        bail!("--sockets takes a file, whose time says when the table was taken: `-` is none");
+    }
     let name = path.display().to_string();
     let cannot = || format!("{name}: cannot read it");
     let file = File::open(path).with_context(cannot)?;

@@ -30,7 +30,7 @@ pub enum Error {
     )]
     LinkTypes,
     /// They could not be written.
-    #[error("cannot write the packets: {0}")]
+    #[error("cannot write the packets")]
     Write(#[from] io::Error),
 }
 
