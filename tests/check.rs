@@ -284,6 +284,18 @@ fn a_capture_that_shows_nothing_does_not_pass() {
 }
 
 #[test]
+fn what_a_bound_left_out_is_told_where_the_check_passes() {
+    let (code, says) = check(&["--max-connections", "1", "--allow", "fin-wait-2-stuck", LEAKING]);
+    assert_eq!(code, Some(0), "{says}");
+    assert!(says.contains("warning: --max-connections left no room for "), "{says}");
+    assert!(printed(&["--max-connections", "1", LEAKING]).starts_with("As far as --max-conn"));
+    assert_eq!(check(&["--max-connections", "1", FIXED]), (Some(0), String::new()));
+    let zero = file("zero.toml", b"max-connections = 0\n");
+    let (code, says) = check(&["--config", zero.to_str().unwrap(), FIXED]);
+    assert!(code == Some(2) && says.contains("`max-connections`: is 0"), "{says}");
+}
+
+#[test]
 fn damage_is_2_whatever_was_found() {
     let mut bytes = fs::read(LEAKING).unwrap();
     bytes.extend([0xff; 16]);

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use toml::{Table, Value};
 
 use super::check::{at_most, severity};
@@ -96,7 +96,8 @@ impl Config {
             "decode-tunnels" => self.options.decode_tunnels = boolean(value)?,
             "fd-limit" => thresholds.set_fd_limit(whole(value)?),
             "max-connections" => {
-                let max = whole(value)?.max(1);
+                let max = whole(value)?;
+                ensure!(max > 0, "is 0: at least one address and port pair is followed");
                 self.options.connections_max = usize::try_from(max).unwrap_or(usize::MAX);
             }
             "msl" => self.options.params.msl = seconds(value)?,
@@ -237,6 +238,7 @@ mod tests {
             "allow = [1]",
             "check = 1",
             "max-connections = -1",
+            "max-connections = 0",
             "[check]\nfail-on = \"fatal\"",
             "[thresholds]\nclose-wait-leak = 1",
             "msl = ",

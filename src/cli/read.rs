@@ -17,6 +17,7 @@ use super::{ERROR, Outcome, sockets};
 use crate::capture;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
+use crate::report::text::plural;
 use crate::report::verdict::passed_over;
 use crate::run::{self, Analysis, Names, Watcher};
 use crate::time::{Span, Timestamp};
@@ -107,6 +108,12 @@ pub fn is_like_a_command(first: Option<&OsStr>, error: &anyhow::Error) -> bool {
 pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.messages.extend(analysis.left_out.iter().map(|why| format!("warning: {why}")));
+    if analysis.totals.beyond_connections_max > 0 {
+        let segments = plural(analysis.totals.beyond_connections_max, "segment");
+        outcome.messages.push(format!(
+            "warning: --max-connections left no room for {segments}, of which nothing is known"
+        ));
+    }
     outcome.messages.extend(sockets::warnings(analysis));
     for cut in &analysis.cuts {
         let kind = if args.is_strict() { "" } else { "warning: " };

@@ -86,7 +86,11 @@ fn is_explained(
 pub fn verdict(analysis: &Analysis, survey: &Survey) -> (String, Tone) {
     let worst = worst_findings(analysis);
     let totals = &analysis.totals;
-    let partly = if analysis.is_complete() { "" } else { "as far as the capture could be read, " };
+    let partly = match totals.beyond_connections_max {
+        _ if !analysis.is_complete() => "as far as the capture could be read, ",
+        0 => "",
+        _ => "as far as --max-connections had room, ",
+    };
     let grave: Vec<&&Finding> =
         worst.iter().filter(|it| it.severity >= Severity::Warning).collect();
     let (sentence, tone) = match grave.split_first() {
