@@ -192,6 +192,40 @@ fn a_baseline_keeps_its_reasons_and_is_never_made_of_damage() {
 }
 
 #[test]
+fn the_first_baseline_of_settings_that_name_it_can_be_written() {
+    let settings = file("first/finwait.toml", b"[check]\nbaseline = \"known.toml\"\n");
+    let folder = settings.parent().unwrap();
+    let _ = fs::remove_file(folder.join("known.toml"));
+    let capture = fs::canonicalize(LEAKING).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+        command.arg("check").args(args).arg(&capture).current_dir(folder);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, says) = run(&[]);
+    assert!(code == Some(2) && says.contains("known.toml makes it)"), "{says}");
+    assert_eq!(run(&["--write-baseline", "other.toml"]).0, Some(2), "reasons may be lost");
+    let (code, says) = run(&["--write-baseline", "known.toml"]);
+    assert_eq!(code, Some(0), "{says}");
+    assert_eq!(run(&[]).0, Some(0));
+}
+
+#[test]
+fn a_report_is_not_written_over_a_baseline() {
+    let path = file("both.toml", b"").with_file_name("both-new.toml");
+    let _ = fs::remove_file(&path);
+    let known = path.to_str().unwrap();
+    let (code, says) = check(&["--write-baseline", known, "-o", known, LEAKING]);
+    assert!(code == Some(2) && says.contains("is the baseline itself"), "{says}");
+    assert!(!path.exists());
+    assert_eq!(check(&["--write-baseline", known, LEAKING]).0, Some(0));
+    let before = fs::read_to_string(&path).unwrap();
+    assert_eq!(check(&["--baseline", known, "-o", known, LEAKING]).0, Some(2));
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
+}
+
+#[test]
 fn an_entry_of_a_baseline_may_expire_and_a_stale_one_may_fail() {
     let entry = |service: &str, expires: &str| {
         format!(

@@ -1,9 +1,10 @@
 //! `finwait check`: a report, and an exit code that fails a job.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use toml::value::Date;
 
@@ -76,8 +77,10 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
     let Some(inputs) = read::inputs(&args.files) else { return read::help(Some("check")) };
     let settings = &args.read.settings.check;
     let known = args.gate.baseline.as_ref().or(settings.baseline.as_ref());
-    let mut baseline = known.map_or_else(|| Ok(Baseline::default()), |path| load(path))?;
-    let has_baseline = known.or(args.gate.write_baseline.as_ref()).is_some();
+    let written = args.gate.write_baseline.as_ref();
+    refuse_one_file_for_both(args.print.output.as_ref(), known.into_iter().chain(written))?;
+    let mut baseline = known.map_or_else(|| Ok(Baseline::default()), |path| load(path, written))?;
+    let has_baseline = known.or(written).is_some();
     let gate = Gate { has_baseline, is_strict: args.read.is_strict(), ..args.gate.gate(settings) };
     let mut analysis = read::read(&inputs, &args.read, &mut ())?;
     let found = issues(&analysis);
@@ -87,7 +90,7 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
         outcome.messages.push(no_segment(&analysis));
         outcome.code = ERROR;
     }
-    if let Some(path) = &args.gate.write_baseline {
+    if let Some(path) = written {
         match outcome.code {
             0 => baseline = write_baseline(path, &inputs, &found, &gate, &baseline)?,
             _ => outcome.messages.push(format!("{}: not written", path.display())),
@@ -122,10 +125,30 @@ fn today() -> Date {
     Date { year: now.year().unsigned_abs(), month, day }
 }
 
-fn load(path: &Path) -> Result<Baseline> {
-    let text = fs::read_to_string(path).with_context(|| {
-        format!("{}: cannot read it (--write-baseline makes one)", path.display())
-    })?;
+/// A report written over a baseline would lose it.
+fn refuse_one_file_for_both<'a>(
+    report: Option<&PathBuf>,
+    mut baselines: impl Iterator<Item = &'a PathBuf>,
+) -> Result<()> {
+    let report = report.filter(|path| path.as_os_str() != "-");
+    match report.filter(|report| baselines.any(|path| output::is_same_file(path, report))) {
+        Some(path) => bail!("{}: is the baseline itself: give -o another file", path.display()),
+        None => Ok(()),
+    }
+}
+
+/// Reads a baseline. One that is not there yet, and is about to be written, holds nothing.
+fn load(path: &Path, written: Option<&PathBuf>) -> Result<Baseline> {
+    let is_first = written.is_some_and(|written| output::is_same_file(written, path));
+    let text = match fs::read_to_string(path) {
+        Err(error) if is_first && error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Baseline::default());
+        }
+        read => read.with_context(|| {
+            let path = path.display();
+            format!("{path}: cannot read it (--write-baseline {path} makes it)")
+        })?,
+    };
     Baseline::parse(&text).with_context(|| format!("{}: is no baseline", path.display()))
 }
 

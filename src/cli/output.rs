@@ -143,9 +143,17 @@ fn write_text(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     out.flush()
 }
 
-fn is_same_file(one: &Path, other: &Path) -> bool {
-    match (fs::canonicalize(one), fs::canonicalize(other)) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
-    }
+/// Whether two names are of one file, which may not be there yet.
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    place(one).zip(place(other)).is_some_and(|(one, other)| one == other)
+}
+
+/// Where a file is, or would be.
+fn place(path: &Path) -> Option<PathBuf> {
+    let to_be = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    fs::canonicalize(path).ok().or_else(to_be)
 }
