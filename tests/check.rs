@@ -1,6 +1,7 @@
 //! `finwait check` as a job sees it: what fails it, what is tolerated, and what each format says.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -509,15 +510,17 @@ fn a_page_says_what_the_check_says_each_time() {
     assert_eq!(page, printed(&["--format", "html", LEAKING]));
 }
 
-/// A scan of six thousand ports, each of which refuses.
-#[test]
-fn reports_keep_their_bounds() {
+/// SYNs to these ports, each of them refused; each range comes from a port of its own.
+fn refused(ranges: &[RangeInclusive<u16>]) -> Vec<u8> {
     let mut capture = empty();
-    for port in 1..=6_000_u16 {
+    let all = (40_000..)
+        .zip(ranges)
+        .flat_map(|(client, ports)| ports.clone().map(move |port| (client, port)));
+    for (at, (client, port)) in (1_700_000_001_u32..).zip(all) {
         let sent = [0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 9, 0, 1, 10, 9, 0, 2];
         let back = [0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 9, 0, 2, 10, 9, 0, 1];
-        for (header, from, to, flags) in [(sent, 40_000, port, 2), (back, port, 40_000, 20)] {
-            for word in [1_700_000_000 + u32::from(port), 0, 40, 40] {
+        for (header, from, to, flags) in [(sent, client, port, 2), (back, port, client, 20)] {
+            for word in [at, 0, 40, 40] {
                 capture.extend(word.to_le_bytes());
             }
             capture.extend(header);
@@ -529,6 +532,13 @@ fn reports_keep_their_bounds() {
             capture.extend([0x50, flags, 0xfa, 0xf0, 0, 0, 0, 0]);
         }
     }
+    capture
+}
+
+/// A scan of six thousand ports, each of which refuses.
+#[test]
+fn reports_keep_their_bounds() {
+    let capture = refused(&[1..=6_000]);
     let path = file("scan.pcap", &capture);
     let path = path.to_str().unwrap();
     let size = |format: &str| printed(&["--fail-on", "warning", "--format", format, path]).len();
@@ -538,6 +548,27 @@ fn reports_keep_their_bounds() {
     assert!(sarif.matches("\"ruleId\"").count() <= 5_000);
     let github = printed(&["--fail-on", "warning", "--format", "github", path]);
     assert!(github.lines().count() <= 21, "{github}");
+    // One at each port, and one of the scan: findings and places are counted, each by its name.
+    let mild = ["--fail-on", "warning", "--allow", "port-scan"];
+    let (_, says) = check(&[&mild[..], &[path]].concat());
+    assert!(says.contains("6,000 findings"), "{says}");
+    assert!(says.contains("; 5,997 more findings at 5,997 places)"), "{says}");
+}
+
+#[test]
+fn what_there_is_no_room_for_is_counted_in_findings_and_in_places() {
+    let path = file("twice.pcap", &refused(&[(1..=40), (1..=40)]));
+    let path = path.to_str().unwrap();
+    let args = ["--fail-on", "warning", "--allow", "port-scan"];
+    let (_, says) = check(&[&args[..], &[path]].concat());
+    assert!(says.contains("80 findings") && says.contains("; 74 more findings at 37 places)"));
+    for (format, words) in [
+        ("github", "::notice title=finwait::60 more findings at 30 places: see the report"),
+        ("markdown", "\nand 21 more findings at 11 places\n"),
+    ] {
+        let text = printed(&[&args[..], &["--format", format, path]].concat());
+        assert!(text.contains(words), "{text}");
+    }
 }
 
 #[test]

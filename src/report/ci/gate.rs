@@ -161,13 +161,24 @@ impl Judgement {
         }
         let mut places: Vec<String> =
             self.failures().take(PLACES_MAX).map(|it| it.issue.key.to_string()).collect();
-        let more = self.failures().count().saturating_sub(PLACES_MAX);
-        if more > 0 {
-            places.push(format!("{more} more"));
-        }
+        places.extend(more(self.failures().skip(PLACES_MAX), |it| it.failing));
         let what = plural(self.failing(), &format!("{new}finding"));
         format!("{what} at or above {fail_on} ({}){known}", places.join("; "))
     }
+}
+
+/// What there was no room for, if there is any: how many findings, and at how many places.
+pub fn more<'a>(
+    rest: impl Iterator<Item = &'a Judged>,
+    count: impl Fn(&Judged) -> u64,
+) -> Option<String> {
+    let (mut findings, mut places) = (0_u64, BTreeSet::new());
+    for judged in rest {
+        findings = findings.saturating_add(count(judged));
+        places.insert(judged.issue.key.place);
+    }
+    let at = plural(places.len() as u64, "place");
+    (findings > 0).then(|| format!("{} at {at}", plural(findings, "more finding")))
 }
 
 /// What the gate's sentence says of obstacles, each of which is told of at length elsewhere.

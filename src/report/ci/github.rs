@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use crate::findings::Severity;
-use crate::report::ci::gate::{Judged, Judgement};
-use crate::report::text::{clean, plural};
+use crate::report::ci::gate::{Judged, Judgement, more};
+use crate::report::text::clean;
 use crate::run::Analysis;
 
 /// Annotations of one kind that a step may have; GitHub drops the rest without a word.
@@ -17,7 +17,7 @@ const OF_INPUT_MAX: usize = 3;
 /// Writes what is wrong with the input and the worst issues as annotations, then how many there was
 /// no room for. Notes are none: an annotation is to be acted on.
 pub fn write(analysis: &Analysis, judgement: &Judgement, out: &mut dyn Write) -> io::Result<()> {
-    let (mut beyond, mut of_input_beyond) = (0, 0);
+    let (mut beyond, mut of_input_beyond) = (Vec::new(), 0);
     for level in [Level::Error, Level::Warning] {
         let of_input = of_input(analysis, judgement, level);
         for (title, text) in of_input.iter().take(OF_INPUT_MAX) {
@@ -31,15 +31,14 @@ pub fn write(analysis: &Analysis, judgement: &Judgement, out: &mut dyn Write) ->
             let title = format!("{} at {}", judged.issue.key.name, analysis.names.text(&place));
             command(level.command(), Some(&title), &judged.issue.message(), out)?;
         }
-        beyond += of_level().count().saturating_sub(room);
+        beyond.extend(of_level().skip(room));
     }
     if of_input_beyond > 0 {
         let more = format!("{of_input_beyond} more about the input: see the report");
         command("notice", Some("finwait"), &more, out)?;
     }
-    if beyond > 0 {
-        let more = format!("{}: see the report", plural(beyond as u64, "more finding"));
-        command("notice", Some("finwait"), &more, out)?;
+    if let Some(more) = more(beyond.into_iter(), |it| it.issue.count()) {
+        command("notice", Some("finwait"), &format!("{more}: see the report"), out)?;
     }
     Ok(())
 }

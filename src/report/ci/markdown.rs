@@ -7,7 +7,7 @@ use crate::findings::survey::{Lasted, Survey};
 use crate::findings::{Finding, Severity};
 use crate::history::{History, Role};
 use crate::limits::MARKDOWN_BYTES_MAX;
-use crate::report::ci::gate::{Judged, Judgement};
+use crate::report::ci::gate::{Judged, Judgement, more};
 use crate::report::overview::input_facts;
 use crate::report::table::{WORST_MAX, worst_connections};
 use crate::report::text::{Grouped, clean, fit};
@@ -100,8 +100,8 @@ fn findings(judgement: &Judgement, names: &Names) -> String {
             text(&Lasted::of(&issue.worst).to_string()),
         );
     }
-    if let Some(more) = judgement.issues.len().checked_sub(ROWS_MAX).filter(|more| *more > 0) {
-        table += &format!("\nand {} more\n", Grouped(more as u64));
+    if let Some(more) = more(judgement.issues.iter().skip(ROWS_MAX), |it| it.issue.count()) {
+        table += &format!("\nand {more}\n");
     }
     table
 }

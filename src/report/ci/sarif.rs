@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::findings::{self, Rule, Severity};
-use crate::report::ci::gate::{Judged, Judgement};
+use crate::report::ci::gate::{Judged, Judgement, more};
 use crate::report::ci::place::{RESULTS_MAX, file, fingerprint, uri};
 use crate::report::text::{clean, fit};
 use crate::run::Analysis;
@@ -210,8 +210,9 @@ fn invocation(analysis: &Analysis, judgement: &Judgement) -> Invocation {
         .chain(cuts.map(|cut| (Severity::Warning, cut)))
         .map(|(level, text)| notification(level, text))
         .collect();
-    if let Some(more) = judgement.issues.len().checked_sub(RESULTS_MAX).filter(|more| *more > 0) {
-        let text = format!("{more} more findings, for which a report has no room");
+    let beyond = judgement.issues.iter().skip(RESULTS_MAX);
+    if let Some(more) = more(beyond, |it| it.issue.count()) {
+        let text = format!("{more}, for which a report has no room");
         notifications.push(notification(Severity::Note, text));
     }
     let execution_successful = judgement.obstacles.is_empty();
