@@ -88,3 +88,32 @@ fn a_copy_has_all_segments_of_its_connection_and_tells_the_same() {
     let [alone, others] = checked;
     assert!(alone > 200 && others > 100, "{alone}, {others}");
 }
+
+/// The capture with a copy behind each packet, as one of two interfaces shows it.
+fn doubled(bytes: &[u8]) -> Vec<u8> {
+    let (header, mut rest) = bytes.split_at(24);
+    let mut doubled = header.to_vec();
+    while let Some(length) = rest.get(8..12) {
+        let length = u32::from_le_bytes(length.try_into().expect("four bytes"));
+        let (packet, behind) = rest.split_at(16 + length as usize);
+        doubled.extend([packet, packet].concat());
+        rest = behind;
+    }
+    doubled
+}
+
+#[test]
+fn a_copy_goes_where_its_packet_goes() {
+    for name in ["orphan-fin-wait-2-reuse-by-client", "time-wait-refused", "peer-rebooted"] {
+        let path = format!("{}/testdata/kernel/{name}/client.pcap", env!("CARGO_MANIFEST_DIR"));
+        let bytes = doubled(&std::fs::read(path).expect("a recording"));
+        let options = Options { threads: 1, ..Options::default() };
+        let analysis = run::analyse(merge(name, &bytes), &options, &mut ());
+        assert!(analysis.archive.len() > 1);
+        for history in analysis.archive.iter() {
+            let (packets, copied) = extracted(name, &bytes, &analysis, history.id);
+            assert_eq!(packets, 2 * history.frames, "{name} {}", history.id);
+            assert_eq!(copied.iter().map(|it| it.1).sum::<u64>(), history.frames, "{name}");
+        }
+    }
+}
