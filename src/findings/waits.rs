@@ -115,6 +115,13 @@ pub(super) fn had_socket(history: &History, role: Role) -> bool {
     tally.segments > u64::from(tally.resets)
 }
 
+/// Whether a role sent anything beyond SYNs and RSTs. Of a server that did not, nothing shows that
+/// its program ever got the connection, whose ACK may have found a full accept queue.
+pub(super) fn has_spoken(history: &History, role: Role) -> bool {
+    let tally = &history.side(role).tally;
+    tally.segments > u64::from(tally.syns) + u64::from(tally.resets)
+}
+
 /// How long both ends had been silent when a role closed, if for a second at least.
 pub(super) fn idle_before_close(history: &History, role: Role) -> Option<Span> {
     history.fact(FactKind::ClosedAfterIdle, role).map(Fact::span)

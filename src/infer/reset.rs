@@ -230,6 +230,7 @@ impl Connection {
         if answers {
             // Had a socket received what this answers, it would have sent an ACK.
             self.take_back_fin(from, at, false);
+            self.doubt_opening(from, segment, at);
         }
         // A socket that the peer's newest segment closed would not answer that very segment; where
         // packets are missing, another one closed it before.
@@ -269,6 +270,28 @@ impl Connection {
             true => self.step_as(from, event, Basis::Assumed, at, Moment::default()),
             false => self.step(from, event, at),
         };
+    }
+
+    /// The RST may answer the handshake's own ACK: then that found no place, and the end never came
+    /// to ESTABLISHED (Linux: tcp_abort_on_overflow; a listener that is gone). A socket that a
+    /// program aborts sends its RST with ACK. What the peer sent since may have asked for it, too.
+    fn doubt_opening(&mut self, from: End, segment: &Segment, at: Moment) {
+        let own = self.end(from);
+        let answered = own.ack_candidate;
+        let opened = own.state == State::Established && own.has_open(&[Event::RecvAckOfSyn]);
+        let is_first = own.after_syn == Some(segment.seq) && own.sent_syn_ack && !own.fast_open;
+        let in_time = self.is_in_flight(from, answered.ts, at.ts);
+        if !opened || !is_first || !in_time || self.has_strange_ttl(from, segment) {
+            return;
+        }
+        if self.end(from.peer()).last.frame == answered.frame {
+            self.withdraw(from, &[Event::RecvAckOfSyn], at);
+            return;
+        }
+        let Some(opened) = self.trail.last(from).copied() else { return };
+        self.trail.retract_last(from);
+        self.go_back(from, &opened);
+        self.step_as(from, opened.event, Basis::Assumed, opened.at, Moment::default());
     }
 
     /// Who was taken to have closed resets: it confirms that, or shows how it was.

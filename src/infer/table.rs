@@ -102,7 +102,7 @@ pub const ROWS: &[Row] = &[
     // A RST from a host without the socket: its state ended before, unseen.
     row(Unknown,     SentRstWithoutSocket, Closed, IN_CLOSED, "it has no socket"),
     row(SynSent,     SentRstWithoutSocket, Closed, IN_CLOSED, "it had given up before the answer came"),
-    row(SynRcvd,     SentRstWithoutSocket, Closed, IN_CLOSED, "it had forgotten the connection"),
+    row(SynRcvd,     SentRstWithoutSocket, Closed, IN_CLOSED, "it had no place for the connection, or none any more"),
     row(Established, SentRstWithoutSocket, Closed, HALF_OPEN, "it had forgotten the connection"),
     row(FinWait1,    SentRstWithoutSocket, Closed, IN_CLOSED, "its socket was gone"),
     row(FinWait2,    SentRstWithoutSocket, Closed, IN_CLOSED, "its socket was gone: nobody was left to read"),

@@ -1,8 +1,9 @@
 //! One end has lost its memory: the other still believes in the connection.
 
 use crate::findings::living::silent_drop::{SILENT_DROP, disowned};
+use crate::findings::opening::accept_queue_overflow::refusal;
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::{had_socket, who};
+use crate::findings::waits::{had_socket, has_spoken, who};
 use crate::findings::{Context, Finding};
 use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::event::Event;
@@ -24,12 +25,15 @@ finding! {
     ///
     /// An end that was ESTABLISHED and had sent neither FIN nor RST answered a segment with the
     /// RST of a host that has no such socket. After a long silence it is silent-drop: a device
-    /// on the path may have sent that RST.
+    /// on the path may have sent that RST. A RST that may answer the handshake's own ACK is
+    /// accept-queue-overflow.
     ///
     /// ## When it is wrong
     ///
     /// A RST that ended the connection before may have been lost before it reached the observer.
-    /// A firewall may send such RSTs in a host's name; the message says if the TTL differs.
+    /// A server that had sent nothing but its SYN+ACK may never have had the connection: its accept
+    /// queue was full, and with SYN cookies it kept nothing. The message says so. A firewall may
+    /// send such RSTs in a host's name; the message says if the TTL differs.
     ///
     /// ## What to do
     ///
@@ -72,7 +76,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let lived = reset.from == State::Established && had_socket(history, role);
         let opened = !matches!(history.handshake(), Handshake::HalfOpen | Handshake::FastOpen);
         let is_path = disowned(history, peer, &context.of(&SILENT_DROP)).is_some();
-        if !lived || !opened || is_path || history.fin_of(role).is_some() {
+        let is_refusal = refusal(history).is_some_and(|it| it.at == reset.at);
+        if !lived || !opened || is_path || is_refusal || history.fin_of(role).is_some() {
             continue;
         }
         let challenged = history.fact(FactKind::ChallengedSyn, peer).is_some();
@@ -84,14 +89,46 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             Some(_) => " (its TTL differs: a device on the path may have sent it)",
             None => "",
         };
+        let unshown = match role == Role::Server && !has_spoken(history, role) {
+            true => ", or it never had it, for it had sent nothing but its SYN+ACK",
+            false => "",
+        };
         let message = words!(
             context,
             "{} had forgotten its open connection to {} and {how}{strange}: its host restarted, or \
-             its socket went without a word",
+             its socket went without a word{unshown}",
             who(history, role),
             who(history, peer),
         );
         let finding = context.about(history, role, reset.at, message);
         out.push(finding.with("new_syn", if challenged { "yes" } else { "no" }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    /// The message about what follows a handshake, if there is one.
+    fn told(rest: &str) -> Option<String> {
+        let history = &connections(&format!("{}{rest}", opened!("")))[0];
+        let found = check(history, &Thresholds::default());
+        found.into_iter().find(|it| it.name == PEER_REBOOTED.name).map(|it| it.message)
+    }
+
+    #[test]
+    fn a_rst_to_the_handshake_s_ack_is_no_reboot() {
+        assert_eq!(told("0.018 < R 1:1(0)"), None);
+        assert_eq!(told("0.012 > P. 1:101(100) ack 1\n0.018 < R 1:1(0)"), None);
+    }
+
+    #[test]
+    fn who_sent_no_more_than_its_syn_ack_may_never_have_had_the_connection() {
+        let silent = told("4.0 > P. 1:101(100) ack 1\n4.01 < R 1:1(0)").expect("it is told");
+        assert!(silent.contains("it never had it"), "{silent}");
+        let spoke = told("0.1 < P. 1:11(10) ack 1\n4.0 > P. 1:101(100) ack 11\n4.01 < R 11:11(0)");
+        assert!(!spoke.expect("it is told").contains("it never had it"));
     }
 }

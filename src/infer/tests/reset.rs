@@ -307,3 +307,38 @@ fn a_fin_that_passes_a_reset_leaves_its_number_known() {
     ));
     assert!(states(&history, Role::Client).contains(&State::Closing));
 }
+
+#[test]
+fn a_rst_to_the_ack_of_the_handshake_shows_that_it_found_no_place() {
+    let history = history(&opened("0.018 < R 1:1(0) ; CLOSED CLOSED"));
+    let reset = history.by_event(Role::Server, &[Event::SentRstWithoutSocket]).unwrap();
+    assert_eq!((reset.from, reset.basis), (State::SynRcvd, Basis::Observed));
+    assert!(history.refuted.iter().any(|it| (it.state, it.by_frame) == (State::Established, 4)));
+}
+
+#[test]
+fn what_followed_the_ack_of_the_handshake_may_have_asked_for_the_rst() {
+    let established = |rest: &str| {
+        let history = history(&opened(rest));
+        let opened = history.stay_in(Role::Server, State::Established).map(|it| it.entered);
+        opened.map(|it| (it.at.frame, it.basis))
+    };
+    let with_data = "0.011 > P. 1:101(100) ack 1
+                     0.018 < R  1:1(0)        ; CLOSED CLOSED
+                     0.018 < R  1:1(0)        ; CLOSED CLOSED";
+    assert_eq!(established(with_data), Some((3, Basis::Assumed)));
+    let with_fin = "0.011 > F. 1:1(0) ack 1
+                    0.018 < R  1:1(0)         ; CLOSED CLOSED";
+    assert_eq!(established(with_fin), Some((3, Basis::Assumed)));
+    // Nothing that is on its way so long is answered now.
+    let late = "2.000 < R  1:1(0)             ; CLOSED CLOSED";
+    assert_eq!(established(late), Some((3, Basis::Inferred)));
+    // A program's own socket aborts.
+    let aborted = "0.018 < R. 1:1(0) ack 1    ; CLOSED CLOSED";
+    assert_eq!(established(aborted), Some((3, Basis::Inferred)));
+    // The server had shown that it was open.
+    let open = "0.012 < P. 1:11(10) ack 1
+                0.013 > P. 1:11(10) ack 1
+                0.018 < R  1:1(0)             ; CLOSED CLOSED";
+    assert_eq!(established(open), Some((3, Basis::Inferred)));
+}
