@@ -227,6 +227,24 @@ fn a_report_is_not_written_over_a_baseline() {
 }
 
 #[test]
+fn a_report_is_not_written_over_a_capture_of_the_folder() {
+    let folder = ring("over");
+    let path = folder.to_str().unwrap();
+    let capture = folder.join("a.pcap");
+    let over = capture.to_str().unwrap();
+    for args in [&["report", path, "-o", over][..], &["extract", path, "--id", "0", "-o", over]] {
+        let output = finwait(args);
+        let says = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && says.contains("capture itself"), "{says}");
+    }
+    assert_eq!(fs::read(&capture).unwrap(), fs::read(FIXED).unwrap());
+    // A report beside them may be written, and written anew.
+    for _ in 0..2 {
+        assert_eq!(check(&[path, "-o", folder.join("report.txt").to_str().unwrap()]).0, Some(0));
+    }
+}
+
+#[test]
 fn an_entry_of_a_baseline_may_expire_and_a_stale_one_may_fail() {
     let entry = |service: &str, expires: &str| {
         format!(

@@ -10,6 +10,7 @@ use anstream::{AutoStream, ColorChoice, StripStream};
 use anyhow::{Context, Result, bail};
 
 use super::args::When;
+use crate::capture::Source;
 use crate::extract;
 use crate::report::paper::Paper;
 
@@ -57,9 +58,7 @@ pub fn to_file(
     inputs: &[PathBuf],
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    if inputs.iter().any(|input| is_same_file(input, path)) {
-        bail!("{}: is the capture itself: give -o another file", path.display());
-    }
+    refuse_input(inputs, path)?;
     replace(path, |file| write_text(file, write))
 }
 
@@ -98,9 +97,7 @@ pub fn packets_to_file(
     inputs: &[PathBuf],
     write: impl FnOnce(&mut dyn Write) -> Result<(), extract::Error>,
 ) -> Result<()> {
-    if inputs.iter().any(|input| is_same_file(input, path)) {
-        bail!("{}: is the capture itself: give -o another file", path.display());
-    }
+    refuse_input(inputs, path)?;
     let mut failed = None;
     let written = replace(path, |file| {
         write(&mut BufWriter::new(file)).map_err(|error| {
@@ -141,6 +138,20 @@ fn write_text(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     let mut out = BufWriter::new(StripStream::new(file));
     write(&mut out)?;
     out.flush()
+}
+
+/// What is written over a capture that is read loses it.
+fn refuse_input(inputs: &[PathBuf], path: &Path) -> Result<()> {
+    let folder = place(path).and_then(|place| Some(place.parent()?.to_path_buf()));
+    let is_in = |input: &Path| folder.is_some() && fs::canonicalize(input).ok() == folder;
+    // A report may stand in the folder that it is of.
+    let is_capture = || path.is_file() && Source::open(path).is_ok();
+    if inputs.iter().any(|input| is_same_file(input, path))
+        || (inputs.iter().any(|input| is_in(input)) && is_capture())
+    {
+        bail!("{}: is the capture itself: give -o another file", path.display());
+    }
+    Ok(())
 }
 
 /// Whether two names are of one file, which may not be there yet.
