@@ -6,8 +6,8 @@ use crate::infer::event::Event;
 use crate::infer::evidence::BY_FIN;
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
-use crate::infer::trail::{Moment, Transition};
-use crate::infer::{Connection, SILENCE_MIN};
+use crate::infer::trail::{Moment, Refuted, Transition};
+use crate::infer::{Connection, SILENCE_MIN, table};
 use crate::seq::SeqNum;
 use crate::time::Span;
 
@@ -28,10 +28,7 @@ impl Connection {
             }
             return;
         }
-        if self.end(from).fin_unseen && known.is_some_and(|known| fin.after(known)) {
-            // What was taken for it was a byte.
-            self.disown_fin(from, at);
-        }
+        self.meet_later_fin(from, fin, at);
         let overtaken = self.end(from).fin_unseen && self.is_old(from, segment);
         let endpoint = self.end_mut(from);
         endpoint.fin_mark = mark(segment);
@@ -181,6 +178,97 @@ impl Connection {
         let undone = self.trail.overturn(end, &Event::ALL, by)?;
         self.go_back(end, &undone);
         Some(undone)
+    }
+
+    /// A FIN behind the number that was taken for that of one which the capture missed: that was
+    /// a byte.
+    fn meet_later_fin(&mut self, from: End, fin: SeqNum, at: Moment) {
+        let endpoint = self.end(from);
+        if endpoint.fin_unseen && endpoint.fin.is_some_and(|known| fin.after(known)) {
+            self.disown_fin(from, at);
+        }
+    }
+
+    /// What was taken for the FIN of `from` was a byte that the capture missed. What else moved the
+    /// ends since then moves them from where they were.
+    pub(super) fn disown_fin(&mut self, from: End, at: Moment) {
+        let peer = from.peer();
+        let unseen = |it: &&Transition| it.end == from && it.event == Event::SentUnseenFin;
+        let believed = self.trail.transitions().iter().rev().find(unseen).map(|it| it.at);
+        let (mut since, mut peers) = (Vec::new(), Vec::new());
+        if let Some(believed) = believed {
+            since = self.take_back_to(from, &[Event::SentUnseenFin], believed, at);
+            peers = self.take_back_to(peer, &BY_FIN, believed, at);
+        }
+        since.append(&mut peers);
+        since.sort_by_key(|it| (it.at.ts, it.at.frame));
+        let endpoint = self.end_mut(from);
+        (endpoint.fin, endpoint.fin_unseen, endpoint.misread_as_fin) = (None, false, true);
+        // Who heard of that FIN heard of a byte.
+        (endpoint.acked_by, endpoint.acked_with) = (Moment::default(), None);
+        endpoint.close_candidate = Moment::default();
+        let endpoint = self.end_mut(peer);
+        endpoint.fin_candidate = Moment::default();
+        endpoint.settle_late(&BY_FIN);
+        endpoint.tally.after_peer_fin = 0;
+        for it in since {
+            self.tell_again(from, &it, believed);
+        }
+    }
+
+    /// What moved an end after `believed`, when a byte was taken for the FIN of `from`.
+    fn tell_again(&mut self, from: End, told: &Transition, believed: Option<Moment>) {
+        let (end, mut at) = (told.end, told.at);
+        let event = match told.event {
+            Event::RecvAckOfFin | Event::GaveUp if end == from => return,
+            Event::TwoMslPassed => return,
+            Event::RecvFinAckingFin if end == from => Event::RecvFin,
+            event => event,
+        };
+        if event == Event::RecvFin && end == from {
+            // It was in CLOSE_WAIT already, until that FIN spoke against it.
+            let spoke = |it: &&Refuted| {
+                let by = believed.is_some_and(|believed| it.by_frame == believed.frame);
+                by && (it.end, it.state) == (end, State::CloseWait)
+            };
+            at = self.trail.refuted().iter().find(spoke).map_or(at, |it| it.at);
+        }
+        if table::lookup(self.end(end).state, event).is_none() {
+            return;
+        }
+        self.step(end, event, at);
+        // The RST reached an end that was taken to be gone.
+        let resets = [Event::SentRst, Event::SentRstWithoutSocket].contains(&event);
+        let other = self.end(end.peer()).state;
+        if resets && table::lookup(other, Event::RecvRst).is_some() {
+            self.step(end.peer(), Event::RecvRst, at);
+        }
+    }
+
+    /// Takes back the newest that one of the events did to an end, if it is not before `since`, and
+    /// all that moved it after that: the latter are returned, in order.
+    fn take_back_to(
+        &mut self,
+        end: End,
+        events: &[Event],
+        since: Moment,
+        by: Moment,
+    ) -> Vec<Transition> {
+        let is_it = |it: &Transition| it.end == end && events.contains(&it.event);
+        let mut later = Vec::new();
+        let newest = self.trail.transitions().iter().rev().find(|it| is_it(it));
+        if newest.is_none_or(|it| it.at.ts < since.ts) {
+            return later;
+        }
+        while let Some(undone) = self.trail.overturn(end, &Event::ALL, by) {
+            self.go_back(end, &undone);
+            if is_it(&undone) {
+                break;
+            }
+            later.push(undone);
+        }
+        later.reverse();
+        later
     }
 
     /// With Fast Open a server may close before the handshake's ACK comes (RFC 7413 section 3).

@@ -294,10 +294,12 @@ impl Connection {
             debug_assert!(!table::is_impossible(from, event), "{event:?} in {from}");
             return false;
         };
-        // What passed before is told after what it led to: both are told of one moment.
-        let at = match self.trail.last(end) {
-            Some(last) if last.at.ts > at.ts && last.at.frame > 0 => last.at,
-            Some(last) if last.at.ts > at.ts => Moment { ts: last.at.ts, ..at },
+        // An end's transitions are told in order: one by a segment that passed earlier than that
+        // of the one before happened no sooner than that one.
+        let key = |at: Moment| (at.ts, at.frame);
+        let at = match self.trail.last(end).map(|last| last.at) {
+            Some(last) if at.frame > 0 && key(last) > key(at) => last,
+            Some(last) if last.ts > at.ts => Moment { ts: last.ts, ..at },
             _ => at,
         };
         let transition = Transition { end, from, to: row.to, event, basis, at, confirmed };

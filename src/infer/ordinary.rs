@@ -8,8 +8,8 @@ use crate::infer::evidence::BY_FIN;
 use crate::infer::fact::FactKind;
 use crate::infer::queued::flight_kib;
 use crate::infer::state::{Basis, State};
-use crate::infer::trail::{Moment, Transition};
-use crate::infer::{Connection, DOUBTS_MAX, table};
+use crate::infer::trail::Moment;
+use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
 
 impl Connection {
@@ -245,6 +245,10 @@ impl Connection {
             if segment.payload > 0 {
                 self.settle(from);
             }
+            if self.end(from.peer()).tally.segments == 0 {
+                // Whoever goes on was answered, by an end of which nothing is captured.
+                self.end_mut(from).repeats = Repeats::default();
+            }
         }
         let peer = self.end(from.peer());
         if bytes > 0 && peer.fin.is_some() && !peer.fin_unseen {
@@ -302,58 +306,6 @@ impl Connection {
             return;
         }
         self.disown_fin(from, at);
-    }
-
-    /// What was taken for the FIN of `from` was a byte that the capture missed. What else moved the
-    /// ends since then moves them from where they were.
-    pub(super) fn disown_fin(&mut self, from: End, at: Moment) {
-        let unseen = |it: &&Transition| it.end == from && it.event == Event::SentUnseenFin;
-        let believed = self.trail.transitions().iter().rev().find(unseen).map(|it| it.at);
-        if let Some(believed) = believed {
-            let mut since = self.take_back_to(from, &[Event::SentUnseenFin], believed, at);
-            since.extend(self.take_back_to(from.peer(), &BY_FIN, believed, at));
-            since.sort_by_key(|it| (it.at.ts, it.at.frame));
-            for it in since {
-                let event = match it.event {
-                    Event::RecvAckOfFin | Event::TwoMslPassed if it.end == from => continue,
-                    Event::RecvFinAckingFin if it.end == from => Event::RecvFin,
-                    event => event,
-                };
-                if table::lookup(self.end(it.end).state, event).is_some() {
-                    self.step_as(it.end, event, it.basis, it.at, Moment::default());
-                }
-            }
-        }
-        let endpoint = self.end_mut(from);
-        endpoint.fin = None;
-        endpoint.fin_unseen = false;
-        endpoint.misread_as_fin = true;
-        self.end_mut(from.peer()).tally.after_peer_fin = 0;
-    }
-
-    /// Takes back what one of the events did to an end, not before `since`, and all that moved it
-    /// after that: the latter are returned. Nothing, if none of the events did anything.
-    fn take_back_to(
-        &mut self,
-        end: End,
-        events: &[Event],
-        since: Moment,
-        by: Moment,
-    ) -> Vec<Transition> {
-        let is_it = |it: &Transition| it.end == end && events.contains(&it.event);
-        let mut later = Vec::new();
-        if !self.trail.transitions().iter().any(|it| is_it(it) && it.at.ts >= since.ts) {
-            return later;
-        }
-        while let Some(undone) = self.trail.overturn(end, &Event::ALL, by) {
-            self.go_back(end, &undone);
-            if is_it(&undone) {
-                break;
-            }
-            later.push(undone);
-        }
-        later.reverse();
-        later
     }
 
     /// The segment is on its way to `to`.

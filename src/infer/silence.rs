@@ -24,6 +24,10 @@ const INTERVAL_MIN: Span = Span::from_millis(400);
 /// Linux's timer wheel is.
 const LATE: Span = Span::from_millis(200);
 
+/// So often at least the usual stacks repeat data before they give up (RFC 1122 section 4.2.3.5
+/// asks for 100 seconds; Linux: 15, BSD: 12).
+const REPEATS_MIN: u16 = 8;
+
 /// When an endpoint's next repeat is due, and how long after that its absence counts.
 #[derive(Clone, Copy, Debug)]
 struct Due {
@@ -59,7 +63,12 @@ impl Connection {
             return;
         }
         let at = Moment::silent(due.at);
-        self.step_as(end, Event::GaveUp, Basis::Timer, at, Moment::default());
+        let endpoint = self.end(end);
+        // A host that does not find its neighbour any more sends nothing, and holds the socket.
+        let goes_on = matches!(endpoint.state, State::Established | State::CloseWait)
+            && endpoint.repeats.count < REPEATS_MIN;
+        let basis = if goes_on { Basis::Assumed } else { Basis::Timer };
+        self.step_as(end, Event::GaveUp, basis, at, Moment::default());
     }
 
     /// Its repeats stopped when an answer to the newest had passed. The answers before were lost,
@@ -81,8 +90,8 @@ impl Connection {
     }
 }
 
-/// When the endpoint would repeat next, if it still waits for an answer and has shown that it
-/// repeats.
+/// When the endpoint would repeat next, if it still waits for an answer of its peer and has shown
+/// that it repeats.
 fn next_repeat(endpoint: &Endpoint, peer: &Endpoint) -> Option<Due> {
     let repeats = &endpoint.repeats;
     // A FIN that was acknowledged unseen looks the same as one that was given up, until it has
@@ -92,9 +101,10 @@ fn next_repeat(endpoint: &Endpoint, peer: &Endpoint) -> Option<Due> {
         State::FinWait1 | State::LastAck | State::Closing => 2,
         _ => 3,
     };
-    // Where nothing of the peer is captured, its answers are not either.
-    let may_be_answered = endpoint.state != State::SynSent && peer.tally.segments == 0;
-    if repeats.count < enough || may_be_answered {
+    // Where nothing of the peer is captured, its answers are not either; but no answer makes an
+    // end repeat so often.
+    let is_unseen = endpoint.state != State::SynSent && peer.tally.segments == 0;
+    if repeats.count < if is_unseen { enough + 2 } else { enough } {
         return None;
     }
     if repeats.count == 0 {
@@ -107,10 +117,11 @@ fn next_repeat(endpoint: &Endpoint, peer: &Endpoint) -> Option<Due> {
     let interval = repeats.gap.times(2).max(shortest).min(RTO_MAX);
     // The wheel turns late by a little, never early.
     let lateness = Span::from_nanos(interval.as_nanos() / 32);
-    let after = |last: Timestamp| last.after(interval).after(lateness);
-    // Whoever has sent anything since then has not given up by then.
-    let due = after(repeats.last);
-    let at = if endpoint.last.ts > due { after(endpoint.last.ts) } else { due };
+    let at = repeats.last.after(interval).after(lateness);
+    // Whoever sends something later, and not that again, was answered.
+    if endpoint.last.ts > at {
+        return None;
+    }
     // Repeats that the peer's answers ask for come sooner than the timer: that one waits for a
     // round trip, and with many stacks for a second at least (RFC 6298 section 2.4).
     let round_trip = endpoint.in_flight().plus(peer.in_flight());

@@ -243,7 +243,7 @@ impl Trail {
     }
 
     /// Firms up what was assumed because a FIN might have gone unseen, once no such doubt is left.
-    /// Who sent a RST, and whether it was believed, is doubted for other reasons.
+    /// Who sent a RST, whether it was believed, and who gave up, is doubted for other reasons.
     pub fn settle(&mut self) {
         for transition in &mut self.transitions {
             let has_other_doubts = matches!(
@@ -253,6 +253,7 @@ impl Trail {
                     | Event::SentRst
                     | Event::SentRstWithoutSocket
                     | Event::RecvRst
+                    | Event::GaveUp
             );
             if transition.basis == Basis::Assumed && !has_other_doubts {
                 transition.basis = transition.event.basis();

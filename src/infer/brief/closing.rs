@@ -19,7 +19,7 @@ pub(super) const CLOSE_MAX: usize = PARTS_MAX * PART - 1;
 
 /// How far numbers may lie from those expected before a segment may belong to another life. From
 /// those that the engine expects, which knows of all segments since, that may be twice as far.
-pub(super) const NEAR: u32 = 1 << 18;
+const NEAR: u32 = 1 << 18;
 const _: () = assert!(2 * NEAR + PAYLOAD_MAX < JUMP as u32);
 
 impl Brief {
@@ -150,8 +150,6 @@ impl Brief {
     #[inline]
     fn may_close_with(&self, from: End, segment: &Segment) -> bool {
         let [own, peer] = self.read_lanes_of(from);
-        let is_near =
-            |number: SeqNum, known: SeqNum| number.offset_from(known).unsigned_abs() <= NEAR;
         let is_rst = segment.has(Flags::RST);
         let is_first_word = own.segments == 1 && from != self.client() && !self.is(FOUND);
         let says_more = segment.seq_len() > 0 || segment.ack.after(own.proven);
@@ -160,4 +158,9 @@ impl Brief {
             && segment.payload <= PAYLOAD_MAX
             && (is_rst || (is_near(segment.seq, own.nxt) && is_near(segment.ack, peer.nxt)))
     }
+}
+
+/// Whether a number lies so near that it cannot be another life's.
+pub(super) fn is_near(number: SeqNum, known: SeqNum) -> bool {
+    number.offset_from(known).unsigned_abs() <= NEAR
 }

@@ -33,11 +33,11 @@ impl Brief {
             return false;
         }
         (from != self.client() && self.run_from(&found, segment, moment, blocks))
-            || (is_near(near, from, segment) && self.write_down(from, segment, moment, near))
+            || (belongs(near, from, segment) && self.write_down(from, segment, moment, near))
     }
 
     /// Data or an acknowledgement, with nothing about it that moves more than a lane.
-    fn is_plain(&self, segment: &Segment) -> bool {
+    pub(super) fn is_plain(&self, segment: &Segment) -> bool {
         control(segment) == ACK
             && segment.window > 0
             && segment.payload <= PAYLOAD_MAX
@@ -119,13 +119,12 @@ impl Brief {
     }
 }
 
-/// Whether a segment surely belongs to this connection: no SYN, and numbers that are near.
-fn is_near(near: &Near, from: End, segment: &Segment) -> bool {
-    let is_near = |number: SeqNum, end: End| {
-        number.offset_from(near.next_of(end)).unsigned_abs() <= closing::NEAR
-    };
+/// Whether a segment surely belongs to this connection: no SYN, and if no RST either, then numbers
+/// that are near.
+fn belongs(near: &Near, from: End, segment: &Segment) -> bool {
+    let is_near = |number, end| closing::is_near(number, near.next_of(end));
     !segment.has(Flags::SYN)
         && segment.payload <= PAYLOAD_MAX
-        && is_near(segment.seq, from)
-        && is_near(segment.ack, from.peer())
+        && (segment.has(Flags::RST)
+            || (is_near(segment.seq, from) && is_near(segment.ack, from.peer())))
 }

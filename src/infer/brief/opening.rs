@@ -1,10 +1,10 @@
 //! The opening in brief: its transcript, up to the moment when the lanes begin to run.
 
-use super::lane::{Lane, PAYLOAD_MAX};
+use super::lane::Lane;
 use super::transcript::{Line, Near, Reader, behind_syn};
 use super::{
-    ACK, BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, LONE, Phase, SYN, SYN_ACK,
-    TIMESTAMPS, control,
+    BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, LONE, Phase, SYN, SYN_ACK, TIMESTAMPS,
+    control,
 };
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
@@ -115,12 +115,8 @@ impl Brief {
         blocks: &mut Blocks,
     ) -> bool {
         let client = self.client();
-        let is_plain = control(ack) == ACK
-            && (ack.seq, ack.ack) == (near.next_of(client), near.next_of(client.peer()))
-            && ack.payload <= PAYLOAD_MAX
-            && ack.window > 0
-            && ack.options.timestamps.is_some() == self.is(TIMESTAMPS);
-        if !is_plain {
+        let numbers = (near.next_of(client), near.next_of(client.peer()));
+        if (ack.seq, ack.ack) != numbers || !self.is_plain(ack) {
             return false;
         }
         // SYN and SYN+ACK are written down already: nothing in them runs on.

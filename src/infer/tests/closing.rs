@@ -131,7 +131,9 @@ fn nobody_has_given_up_before_the_timer_is_due() {
                    3.60 end                         ; - ESTABLISHED";
     history(&opened(repeats));
     let gave_up = history(&opened(&format!("{repeats}\n 9.0 end ; - CLOSED")));
-    assert!(gave_up.by_event(Role::Server, &[Event::GaveUp]).is_some());
+    // After so few it may be that its neighbour is not found, and that it holds the socket.
+    let gave_up = gave_up.by_event(Role::Server, &[Event::GaveUp]).unwrap();
+    assert_eq!(gave_up.basis, Basis::Assumed);
     // It sends, and so it lives.
     let lives = history(&opened(&format!(
         "{repeats}
