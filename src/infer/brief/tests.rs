@@ -322,6 +322,17 @@ fn a_life_that_was_found_open_stays_brief_to_its_end() {
     }
 }
 
+/// The flood of ACKs that hosts without such a connection answer.
+#[test]
+fn an_ack_that_a_rst_answers_is_brief() {
+    let (from, ack) = life_of(5)[2];
+    for flags in [Flags::RST, Flags::RST | Flags::ACK] {
+        let acks = if flags.has(Flags::ACK) { ack.seq } else { SeqNum(0) };
+        let rst = Segment { seq: ack.ack, ack: acks, frame: ack.frame + 1, flags, ..ack };
+        assert_eq!(check(&[(from, ack), (from.peer(), rst)]), 2);
+    }
+}
+
 #[test]
 fn it_stays_brief_among_three_million_others() {
     let mut segments = quiet_life();

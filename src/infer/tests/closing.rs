@@ -118,6 +118,20 @@ fn last_ack_gives_up() {
     assert_eq!(gave_up.basis, Basis::Timer);
 }
 
+/// When somebody gave up no frame shows, whatever passed then.
+#[test]
+fn a_timer_has_no_frame() {
+    let history = history(&opened(
+        "0.10 > F. 1:1(0) ack 1
+         0.40 > F. 1:1(0) ack 1
+         1.00 > F. 1:1(0) ack 1
+         2.25 < F. 1:1(0) ack 1
+         90.0 end                         ; CLOSED -",
+    ));
+    let gave_up = history.by_event(Role::Client, &[Event::GaveUp]).unwrap();
+    assert_eq!(gave_up.at.frame, 0);
+}
+
 /// Where a round trip takes long, or the host waits a second at least, the next repeat is not due
 /// when twice the time between the last ones has passed.
 #[test]

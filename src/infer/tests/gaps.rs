@@ -214,6 +214,42 @@ fn repeats_to_an_end_that_is_not_captured_show_no_failure() {
     );
 }
 
+/// But no answer makes a server repeat its SYN+ACK to the end.
+#[test]
+fn whoever_repeats_to_the_end_has_given_up_captured_answers_or_not() {
+    history(
+        "0.0 < S. 0:0(0) ack 1
+         1.0 < S. 0:0(0) ack 1
+         3.0 < S. 0:0(0) ack 1
+         7.0 < S. 0:0(0) ack 1
+         14. end                    ; ESTABLISHED SYN_RCVD
+         90. end                    ; ESTABLISHED CLOSED",
+    );
+}
+
+/// A byte of the client is lost, and taken for its FIN. What was told of that FIN is not told of
+/// the true one, and what the RST did to the wrong states it did to the right ones.
+#[test]
+fn what_was_heard_of_a_lost_byte_was_not_its_fin() {
+    let unheard = history(&opened(
+        "0.10 < P. 1:11(10) ack 2         ; FIN_WAIT_2 CLOSE_WAIT
+         0.15 > P. 2:12(10) ack 11        ; ESTABLISHED ESTABLISHED
+         0.20 < .  11:11(0) ack 12
+         1.00 > F. 12:12(0) ack 11
+         1.50 < P. 11:21(10) ack 12
+         1.60 > .  13:13(0) ack 21        ; FIN_WAIT_1 -",
+    ));
+    assert!(unheard.stay_in(Role::Client, State::FinWait2).is_none());
+    let reset = history(&opened(
+        "0.15 < F. 1:1(0) ack 2           ; TIME_WAIT LAST_ACK
+         0.20 > .  2:2(0) ack 2
+         70.0 < R. 2:2(0) ack 2
+         70.1 > P. 2:12(10) ack 2         ; CLOSED CLOSED",
+    ));
+    let ended = reset.by_event(Role::Client, &[Event::RecvRst]).unwrap();
+    assert_eq!(ended.from, State::CloseWait);
+}
+
 /// One byte is missing, and is taken for a FIN, until the FIN comes behind it, or more: then the
 /// client closed first, whatever was believed when it did.
 #[test]
