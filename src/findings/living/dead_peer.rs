@@ -3,7 +3,7 @@
 use crate::findings::living::silent_drop::{SILENT_DROP, lost};
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::timeouts::{Ends, consistent};
-use crate::findings::waits::{icmp_said, lasting, number, who};
+use crate::findings::waits::{has_spoken, icmp_said, lasting, number, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
@@ -33,13 +33,16 @@ finding! {
     /// ## When it is wrong
     ///
     /// If the answers take another way than the one that is captured, a live peer looks dead. A
-    /// capture that ends in the middle of a short outage shows only its beginning.
+    /// capture that ends in the middle of a short outage shows only its beginning. A server that
+    /// has said nothing since its SYN+ACK may be well: with SYN cookies and a full accept queue it
+    /// drops the handshake's ACK, keeps nothing of the connection and never asks again. The message
+    /// says so.
     ///
     /// ## What to do
     ///
     /// See whether the peer's host is up and which of the two directions is broken; capture
-    /// there too. Let programs that wait on a connection set keepalives or `TCP_USER_TIMEOUT`,
-    /// to find out in seconds.
+    /// there too. If it is up, see accept-queue-overflow. Let programs that wait on a connection
+    /// set keepalives or `TCP_USER_TIMEOUT`, to find out in seconds.
     ///
     /// ## References
     ///
@@ -136,14 +139,27 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             true => String::new(),
             false => consistent(run.length, Ends::Repeats),
         };
+        let peer = role.peer();
+        let never_spoke =
+            peer == Role::Server && history.side(peer).tally.syns > 0 && !has_spoken(history, peer);
+        let blame = match never_spoke {
+            true => {
+                " since its SYN+ACK: its host or the path is gone, or it never took the connection \
+                 (a full accept queue with SYN cookies); look whether that host is up and its \
+                 program accepts, and which direction is broken"
+            }
+            false => {
+                ": its host or the path is gone; look whether that host is up, and which direction \
+                 is broken"
+            }
+        };
         let message = words!(
             context,
-            "{} repeated {what} {} in {}{gave_up} and {} answered nothing: its host or the path is \
-             gone; look whether that host is up, and which direction is broken{}",
+            "{} repeated {what} {} in {}{gave_up} and {} answered nothing{blame}{}",
             who(history, role),
             number(run.repeats, "time"),
             lasting(run.length, run.is_ongoing),
-            who(history, role.peer()),
+            who(history, peer),
             icmp_said(history, role),
         );
         let at = Moment::silent(run.began);
@@ -170,4 +186,27 @@ fn is_answered(history: &History, probe: &Fact, reset: Option<&Transition>) -> b
 fn before(ts: Timestamp, span: Span) -> Timestamp {
     let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
     Timestamp::from_nanos(ts.as_nanos().saturating_sub(nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    #[test]
+    fn a_server_that_said_nothing_since_its_syn_ack_may_be_well() {
+        let repeats = "10.0 > P. 1:101(100) ack 1
+             10.2 > P. 1:101(100) ack 1
+             10.6 > P. 1:101(100) ack 1
+             11.4 > P. 1:101(100) ack 1
+             13.0 > P. 1:101(100) ack 1
+             20.0 end";
+        for (before, is_open) in [("", false), ("0.02 < . 1:1(0) ack 1\n", true)] {
+            let history = &connections(&format!("{}{before}{repeats}", opened!("")))[0];
+            let found = check(history, &Thresholds::default());
+            let dead = found.iter().find(|it| it.name == DEAD_PEER.name).expect("it is told");
+            assert_eq!(dead.message.contains("never took the connection"), !is_open, "{before}");
+        }
+    }
 }
