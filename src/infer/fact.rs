@@ -6,7 +6,7 @@
 use crate::decode::icmp::IcmpError;
 use crate::decode::tuple::End;
 use crate::infer::trail::Moment;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// What happened. The endpoint of a fact is the one that sent the segment, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -192,6 +192,11 @@ impl Facts {
     pub fn put(&mut self, kind: FactKind, end: End, first: Moment, last: Moment) {
         self.0.retain(|fact| fact.kind != kind || fact.end != end);
         self.0.push(Fact { kind, end, first, last, count: 1 });
+    }
+
+    /// Forgets those of these kinds that began no earlier than `since`.
+    pub(super) fn forget(&mut self, kinds: &[FactKind], since: Timestamp) {
+        self.0.retain(|fact| !kinds.contains(&fact.kind) || fact.first.ts < since);
     }
 
     /// The fact of that kind about that endpoint.

@@ -14,6 +14,15 @@ use crate::time::Span;
 /// Linux: TCP_DELACK_MIN. An ACK may wait longer; then no more than a doubt is raised.
 pub(super) const ACK_DELAY: Span = Span::from_millis(40);
 
+/// What is noted of an end because one of both has closed.
+const AFTER_FIN: [FactKind; 5] = [
+    FactKind::HalfCloseData,
+    FactKind::DataCrossedFin,
+    FactKind::FinRepeatedAfterAck,
+    FactKind::TimeWaitRestarted,
+    FactKind::Assassinated,
+];
+
 impl Connection {
     /// A FIN left its sender, for the first time or again.
     pub(super) fn on_fin_sent(&mut self, from: End, segment: &Segment, at: Moment) {
@@ -199,6 +208,7 @@ impl Connection {
         if let Some(believed) = believed {
             since = self.take_back_to(from, &[Event::SentUnseenFin], believed, at);
             peers = self.take_back_to(peer, &BY_FIN, believed, at);
+            self.facts.forget(&AFTER_FIN, believed.ts);
         }
         since.append(&mut peers);
         since.sort_by_key(|it| (it.at.ts, it.at.frame));

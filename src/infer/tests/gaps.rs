@@ -3,6 +3,7 @@
 use super::{OPEN, opened};
 use crate::history::{ClosedFirst, Role};
 use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
 use crate::testkit::history;
 
@@ -248,6 +249,13 @@ fn what_was_heard_of_a_lost_byte_was_not_its_fin() {
     ));
     let ended = reset.by_event(Role::Client, &[Event::RecvRst]).unwrap();
     assert_eq!(ended.from, State::CloseWait);
+    let early = history(&opened(
+        "0.15 < F. 1:1(0) ack 2           ; TIME_WAIT LAST_ACK
+         0.20 > .  2:2(0) ack 2
+         5.00 < R  2:2(0)
+         5.10 > P. 2:12(10) ack 2         ; CLOSED CLOSED",
+    ));
+    assert!(early.fact(FactKind::Assassinated, Role::Client).is_none());
 }
 
 /// One byte is missing, and is taken for a FIN, until the FIN comes behind it, or more: then the
