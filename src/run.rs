@@ -106,7 +106,8 @@ pub trait Watcher {
         let _ = (id, stream, from, segment);
     }
 
-    /// So many bytes of the input are read, of so many if that is known. Called now and then.
+    /// So many bytes of the input are read, of so many if that is known. Called now and then,
+    /// when a slow input has given all that it had, and at the end.
     fn progress(&mut self, position: u64, size: Option<u64>) {
         let _ = (position, size);
     }

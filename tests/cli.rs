@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -972,6 +973,26 @@ fn progress_goes_to_standard_error() {
     let capture = clean("progress.pcap");
     let plain = printed(&[str_of(&capture)]);
     assert_eq!(printed(&[str_of(&capture), "--progress", "always"]), plain);
+    let told = text(&finwait(&["--progress", "always", str_of(&capture)]).stderr);
+    assert!(told.lines().eq(["360 B of 360 B read"]), "{told}");
+}
+
+#[test]
+fn progress_is_shown_while_a_pipe_is_slow() {
+    let bytes = fs::read(clean("slow.pcap")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+    command.args(["--progress", "always", "-"]).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    for piece in bytes.chunks(60) {
+        pipe.write_all(piece).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    drop(pipe);
+    let told = text(&child.wait_with_output().unwrap().stderr);
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines.len() > 1 && lines.iter().all(|line| line.ends_with(" B read")), "{told}");
+    assert_eq!(lines.last(), Some(&"360 B read"), "{told}");
 }
 
 #[test]

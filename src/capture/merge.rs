@@ -219,6 +219,12 @@ impl Merge {
         self.repeats.beyond
     }
 
+    /// Whether the only input is slow, and has given all that it had since this was asked last.
+    pub(crate) fn take_emptied(&mut self) -> bool {
+        let only = self.sources.first_mut().filter(|_| self.is_alone);
+        only.is_some_and(Source::take_emptied)
+    }
+
     /// Bytes of all inputs that have been read, for showing progress.
     pub fn position(&self) -> u64 {
         self.sources.iter().map(Source::position).sum()

@@ -285,6 +285,11 @@ impl Source {
         self.ending.as_ref()
     }
 
+    /// Whether a slow input has given all that it had since this was asked last.
+    pub(super) fn take_emptied(&mut self) -> bool {
+        self.window.take_emptied()
+    }
+
     /// Bytes of the input up to and with the current packet; of a compressed one, those unpacked.
     pub fn position(&self) -> u64 {
         match &self.unpacked {

@@ -9,6 +9,9 @@ use std::io::{self, ErrorKind, Read};
 /// Bytes by which the buffer grows at least.
 const MIN_GROWTH: usize = 64;
 
+/// A read that brings less, and less than there was room for, has emptied a slow input.
+const SLOW_READ: usize = 1 << 14;
+
 /// A window over a reader's bytes.
 pub(super) struct Window {
     reader: Box<dyn Read + Send>,
@@ -18,12 +21,14 @@ pub(super) struct Window {
     end: usize,
     /// Bytes of the input before `buffer[0]`.
     base: u64,
+    /// Whether the input had no more than was read last.
+    has_emptied: bool,
 }
 
 impl Window {
     /// An empty window with room for `capacity` bytes; more only if one block needs it.
     pub(super) fn new(reader: Box<dyn Read + Send>, capacity: usize) -> Self {
-        Window { reader, buffer: vec![0; capacity], start: 0, end: 0, base: 0 }
+        Window { reader, buffer: vec![0; capacity], start: 0, end: 0, base: 0, has_emptied: false }
     }
 
     /// Lets go of the input and of the buffer, but not of the place in it.
@@ -50,6 +55,12 @@ impl Window {
     #[inline]
     pub(super) fn offset(&self) -> u64 {
         self.base.saturating_add(self.start as u64)
+    }
+
+    /// Whether a read has emptied a slow input since this was asked last: the next one may have to
+    /// wait.
+    pub(super) fn take_emptied(&mut self) -> bool {
+        core::mem::take(&mut self.has_emptied)
     }
 
     /// Moves the window `count` bytes on, at most to the end of what was read. Says where in the
@@ -91,10 +102,14 @@ impl Window {
                 self.buffer.resize(doubled.min(need), 0);
             }
             let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+            let most = room.len().min(SLOW_READ);
             match self.reader.read(room) {
                 Ok(0) => return Ok(false),
-                // A reader that claims more than the room it got is broken; do not follow it.
-                Ok(count) => self.end = self.end.saturating_add(count).min(self.buffer.len()),
+                Ok(count) => {
+                    self.has_emptied = count < most;
+                    // A reader that claims more than the room it got is broken; do not follow it.
+                    self.end = self.end.saturating_add(count).min(self.buffer.len());
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -120,5 +135,6 @@ mod tests {
         assert_eq!(window.bytes().len(), 92);
         window.take(1000);
         assert_eq!((window.bytes().len(), window.offset()), (0, 100));
+        assert!(window.take_emptied() && !window.take_emptied());
     }
 }

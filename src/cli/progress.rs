@@ -20,8 +20,31 @@ enum How {
     Silent,
     /// A bar on a terminal.
     Bar(Option<ProgressBar>),
-    /// A line now and then, where there is no terminal; the next one is due after so long.
-    Lines(Duration),
+    /// A line now and then, where there is no terminal.
+    Lines(Lines),
+}
+
+/// The lines of one run.
+struct Lines {
+    /// The next one is due after so long.
+    due: Duration,
+    /// What was read when the run told of it last, of how much.
+    newest: Option<(u64, Option<u64>)>,
+    /// Whether there is a line for that.
+    is_told: bool,
+}
+
+impl Lines {
+    fn tell(&mut self) {
+        let Some((position, size)) = self.newest.filter(|_| !self.is_told) else { return };
+        self.is_told = true;
+        let read = HumanBytes(position);
+        let mut stderr = io::stderr().lock();
+        let _ = match size {
+            Some(size) => writeln!(stderr, "{read} of {} read", HumanBytes(size)),
+            None => writeln!(stderr, "{read} read"),
+        };
+    }
 }
 
 impl Progress {
@@ -30,7 +53,9 @@ impl Progress {
         let how = match (when, io::stderr().is_terminal()) {
             (When::Never, _) | (When::Auto, false) => How::Silent,
             (_, true) => How::Bar(None),
-            (When::Always, false) => How::Lines(PATIENCE),
+            (When::Always, false) => {
+                How::Lines(Lines { due: PATIENCE, newest: None, is_told: false })
+            }
         };
         Progress { started: Instant::now(), how }
     }
@@ -47,15 +72,13 @@ impl Progress {
                     bar.set_draw_target(ProgressDrawTarget::stderr());
                 }
             }
-            How::Lines(due) => {
-                if self.started.elapsed() >= *due {
-                    *due = self.started.elapsed() + PATIENCE;
-                    let read = HumanBytes(position);
-                    let mut stderr = io::stderr().lock();
-                    let _ = match size {
-                        Some(size) => writeln!(stderr, "{read} of {} read", HumanBytes(size)),
-                        None => writeln!(stderr, "{read} read"),
-                    };
+            How::Lines(lines) => {
+                let newest = Some((position, size));
+                lines.is_told &= lines.newest == newest;
+                lines.newest = newest;
+                if self.started.elapsed() >= lines.due {
+                    lines.due = self.started.elapsed() + PATIENCE;
+                    lines.tell();
                 }
             }
         }
@@ -64,8 +87,11 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let How::Bar(Some(bar)) = &self.how {
-            bar.finish_and_clear();
+        match &mut self.how {
+            How::Bar(Some(bar)) => bar.finish_and_clear(),
+            // A short run has no other line.
+            How::Lines(lines) => lines.tell(),
+            How::Silent | How::Bar(None) => {}
         }
     }
 }

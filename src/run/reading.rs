@@ -39,13 +39,16 @@ pub(super) struct Batch {
     /// What the capture says of its packets, if that is kept.
     notes: Vec<Note>,
     pub position: u64,
+    /// Whether it is handed on before it is full, as the next packets may be long in coming.
+    is_early: bool,
     room: usize,
 }
 
 impl Batch {
     /// With room for so many segments.
     pub fn new(room: usize) -> Batch {
-        Batch { segments: Vec::with_capacity(room), notes: Vec::new(), position: 0, room }
+        let segments = Vec::with_capacity(room);
+        Batch { segments, notes: Vec::new(), position: 0, is_early: false, room }
     }
 }
 
@@ -64,7 +67,7 @@ pub(super) fn read<W: Watcher>(
         }
         tracker.batch(&batch.segments);
         batches += 1;
-        if batches.is_multiple_of(PROGRESS_BATCHES) {
+        if batch.is_early || batches.is_multiple_of(PROGRESS_BATCHES) {
             tracker.sink().watcher.progress(batch.position, size);
         }
     };
@@ -76,6 +79,7 @@ pub(super) fn read<W: Watcher>(
     } else {
         in_two_threads(merge, &mut filler, track);
     }
+    tracker.sink().watcher.progress(merge.position(), size);
     filler.last_until(options);
     let (_, archive, totals) = tracker.close(filler.intake);
     Read { archive, totals, errors: filler.errors }
@@ -132,6 +136,7 @@ impl Filler {
     pub fn fill(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
         batch.segments.clear();
         batch.notes.clear();
+        batch.is_early = false;
         let mut packets = 0;
         let is_left = loop {
             // Nearly every packet is one segment at most, or is not of the share.
@@ -143,6 +148,10 @@ impl Filler {
             packets += taken;
             if taken == room {
                 continue;
+            }
+            batch.is_early = packets > 0 && merge.take_emptied();
+            if batch.is_early {
+                break true;
             }
             if !self.fetch(merge, batch) {
                 break packets > 0;

@@ -112,6 +112,7 @@ impl Part {
                 progress(batch.position);
             }
         }
+        progress(merge.position());
     }
 }
 
