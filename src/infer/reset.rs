@@ -251,6 +251,7 @@ impl Connection {
         }
         if answers {
             self.take_back_unacked(from, segment.seq, at);
+            self.doubt_time_wait(from, at);
         }
         // It acknowledges what it had received, and the FIN is not among it.
         if segment.acked().is_some_and(|ack| !self.fin_covered(peer, ack)) {
@@ -292,6 +293,20 @@ impl Connection {
         self.trail.retract_last(from);
         self.go_back(from, &opened);
         self.step_as(from, opened.event, Basis::Assumed, opened.at, Moment::default());
+    }
+
+    /// The RST answers the peer's newest segment, the ACK that would have made TIME_WAIT of CLOSING
+    /// in silence. So the socket was gone before: a program that aborts in CLOSING sends nothing
+    /// (Linux: tcp_need_reset).
+    fn doubt_time_wait(&mut self, from: End, at: Moment) {
+        let newest = self.end(from.peer()).last;
+        let by_newest = |last: &&Transition| {
+            last.from == State::Closing && last.at == newest && last.event == Event::RecvAckOfFin
+        };
+        let closed = self.trail.last(from).filter(by_newest).is_some();
+        if closed && self.is_in_flight(from, newest.ts, at.ts) {
+            self.withdraw(from, &[Event::RecvAckOfFin], at);
+        }
     }
 
     /// Who was taken to have closed resets: it confirms that, or shows how it was.

@@ -342,3 +342,23 @@ fn what_followed_the_ack_of_the_handshake_may_have_asked_for_the_rst() {
                 0.018 < R  1:1(0)             ; CLOSED CLOSED";
     assert_eq!(established(open), Some((3, Basis::Inferred)));
 }
+
+#[test]
+fn a_rst_to_the_ack_that_ends_closing_shows_that_the_socket_was_gone() {
+    // Aborted in CLOSING at 0.06; the ACKs crossed, and the client's RST answers the server's.
+    let crossed = "0.050 < F. 1:1(0) ack 1         ; CLOSE_WAIT  FIN_WAIT_1
+         0.052 > F. 1:1(0) ack 1         ; CLOSING     CLOSING
+         0.053 < .  2:2(0) ack 2         ; TIME_WAIT   CLOSING
+         0.058 > .  2:2(0) ack 2         ; TIME_WAIT   TIME_WAIT\n";
+    let gone = |rest: &str| {
+        let history = history(&opened(&format!("{crossed}{rest}")));
+        history.by_event(Role::Client, &[Event::SentRstWithoutSocket]).map(|it| it.from)
+    };
+    assert_eq!(gone("0.063 > R 2:2(0)  ; CLOSED CLOSED"), Some(State::Closing));
+    // Long after that ACK, it answers something that did not pass.
+    assert_eq!(gone("9.000 > R 2:2(0)  ; CLOSED CLOSED"), Some(State::TimeWait));
+    // Something else asked for it.
+    let asked = "0.060 < .  2:2(0) ack 2
+                 0.070 > R 2:2(0)      ; CLOSED CLOSED";
+    assert_eq!(gone(asked), Some(State::TimeWait));
+}
