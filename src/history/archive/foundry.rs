@@ -609,11 +609,31 @@ mod tests {
     /// their clients.
     #[test]
     fn one_difference_that_a_rule_sees_makes_another_shape_or_none() {
-        const OPENING: &str = "+1 C S 0:0(0) <ts 100:0> | +.01 < S. 0:0(0) ack 1 <ts 900:100> | \
-                               +.01 C . 1:1(0) ack 1 <ts 101:900> | \
-                               +.01 C P. 1:11(10) ack 1 <ts 110:900> | \
-                               +.01 < P. 1:11(10) ack 11 <ts 910:110> | ";
-        let pairs = [
+        const HANDSHAKE: &str = "+1 C S 0:0(0) <ts 100:0> | \
+                                 +.01 < S. 0:0(0) ack 1 <ts 900:100> | \
+                                 +.01 C . 1:1(0) ack 1 <ts 101:900> | ";
+        const DATA: &str = "+.01 C P. 1:11(10) ack 1 <ts 110:900> | \
+                            +.01 < P. 1:11(10) ack 11 <ts 910:110> | ";
+        let before_data = [
+            // Whether a RST can be the answer to the handshake's ACK.
+            ("+.001 < R 1:1(0)", "+.9 < R 1:1(0)"),
+            (
+                "+.001 C P. 1:11(10) ack 1 <ts 102:900> | +.001 < R 1:1(0)",
+                "+.001 C P. 1:11(10) ack 1 <ts 102:900> | +.9 < R 1:1(0)",
+            ),
+        ];
+        let after_data = [
+            // Whether a RST can be the answer to the ACK of a FIN that crossed another.
+            (
+                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
+                 +.001 < F. 11:11(0) ack 11 win 60000 <ts 911:110> | \
+                 +.01 < . 12:12(0) ack 12 <ts 920:120> | \
+                 +.01 C . 12:12(0) ack 12 <ts 130:911> | +.001 < R 12:12(0)",
+                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
+                 +.001 < F. 11:11(0) ack 11 win 60000 <ts 911:110> | \
+                 +.01 < . 12:12(0) ack 12 <ts 920:120> | \
+                 +.01 C . 12:12(0) ack 12 <ts 130:911> | +.9 < R 12:12(0)",
+            ),
             // Whether all that the sender of a RST had sent was acknowledged.
             (
                 "+.01 C . 11:11(0) ack 11 <ts 111:910> | +.01 < . 11:11(0) ack 11 <ts 911:111> | \
@@ -646,10 +666,12 @@ mod tests {
                  +.01 C . 12:12(0) ack 12 <ts 130:920> | +.5 < . 12:12(0) ack 12 <ts 930:130>",
             ),
         ];
-        for (one, other) in pairs {
+        let before_data = before_data.map(|pair| ("", pair));
+        let after_data = after_data.map(|pair| (DATA, pair));
+        for (data, (one, other)) in before_data.into_iter().chain(after_data) {
             let lines = |number: u8, rest: &str| {
                 let own = |sign: char| format!(" {number}{sign} ");
-                let text = format!("{OPENING}{rest}\n").replace(" C ", &own('>'));
+                let text = format!("{HANDSHAKE}{data}{rest}\n").replace(" C ", &own('>'));
                 text.replace(" < ", &own('<')).replace(" | ", "\n")
             };
             let trace = Trace::parse(&(lines(0, one) + &lines(1, other) + "+9 end\n"));

@@ -95,6 +95,11 @@ const SYN: u16 = Flags::SYN.bits();
 const ACK: u16 = Flags::ACK.bits();
 const SYN_ACK: u16 = SYN | ACK;
 
+/// A bit for each that is so.
+fn bits<const N: usize>(all: [(bool, u8); N]) -> u8 {
+    all.into_iter().fold(0, |bits, (is_so, bit)| if is_so { bits | bit } else { bits })
+}
+
 fn control(segment: &Segment) -> u16 {
     segment.flags.bits() & CONTROL
 }
@@ -120,14 +125,13 @@ impl Brief {
         }
         let [a, b, c, d, e, 0, 0, 0] = segment.frame.to_le_bytes() else { return None };
         let clock = Clock::beginning(segment.ts);
-        let marks = [
+        let marks = bits([
             (clock.in_micros, IN_MICROS),
             (from == End::B, CLIENT_IS_B),
             (segment.options.timestamps.is_some(), TIMESTAMPS),
             (control == SYN, LONE),
             (control != SYN, FOUND),
-        ];
-        let marks = marks.iter().filter(|(is_so, _)| *is_so).fold(0, |all, (_, mark)| all | mark);
+        ]);
         let mut lanes = [[0; LANE]; 2];
         let line = Line::of(from, segment, (0, 0), &Near::default(), true);
         let len = line.put_behind(0, lanes.as_flattened_mut())?;

@@ -14,7 +14,7 @@ use super::clock::Clock;
 use super::closing::CLOSE_MAX;
 use super::lane::Lane;
 use super::transcript::{Near, Reader, Turn};
-use super::{Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, Phase, TIMESTAMPS};
+use super::{Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, Phase, TIMESTAMPS, bits};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::endpoint::{fastest_answer, in_flight, scaled, segment_max};
@@ -400,9 +400,12 @@ impl Cast {
         let [a, b] = &self.sides;
         let (own, peer) = if turn.from == End::A { (a, b) } else { (b, a) };
         let are_closed = [own, peer].iter().all(|side| side.fin.is_some() && side.unheard == 0);
+        // The answer to the handshake's ACK, or to that of a FIN, if it comes soon enough.
+        let may_answer =
+            !turn.acks && (own.lane.segments == 1 || (own.fin.is_some() && peer.fin.is_some()));
         turn.tsval_rise >= 0
             && match turn.is_rst {
-                true => !turn.is_fin && turn.payload == 0,
+                true => !turn.is_fin && turn.payload == 0 && !may_answer,
                 false => turn.acks && turn.window > 0 && !are_closed,
             }
             && (own.fin.is_none() || turn.len() == 0)
@@ -481,11 +484,6 @@ impl Cast {
 fn echoes(syn_ack: &Segment, syn: &Segment) -> bool {
     let echo = syn_ack.options.timestamps.map(|(_, echo)| echo);
     echo == syn.options.timestamps.map(|(tsval, _)| tsval)
-}
-
-/// A bit for each that is so.
-fn bits<const N: usize>(all: [(bool, u8); N]) -> u8 {
-    all.into_iter().fold(0, |bits, (is_so, bit)| if is_so { bits | bit } else { bits })
 }
 
 /// Whether nothing of `end` can wait for room behind what it has sent, when its peer's FIN passes.
