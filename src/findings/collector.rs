@@ -176,7 +176,7 @@ impl Collector {
         let mut collector = Collector::new(thresholds);
         for history in histories.clone() {
             let own = check(history, &collector.thresholds);
-            collector.take([(history, &Keys::of(history))].into_iter(), own);
+            collector.take(&[(history, &Keys::of(history))], own);
         }
         let suspicions = collector.suspicions();
         for history in histories {
@@ -191,20 +191,16 @@ impl Collector {
     /// Takes some finished connections with the findings about each by itself.
     ///
     /// Rule by rule, so that the counts of several connections are waited for together.
-    pub fn take<'a>(
-        &mut self,
-        some: impl Iterator<Item = (&'a History, &'a Keys)> + Clone,
-        own: impl IntoIterator<Item = Finding>,
-    ) {
+    pub fn take(&mut self, some: &[(&History, &Keys)], own: impl IntoIterator<Item = Finding>) {
         self.places.clear();
-        self.places.extend(some.clone().map(|(history, _)| self.due.to(history.signs())));
+        self.places.extend(some.iter().map(|(history, _)| self.due.to(history.signs())));
         for place in self.places.iter().fold(Places::default(), |all, places| all.or(*places)) {
             let (Some(Watch { grouping, suspects, .. }), Some(context)) =
                 (self.watches.get_mut(place), self.due.context(place, &self.thresholds))
             else {
                 continue;
             };
-            let due = some.clone().zip(&self.places).filter(|(_, places)| places.hold(place));
+            let due = some.iter().zip(&self.places).filter(|(_, places)| places.hold(place));
             for ((history, keys), _) in due {
                 match suspects {
                     Some(suspects) => grouping.suspect(history, keys, &context, suspects),

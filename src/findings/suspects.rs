@@ -139,7 +139,14 @@ impl Suspects {
             return;
         }
         self.fill();
+        if !self.any {
+            return;
+        }
         let bits = |cells: &[u8]| {
+            // Nearly all count less.
+            if cells.iter().copied().fold(0, u8::max) < self.least {
+                return 0;
+            }
             let bits = cells.iter().rev().map(|cell| u64::from(*cell >= self.least));
             bits.fold(0, |all, bit| all << 1 | bit)
         };

@@ -78,13 +78,15 @@ impl<'a> Judge<'a> {
             }
             let rooms = self.rooms.iter();
             let all = rooms.filter_map(|(room, keys)| Some((room.history(), keys.as_ref()?)));
-            for (history, keys) in all.clone() {
+            let mut some = Vec::with_capacity(ROOMS);
+            some.extend(all);
+            for (history, keys) in &some {
                 let before = self.own.len();
                 self.sketcher.sketch(history, &mut self.own);
                 *transitions_dropped += u64::from(history.dropped);
                 survey.take(history, keys, self.own.get(before..).unwrap_or_default());
             }
-            collector.take(all, self.own.drain(..));
+            collector.take(&some, self.own.drain(..));
         }
     }
 

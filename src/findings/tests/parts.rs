@@ -43,7 +43,7 @@ fn found(
         let (collector, survey) = &mut all[dice.roll(parts)];
         let keys = Keys::of(history);
         survey.take(history, &keys, &own);
-        collector.take([(history, &keys)].into_iter(), own);
+        collector.take(&[(history, &keys)], own);
     }
     let (mut collector, mut survey) = all.swap_remove(dice.roll(parts));
     while !all.is_empty() {

@@ -117,10 +117,25 @@ struct Written<'a> {
 impl Brief {
     /// A connection that begins with this segment: with a SYN, as all do, or with whatever was
     /// captured first.
+    #[inline]
     pub fn begin(from: End, segment: &Segment) -> Option<Brief> {
-        let control = control(segment);
-        if ![SYN, SYN_ACK].contains(&control) && control & SYN > 0 || segment.options.sack.is_some()
-        {
+        match control(segment) {
+            // What is known of it makes the code for it shorter.
+            SYN => Brief::beginning(from, segment, LONE),
+            SYN_ACK => Brief::begin_found(from, segment),
+            control if control & SYN == 0 => Brief::begin_found(from, segment),
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn begin_found(from: End, segment: &Segment) -> Option<Brief> {
+        Brief::beginning(from, segment, FOUND)
+    }
+
+    #[inline(always)]
+    fn beginning(from: End, segment: &Segment, mark: u8) -> Option<Brief> {
+        if segment.options.sack.is_some() {
             return None;
         }
         let [a, b, c, d, e, 0, 0, 0] = segment.frame.to_le_bytes() else { return None };
@@ -129,8 +144,7 @@ impl Brief {
             (clock.in_micros, IN_MICROS),
             (from == End::B, CLIENT_IS_B),
             (segment.options.timestamps.is_some(), TIMESTAMPS),
-            (control == SYN, LONE),
-            (control != SYN, FOUND),
+            (true, mark),
         ]);
         let mut lanes = [[0; LANE]; 2];
         let line = Line::of(from, segment, (0, 0), &Near::default(), true);
