@@ -115,10 +115,13 @@ impl Trail {
     }
 
     /// Adds a transition, at its place in time behind what stands at the same time. If the same
-    /// was refuted before, what refuted it spoke against something else.
+    /// was refuted before, what refuted it spoke against something else, unless it is only assumed
+    /// now.
     pub fn push(&mut self, transition: Transition) {
-        let Transition { end, to, at, .. } = transition;
-        self.refuted.retain(|it| (it.end, it.state, it.at) != (end, to, at));
+        let Transition { end, to, at, basis, .. } = transition;
+        if basis != Basis::Assumed {
+            self.refuted.retain(|it| (it.end, it.state, it.at) != (end, to, at));
+        }
         if self.transitions.len() >= TRANSITIONS_MAX {
             self.dropped = self.dropped.saturating_add(1);
             return;
