@@ -633,15 +633,25 @@ fn a_host_that_talks_to_itself_is_no_proxy() {
 
 #[test]
 fn what_is_only_assumed_is_called_so() {
-    let found = findings(
-        "0.0 > P. 1:101(100) ack 1
-         0.1 < .  1:1(0) ack 101
-         0.2 > F. 101:101(0) ack 1
-         0.3 < .  1:1(0) ack 102
-         90. end",
-    );
-    let long = found.iter().find(|it| it.name == "long-close-wait").unwrap();
-    assert!(long.message.contains("assumed"), "{}", long.message);
+    let late = "0.0 > P. 1:101(100) ack 1
+                0.1 < .  1:1(0) ack 101
+                0.2 > F. 101:101(0) ack 1
+                0.3 < .  1:1(0) ack 102
+                90. end";
+    let lost = "0.00 > S  0:0(0)
+                0.01 < S. 0:0(0) ack 1
+                0.02 > .  1:1(0) ack 1
+                0.10 > P. 1:8(7) ack 1
+                0.11 < .  1:1(0) ack 8
+                0.12 > .  8:8(0) ack 2
+                90.0 end";
+    let why =
+        ["the capture began when the connection was open", "what was captured leaves it open"];
+    for (trace, why) in [late, lost].into_iter().zip(why) {
+        let found = findings(trace);
+        let long = found.iter().find(|it| it.name == "long-close-wait").unwrap();
+        assert!(long.message.ends_with(&format!(" (assumed: {why})")), "{}", long.message);
+    }
 }
 
 #[test]

@@ -298,7 +298,7 @@ impl Connection {
         // of the one before happened no sooner than that one.
         let key = |at: Moment| (at.ts, at.frame);
         let at = match self.trail.last(end).map(|last| last.at) {
-            Some(last) if at.frame > 0 && key(last) > key(at) => last,
+            Some(last) if at.frame > 0 && last.frame > 0 && key(last) > key(at) => last,
             Some(last) if last.ts > at.ts => Moment { ts: last.ts, ..at },
             _ => at,
         };

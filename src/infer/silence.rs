@@ -24,8 +24,8 @@ const INTERVAL_MIN: Span = Span::from_millis(400);
 /// Linux's timer wheel is.
 const LATE: Span = Span::from_millis(200);
 
-/// So often at least the usual stacks repeat data before they give up (RFC 1122 section 4.2.3.5
-/// asks for 100 seconds; Linux: 15, BSD: 12).
+/// So often at least most stacks repeat data before they give up (RFC 1122 section 4.2.3.5 asks for
+/// 100 seconds; Linux: 15, BSD: 12; Windows: 5). With fewer it may be a program's own timeout.
 const REPEATS_MIN: u16 = 8;
 
 /// When an endpoint's next repeat is due, and how long after that its absence counts.

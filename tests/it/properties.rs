@@ -1,7 +1,7 @@
 //! What holds of every input, random segments and recordings alike: no panic; histories that are
-//! chains in time order; the same answer whichever end is called which, and however often a packet
-//! was captured; and a past that changes by recorded refutations only. That a capture in several
-//! files is one capture stands in `halves.rs`.
+//! chains in the order of time and frames; the same answer whichever end is called which, and
+//! however often a packet was captured; and a past that changes by recorded refutations only. That
+//! a capture in several files is one capture stands in `halves.rs`.
 
 use finwait::decode::Decoded;
 use finwait::decode::segment::{Flags, Options, Segment};
@@ -25,6 +25,8 @@ pub fn assert_consistent(name: &str, history: &History) {
     for role in Role::BOTH {
         let own: Vec<_> = history.transitions_of(role).collect();
         assert!(own.windows(2).all(|pair| pair[0].to == pair[1].from), "a chain: {}", context());
+        let frames: Vec<u64> = own.iter().map(|it| it.at.frame).filter(|it| *it > 0).collect();
+        assert!(frames.is_sorted(), "in the order of the frames: {}", context());
         let Some((first, last)) = own.first().zip(own.last()) else { continue };
         let begins = [State::Closed, State::Listen, State::Unknown].contains(&first.from);
         assert!(begins && last.to == history.last_state(role), "whole: {}", context());

@@ -623,17 +623,6 @@ mod tests {
             ),
         ];
         let after_data = [
-            // Whether a RST can be the answer to the ACK of a FIN that crossed another.
-            (
-                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
-                 +.001 < F. 11:11(0) ack 11 win 60000 <ts 911:110> | \
-                 +.01 < . 12:12(0) ack 12 <ts 920:120> | \
-                 +.01 C . 12:12(0) ack 12 <ts 130:911> | +.001 < R 12:12(0)",
-                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
-                 +.001 < F. 11:11(0) ack 11 win 60000 <ts 911:110> | \
-                 +.01 < . 12:12(0) ack 12 <ts 920:120> | \
-                 +.01 C . 12:12(0) ack 12 <ts 130:911> | +.9 < R 12:12(0)",
-            ),
             // Whether all that the sender of a RST had sent was acknowledged.
             (
                 "+.01 C . 11:11(0) ack 11 <ts 111:910> | +.01 < . 11:11(0) ack 11 <ts 911:111> | \
@@ -666,12 +655,19 @@ mod tests {
                  +.01 C . 12:12(0) ack 12 <ts 130:920> | +.5 < . 12:12(0) ack 12 <ts 930:130>",
             ),
         ];
-        let before_data = before_data.map(|pair| ("", pair));
-        let after_data = after_data.map(|pair| (DATA, pair));
-        for (data, (one, other)) in before_data.into_iter().chain(after_data) {
+        // Whether what was refused was a SYN.
+        let whole = (
+            "+1 C S 0:0(0) | +.01 < R. 0:0(0) ack 1",
+            "+1 C . 1:1(0) ack 1 | +.01 < R. 1:1(0) ack 1",
+        );
+        let opened = HANDSHAKE.to_owned() + DATA;
+        let before_data = before_data.map(|pair| (HANDSHAKE, pair));
+        let after_data = after_data.map(|pair| (opened.as_str(), pair));
+        let all = before_data.into_iter().chain(after_data).chain([("", whole)]);
+        for (opening, (one, other)) in all {
             let lines = |number: u8, rest: &str| {
                 let own = |sign: char| format!(" {number}{sign} ");
-                let text = format!("{HANDSHAKE}{data}{rest}\n").replace(" C ", &own('>'));
+                let text = format!("{opening}{rest}\n").replace(" C ", &own('>'));
                 text.replace(" < ", &own('<')).replace(" | ", "\n")
             };
             let trace = Trace::parse(&(lines(0, one) + &lines(1, other) + "+9 end\n"));

@@ -3,7 +3,7 @@
 
 use super::lane::PAYLOAD_MAX;
 use super::transcript::{Line, Reader};
-use super::{BLOCK, Blocks, Brief, FOUND, Phase};
+use super::{BLOCK, Blocks, Brief, Phase};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::lives::JUMP;
@@ -151,7 +151,7 @@ impl Brief {
     fn may_close_with(&self, from: End, segment: &Segment) -> bool {
         let [own, peer] = self.read_lanes_of(from);
         let is_rst = segment.has(Flags::RST);
-        let is_first_word = own.segments == 1 && from != self.client() && !self.is(FOUND);
+        let is_first_word = own.segments == 1 && from != self.client();
         let says_more = segment.seq_len() > 0 || segment.ack.after(own.proven);
         !segment.has(Flags::SYN)
             && (!is_first_word || is_rst || says_more)

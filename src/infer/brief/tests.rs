@@ -326,10 +326,27 @@ fn a_life_that_was_found_open_stays_brief_to_its_end() {
 #[test]
 fn an_ack_that_a_rst_answers_is_brief() {
     let (from, ack) = life_of(5)[2];
+    let ack = Segment { seq: SeqNum(1 << 30), ack: SeqNum(1 << 29), ..ack };
     for flags in [Flags::RST, Flags::RST | Flags::ACK] {
         let acks = if flags.has(Flags::ACK) { ack.seq } else { SeqNum(0) };
         let rst = Segment { seq: ack.ack, ack: acks, frame: ack.frame + 1, flags, ..ack };
         assert_eq!(check(&[(from, ack), (from.peer(), rst)]), 2);
+    }
+}
+
+/// A transcript has no word for a clock that runs backwards, nor for two segments in one frame.
+#[test]
+fn what_was_found_open_is_followed_where_time_or_frames_stand_still() {
+    let life = life_of(11);
+    for skipped in 3..8 {
+        let mut segments = life[skipped..].to_vec();
+        segments[2].1.ts = segments[0].1.ts.after(Span::from_micros(1));
+        assert_eq!(check(&segments), 2, "{skipped}");
+        for at in 1..3 {
+            let mut segments = life[skipped..].to_vec();
+            segments[at].1.frame = segments[at - 1].1.frame;
+            assert_eq!(check(&segments), at, "{skipped} {at}");
+        }
     }
 }
 

@@ -158,6 +158,22 @@ fn nobody_has_given_up_before_the_timer_is_due() {
     assert!(lives.by_event(Role::Server, &[Event::RecvRst]).is_some());
 }
 
+/// That its peer lives, and had not closed, does not make sure that it gave up.
+#[test]
+fn who_gave_up_after_few_repeats_is_assumed_whatever_its_peer_shows() {
+    let history = history(
+        "0.0 < .  1:1(0) ack 1
+         0.1 > P. 1:11(10) ack 1
+         0.4 > P. 1:11(10) ack 1
+         1.0 > P. 1:11(10) ack 1
+         2.2 > P. 1:11(10) ack 1
+         20. end                          ; CLOSED ESTABLISHED
+         21. < P. 1:11(10) ack 1          ; CLOSED ESTABLISHED",
+    );
+    let gave_up = history.by_event(Role::Client, &[Event::GaveUp]).unwrap();
+    assert_eq!(gave_up.basis, Basis::Assumed);
+}
+
 #[test]
 fn fin_never_answered() {
     let history = history(&opened(

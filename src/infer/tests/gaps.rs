@@ -258,6 +258,36 @@ fn what_was_heard_of_a_lost_byte_was_not_its_fin() {
     assert!(early.fact(FactKind::Assassinated, Role::Client).is_none());
 }
 
+/// Each new byte shows that those before it were answered, by an end that is not captured.
+#[test]
+fn whoever_goes_on_to_an_end_that_is_not_captured_is_answered() {
+    let lost: String = (0..6)
+        .map(|n| {
+            let (at, from, to) = (n * 10, 1 + n * 100, 101 + n * 100);
+            format!(
+                "{at}.1 < P. {from}:{to}(100) ack 11\n{at}.5 < P. {from}:{to}(100) ack 11\n\
+                 {at}.9 < P. {from}:{to}(100) ack 11\n"
+            )
+        })
+        .collect();
+    history(&format!("0.0 < S. 0:0(0) ack 1\n{lost}400. end ; ESTABLISHED ESTABLISHED"));
+}
+
+/// The byte made a CLOSE_WAIT doubtful that was there: it is told of the FIN that brought it.
+#[test]
+fn a_lost_byte_does_not_move_the_fin_that_came_before_it() {
+    let history = history(&opened(
+        "0.1 > P. 1:11(10) ack 1
+         0.2 < .  1:1(0) ack 11
+         1.0 > F. 11:11(0) ack 1          ; FIN_WAIT_1 CLOSE_WAIT
+         5.0 < .  2:2(0) ack 12
+         6.0 < P. 2:12(10) ack 12         ; FIN_WAIT_2 CLOSE_WAIT",
+    ));
+    let waits = history.stay_in(Role::Server, State::CloseWait).unwrap();
+    assert_eq!(waits.entered.at.frame, 6);
+    assert!(history.refuted.iter().all(|it| it.state != State::CloseWait), "{history:?}");
+}
+
 /// One byte is missing, and is taken for a FIN, until the FIN comes behind it, or more: then the
 /// client closed first, whatever was believed when it did.
 #[test]
