@@ -120,6 +120,10 @@ pub const DUPLICATE_SLOTS_PER_LOT: usize = 1 << 12;
 /// be as many again.
 pub const CONNECTIONS_MAX: usize = 1 << 21;
 
+/// Pairs of what SYN and SYN+ACK announce that are kept once for all connections: about 1 MB. The
+/// clients of a busy server know a few thousand; a connection beyond them takes 25 bytes more.
+pub const ANNOUNCEMENTS_MAX: usize = 1 << 14;
+
 /// Four-tuples of which no segment came, and whose stream number is kept: about 5 MB. A router may
 /// quote every SYN of a scan in ICMP errors; beyond them stream numbers fall behind Wireshark's.
 pub const SEEN_TUPLES_MAX: usize = 1 << 16;

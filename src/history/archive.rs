@@ -166,9 +166,11 @@ impl Archive {
     /// Has the memory of what stands at these places fetched, without waiting for one after the
     /// other.
     #[inline]
-    pub fn touch(&self, places: impl Iterator<Item = u64>) {
-        let touch = |place| self.at(place).map_or(0, |(shelf, own, _)| shelf.touch_whole(own));
-        black_box(places.fold(0, |sum, place| sum ^ touch(place)));
+    pub fn touch(&self, places: impl Iterator<Item = u64> + Clone) {
+        let all = || places.clone().filter_map(|place| self.at(place));
+        black_box(all().fold(0, |sum, (shelf, own, _)| sum ^ shelf.touch_close(own)));
+        // Where an opening is, a close tells.
+        black_box(all().fold(0, |sum, (shelf, own, _)| sum ^ shelf.touch_opening(own)));
     }
 
     /// The place of the connection of that number.

@@ -74,7 +74,8 @@ impl Tally {
     }
 }
 
-/// When an endpoint sent its SYN or SYN+ACK, first and last, with the TSval of each.
+/// When an endpoint sent its SYN or SYN+ACK, first and last, with the TSval of each; of one that
+/// began with a SYN+ACK, without.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Opening {
     /// The first one.

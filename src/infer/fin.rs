@@ -244,8 +244,8 @@ impl Connection {
         }
     }
 
-    /// Takes back the newest that one of the events did to an end, and all that moved it after that:
-    /// the latter are returned, in order.
+    /// Takes back the newest that one of the events did to an end, and all that moved it after
+    /// that: the latter are returned, in order.
     fn take_back_to(&mut self, end: End, events: &[Event], by: Moment) -> Vec<Transition> {
         let is_it = |it: &Transition| it.end == end && events.contains(&it.event);
         let mut later = Vec::new();

@@ -140,10 +140,13 @@ impl Connection {
 
     /// Takes down what a SYN announces.
     fn record_syn(&mut self, from: End, segment: &Segment, at: Moment, repeated: bool) {
-        let tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
         let with_ack = segment.has(Flags::ACK);
         let endpoint = self.end_mut(from);
         let opening = &mut endpoint.opening;
+        // What a SYN+ACK echoes is a SYN's, or that of an end which opened by a SYN, too.
+        let is_echoed = !with_ack || opening.first_tsval.is_some();
+        let stamps = segment.options.timestamps.filter(|_| is_echoed);
+        let tsval = stamps.map(|(tsval, _)| tsval);
         if opening.first.frame == 0 || !repeated {
             (opening.first, opening.first_tsval) = (at, tsval);
             opening.gaps = Gaps::default();

@@ -2,7 +2,7 @@
 //! know put together as if one had followed all.
 
 use crate::decode::skip::Skip;
-use crate::flow::table::TUPLES_MAX;
+use crate::flow::table::{Places, TUPLES_MAX};
 use crate::history::archive::{Archive, Ascending, Deal};
 use crate::pipeline::{Intake, Sink, Totals, Tracker};
 
@@ -10,19 +10,28 @@ use crate::pipeline::{Intake, Sink, Totals, Tracker};
 #[derive(Debug, Default)]
 pub(super) struct Begun {
     connections: Ascending,
-    streams: Ascending,
+    /// None as long as each connection has begun a stream, and nothing else has.
+    streams: Option<Ascending>,
 }
 
 impl Begun {
     /// The frame has passed, and so many connections and streams have begun.
     #[inline]
     pub fn catch_up(&mut self, frame: u64, connections: u64, streams: u32) {
+        if u64::from(streams) != connections {
+            self.streams.get_or_insert_with(|| self.connections.clone());
+        }
         while u64::from(self.connections.len()) < connections {
             self.connections.push(frame);
         }
-        while self.streams.len() < streams {
-            self.streams.push(frame);
+        while let Some(begun) = self.streams.as_mut().filter(|begun| begun.len() < streams) {
+            begun.push(frame);
         }
+    }
+
+    /// In which frames the streams began.
+    fn streams(&self) -> &Ascending {
+        self.streams.as_ref().unwrap_or(&self.connections)
     }
 }
 
@@ -58,9 +67,18 @@ pub(crate) fn close_together<S: Sink>(parts: Vec<(Tracker<S>, Intake)>) -> (Arch
     let (mut trackers, intakes): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     let begun: Vec<Begun> =
         trackers.iter_mut().map(|it| it.begun.take().unwrap_or_default()).collect();
-    let (connections, streams): (Vec<_>, Vec<_>) =
-        begun.into_iter().map(|it| (it.connections, it.streams)).unzip();
-    let (mut connections, streams) = (Deal::by_time(&connections), Deal::by_time(&streams));
+    for tracker in &mut trackers {
+        if tracker.shelf.held().is_empty() {
+            // Nothing is looked for any more: what comes now has the table's memory.
+            tracker.places = Places::default();
+        }
+    }
+    let mut connections = Deal::by_time(begun.iter().map(|it| &it.connections));
+    let streams = match begun.iter().all(|it| it.streams.is_none()) {
+        true => connections.clone(),
+        false => Deal::by_time(begun.iter().map(Begun::streams)),
+    };
+    drop(begun);
     // Those that wait end in the order in which one tracker would end them.
     let mut held = Vec::new();
     for (index, tracker) in trackers.iter().enumerate() {

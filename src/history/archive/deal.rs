@@ -17,12 +17,12 @@ pub(crate) struct Deal {
 
 impl Deal {
     /// Deals out by when the things on each shelf came.
-    pub fn by_time(came: &[Ascending]) -> Deal {
-        let shelves = came.len();
+    pub fn by_time<'a>(came: impl Iterator<Item = &'a Ascending> + Clone) -> Deal {
+        let shelves = came.clone().count();
         let mut deal =
             Deal { shelves, shelf: Vec::new(), before: Vec::new(), dealt: vec![0; shelves] };
-        deal.shelf.reserve_exact(came.iter().map(|it| it.len() as usize).sum());
-        let mut times: Vec<_> = came.iter().map(Ascending::iter).collect();
+        deal.shelf.reserve_exact(came.clone().map(|it| it.len() as usize).sum());
+        let mut times: Vec<_> = came.map(Ascending::iter).collect();
         let mut next: Vec<Option<u64>> = times.iter_mut().map(Iterator::next).collect();
         // There are a few shelves, and mostly one of two is the first.
         let first = |next: &[Option<u64>]| {
@@ -156,7 +156,7 @@ mod tests {
                 time += 1 + later;
                 came[*shelf].push(time);
             }
-            let deal = Deal::by_time(&came);
+            let deal = Deal::by_time(came.iter());
             prop_assert_eq!(deal.len(), dealt.len() as u64);
             for (number, (shelf, _)) in (0..).zip(&dealt) {
                 let place = places[*shelf];

@@ -47,8 +47,8 @@ impl Shelf {
     /// Gives back what a record has elsewhere.
     fn release(&mut self, place: u32) {
         let Some(record) = self.records.get(place) else { return };
-        if record.key.is_wide {
-            self.wide.give_back(record.key.wide_place());
+        if let Some(place) = record.key.wide_place() {
+            self.wide.give_back(place);
         }
         match record.form {
             Form::Brief(brief) => brief.give_back(&mut self.blocks),

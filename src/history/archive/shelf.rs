@@ -48,13 +48,16 @@ pub(super) struct Record {
     pub form: Form,
 }
 
-/// A four-tuple: both IPv4 addresses and both ports, or where the whole is.
+/// A four-tuple: both IPv4 addresses, the lower one first, and both ports; or, with `0.0.0.0` for
+/// the higher one, where the whole is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
-    pub is_wide: bool,
     addrs: [[u8; 4]; 2],
     ports: [[u8; 2]; 2],
 }
+
+/// The higher address of what has no place in a key.
+const WIDE: [u8; 4] = [0; 4];
 
 /// In which form a connection is kept. The bytes are a place.
 #[derive(Clone, Copy, Debug)]
@@ -93,9 +96,9 @@ impl Shelf {
     /// Who is the client and who the server of the connection at that place, where that is known
     /// at a glance.
     pub fn client_and_server(&self, place: u32) -> Option<(HostPort, HostPort)> {
-        let Form::Brief(brief) = &self.records.get(place)?.form else { return None };
+        let client_by = self.brief(place)?.client_by()?;
         let tuple = self.tuple(place)?;
-        let (client, _) = roles(&tuple, brief.client_by()?);
+        let (client, _) = roles(&tuple, client_by);
         Some((tuple.endpoint(client), tuple.endpoint(client.peer())))
     }
 
@@ -177,21 +180,17 @@ impl Shelf {
     }
 
     fn key(&mut self, tuple: &FourTuple) -> Key {
-        match tuple.plain_v4() {
-            Some(plain) => Key::plain(plain),
-            None => Key {
-                is_wide: true,
-                addrs: [self.wide.put(*tuple).to_be_bytes(), [0; 4]],
-                ports: [[0; 2]; 2],
-            },
+        match tuple.plain_v4().map(Key::plain) {
+            Some(plain) if plain.wide_place().is_none() => plain,
+            _ => Key { addrs: [self.wide.put(*tuple).to_be_bytes(), WIDE], ports: [[0; 2]; 2] },
         }
     }
 
     /// The four-tuple of a record.
     pub(crate) fn tuple(&self, id: u32) -> Option<FourTuple> {
         let Record { key, .. } = self.records.get(id)?;
-        if key.is_wide {
-            return self.wide.get(key.wide_place()).copied();
+        if let Some(place) = key.wide_place() {
+            return self.wide.get(place).copied();
         }
         let [low_port, high_port] = key.ports.map(u16::from_ne_bytes);
         let [low, high] = key.addrs.map(widen_v4);
@@ -226,13 +225,24 @@ impl Shelf {
         black_box(ids.fold(0, |sum, id| sum ^ touch(id)));
     }
 
-    /// The same of the blocks of one, which its history is made of, too.
+    /// The same of the close of one, which its history is made of, too.
     #[inline]
-    pub(crate) fn touch_whole(&self, place: u32) -> u8 {
-        self.records.get(place).map_or(0, |record| match &record.form {
-            Form::Brief(brief) => brief.touch_blocks(&self.blocks),
-            _ => 0,
-        })
+    pub(crate) fn touch_close(&self, place: u32) -> u8 {
+        self.brief(place).map_or(0, |brief| brief.touch_close(&self.blocks))
+    }
+
+    /// The same of its opening.
+    #[inline]
+    pub(crate) fn touch_opening(&self, place: u32) -> u8 {
+        self.brief(place).map_or(0, |brief| brief.touch_opening(&self.blocks))
+    }
+
+    #[inline]
+    fn brief(&self, place: u32) -> Option<&Brief> {
+        match &self.records.get(place)?.form {
+            Form::Brief(brief) => Some(brief),
+            _ => None,
+        }
     }
 
     /// The connections to which segments still come: the hashes of their four-tuples, and their
@@ -354,25 +364,22 @@ pub(super) fn stream_at(streams: &[(u32, u32)], place: u32) -> u32 {
 
 impl Key {
     fn plain((addrs, ports): ([u32; 2], [u16; 2])) -> Key {
-        Key {
-            is_wide: false,
-            addrs: addrs.map(u32::to_be_bytes),
-            ports: ports.map(u16::to_ne_bytes),
-        }
+        Key { addrs: addrs.map(u32::to_be_bytes), ports: ports.map(u16::to_ne_bytes) }
     }
 
     #[inline(always)]
     fn is_of(&self, tuple: &FourTuple, wide: &Slab<FourTuple>) -> bool {
-        if self.is_wide {
-            return wide.get(self.wide_place()) == Some(tuple);
+        match self.wide_place() {
+            Some(place) => wide.get(place) == Some(tuple),
+            None => tuple.is_v4(self.addrs, self.ports.map(u16::from_ne_bytes)),
         }
-        tuple.is_v4(self.addrs, self.ports.map(u16::from_ne_bytes))
     }
 
-    /// Where the whole four-tuple is.
-    pub fn wide_place(&self) -> u32 {
-        let [place, _] = self.addrs;
-        u32::from_be_bytes(place)
+    /// Where the whole four-tuple is, if it is not here.
+    #[inline(always)]
+    pub fn wide_place(&self) -> Option<u32> {
+        let [place, high] = self.addrs;
+        (high == WIDE).then_some(u32::from_be_bytes(place))
     }
 }
 
@@ -382,7 +389,28 @@ mod tests {
 
     #[test]
     fn a_record_is_small() {
-        assert!(size_of::<Record>() <= 105, "{}", size_of::<Record>());
+        assert!(size_of::<Record>() <= 100, "{}", size_of::<Record>());
+    }
+
+    #[test]
+    fn each_four_tuple_is_found_again() {
+        let v4 = |addr: u32, port| (widen_v4(addr.to_be_bytes()), port);
+        let tuples = [
+            FourTuple::new(4, v4(0, 0), v4(0, 0)).0,
+            FourTuple::new(4, v4(0, 0), v4(0, 7)).0,
+            FourTuple::new(4, v4(0, 7), v4(1, 0)).0,
+            FourTuple::new(4, v4(1, 1), v4(u32::MAX, 1)).0,
+            FourTuple::new(6, v4(1, 1), v4(2, 1)).0,
+            FourTuple::new(6, ([0; 16], 0), ([9; 16], 0)).0,
+        ];
+        let mut shelf = Shelf::default();
+        for (id, tuple) in (0..).zip(&tuples) {
+            assert_eq!(shelf.add(tuple, id, None), id);
+        }
+        for (id, tuple) in (0..).zip(&tuples) {
+            assert_eq!(shelf.tuple(id), Some(*tuple));
+            assert!((0..6).all(|other| shelf.is_of(other, tuple) == (other == id)));
+        }
     }
 
     #[test]

@@ -12,10 +12,13 @@ use crate::seq::SeqNum;
 /// Bytes of a transcript in one block; behind them is the place of the next block, if there is one.
 const PART: usize = BLOCK - LINK;
 const LINK: usize = 4;
+/// Bytes in front of the transcript: its length, and where the opening is.
+const HEAD: usize = 1 + LINK;
 /// Blocks that one close may take: what goes on for longer is followed instead.
 pub(super) const PARTS_MAX: usize = 4;
-/// The most that a close takes, behind its length.
-pub(super) const CLOSE_MAX: usize = PARTS_MAX * PART - 1;
+/// The most that a close takes.
+pub(super) const CLOSE_MAX: usize = PARTS_MAX * PART - HEAD;
+const _: () = assert!(CLOSE_MAX <= u8::MAX as usize);
 
 /// How far numbers may lie from those expected before a segment may belong to another life. From
 /// those that the engine expects, which knows of all segments since, that may be twice as far.
@@ -36,13 +39,13 @@ impl Brief {
         }
         let line = Line::of(from, segment, moment, &self.near(), true);
         let mut block = [0; BLOCK];
-        let [len, written @ ..] = &mut block;
-        let Some(end) = line.put_behind(0, written).filter(|end| *end < PART) else {
+        let Some(end) = line.put_behind(HEAD, &mut block).filter(|end| *end <= PART) else {
             return false;
         };
-        *len = end as u8;
-        let [_, close] = &mut self.blocks;
-        *close = blocks.put(block).to_le_bytes();
+        let [len, o0, o1, o2, o3, ..] = &mut block;
+        *len = (end - HEAD) as u8;
+        [*o0, *o1, *o2, *o3] = self.block;
+        self.block = blocks.parts.put(block).to_le_bytes();
         self.phase = Phase::Closing;
         true
     }
@@ -75,20 +78,19 @@ impl Brief {
         blocks: &'a Blocks,
         room: &'a mut [u8; CLOSE_MAX],
     ) -> Option<&'a [u8]> {
-        let (len, written) = blocks.get(self.block(1))?.split_first()?;
-        let len = usize::from(*len);
-        if len < PART {
-            return written.get(..len);
+        let block = blocks.parts.get(self.block())?;
+        let end = HEAD + usize::from(block[0]);
+        if end <= PART {
+            return block.get(HEAD..end);
         }
-        self.put_together(blocks, room)?.get(..len)
+        self.put_together(blocks, room)?.get(..end - HEAD)
     }
 
     #[cold]
     fn put_together<'a>(&self, blocks: &Blocks, room: &'a mut [u8; CLOSE_MAX]) -> Option<&'a [u8]> {
         let mut end = 0;
         for at in self.close_blocks(blocks) {
-            // The first byte of the first block is the length.
-            let part = blocks.get(at)?.get(usize::from(end == 0)..PART)?;
+            let part = blocks.parts.get(at)?.get(if end == 0 { HEAD } else { 0 }..PART)?;
             room.get_mut(end..end + part.len())?.copy_from_slice(part);
             end += part.len();
         }
@@ -97,9 +99,9 @@ impl Brief {
 
     /// The blocks of the close.
     pub(super) fn close_blocks(&self, blocks: &Blocks) -> impl Iterator<Item = u32> {
-        let first = Some(self.block(1)).filter(|_| self.phase == Phase::Closing);
+        let first = Some(self.block()).filter(|_| self.phase == Phase::Closing);
         core::iter::successors(first, |at| {
-            let link = blocks.get(*at)?.last_chunk().map(|link| u32::from_le_bytes(*link))?;
+            let link = blocks.parts.get(*at)?.last_chunk().map(|link| u32::from_le_bytes(*link))?;
             link.checked_sub(1)
         })
         .take(PARTS_MAX)
@@ -108,38 +110,40 @@ impl Brief {
     /// Writes more of it, if there is room.
     #[inline]
     fn add_to_closing(&self, line: &[u8], blocks: &mut Blocks) -> bool {
-        let first = self.block(1);
-        let Some([len, written @ ..]) = blocks.get_mut(first) else { return false };
-        let (old, new) = (usize::from(*len), usize::from(*len) + line.len());
-        if new < PART {
-            let Some(place) = written.get_mut(old..new) else { return false };
+        let Some(block) = blocks.parts.get_mut(self.block()) else { return false };
+        let old = HEAD + usize::from(block[0]);
+        let new = old + line.len();
+        if new <= PART {
+            let Some(place) = block.get_mut(old..new) else { return false };
             place.copy_from_slice(line);
-            *len = new as u8;
+            block[0] = (new - HEAD) as u8;
             return true;
         }
-        new <= CLOSE_MAX && self.add_block_to_closing(line, new, blocks)
+        new <= HEAD + CLOSE_MAX && self.add_block_to_closing(line, new, blocks)
     }
 
-    /// The same where the line comes to stand, in part at least, in a further block.
+    /// The same where the line comes to stand, in part at least, in a further block. It ends before
+    /// the byte `new`, counted from where the first block begins.
     #[cold]
     fn add_block_to_closing(&self, line: &[u8], new: usize, blocks: &mut Blocks) -> bool {
         let Some(mut own) = self.close_blocks(blocks).last() else { return false };
-        for (at, byte) in (new + 1 - line.len()..).zip(line) {
+        let parts = &mut blocks.parts;
+        for (at, byte) in (new - line.len()..).zip(line) {
             // A block is added when its first byte is due.
             if at.is_multiple_of(PART) {
-                let next = blocks.put([0; BLOCK]);
-                let Some(link) = blocks.get_mut(own).and_then(|it| it.last_chunk_mut()) else {
+                let next = parts.put([0; BLOCK]);
+                let Some(link) = parts.get_mut(own).and_then(|it| it.last_chunk_mut()) else {
                     return false;
                 };
                 *link = (next + 1).to_le_bytes();
                 own = next;
             }
-            if let Some(place) = blocks.get_mut(own).and_then(|it| it.get_mut(at % PART)) {
+            if let Some(place) = parts.get_mut(own).and_then(|it| it.get_mut(at % PART)) {
                 *place = *byte;
             }
         }
-        if let Some([len, ..]) = blocks.get_mut(self.block(1)) {
-            *len = new as u8;
+        if let Some([len, ..]) = parts.get_mut(self.block()) {
+            *len = (new - HEAD) as u8;
         }
         true
     }
@@ -163,4 +167,10 @@ impl Brief {
 /// Whether a number lies so near that it cannot be another life's.
 pub(super) fn is_near(number: SeqNum, known: SeqNum) -> bool {
     number.offset_from(known).unsigned_abs() <= NEAR
+}
+
+/// Where the opening is, by the first block of the close.
+#[inline]
+pub(super) fn opening_at([_, a, b, c, d, ..]: &[u8; BLOCK]) -> Option<u32> {
+    Some(u32::from_le_bytes([*a, *b, *c, *d]))
 }

@@ -113,7 +113,7 @@ impl Brief {
         *count = lines + 1;
         self.rest(from, &own);
         self.rest(from.peer(), peer);
-        self.blocks = [blocks.put(block).to_le_bytes(), [0xff; 4]];
+        self.block = blocks.parts.put(block).to_le_bytes();
         self.phase = Phase::Running;
         true
     }

@@ -20,6 +20,7 @@ mod alone;
 mod clock;
 mod closing;
 mod found;
+mod handshake;
 mod lane;
 mod opening;
 mod shape;
@@ -37,17 +38,25 @@ pub use shape::{Key, Shape};
 
 use clock::Clock;
 use closing::{CLOSE_MAX, PARTS_MAX};
+use handshake::{Announcements, HANDSHAKE, Handshake};
 use lane::{LANE, Lane, PAYLOAD_MAX};
 use transcript::{Line, Near, Reader};
 
-/// Bytes in which a part of a transcript rests: a close of four segments, or an opening among so
-/// many others that millions of frames and seconds lie between its segments.
-pub const BLOCK: usize = 56;
-/// Where such blocks are.
-pub type Blocks = Slab<[u8; BLOCK]>;
+/// Bytes in which a part of a transcript rests: a close of four segments, or an opening that is not
+/// like nearly all.
+const BLOCK: usize = 60;
 
-/// Bytes in front of the opening's block for the moment of the server's first word: units and
-/// frames. Where the connection was found open, one byte has the number of lines.
+/// What connections in brief have outside of their records.
+#[derive(Clone, Debug, Default)]
+pub struct Blocks {
+    handshakes: Slab<[u8; HANDSHAKE]>,
+    announcements: Announcements,
+    /// Transcripts.
+    parts: Slab<[u8; BLOCK]>,
+}
+
+/// Bytes in front of the transcript of a handshake for the moment of the server's first word: units
+/// and frames. Where the connection was found open, one byte has the number of lines.
 const FIRST_WORD: usize = 8;
 
 /// How far the connection has come.
@@ -72,8 +81,8 @@ pub struct Brief {
     len: u8,
     first_ts: [u8; 8],
     first_frame: [u8; 5],
-    /// The blocks of the opening and of the close.
-    blocks: [[u8; 4]; 2],
+    /// The first block of the close, which knows where the opening is; before that, the opening.
+    block: [u8; 4],
     /// The lanes of both ends; before they run, the transcript of the opening.
     lanes: [[u8; LANE]; 2],
 }
@@ -88,6 +97,8 @@ const TIMESTAMPS: u8 = 4;
 const LONE: u8 = 8;
 /// Its SYN was not captured; whoever is called its client sent the first segment that was.
 const FOUND: u8 = 16;
+/// Its opening is among the handshakes.
+const SHAKEN: u8 = 32;
 
 /// Flags that matter to a connection's states.
 const CONTROL: u16 = SYN_ACK | Flags::FIN.bits() | Flags::RST.bits();
@@ -102,16 +113,6 @@ fn bits<const N: usize>(all: [(bool, u8); N]) -> u8 {
 
 fn control(segment: &Segment) -> u16 {
     segment.flags.bits() & CONTROL
-}
-
-/// The transcript of an opening, to be read.
-struct Written<'a> {
-    lines: Reader<'a>,
-    count: usize,
-    /// Whether they were written whole.
-    whole: bool,
-    /// When the server spoke for the first time.
-    first_word: Option<[u8; FIRST_WORD]>,
 }
 
 impl Brief {
@@ -155,7 +156,7 @@ impl Brief {
             len: len as u8,
             first_ts: segment.ts.as_nanos().to_le_bytes(),
             first_frame: [a, b, c, d, e],
-            blocks: [[0; 4]; 2],
+            block: [0; 4],
             lanes,
         })
     }
@@ -179,19 +180,14 @@ impl Brief {
     /// Makes the engine's connection, in place of what `connection` was before.
     pub fn replay(&self, blocks: &Blocks, params: &Params, connection: &mut Connection) {
         connection.clear();
-        let mut near = Near::default();
-        let Some(Written { mut lines, count, whole, first_word }) = self.opening_of(blocks) else {
-            return;
-        };
-        for _ in 0..count {
-            let Some(line) = lines.line(&mut near, whole) else { break };
-            self.tell(connection, line, params);
-        }
+        let first_word = self.each_of_opening(blocks, |from, segment, moment| {
+            self.tell(connection, from, segment, moment, params);
+        });
         if self.phase == Phase::Opening {
             return;
         }
-        if let Some(first_word) = first_word {
-            self.tell_first_word(first_word, &near, params, connection);
+        if let Some(moment) = first_word {
+            self.tell_first_word(moment, params, connection);
         }
         let [a, b] = self.read_lanes();
         let clock = self.clock();
@@ -202,40 +198,70 @@ impl Brief {
             && let Some(written) = self.closing(blocks, &mut room)
         {
             let (mut near, mut lines) = (self.near(), Reader::new(written));
-            while let Some(line) = lines.later_line(&mut near) {
-                self.tell(connection, line, params);
+            while let Some((from, segment, moment)) = lines.later_line(&mut near) {
+                self.tell(connection, from, &segment, moment, params);
             }
         }
     }
 
     /// The segments of its opening, with what says who sent them and how they number.
     pub fn opening_segments(&self, blocks: &Blocks, mut take: impl FnMut(End, &Segment)) {
-        let Some(Written { mut lines, count, whole, .. }) = self.opening_of(blocks) else { return };
-        let mut near = Near::default();
-        for _ in 0..count {
-            let Some((from, segment, _)) = lines.line(&mut near, whole) else { break };
-            take(from, &segment);
-        }
+        self.each_of_opening(blocks, |from, segment, _| take(from, segment));
     }
 
-    /// The opening's transcript.
-    fn opening_of<'a>(&'a self, blocks: &'a Blocks) -> Option<Written<'a>> {
-        let of = |written, count, whole, first_word| Written {
-            lines: Reader::new(written),
-            count,
-            whole,
-            first_word,
+    /// The same, with their moments; the moment of the server's first word since, if there is one.
+    fn each_of_opening(
+        &self,
+        blocks: &Blocks,
+        mut take: impl FnMut(End, &Segment, (u64, u32)),
+    ) -> Option<(u64, u32)> {
+        if self.phase != Phase::Opening && !self.is(FOUND) {
+            let handshake = self.handshake(blocks)?;
+            let senders = [self.client(), self.client().peer(), self.client()];
+            for (from, (segment, moment)) in senders.into_iter().zip(&handshake.segments) {
+                take(from, segment, *moment);
+            }
+            return handshake.first_word;
+        }
+        let (count, written) = match self.phase {
+            Phase::Opening => (usize::MAX, self.written()),
+            _ => {
+                let (count, written) = blocks.parts.get(self.opening_at(blocks)?)?.split_first()?;
+                (usize::from(*count), written)
+            }
         };
-        if self.phase == Phase::Opening {
-            return Some(of(self.written(), usize::MAX, true, None));
+        let (mut near, mut lines) = (Near::default(), Reader::new(written));
+        for _ in 0..count {
+            let (from, segment, moment) = lines.line(&mut near, true)?;
+            take(from, &segment, moment);
         }
-        let block = blocks.get(self.block(0))?;
-        if self.is(FOUND) {
-            let (count, written) = block.split_first()?;
-            return Some(of(written, (*count).into(), true, None));
+        None
+    }
+
+    /// The opening of a connection that runs, and was not found open.
+    fn handshake(&self, blocks: &Blocks) -> Option<Handshake> {
+        let at = self.opening_at(blocks)?;
+        if self.is(SHAKEN) {
+            let bytes = blocks.handshakes.get(at)?;
+            return Handshake::read(bytes, &blocks.announcements, self.is(TIMESTAMPS));
         }
-        let (first_word, written) = block.split_first_chunk()?;
-        Some(of(written, 3, false, Some(*first_word)))
+        let (word, written) = blocks.parts.get(at)?.split_first_chunk::<FIRST_WORD>()?;
+        let (mut near, mut lines) = (Near::default(), Reader::new(written));
+        let mut next = || lines.line(&mut near, false).map(|(_, segment, at)| (segment, at));
+        let [a, b, c, d, e, f, g, h] = *word;
+        let word = (u32::from_le_bytes([a, b, c, d]).into(), u32::from_le_bytes([e, f, g, h]));
+        let first_word = Some(word).filter(|(_, frames)| *frames != u32::MAX);
+        Some(Handshake { segments: [next()?, next()?, next()?], first_word })
+    }
+
+    /// Where the opening is, once the lanes run.
+    #[inline]
+    fn opening_at(&self, blocks: &Blocks) -> Option<u32> {
+        match self.phase {
+            Phase::Opening => None,
+            Phase::Running => Some(self.block()),
+            Phase::Closing => closing::opening_at(blocks.parts.get(self.block())?),
+        }
     }
 
     /// Reads from all of it, so that its memory is fetched; the number is of no use.
@@ -245,22 +271,34 @@ impl Brief {
         self.marks ^ a ^ b
     }
 
-    /// The same of its blocks, the first of the close only.
+    /// The same of the first block of its close.
     #[inline]
-    pub fn touch_blocks(&self, blocks: &Blocks) -> u8 {
-        let opening = Some(self.block(0)).filter(|_| self.phase != Phase::Opening);
-        let close = Some(self.block(1)).filter(|_| self.phase == Phase::Closing);
-        let block = |at: Option<u32>| at.and_then(|at| blocks.get(at));
-        let touch = |block: Option<&[u8; BLOCK]>| block.map_or(0, |[a, .., b]| a ^ b);
-        touch(block(opening)) ^ touch(block(close))
+    pub fn touch_close(&self, blocks: &Blocks) -> u8 {
+        let at = Some(self.block()).filter(|_| self.phase == Phase::Closing);
+        at.and_then(|at| blocks.parts.get(at)).map_or(0, |[a, .., b]| a ^ b)
+    }
+
+    /// The same of its opening, which is found by its close.
+    #[inline]
+    pub fn touch_opening(&self, blocks: &Blocks) -> u8 {
+        let Some(at) = self.opening_at(blocks) else { return 0 };
+        match self.is(SHAKEN) {
+            true => blocks.handshakes.get(at).map_or(0, |[a, .., b]| a ^ b),
+            false => blocks.parts.get(at).map_or(0, |[a, .., b]| a ^ b),
+        }
     }
 
     /// Gives back what it has in blocks.
     pub fn give_back(&self, blocks: &mut Blocks) {
+        if let Some(at) = self.opening_at(blocks) {
+            match self.is(SHAKEN) {
+                true => blocks.handshakes.give_back(at),
+                false => blocks.parts.give_back(at),
+            }
+        }
         let mut close = [None; PARTS_MAX];
         close.iter_mut().zip(self.close_blocks(blocks)).for_each(|(place, at)| *place = Some(at));
-        let opening = Some(self.block(0)).filter(|_| self.phase != Phase::Opening);
-        close.into_iter().chain([opening]).flatten().for_each(|at| blocks.give_back(at));
+        close.into_iter().flatten().for_each(|at| blocks.parts.give_back(at));
     }
 
     #[inline]
@@ -281,8 +319,9 @@ impl Brief {
         u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
     }
 
-    fn block(&self, index: usize) -> u32 {
-        self.blocks.get(index).map_or(u32::MAX, |block| u32::from_le_bytes(*block))
+    #[inline]
+    fn block(&self) -> u32 {
+        u32::from_le_bytes(self.block)
     }
 
     /// The end that sent the SYN, or else the first segment.
@@ -395,10 +434,14 @@ impl Brief {
     /// The server speaks for the first time since its SYN+ACK, which confirms its state. Whether
     /// there is room for that.
     fn keep_first_word(&self, (units, frames): (u64, u32), blocks: &mut Blocks) -> bool {
+        if self.is(SHAKEN) {
+            let bytes = blocks.handshakes.get_mut(self.block());
+            return bytes.is_some_and(|it| handshake::keep_first_word(it, (units, frames)));
+        }
         let Ok(units) = u32::try_from(units) else { return false };
         let [a, b, c, d] = units.to_le_bytes();
         let [e, f, g, h] = frames.to_le_bytes();
-        let block = blocks.get_mut(self.block(0));
+        let block = blocks.parts.get_mut(self.block());
         let Some(first_word) = block.and_then(|block| block.first_chunk_mut()) else {
             return false;
         };
@@ -406,39 +449,31 @@ impl Brief {
         true
     }
 
-    fn tell_first_word(
-        &self,
-        first_word: [u8; FIRST_WORD],
-        near: &Near,
-        params: &Params,
-        connection: &mut Connection,
-    ) {
-        if first_word == [0xff; FIRST_WORD] {
-            return;
-        }
-        let [a, b, c, d, e, f, g, h] = first_word;
-        let moment = (u32::from_le_bytes([a, b, c, d]).into(), u32::from_le_bytes([e, f, g, h]));
+    fn tell_first_word(&self, moment: (u64, u32), params: &Params, connection: &mut Connection) {
         let server = self.client().peer();
         // What it said, and what it acknowledged beyond the SYN, the lanes know.
-        let (seq, ack) = (near.next_of(server), connection.end(server).proven.unwrap_or_default());
+        let end = connection.end(server);
+        let (seq, ack) = (end.nxt.unwrap_or_default(), end.proven.unwrap_or_default());
         let segment = Segment { seq, ack, flags: Flags::ACK, window: 1, ..Segment::default() };
         // What the client sent in between is not told: nobody was silent.
         connection.last.ts = self.clock().time(moment.0);
-        self.tell(connection, (server, segment, moment), params);
+        self.tell(connection, server, &segment, moment, params);
         let at = connection.span().1;
         connection.confirm_handshake(server, at);
     }
 
-    /// Hands a line of the transcript to the engine.
+    /// Hands a segment that passed at that moment to the engine.
     fn tell(
         &self,
         connection: &mut Connection,
-        (from, segment, (units, frames)): (End, Segment, (u64, u32)),
+        from: End,
+        segment: &Segment,
+        (units, frames): (u64, u32),
         params: &Params,
     ) {
         let ts = self.clock().time(units);
         let frame = self.frame() + u64::from(frames);
-        connection.on_segment(from, &Segment { ts, frame, ..segment }, params);
+        connection.on_segment(from, &Segment { ts, frame, ..*segment }, params);
     }
 }
 

@@ -1,10 +1,11 @@
 //! The opening in brief: its transcript, up to the moment when the lanes begin to run.
 
+use super::handshake::Handshake;
 use super::lane::Lane;
 use super::transcript::{Line, Near, Reader, behind_syn};
 use super::{
-    BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, LONE, Phase, SYN, SYN_ACK, TIMESTAMPS,
-    control,
+    BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, LONE, Phase, SHAKEN, SYN, SYN_ACK,
+    TIMESTAMPS, control,
 };
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
@@ -119,22 +120,41 @@ impl Brief {
         if (ack.seq, ack.ack) != numbers || !self.is_plain(ack) {
             return false;
         }
-        // SYN and SYN+ACK are written down already: nothing in them runs on.
-        let mut block = [0xff; BLOCK];
-        let written = FIRST_WORD + usize::from(self.len);
-        let Some(lines) = block.get_mut(FIRST_WORD..written) else { return false };
-        lines.copy_from_slice(self.written());
-        let line = Line::of(client, ack, moment, near, false);
-        if line.put_behind(written, &mut block).is_none() {
-            return false;
-        }
         let Some(lanes) = self.opened(near, ack, moment) else { return false };
+        let Some((at, is_shaken)) = self.rest_opening(near, ack, moment, blocks) else {
+            return false;
+        };
         for (end, lane) in End::BOTH.into_iter().zip(&lanes) {
             self.rest(end, lane);
         }
-        self.blocks = [blocks.put(block).to_le_bytes(), [0xff; 4]];
+        self.block = at.to_le_bytes();
+        self.marks |= if is_shaken { SHAKEN } else { 0 };
         self.phase = Phase::Running;
         true
+    }
+
+    /// Where the opening is kept that ends with this acknowledgement, and whether that is among the
+    /// handshakes.
+    fn rest_opening(
+        &self,
+        near: &Near,
+        ack: &Segment,
+        moment: (u64, u32),
+        blocks: &mut Blocks,
+    ) -> Option<(u32, bool)> {
+        let (mut lines, mut before) = (Reader::new(self.written()), Near::default());
+        let mut next = || lines.line(&mut before, true).map(|(_, segment, at)| (segment, at));
+        let segments = [next()?, next()?, (*ack, moment)];
+        let handshake = Handshake { segments, first_word: None };
+        if let Some(bytes) = handshake.rest(&mut blocks.announcements) {
+            return Some((blocks.handshakes.put(bytes), true));
+        }
+        // SYN and SYN+ACK are written down already: nothing in them runs on.
+        let mut block = [0xff; BLOCK];
+        let written = FIRST_WORD + usize::from(self.len);
+        block.get_mut(FIRST_WORD..written)?.copy_from_slice(self.written());
+        Line::of(self.client(), ack, moment, near, false).put_behind(written, &mut block)?;
+        Some((blocks.parts.put(block), false))
     }
 
     /// The lanes after the handshake, whose answer was the newest line.

@@ -12,9 +12,10 @@
 
 use super::clock::Clock;
 use super::closing::CLOSE_MAX;
+use super::handshake::{Handshake, echoes};
 use super::lane::Lane;
 use super::transcript::{Near, Reader, Turn};
-use super::{Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, Phase, TIMESTAMPS, bits};
+use super::{Blocks, Brief, CLIENT_IS_B, FOUND, Phase, TIMESTAMPS, bits};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::endpoint::{fastest_answer, in_flight, scaled, segment_max};
@@ -126,7 +127,7 @@ impl Brief {
         if self.phase == Phase::Opening {
             return cast.unopened(self.written(), end);
         }
-        cast.open(blocks.get(self.block(0))?)?;
+        cast.open(self.client(), &self.handshake(blocks)?)?;
         cast.run(self.read_lanes())?;
         let mut count = 0;
         if self.phase == Phase::Closing {
@@ -249,38 +250,31 @@ impl Cast {
     }
 
     /// SYN, SYN+ACK and ACK, each within a second of the one before; and the server's first word.
-    fn open(&mut self, block: &[u8]) -> Option<()> {
-        let (word, written) = block.split_first_chunk::<FIRST_WORD>()?;
-        let (mut near, mut lines) = (Near::default(), Reader::new(written));
-        let mut next = || lines.line(&mut near, false);
-        let (from, syn, _) = next()?;
-        let (by, syn_ack, answered) = next()?;
-        let (_, ack, opened) = next()?;
+    fn open(&mut self, client: End, handshake: &Handshake) -> Option<()> {
+        let [(syn, _), (syn_ack, answered), (ack, opened)] = &handshake.segments;
         let is_plain = self.is_in_time(answered.0)
             && self.is_in_time(opened.0.checked_sub(answered.0)?)
-            && echoes(&syn_ack, &syn)
+            && echoes(syn_ack, syn)
             && syn.window > 0
             && syn_ack.window > 0;
         if !is_plain {
             return None;
         }
-        self.announce(from, &syn, 4);
-        self.announce(by, &syn_ack, 8);
+        self.announce(client, syn, 4);
+        self.announce(client.peer(), syn_ack, 8);
         let [a, b] = &mut self.sides;
         if a.shift.is_none() || b.shift.is_none() {
             (a.shift, b.shift) = (None, None);
         }
         self.point(SYN, (0, 0));
-        self.point(SYN_ACK, answered);
-        self.point(ACK, opened);
+        self.point(SYN_ACK, *answered);
+        self.point(ACK, *opened);
         self.put(1, u8::from(ack.payload > 0));
-        if *word != [0xff; FIRST_WORD] {
-            let [a, b, c, d, e, f, g, h] = *word;
-            let units = u64::from(u32::from_le_bytes([a, b, c, d]));
+        if let Some((units, frames)) = handshake.first_word {
             if self.span(units.checked_sub(opened.0)?) >= IDLE_MIN {
                 return None;
             }
-            self.point(WORD, (units, u32::from_le_bytes([e, f, g, h])));
+            self.point(WORD, (units, frames));
             self.put(1, 2);
         }
         Some(())
@@ -478,12 +472,6 @@ impl Cast {
         self.put(0, over << 4);
         Some(())
     }
-}
-
-/// Whether the SYN+ACK echoes the SYN's TSval, or neither has timestamps.
-fn echoes(syn_ack: &Segment, syn: &Segment) -> bool {
-    let echo = syn_ack.options.timestamps.map(|(_, echo)| echo);
-    echo == syn.options.timestamps.map(|(tsval, _)| tsval)
 }
 
 /// Whether nothing of `end` can wait for room behind what it has sent, when its peer's FIN passes.

@@ -9,6 +9,7 @@ use crate::decode::Decoded;
 use crate::decode::segment::Options;
 use crate::decode::tuple::FourTuple;
 use crate::history::History;
+use crate::limits::ANNOUNCEMENTS_MAX;
 use crate::pipeline::{Pipeline, Sink};
 use crate::seq::SeqNum;
 use crate::time::Span;
@@ -350,17 +351,54 @@ fn what_was_found_open_is_followed_where_time_or_frames_stand_still() {
     }
 }
 
+/// With a handshake in brief, and in a transcript where there are too many for that.
 #[test]
-fn it_stays_brief_among_three_million_others() {
-    let mut segments = quiet_life();
-    for (at, (_, segment)) in (0..).zip(&mut segments) {
-        segment.frame += 3_000_000 * at.min(2);
+fn it_stays_brief_among_millions_of_others() {
+    for (others, is_shaken) in [(3_000_000, true), ((1 << 24) - 4, true), ((1 << 24) - 3, false)] {
+        let mut segments = quiet_life();
+        for (at, (_, segment)) in (0..).zip(&mut segments) {
+            segment.frame += others * at.min(2);
+        }
+        // The SYN waits for its answer, as all others do.
+        for (_, segment) in segments.iter_mut().skip(1) {
+            segment.ts = segment.ts.after(Span::from_millis(2_500));
+        }
+        assert_eq!(check(&segments), segments.len());
+        let brief = opened(&segments, &mut Blocks::default());
+        assert_eq!((brief.phase, brief.is(SHAKEN)), (Phase::Running, is_shaken));
     }
-    // The SYN waits for its answer, as all others do.
-    for (_, segment) in segments.iter_mut().skip(1) {
-        segment.ts = segment.ts.after(Span::from_millis(2_500));
+}
+
+/// The brief of the first three segments.
+fn opened(segments: &[(End, Segment)], blocks: &mut Blocks) -> Brief {
+    let mut brief = Brief::begin(segments[0].0, &segments[0].1).unwrap();
+    assert!(segments[1..3].iter().all(|(from, segment)| brief.take(*from, segment, blocks)));
+    brief
+}
+
+#[test]
+fn what_is_announced_beyond_the_room_for_it_is_written_down() {
+    let mut blocks = Blocks::default();
+    let life = life_of(0);
+    let with_window = |window: usize| {
+        let mut segments = life.clone();
+        segments[0].1.window = window as u16;
+        segments
+    };
+    for window in 1..=ANNOUNCEMENTS_MAX {
+        assert!(opened(&with_window(window), &mut blocks).is(SHAKEN));
     }
-    assert_eq!(check(&segments), segments.len());
+    let beyond = with_window(ANNOUNCEMENTS_MAX + 1);
+    for (segments, is_shaken) in [(&with_window(7), true), (&beyond, false)] {
+        let brief = opened(segments, &mut blocks);
+        assert_eq!(brief.is(SHAKEN), is_shaken);
+        let (mut replayed, mut engine) = (Connection::default(), Connection::default());
+        brief.replay(&blocks, &Params::default(), &mut replayed);
+        for (from, segment) in &segments[..3] {
+            engine.on_segment(*from, segment, &Params::default());
+        }
+        assert_eq!(replayed, engine);
+    }
 }
 
 /// From a repeat on every segment is written down: there is room for the rest of a short life.
@@ -469,8 +507,10 @@ fn a_long_close_goes_over_several_blocks() {
 #[test]
 fn what_a_close_takes_it_gives_back() {
     let mut blocks = Blocks::default();
-    let stale: Vec<u32> = (0..1 + PARTS_MAX).map(|_| blocks.put([0xaa; BLOCK])).collect();
-    stale.iter().for_each(|place| blocks.give_back(*place));
+    let stale: Vec<u32> = (0..PARTS_MAX).map(|_| blocks.parts.put([0xaa; BLOCK])).collect();
+    stale.iter().for_each(|place| blocks.parts.give_back(*place));
+    let opening = blocks.handshakes.put([0xaa; HANDSHAKE]);
+    blocks.handshakes.give_back(opening);
     let (mut long, mut clean) = (Connection::default(), Connection::default());
     for stride in 1..200 {
         let (segments, mut fresh) = (long_close(stride), Blocks::default());
@@ -485,14 +525,17 @@ fn what_a_close_takes_it_gives_back() {
         other.replay(&fresh, &Params::default(), &mut clean);
         assert_eq!(long, clean, "{stride}");
         brief.give_back(&mut blocks);
-        let mut again: Vec<u32> = stale.iter().map(|_| blocks.put([0xaa; BLOCK])).collect();
+        let parts = &mut blocks.parts;
+        let mut again: Vec<u32> = stale.iter().map(|_| parts.put([0xaa; BLOCK])).collect();
         again.sort_unstable();
         assert_eq!(again, stale, "{stride}");
-        again.iter().for_each(|place| blocks.give_back(*place));
+        again.iter().for_each(|place| parts.give_back(*place));
+        assert_eq!(blocks.handshakes.put([0xaa; HANDSHAKE]), opening, "{stride}");
+        blocks.handshakes.give_back(opening);
     }
 }
 
 #[test]
 fn it_is_small() {
-    assert!(size_of::<Brief>() <= 92, "{}", size_of::<Brief>());
+    assert!(size_of::<Brief>() <= 88, "{}", size_of::<Brief>());
 }
