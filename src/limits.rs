@@ -209,10 +209,10 @@ pub const JUDGES_MAX: u64 = 8;
 /// wait for it.
 pub const WRITERS_MAX: usize = 8;
 
-/// Servers whose TIME_WAITs are counted over time while all connections are looked at: about 4 KB
-/// each, and as many in each thread. Of more, only those that may have many TIME_WAITs are counted,
-/// at a second look.
-pub const CENSUS_SERVERS_MAX: usize = 1 << 10;
+/// Servers whose TIME_WAITs, or attempts, are counted over time while all connections are looked
+/// at: about 4 KB each, and as many in each thread. Of more, only those that may have many are
+/// counted, at a second look.
+pub const FIRST_LOOK_SERVERS_MAX: usize = 1 << 10;
 
 /// Sides of services whose sockets are counted over time: about 5 KB each. Beyond them the first in
 /// order are kept.

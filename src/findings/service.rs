@@ -3,11 +3,15 @@
 //! A leak belongs to a program, and a program is known on the wire by the service that it offers
 //! or uses, not by the port that it happened to be given.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
 use crate::addr::{Addr, HostPort};
 use crate::findings::kept::{Join, Kept};
-use crate::findings::suspects::Keys;
+use crate::findings::suspects::{Keys, Suspects};
 use crate::history::Role;
-use crate::limits::SERVICES_MAX;
+use crate::limits::{FIRST_LOOK_SERVERS_MAX, SERVICES_MAX};
 
 /// One program's end of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,6 +97,80 @@ impl<T> Parties<T> {
     /// How often something was to be counted for a party that is not kept, once all are drained.
     pub fn beyond(&self) -> u64 {
         self.beyond
+    }
+}
+
+/// Something counted for each server: at the first look as long as servers are few, which spares
+/// the second; else for those that are suspect, at the second. Which of the two it was, what is
+/// counted does not show.
+#[derive(Debug)]
+pub(super) struct Servers<T> {
+    few: HashMap<Party, T, RandomState>,
+    are_many: bool,
+    suspects: Parties<T>,
+}
+
+impl<T: Default + Join> Servers<T> {
+    /// With that many at the second look, at most.
+    pub fn with_max(max: usize) -> Self {
+        Servers { few: HashMap::default(), are_many: false, suspects: Parties::with_max(max) }
+    }
+
+    /// Whether they are more than are counted at the first look.
+    pub fn are_many(&self) -> bool {
+        self.are_many
+    }
+
+    /// The counts of a connection's server, at the first look at them: they are not many.
+    pub fn at_first(&mut self, keys: &Keys, count: impl FnOnce(&mut T)) {
+        count(self.few.entry(Party::of(keys, Role::Server)).or_default());
+        self.are_many = self.few.len() > FIRST_LOOK_SERVERS_MAX;
+    }
+
+    /// All were looked at. Where servers are many, what was counted of them was in vain: each is
+    /// suspect of so many as `weight` says.
+    pub fn settle(&mut self, suspects: &mut Suspects, weight: impl Fn(&T) -> u64) {
+        suspects.but_servers = !self.are_many;
+        if self.are_many {
+            for (party, counts) in self.few.drain() {
+                let keys = Keys::new(party.service, party.service);
+                let times = weight(&counts).min(u8::MAX.into());
+                (0..times).for_each(|_| suspects.count(keys.party(Role::Server)));
+            }
+        }
+    }
+
+    /// The counts of a party, at the second look.
+    pub fn again(&mut self, party: Party) -> &mut T {
+        self.suspects.entry(party)
+    }
+
+    /// Adds the counts of others.
+    pub fn join(&mut self, other: Servers<T>) {
+        let Servers { few, are_many, suspects } = other;
+        for (party, counts) in few {
+            self.few.entry(party).or_default().join(&counts);
+        }
+        self.are_many |= are_many || self.few.len() > FIRST_LOOK_SERVERS_MAX;
+        self.suspects.join(suspects);
+    }
+
+    /// All that were kept.
+    pub fn drain(&mut self) -> impl Iterator<Item = (Party, T)> {
+        self.suspects.drain().into_iter().chain(self.few.drain())
+    }
+
+    /// How often something was to be counted for a party that is not kept, once all are drained.
+    pub fn beyond(&self) -> u64 {
+        self.suspects.beyond()
+    }
+}
+
+impl Suspects {
+    /// Whether the second look counts a role's side of its service.
+    pub(super) fn holds_party(&self, keys: &Keys, role: Role) -> bool {
+        let is_counted = self.but_servers && role == Role::Server;
+        !is_counted && self.holds(keys.party(role))
     }
 }
 

@@ -5,13 +5,14 @@ use core::any::Any;
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::rush::{Peak, Rush};
-use crate::findings::service::{Parties, Party};
-use crate::findings::suspects::Keys;
+use crate::findings::service::{Party, Servers};
+use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::{Firsts, Hosts};
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
 use crate::history::{Handshake, History, Role};
 use crate::infer::event::Event;
+use crate::limits::SERVICES_MAX;
 
 finding! {
     /// A service gets SYNs by the dozen of which no connection comes: a SYN flood.
@@ -94,34 +95,37 @@ impl Join for Target {
     }
 }
 
-#[derive(Default)]
-struct Floods(Parties<Target>);
+struct Floods(Servers<Target>);
 
 fn new() -> Box<dyn Grouping> {
-    Box::new(Floods::default())
+    Box::new(Floods(Servers::with_max(SERVICES_MAX)))
 }
 
 impl Grouping for Floods {
-    fn take(&mut self, history: &History, keys: &Keys, _: &Context) {
-        let handshake = history.handshake();
-        if handshake == Handshake::NotCaptured {
-            return;
+    fn suspects(&self, context: &Context) -> Option<Suspects> {
+        Some(Suspects::new(least(context), |suspects, keys| {
+            suspects.holds_party(keys, Role::Server)
+        }))
+    }
+
+    fn suspect(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
+        match self.0.are_many() {
+            false if is_attempt(history) => {
+                self.0.at_first(keys, |target| target.add(history, keys));
+            }
+            true if came_to_nothing(history) => suspects.count(keys.party(Role::Server)),
+            _ => {}
         }
-        let target = self.0.entry(Party::of(keys, Role::Server));
-        target.attempts += 1;
-        let is_bad = came_to_nothing(history);
-        target.rush.add(history.first.ts, is_bad);
-        if !is_bad {
-            return;
+    }
+
+    fn settle(&mut self, suspects: &mut Suspects) {
+        self.0.settle(suspects, Target::bad);
+    }
+
+    fn again(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &Suspects) {
+        if is_attempt(history) && suspects.holds_party(keys, Role::Server) {
+            self.0.again(Party::of(keys, Role::Server)).add(history, keys);
         }
-        if handshake == Handshake::HalfOpen {
-            target.half_open += 1;
-            target.repeated += u64::from(history.side(Role::Server).tally.syns > 1);
-        } else {
-            target.unanswered += 1;
-        }
-        target.hosts.add(keys.addr(Role::Client).ip());
-        target.first.add(history.first, history.id);
     }
 
     fn join(&mut self, other: Box<dyn Any>) {
@@ -135,7 +139,7 @@ impl Grouping for Floods {
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
-        let least = context.count("half_open_min").max(1);
+        let least = least(context);
         let share = context.value("share_min") / 100.0;
         for (party, target) in self.0.drain() {
             let heard = target.half_open > 0 || target.hosts.reach(least);
@@ -151,6 +155,16 @@ impl Grouping for Floods {
     }
 }
 
+/// Attempts that came to nothing that make a flood.
+fn least(context: &Context) -> u64 {
+    context.count("half_open_min").max(1)
+}
+
+/// Whether a client was seen to ask for the connection.
+fn is_attempt(history: &History) -> bool {
+    history.handshake() != Handshake::NotCaptured
+}
+
 /// Whether a client asked for a connection and none came of it. One that answers with RST has
 /// another purpose.
 fn came_to_nothing(history: &History) -> bool {
@@ -163,8 +177,31 @@ fn came_to_nothing(history: &History) -> bool {
 }
 
 impl Target {
+    /// How many came to nothing.
+    fn bad(&self) -> u64 {
+        self.half_open + self.unanswered
+    }
+
+    /// Counts an attempt.
+    fn add(&mut self, history: &History, keys: &Keys) {
+        self.attempts += 1;
+        let is_bad = came_to_nothing(history);
+        self.rush.add(history.first.ts, is_bad);
+        if !is_bad {
+            return;
+        }
+        if history.handshake() == Handshake::HalfOpen {
+            self.half_open += 1;
+            self.repeated += u64::from(history.side(Role::Server).tally.syns > 1);
+        } else {
+            self.unanswered += 1;
+        }
+        self.hosts.add(keys.addr(Role::Client).ip());
+        self.first.add(history.first, history.id);
+    }
+
     fn finding(&self, party: &Party, peak: &Peak, context: &Context) -> Finding {
-        let count = self.half_open + self.unanswered;
+        let count = self.bad();
         let message = format!(
             "{} got up to {:.0} SYNs per second from {} of which no connection came, {count} of \
              {}: a SYN flood, or a path that loses its answers",

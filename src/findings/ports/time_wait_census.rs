@@ -1,21 +1,18 @@
 //! How many sockets wait in TIME_WAIT, and where.
 
 use core::any::Any;
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
 
 use crate::addr::HostPort;
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
-use crate::findings::service::{Parties, Party};
+use crate::findings::service::{Party, Servers};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::{Crowd, Firsts, Hosts};
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{History, Role, Signs, Stay};
 use crate::infer::state::State;
-use crate::limits::{CENSUS_SERVERS_MAX, CROWDS_MAX};
+use crate::limits::CROWDS_MAX;
 use crate::time::Span;
 
 finding! {
@@ -91,18 +88,10 @@ impl Join for Waiting {
 }
 
 /// Most TIME_WAITs are at few servers, or at very many clients.
-struct Census {
-    /// Servers, counted at the first look as long as they are few.
-    servers: HashMap<Party, Waiting, RandomState>,
-    /// They are not: those that are suspect are counted at the second look.
-    are_many: bool,
-    /// Whoever is counted at the second look.
-    suspects: Parties<Waiting>,
-}
+struct Census(Servers<Waiting>);
 
 fn new() -> Box<dyn Grouping> {
-    let suspects = Parties::with_max(CROWDS_MAX);
-    Box::new(Census { servers: HashMap::default(), are_many: false, suspects })
+    Box::new(Census(Servers::with_max(CROWDS_MAX)))
 }
 
 impl Waiting {
@@ -115,63 +104,40 @@ impl Waiting {
     }
 }
 
-/// Whether the second look counts a role's side of its service.
-fn is_suspect(suspects: &Suspects, keys: &Keys, role: Role) -> bool {
-    let is_counted = suspects.but_servers && role == Role::Server;
-    !is_counted && suspects.holds(keys.party(role))
-}
-
 impl Grouping for Census {
     fn suspects(&self, context: &Context) -> Option<Suspects> {
         Some(Suspects::new(context.count("crowd_min"), |suspects, keys| {
-            Role::BOTH.iter().any(|role| is_suspect(suspects, keys, *role))
+            Role::BOTH.iter().any(|role| suspects.holds_party(keys, *role))
         }))
     }
 
     fn suspect(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
         for role in Role::BOTH {
             let Some(stay) = history.stay_in(role, State::TimeWait) else { continue };
-            if role == Role::Client || self.are_many {
-                suspects.count(keys.party(role));
-                continue;
+            match role == Role::Client || self.0.are_many() {
+                true => suspects.count(keys.party(role)),
+                false => self.0.at_first(keys, |it| it.add(history, keys.addr(role.peer()), &stay)),
             }
-            let server = self.servers.entry(Party::of(keys, role)).or_default();
-            server.add(history, keys.addr(role.peer()), &stay);
-            self.are_many = self.servers.len() > CENSUS_SERVERS_MAX;
         }
     }
 
     fn settle(&mut self, suspects: &mut Suspects) {
-        suspects.but_servers = !self.are_many;
-        if self.are_many {
-            for (party, Waiting { total, .. }) in self.servers.drain() {
-                let keys = Keys::new(party.service, party.service);
-                let times = total.min(u8::MAX.into());
-                (0..times).for_each(|_| suspects.count(keys.party(Role::Server)));
-            }
-        }
+        self.0.settle(suspects, |it| it.total);
     }
 
     fn again(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &Suspects) {
-        for role in Role::BOTH.into_iter().filter(|role| is_suspect(suspects, keys, *role)) {
+        for role in Role::BOTH.into_iter().filter(|role| suspects.holds_party(keys, *role)) {
             if let Some(stay) = history.stay_in(role, State::TimeWait) {
-                self.suspects.entry(Party::of(keys, role)).add(
-                    history,
-                    keys.addr(role.peer()),
-                    &stay,
-                );
+                let waiting = self.0.again(Party::of(keys, role));
+                waiting.add(history, keys.addr(role.peer()), &stay);
             }
         }
     }
 
     fn join(&mut self, other: Box<dyn Any>) {
-        let Ok(other) = other.downcast::<Self>() else { return };
-        let Census { servers, are_many, suspects } = *other;
-        for (party, waiting) in servers {
-            self.servers.entry(party).or_default().join(&waiting);
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.join(other.0);
         }
-        self.are_many |= are_many || self.servers.len() > CENSUS_SERVERS_MAX;
-        self.suspects.join(suspects);
     }
 
     fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
@@ -179,7 +145,7 @@ impl Grouping for Census {
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
-        for (party, waiting) in self.suspects.drain().into_iter().chain(self.servers.drain()) {
+        for (party, waiting) in self.0.drain() {
             let (peak, at) = waiting.crowd.peak();
             if peak < context.count("crowd_min").max(1) {
                 continue;
@@ -203,6 +169,6 @@ impl Grouping for Census {
     }
 
     fn beyond(&self) -> u64 {
-        self.suspects.beyond()
+        self.0.beyond()
     }
 }

@@ -13,7 +13,7 @@ use crate::findings::{
 };
 use crate::history::{ClosedFirst, History, Role};
 use crate::infer::state::State;
-use crate::limits::{CENSUS_SERVERS_MAX, CROWDS_MAX};
+use crate::limits::{CROWDS_MAX, FIRST_LOOK_SERVERS_MAX};
 use crate::testkit::{Trace, connections, recorded};
 
 /// Chance that can be had again.
@@ -242,28 +242,37 @@ fn who_sees_which_connection_does_not_show_where_there_is_no_room() {
 
 /// Servers that are few are counted at the first look, and more of them at the second.
 #[test]
-fn few_servers_have_the_time_waits_that_they_have_among_many() {
-    let one = &connections(SERVER_CLOSES)[0];
-    let mut thresholds = Thresholds::default();
-    thresholds.set("time-wait-census.crowd_min=2").unwrap();
-    let census = |servers: usize| {
-        let histories: Vec<_> = (0..3 * servers)
-            .map(|id| {
-                let number = (id % servers) as u32;
-                let host = |role, addr: [u8; 4]| match role {
-                    Role::Client => addr,
-                    Role::Server => (u32::from_be_bytes(addr) + number).to_be_bytes(),
-                };
-                moved(one, id as u64, host)
-            })
-            .collect();
-        let (summary, _) = found(&histories, &thresholds, 2, &mut Dice(1));
-        let count = |it: &Finding| (it.host, it.value("peak").cloned(), it.value("total").cloned());
-        let census = summary.grouped.iter().filter(|it| it.name == "time-wait-census");
-        census.map(count).collect::<Vec<_>>()
-    };
-    let (few, many) = (census(CENSUS_SERVERS_MAX), census(CENSUS_SERVERS_MAX + 1));
-    assert_eq!((few.len(), many.len()), (CENSUS_SERVERS_MAX, CENSUS_SERVERS_MAX + 1));
-    let last = few.iter().map(|(host, ..)| *host).max().flatten();
-    assert!(many.iter().filter(|(host, ..)| *host <= last).eq(&few));
+fn few_servers_have_what_they_have_among_many() {
+    let unanswered = "0.0 > S 0:0(0)\n9.0 end";
+    for (rule, setting, trace, count) in [
+        ("time-wait-census", "crowd_min=2", SERVER_CLOSES, "peak"),
+        ("syn-flood", "half_open_min=3", unanswered, "attempts"),
+    ] {
+        let one = &connections(trace)[0];
+        let mut thresholds = Thresholds::default();
+        thresholds.set(&format!("{rule}.{setting}")).unwrap();
+        let told = |servers: usize| {
+            let histories: Vec<_> = (0..3 * servers)
+                .map(|id| {
+                    let number = (id % servers) as u32;
+                    let host = |role, addr: [u8; 4]| match role {
+                        Role::Client => {
+                            (u32::from_be_bytes(addr) + (id / servers) as u32).to_be_bytes()
+                        }
+                        Role::Server => (u32::from_be_bytes(addr) + number).to_be_bytes(),
+                    };
+                    moved(one, id as u64, host)
+                })
+                .collect();
+            let (summary, _) = found(&histories, &thresholds, 2, &mut Dice(1));
+            let count = |it: &Finding| (it.host, it.value(count).cloned(), it.message.clone());
+            let told = summary.grouped.iter().filter(|it| it.name == rule);
+            told.map(count).collect::<Vec<_>>()
+        };
+        let (few, many) = (told(FIRST_LOOK_SERVERS_MAX), told(FIRST_LOOK_SERVERS_MAX + 1));
+        let lengths = (FIRST_LOOK_SERVERS_MAX, FIRST_LOOK_SERVERS_MAX + 1);
+        assert_eq!((few.len(), many.len()), lengths, "{rule}");
+        let last = few.iter().map(|(host, ..)| *host).max().flatten();
+        assert!(many.iter().filter(|(host, ..)| *host <= last).eq(&few), "{rule}");
+    }
 }
