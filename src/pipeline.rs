@@ -202,6 +202,9 @@ pub struct Tracker<S> {
     sink: S,
 }
 
+/// Segments from one step of fetching what one needs to the next.
+const AHEAD: usize = FETCHED_SEGMENTS / 4;
+
 impl<S: Sink> Tracker<S> {
     /// A tracker that tells `sink` of every segment.
     pub fn new(params: Params, connections_max: usize, sink: S) -> Self {
@@ -253,27 +256,32 @@ impl<S: Sink> Tracker<S> {
     }
 
     /// Takes the next segments.
+    ///
+    /// What each will need is fetched from memory while others before it are taken, in three steps:
+    /// where its four-tuple's place is, the record that is there, and what the record points to.
     pub fn batch(&mut self, batch: &[Keyed]) {
-        for few in batch.chunks(FETCHED_SEGMENTS) {
-            let likely = self.fetch(few);
-            for (keyed, likely) in few.iter().zip(likely) {
-                self.take(keyed, likely);
+        let mut likely = [NOWHERE; FETCHED_SEGMENTS];
+        for at in 0..batch.len() + 3 * AHEAD {
+            let before = |steps: usize| {
+                let at = at.checked_sub(steps * AHEAD)?;
+                Some((at % FETCHED_SEGMENTS, batch.get(at)?))
+            };
+            if let Some((_, keyed)) = before(0) {
+                self.places.prefetch(keyed.hash);
+                self.duplicates.prefetch(keyed.fingerprint);
+            }
+            if let Some((at, keyed)) = before(1) {
+                let place = self.places.glance(keyed.hash).unwrap_or(NOWHERE);
+                self.shelf.prefetch(place);
+                likely[at] = place;
+            }
+            if let Some((at, _)) = before(2) {
+                self.shelf.prefetch_close(likely[at]);
+            }
+            if let Some((at, keyed)) = before(3) {
+                self.take(keyed, likely[at]);
             }
         }
-    }
-
-    /// Reads, without waiting for one after the other, what the segments will need. Where each of
-    /// them most likely belongs.
-    #[inline]
-    fn fetch(&self, few: &[Keyed]) -> [u32; FETCHED_SEGMENTS] {
-        self.places.touch(few.iter().map(|keyed| keyed.hash));
-        self.duplicates.touch(few.iter().map(|keyed| keyed.fingerprint));
-        let mut likely = [NOWHERE; FETCHED_SEGMENTS];
-        for (place, keyed) in likely.iter_mut().zip(few) {
-            *place = self.places.glance(keyed.hash).unwrap_or(NOWHERE);
-        }
-        self.shelf.touch(likely.into_iter());
-        likely
     }
 
     #[inline]

@@ -5,9 +5,8 @@
 //! much shorter time tells them apart. Two packets that differ in nothing but their payload, or in
 //! an option that is not looked at, differ in their checksum.
 
-use core::hint::black_box;
-
 use etherparse::checksum::Sum16BitWords;
+use prefetch_index::prefetch_index;
 
 use super::table::Hasher;
 use crate::decode::Decoded;
@@ -82,11 +81,10 @@ impl Default for Duplicates {
 }
 
 impl Duplicates {
-    /// Has the memory of these slots fetched, without waiting for one after the other.
+    /// Has the memory of its slot fetched, without waiting for it.
     #[inline]
-    pub fn touch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
-        let recent = fingerprints.filter_map(|it| self.recent.get(it.slot as usize));
-        black_box(recent.fold(0, |sum, recent| sum ^ recent.half));
+    pub fn prefetch(&self, fingerprint: Fingerprint) {
+        prefetch_index(&self.recent, fingerprint.slot as usize);
     }
 
     /// Whether the segment with that fingerprint is a copy of one that passed a moment ago.

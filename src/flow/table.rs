@@ -3,12 +3,12 @@
 //! A slot is four bytes: a place, and five bits of the hash that spare most looks at a wrong
 //! record. The hash is seeded anew in each run, because captures come from attackers; its order
 //! reaches no output. [`Places::glance`] looks at one slot without being sure, so that a caller can
-//! have the memory of many four-tuples fetched at once before it goes from one to the next.
+//! have a four-tuple's record fetched from memory while it is busy with others.
 
 use core::hash::{BuildHasher, Hasher as _};
-use core::hint::black_box;
 
 use foldhash::fast::RandomState;
+use prefetch_index::prefetch_index;
 
 use crate::decode::tuple::FourTuple;
 use crate::limits::FETCHED_SEGMENTS;
@@ -112,13 +112,10 @@ impl Places {
         self.find(hash, |_| true)
     }
 
-    /// Has the memory of the first slots of these hashes fetched, without waiting for one after the
-    /// other: a glance waits, since where it goes on depends on what it finds.
+    /// Has the memory of the first slot of this hash fetched, without waiting for it.
     #[inline]
-    pub fn touch(&self, hashes: impl Iterator<Item = u64>) {
-        let mask = self.mask();
-        let first = |hash: u64| self.slots.get(hash as usize & mask).copied().unwrap_or(0);
-        black_box(hashes.fold(0, |sum, hash| sum ^ first(hash)));
+    pub fn prefetch(&self, hash: u64) {
+        prefetch_index(&self.slots, hash as usize & self.mask());
     }
 
     /// Adds the place of a four-tuple that has none. `others` are the hashes and places of all that
@@ -187,7 +184,7 @@ impl Places {
                 count += 1;
             }
             let few = few.get(..count).unwrap_or_default();
-            self.touch(few.iter().map(|(hash, _)| *hash));
+            few.iter().for_each(|(hash, _)| self.prefetch(*hash));
             few.iter().for_each(|(hash, place)| self.set(*hash, slot(*hash, *place)));
             self.len += count;
             if count < FETCHED_SEGMENTS {

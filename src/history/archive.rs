@@ -9,8 +9,6 @@ mod foundry;
 mod numbers;
 mod shelf;
 
-use core::hint::black_box;
-
 use crate::addr::HostPort;
 use crate::history::History;
 
@@ -163,14 +161,20 @@ impl Archive {
         Some(history)
     }
 
-    /// Has the memory of what stands at these places fetched, without waiting for one after the
-    /// other.
+    /// Has the close of what stands at a place fetched from memory, without waiting for it.
     #[inline]
-    pub fn touch(&self, places: impl Iterator<Item = u64> + Clone) {
-        let all = || places.clone().filter_map(|place| self.at(place));
-        black_box(all().fold(0, |sum, (shelf, own, _)| sum ^ shelf.touch_close(own)));
-        // Where an opening is, a close tells.
-        black_box(all().fold(0, |sum, (shelf, own, _)| sum ^ shelf.touch_opening(own)));
+    pub fn prefetch_close(&self, place: u64) {
+        if let Some((shelf, own, _)) = self.at(place) {
+            shelf.prefetch_close(own);
+        }
+    }
+
+    /// The same of its opening, if its close is there.
+    #[inline]
+    pub fn prefetch_opening(&self, place: u64) {
+        if let Some((shelf, own, _)) = self.at(place) {
+            shelf.prefetch_opening(own);
+        }
     }
 
     /// The place of the connection of that number.

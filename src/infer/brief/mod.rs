@@ -26,6 +26,8 @@ mod opening;
 mod shape;
 mod transcript;
 
+use prefetch_index::prefetch_index;
+
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::queued::flight_kib;
@@ -113,6 +115,15 @@ fn bits<const N: usize>(all: [(bool, u8); N]) -> u8 {
 
 fn control(segment: &Segment) -> u16 {
     segment.flags.bits() & CONTROL
+}
+
+/// Has a block fetched, which lies in two cache lines at most.
+#[inline]
+fn prefetch<const N: usize>(block: Option<&[u8; N]>) {
+    if let Some(block) = block {
+        prefetch_index(block, 0);
+        prefetch_index(block, N - 1);
+    }
 }
 
 impl Brief {
@@ -264,27 +275,22 @@ impl Brief {
         }
     }
 
-    /// Reads from all of it, so that its memory is fetched; the number is of no use.
+    /// Has the memory of the first block of its close fetched, without waiting for it.
     #[inline]
-    pub fn touch(&self) -> u8 {
-        let [[.., a], [.., b]] = &self.lanes;
-        self.marks ^ a ^ b
-    }
-
-    /// The same of the first block of its close.
-    #[inline]
-    pub fn touch_close(&self, blocks: &Blocks) -> u8 {
-        let at = Some(self.block()).filter(|_| self.phase == Phase::Closing);
-        at.and_then(|at| blocks.parts.get(at)).map_or(0, |[a, .., b]| a ^ b)
+    pub fn prefetch_close(&self, blocks: &Blocks) {
+        if self.phase == Phase::Closing {
+            prefetch(blocks.parts.get(self.block()));
+        }
     }
 
     /// The same of its opening, which is found by its close.
     #[inline]
-    pub fn touch_opening(&self, blocks: &Blocks) -> u8 {
-        let Some(at) = self.opening_at(blocks) else { return 0 };
-        match self.is(SHAKEN) {
-            true => blocks.handshakes.get(at).map_or(0, |[a, .., b]| a ^ b),
-            false => blocks.parts.get(at).map_or(0, |[a, .., b]| a ^ b),
+    pub fn prefetch_opening(&self, blocks: &Blocks) {
+        if let Some(at) = self.opening_at(blocks) {
+            match self.is(SHAKEN) {
+                true => prefetch(blocks.handshakes.get(at)),
+                false => prefetch(blocks.parts.get(at)),
+            }
         }
     }
 
