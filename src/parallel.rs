@@ -35,22 +35,23 @@ pub fn share<T: Send>(states: &mut [T], pieces: u64, work: impl Fn(u64, &mut T) 
 const RESULTS_PER_THREAD: usize = 3;
 
 /// Does `work` on each of the pieces from 0, in so many threads, and gives the results to `take` in
-/// the order of the pieces, here in this thread. Results are used again for later pieces, so
-/// `work` overwrites what it finds. Stops early where `take` breaks.
-pub fn in_order<T: Default + Send>(
+/// the order of the pieces, here in this thread. Results begin as `empty` says and are used again
+/// for later pieces, so `work` overwrites what it finds. Stops early where `take` breaks.
+pub fn in_order<T: Send>(
     threads: usize,
     pieces: u64,
+    empty: impl Fn() -> T,
     work: impl Fn(u64, &mut T) + Sync,
     mut take: impl FnMut(&mut T) -> ControlFlow<()>,
 ) {
     if threads <= 1 || pieces <= 1 {
-        return alone(pieces, work, take);
+        return alone(pieces, empty(), work, take);
     }
     let next = AtomicU64::new(0);
     let (hand_back, rooms) = channel();
     for _ in 0..threads * RESULTS_PER_THREAD {
         // The other end is below.
-        let _ = hand_back.send(T::default());
+        let _ = hand_back.send(empty());
     }
     let rooms = Mutex::new(rooms);
     let (hand_over, results) = channel();
@@ -99,17 +100,17 @@ pub fn in_order<T: Default + Send>(
         begun > 0
     });
     if !has_begun {
-        alone(pieces, work, take);
+        alone(pieces, empty(), work, take);
     }
 }
 
 /// The same in this thread.
-fn alone<T: Default>(
+fn alone<T>(
     pieces: u64,
+    mut result: T,
     work: impl Fn(u64, &mut T),
     mut take: impl FnMut(&mut T) -> ControlFlow<()>,
 ) {
-    let mut result = T::default();
     for piece in 0..pieces {
         work(piece, &mut result);
         if take(&mut result).is_break() {
@@ -141,7 +142,8 @@ mod tests {
             in_order(
                 threads,
                 1_000,
-                |piece, result: &mut u64| *result = piece * 3,
+                u64::default,
+                |piece, result| *result = piece * 3,
                 |result| {
                     seen.push(*result);
                     ControlFlow::Continue(())
@@ -158,7 +160,8 @@ mod tests {
             in_order(
                 threads,
                 u64::MAX,
-                |piece, result: &mut u64| *result = piece,
+                u64::default,
+                |piece, result| *result = piece,
                 |_| {
                     seen += 1;
                     if seen == 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -304,12 +304,11 @@ impl Analysis {
         hosts
     }
 
-    /// The findings about one of its connections, and those about a service or the capture that
-    /// name it because it alone raised them.
-    pub fn findings_naming(&self, history: &History) -> Vec<Finding> {
-        let places = self.findings.of_one.get(&history.id).into_iter().flatten();
-        let shared = places.filter_map(|place| self.findings.grouped.get(*place)).cloned();
-        self.findings_of(history).into_iter().chain(shared).collect()
+    /// The findings about a service or the capture that name a connection because it alone raised
+    /// them.
+    pub fn findings_naming(&self, id: u64) -> impl Iterator<Item = &Finding> {
+        let places = self.findings.of_one.get(&id).into_iter().flatten();
+        places.filter_map(|place| self.findings.grouped.get(*place))
     }
 
     /// Whether a finding of that name is about the connection: raised by it alone, or one that

@@ -57,7 +57,8 @@ fn pages(
             writeln!(out)?;
         }
         if let Some(reel) = reels.by_id.get(&history.id) {
-            let findings = analysis.findings_naming(history);
+            let mut findings = analysis.findings_of(history);
+            findings.extend(analysis.findings_naming(history.id).cloned());
             show::page(history, reel, &findings, analysis, &output::paper(), out)?;
         }
     }

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use crate::findings::{Finding, Sketcher, Thresholds};
 use crate::history::History;
 use crate::history::archive::{Foundry, Room};
 use crate::limits::WRITERS_MAX;
@@ -39,14 +40,12 @@ pub fn report(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Res
             line(out, &SummaryLine::new(analysis))
         }
         Shape::Object => {
-            out.write_all(b"{\"capture\":")?;
-            value(out, &CaptureLine::new(analysis))?;
+            member(out, "{\"capture\":", &CaptureLine::new(analysis))?;
             out.write_all(b",\n\"connections\":[")?;
             write_all_connections(analysis, shape, out)?;
             out.write_all(b"],\n\"findings\":[")?;
             write_findings(analysis, shape, out)?;
-            out.write_all(b"],\n\"summary\":")?;
-            value(out, &SummaryLine::new(analysis))?;
+            member(out, "],\n\"summary\":", &SummaryLine::new(analysis))?;
             out.write_all(b"}\n")
         }
     }
@@ -75,7 +74,13 @@ pub fn items(
     shape: Shape,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    items.enumerate().try_for_each(|(at, it)| item(out, shape, at, &it))
+    let mut bytes = Vec::new();
+    for (at, it) in items.enumerate() {
+        bytes.clear();
+        item(&mut bytes, shape, at, &it)?;
+        out.write_all(&bytes)?;
+    }
+    Ok(())
 }
 
 fn write_connections(
@@ -84,28 +89,33 @@ fn write_connections(
     shape: Shape,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let mut bytes = Vec::new();
     for (at, history) in connections.enumerate() {
-        write_connection(analysis, &history, shape, at, out)?;
+        bytes.clear();
+        let own = analysis.findings_of(&history);
+        write_connection(analysis, &history, &own, shape, at, &mut bytes)?;
+        out.write_all(&bytes)?;
     }
     Ok(())
 }
 
 fn write_all_connections(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
-    let write = |history: &History, out: &mut Vec<u8>| {
-        write_connection(analysis, history, shape, LATER, out)
-    };
-    each(analysis, shape, true, out, write)
+    each(analysis, shape, true, out, |history, sketches, out| {
+        write_connection(analysis, history, sketches, shape, LATER, out)
+    })
 }
 
+/// Writes a connection, of which these are the findings about it by itself.
 fn write_connection(
     analysis: &Analysis,
     history: &History,
+    own: &[Finding],
     shape: Shape,
     at: usize,
-    out: &mut dyn Write,
+    out: &mut Vec<u8>,
 ) -> io::Result<()> {
-    let findings = analysis.findings_naming(history);
-    let mut names: Vec<_> = findings.iter().map(|finding| finding.name).collect();
+    let all = own.iter().chain(analysis.findings_naming(history.id));
+    let mut names: Vec<_> = all.map(|finding| finding.name).collect();
     // Both ends may have raised the same one.
     names.dedup();
     item(out, shape, at, &ConnectionLine::new(history, analysis, &names))
@@ -114,47 +124,68 @@ fn write_connection(
 fn write_findings(analysis: &Analysis, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
     let grouped = &analysis.findings.grouped;
     items(grouped.iter().map(FindingLine::new), shape, out)?;
-    each(analysis, shape, grouped.is_empty(), out, |history, out| {
+    each(analysis, shape, grouped.is_empty(), out, |history, sketches, out| {
+        if sketches.is_empty() {
+            return Ok(());
+        }
         let own = analysis.findings_of(history);
         own.iter().try_for_each(|finding| item(out, shape, LATER, &FindingLine::new(finding)))
     })
 }
 
-/// What a thread has written of a few connections, and room to read in.
-#[derive(Default)]
-struct Written {
+/// What a thread has written of a few connections, and what it works with.
+struct Written<'a> {
     foundry: Foundry,
     room: Room,
+    sketcher: Sketcher<'a>,
+    sketches: Vec<Finding>,
     bytes: Vec<u8>,
     failed: Option<io::Error>,
+}
+
+impl<'a> Written<'a> {
+    fn nothing(thresholds: &'a Thresholds) -> Written<'a> {
+        Written {
+            foundry: Foundry::default(),
+            room: Room::default(),
+            sketcher: Sketcher::new(thresholds),
+            sketches: Vec::new(),
+            bytes: Vec::new(),
+            failed: None,
+        }
+    }
 }
 
 /// The place of an item that is not the first of its list.
 const LATER: usize = 1;
 
-/// Writes what `write` has to say of each connection, by number: items that are not the first of
-/// their list, and of which the first becomes it if `is_first` says so. Several threads do it.
+/// Writes what `write` has to say of each connection, by number, given sketches of the findings
+/// about it by itself: items that are not the first of their list, and of which the first becomes
+/// it if `is_first` says so. Several threads do it.
 fn each(
     analysis: &Analysis,
     shape: Shape,
     mut is_first: bool,
     out: &mut dyn Write,
-    write: impl Fn(&History, &mut Vec<u8>) -> io::Result<()> + Sync,
+    write: impl Fn(&History, &[Finding], &mut Vec<u8>) -> io::Result<()> + Sync,
 ) -> io::Result<()> {
     let archive = &analysis.archive;
-    let work = |piece: u64, own: &mut Written| {
+    let work = |piece: u64, own: &mut Written<'_>| {
         own.bytes.clear();
         for place in piece * PIECE..(piece + 1) * PIECE {
             if own.failed.is_none()
                 && let Some(history) = archive.read(place, &mut own.foundry, &mut own.room)
             {
-                own.failed = write(history, &mut own.bytes).err();
+                own.sketches.clear();
+                own.sketcher.sketch(history, &mut own.sketches);
+                own.failed = write(history, &own.sketches, &mut own.bytes).err();
             }
         }
     };
     let mut failed = None;
     let threads = analysis.threads.min(WRITERS_MAX);
-    in_order(threads, archive.reach().div_ceil(PIECE), work, |own: &mut Written| {
+    let nothing = || Written::nothing(&analysis.thresholds);
+    in_order(threads, archive.reach().div_ceil(PIECE), nothing, work, |own| {
         let comma = usize::from(is_first && shape == Shape::Object);
         is_first &= own.bytes.is_empty();
         let written = out.write_all(own.bytes.get(comma..).unwrap_or_default());
@@ -164,26 +195,34 @@ fn each(
     failed.map_or(Ok(()), Err)
 }
 
-/// Writes the item at place `at` of a list.
-fn item(out: &mut dyn Write, shape: Shape, at: usize, item: &impl Serialize) -> io::Result<()> {
-    match shape {
-        Shape::Lines => line(out, item),
-        Shape::Object => {
-            out.write_all(if at == 0 { b"\n" } else { b",\n" })?;
-            value(out, item)
-        }
-    }
+/// Adds the item at place `at` of a list.
+fn item(out: &mut Vec<u8>, shape: Shape, at: usize, item: &impl Serialize) -> io::Result<()> {
+    let (before, after): (&[u8], &[u8]) = match shape {
+        Shape::Lines => (b"", b"\n"),
+        Shape::Object if at == 0 => (b"\n", b""),
+        Shape::Object => (b",\n", b""),
+    };
+    out.extend_from_slice(before);
+    value(out, item)?;
+    out.extend_from_slice(after);
+    Ok(())
 }
 
 /// Writes a value and ends the line.
-pub fn line(out: &mut dyn Write, item: &impl Serialize) -> io::Result<()> {
-    value(out, item)?;
-    out.write_all(b"\n")
+pub fn line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    items([value].into_iter(), Shape::Lines, out)
 }
 
-fn value(out: &mut dyn Write, item: &impl Serialize) -> io::Result<()> {
+/// Writes a value behind what names it.
+fn member(out: &mut dyn Write, name: &str, it: &impl Serialize) -> io::Result<()> {
+    let mut bytes = name.as_bytes().to_vec();
+    value(&mut bytes, it)?;
+    out.write_all(&bytes)
+}
+
+fn value(out: &mut Vec<u8>, it: &impl Serialize) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(out, PlainNumbers);
-    item.serialize(&mut serializer).map_err(io::Error::from)
+    it.serialize(&mut serializer).map_err(io::Error::from)
 }
 
 /// Compact JSON without exponents.
@@ -191,6 +230,10 @@ struct PlainNumbers;
 
 impl Formatter for PlainNumbers {
     fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        if let Some(nanos) = whole_nanos(value) {
+            let mut digits = [0; DIGITS];
+            return writer.write_all(plain_seconds(nanos, &mut digits));
+        }
         if value.fract() == 0.0 {
             return write!(writer, "{value:.1}");
         }
@@ -198,8 +241,41 @@ impl Formatter for PlainNumbers {
     }
 }
 
+/// Digits before the point of what has nine behind it and fifteen in all.
+const WHOLE: usize = 6;
+/// Bytes of such a number.
+const DIGITS: usize = WHOLE + 1 + 9;
+
+/// The number in billionths, if it is a whole number of them with fifteen digits at most. These
+/// digits without the zeros at their end are the shortest that tell it from all other numbers: a
+/// float keeps fifteen apart.
+fn whole_nanos(value: f64) -> Option<u64> {
+    let nanos = (value * 1e9).round() as u64;
+    (nanos < 1_000_000_000_000_000 && nanos as f64 / 1e9 == value && value.is_sign_positive())
+        .then_some(nanos)
+}
+
+/// Nanoseconds as seconds, without zeros at the end but for one behind the point.
+fn plain_seconds(nanos: u64, digits: &mut [u8; DIGITS]) -> &[u8] {
+    let mut put = |places: core::ops::Range<usize>, mut number: u64| {
+        for digit in digits.get_mut(places).into_iter().flatten().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+    };
+    put(0..WHOLE, nanos / 1_000_000_000);
+    put(WHOLE + 1..DIGITS, nanos % 1_000_000_000);
+    digits[WHOLE] = b'.';
+    let is_zero = |digit: &&u8| **digit == b'0';
+    let leading = digits.iter().take(WHOLE - 1).take_while(is_zero).count();
+    let trailing = digits.iter().rev().take(8).take_while(is_zero).count();
+    digits.get(leading..DIGITS - trailing).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::time::Span;
 
@@ -215,5 +291,27 @@ mod tests {
         assert_eq!(shown(93_000), "0.000093\n");
         assert_eq!(shown(60_000_000_000), "60.0\n");
         assert_eq!(shown(4_210_500_000_001), "4210.500000001\n");
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_written_as_the_shortest_decimals(
+            nanos in prop_oneof![
+                any::<u64>(),
+                0..2_000_000_000_000_000_u64,
+                (0..2_000_000_u64).prop_map(|micros| micros * 1_000),
+            ],
+            other in any::<f64>(),
+        ) {
+            for number in [nanos as f64 / 1e9, nanos as f64 / 1e7, nanos as f64, other, -0.0] {
+                let mut out = Vec::new();
+                PlainNumbers.write_f64(&mut out, number).unwrap();
+                let plain = match number.fract() == 0.0 {
+                    true => format!("{number:.1}"),
+                    false => number.to_string(),
+                };
+                prop_assert_eq!(String::from_utf8(out).unwrap(), plain);
+            }
+        }
     }
 }

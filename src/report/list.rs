@@ -133,7 +133,8 @@ fn held_by(analysis: &Analysis, history: &History) -> String {
 
 /// The names of its findings, and the gravest severity.
 fn names(analysis: &Analysis, history: &History) -> (String, Option<Severity>) {
-    let mut findings = analysis.findings_naming(history);
+    let own = analysis.findings_of(history);
+    let mut findings: Vec<_> = own.iter().chain(analysis.findings_naming(history.id)).collect();
     findings.sort_by_key(|finding| core::cmp::Reverse(finding.severity));
     let mut names: Vec<&str> = findings.iter().map(|finding| finding.name).collect();
     names.dedup();
