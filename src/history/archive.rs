@@ -16,6 +16,9 @@ pub(crate) use deal::{Ascending, Deal};
 pub use foundry::{Foundry, Room};
 pub(crate) use shelf::{Before, Followed, Shelf};
 
+/// Connections from one step of fetching what a history is made of to the next.
+const AHEAD: u64 = 16;
+
 /// Connections in the order of their numbers.
 #[derive(Debug)]
 pub struct Archive {
@@ -161,18 +164,15 @@ impl Archive {
         Some(history)
     }
 
-    /// Has the close of what stands at a place fetched from memory, without waiting for it.
+    /// Has what the histories a little after that place are made of fetched from memory, without
+    /// waiting for it: to be called at each of many places that are read in order.
     #[inline]
-    pub fn prefetch_close(&self, place: u64) {
-        if let Some((shelf, own, _)) = self.at(place) {
+    pub fn look_ahead(&self, place: u64) {
+        if let Some((shelf, own, _)) = self.at(place + 2 * AHEAD) {
             shelf.prefetch_close(own);
         }
-    }
-
-    /// The same of its opening, if its close is there.
-    #[inline]
-    pub fn prefetch_opening(&self, place: u64) {
-        if let Some((shelf, own, _)) = self.at(place) {
+        // Where an opening is, a close tells.
+        if let Some((shelf, own, _)) = self.at(place + AHEAD) {
             shelf.prefetch_opening(own);
         }
     }

@@ -173,6 +173,7 @@ fn each(
     let work = |piece: u64, own: &mut Written<'_>| {
         own.bytes.clear();
         for place in piece * PIECE..(piece + 1) * PIECE {
+            archive.look_ahead(place);
             if own.failed.is_none()
                 && let Some(history) = archive.read(place, &mut own.foundry, &mut own.room)
             {

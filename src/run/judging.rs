@@ -71,10 +71,8 @@ impl<'a> Judge<'a> {
     fn look(&mut self, piece: u64, archive: &Archive) {
         let Found { collector, survey, transitions_dropped } = &mut self.found;
         for first in places(piece).step_by(ROOMS) {
-            let next = first + ROOMS as u64;
-            (next + ROOMS as u64..).take(ROOMS).for_each(|place| archive.prefetch_close(place));
-            (next..).take(ROOMS).for_each(|place| archive.prefetch_opening(place));
             for (place, (room, keys)) in (first..).zip(&mut self.rooms) {
+                archive.look_ahead(place);
                 let history = archive.read(place, &mut self.foundry, room);
                 *keys = history.map(Keys::of);
             }

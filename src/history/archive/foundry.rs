@@ -5,7 +5,7 @@ use crate::decode::tuple::FourTuple;
 use crate::history::mold::{Molds, Name};
 use crate::history::{History, pack};
 use crate::infer::Connection;
-use crate::infer::brief::{Brief, Kind};
+use crate::infer::brief::{Brief, Kind, Shape};
 use crate::limits::LONE_KINDS_MAX;
 
 /// What making one history after the other takes: room that is used again, and what was learnt of
@@ -13,6 +13,7 @@ use crate::limits::LONE_KINDS_MAX;
 #[derive(Debug, Default)]
 pub struct Foundry {
     connection: Connection,
+    shape: Shape,
     molds: Molds,
     lone: Lone,
 }
@@ -109,23 +110,18 @@ impl Shelf {
             debug_assert!(history.is_wholly(&self.replayed(place, brief)), "{syn:?} {history:?}");
             return Some(());
         }
-        let shape = match is_first && lone.is_none() {
-            true => brief.shape(&self.blocks, &self.params, self.end),
-            false => None,
-        };
-        if let Some(shape) = &shape {
-            let name = Name { id, stream, tuple, until: self.end };
-            if foundry.molds.cast(shape, name, history) {
-                debug_assert!(
-                    history.is_wholly(&self.replayed(place, brief)),
-                    "{shape:?} {history:?}"
-                );
-                return Some(());
-            }
+        let Foundry { shape, molds, connection, .. } = foundry;
+        let has_shape = is_first
+            && lone.is_none()
+            && brief.find_shape(&self.blocks, &self.params, self.end, shape).is_some();
+        let name = Name { id, stream, tuple, until: self.end };
+        if has_shape && molds.cast(shape, name, history) {
+            debug_assert!(history.is_wholly(&self.replayed(place, brief)), "{shape:?} {history:?}");
+            return Some(());
         }
-        self.replay(place, brief, &mut foundry.connection, history);
-        if let Some(shape) = &shape {
-            foundry.molds.learn(shape, history);
+        self.replay(place, brief, connection, history);
+        if has_shape {
+            molds.learn(shape, history);
         }
         if let Some(syn) = &lone {
             foundry.lone.learn(syn.kind, history);
@@ -177,6 +173,12 @@ mod tests {
 
     struct Nobody;
     impl Sink for Nobody {}
+
+    fn shape_of(shelf: &Shelf, brief: &Brief) -> Option<Shape> {
+        let mut shape = Shape::default();
+        brief.find_shape(&shelf.blocks, &shelf.params, shelf.end, &mut shape)?;
+        Some(shape)
+    }
 
     /// SYNs with what may differ between them, to each of which nothing came.
     #[test]
@@ -283,7 +285,7 @@ mod tests {
             let Form::Brief(brief) = shelf.records.get(place).unwrap().form else { continue };
             let made = shelf.replayed(place, &brief);
             assert_eq!(shelf.read(place, &mut foundry, &mut room).as_deref(), Some(&made));
-            let shape = brief.shape(&shelf.blocks, &shelf.params, shelf.end);
+            let shape = shape_of(&shelf, &brief);
             match place % ODDS {
                 0 => _ = keys.insert(shape.unwrap().key),
                 // Without timestamps nothing is echoed.
@@ -683,7 +685,7 @@ mod tests {
                 let made = shelf.replayed(place, &brief);
                 let read = shelf.read(place, &mut foundry, &mut room);
                 assert_eq!(read.as_deref(), Some(&made));
-                let shape = brief.shape(&shelf.blocks, &shelf.params, shelf.end);
+                let shape = shape_of(&shelf, &brief);
                 keys.push(shape.map(|shape| shape.key));
             }
             assert!(keys[0] != keys[1] || keys[0].is_none(), "{one} {other}");

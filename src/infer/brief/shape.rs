@@ -5,8 +5,8 @@
 //! but for moments, numbers and counts. So one of them is replayed, and the others are filled in.
 //!
 //! The engine compares times, numbers and windows in many rules. A shape holds how these
-//! comparisons come out, or there is none: [`Brief::shape`] knows connections in which each end
-//! sends what comes next and acknowledges all that passed, and in which nothing passes when an
+//! comparisons come out, or there is none: [`Brief::find_shape`] knows connections in which each
+//! end sends what comes next and acknowledges all that passed, and in which nothing passes when an
 //! answer to it may already be on its way. What is not so, the engine replays. A build with debug
 //! assertions replays all, and compares.
 
@@ -77,6 +77,16 @@ pub struct Shape {
     pub sent: [Sent; 2],
 }
 
+impl Default for Shape {
+    fn default() -> Shape {
+        Shape {
+            key: [0; KEY_CLOSE + 2 * LINES],
+            points: [Moment::default(); POINTS],
+            sent: [Sent::default(); 2],
+        }
+    }
+}
+
 /// Where the points of the opening are.
 const SYN: usize = 1;
 const SYN_ACK: usize = 2;
@@ -108,19 +118,24 @@ struct Side {
 }
 
 impl Brief {
-    /// The shape, if it has one, of the connection that a capture up to `end` holds.
-    pub fn shape(&self, blocks: &Blocks, params: &Params, end: Timestamp) -> Option<Shape> {
+    /// Puts the shape of the connection that a capture up to `end` holds into `shape`; `None` if it
+    /// has none.
+    pub fn find_shape(
+        &self,
+        blocks: &Blocks,
+        params: &Params,
+        end: Timestamp,
+        shape: &mut Shape,
+    ) -> Option<()> {
+        shape.key.fill(0);
+        shape.points.fill(Moment::default());
         // It was not captured how it opened.
         (!self.is(FOUND)).then_some(())?;
         let two_msl = params.msl.times(2);
         let mut cast = Cast {
             clock: self.clock(),
             first_frame: self.frame(),
-            shape: Shape {
-                key: [0; KEY_CLOSE + 2 * LINES],
-                points: [Moment::default(); POINTS],
-                sent: [Sent::default(); 2],
-            },
+            shape,
             sides: [Side::default(); 2],
         };
         cast.put(0, self.marks & (CLIENT_IS_B | TIMESTAMPS));
@@ -144,19 +159,19 @@ impl Brief {
                 after_peer_fin: side.after_peer_fin,
             };
         }
-        Some(cast.shape)
+        Some(())
     }
 }
 
 /// A shape that is being found.
-struct Cast {
+struct Cast<'a> {
     clock: Clock,
     first_frame: u64,
-    shape: Shape,
+    shape: &'a mut Shape,
     sides: [Side; 2],
 }
 
-impl Cast {
+impl Cast<'_> {
     /// Adds bits to a byte of the key.
     fn put(&mut self, at: usize, bits: u8) {
         if let Some(byte) = self.shape.key.get_mut(at) {
@@ -182,7 +197,7 @@ impl Cast {
     }
 
     /// A SYN, and within a second the RST that refuses it, or the SYN+ACK that nothing follows.
-    fn unopened(mut self, written: &[u8], end: Timestamp) -> Option<Shape> {
+    fn unopened(&mut self, written: &[u8], end: Timestamp) -> Option<()> {
         let (mut near, mut lines) = (Near::default(), Reader::new(written));
         let (from, syn, _) = lines.line(&mut near, true)?;
         let next = near.next_of(from);
@@ -213,7 +228,7 @@ impl Cast {
             };
             *sent = Sent { isn, segments: 1, ..Sent::default() };
         }
-        Some(self.shape)
+        Some(())
     }
 
     /// A SYN+ACK that nothing follows: which of the ends has given up in the end, and when.

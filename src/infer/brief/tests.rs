@@ -441,7 +441,9 @@ fn what_is_out_of_the_ordinary_stays_brief() {
             assert!(brief.take(*from, segment, &mut blocks));
         }
         assert_eq!(brief.phase, Phase::Closing);
-        assert!(brief.shape(&blocks, &params, segments[at].1.ts).is_none());
+        let mut shape = Shape::default();
+        let found = brief.find_shape(&blocks, &params, segments[at].1.ts, &mut shape);
+        assert!(found.is_none());
     }
 }
 
