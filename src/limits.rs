@@ -120,8 +120,9 @@ pub const DUPLICATE_SLOTS_PER_LOT: usize = 1 << 12;
 /// be as many again.
 pub const CONNECTIONS_MAX: usize = 1 << 21;
 
-/// Pairs of what SYN and SYN+ACK announce that are kept once for all connections: about 1 MB. The
-/// clients of a busy server know a few thousand; a connection beyond them takes 25 bytes more.
+/// Pairs of what SYN and SYN+ACK announce that are kept once for all connections, by each thread
+/// that reads, and never let go: about 1 MB. The clients of a busy server know a few thousand; a
+/// connection beyond them takes 25 bytes more.
 pub const ANNOUNCEMENTS_MAX: usize = 1 << 14;
 
 /// Four-tuples of which no segment came, and whose stream number is kept: about 5 MB. A router may
@@ -210,8 +211,8 @@ pub const JUDGES_MAX: u64 = 8;
 pub const WRITERS_MAX: usize = 8;
 
 /// Servers whose TIME_WAITs, or attempts, are counted over time while all connections are looked
-/// at: about 4 KB each, and as many in each thread. Of more, only those that may have many are
-/// counted, at a second look.
+/// at: a few KB each, 160 if it was busy for hours, and as many in each thread. Of more, only those
+/// that may have many are counted, at a second look.
 pub const FIRST_LOOK_SERVERS_MAX: usize = 1 << 10;
 
 /// Sides of services whose sockets are counted over time: about 5 KB each. Beyond them the first in
@@ -255,8 +256,8 @@ pub const FED_SEGMENTS_MAX: usize = 1 << 14;
 /// time: judging so many takes some hundredths of a second.
 pub const FORGET_FROM: usize = 1 << 14;
 
-/// Segments whose places, records and fingerprints are on their way from memory while others are
-/// taken: about as many misses as a core can have open. Half and twice as many are no slower.
+/// Segments of which places, records and fingerprints may be on their way from memory while others
+/// are taken: with three lines each, more than a core can have open. Twice as many are no faster.
 pub const FETCHED_SEGMENTS: usize = 32;
 
 /// Shapes of ordinary connections that one thread remembers, to cast histories instead of having

@@ -3,9 +3,9 @@
 //!
 //! The way has two halves, which one thread can go or two: [`Intake`] makes segments of packets,
 //! [`Tracker`] leaves out copies, and finds the connections of the others. Segments go from one to
-//! the other in batches, because the records of a batch can be fetched from memory all at once.
-//! Several pairs of halves can go side by side, each with a share of the four-tuples, and are put
-//! together in the end.
+//! the other in batches, because what they need can be fetched from memory ahead of them. Several
+//! pairs of halves can go side by side, each with a share of the four-tuples, and are put together
+//! in the end.
 
 mod forget;
 mod intake;

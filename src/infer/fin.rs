@@ -204,31 +204,42 @@ impl Connection {
         let peer = from.peer();
         let unseen = |it: &&Transition| it.end == from && it.event == Event::SentUnseenFin;
         let believed = self.trail.transitions().iter().rev().find(unseen).map(|it| it.at);
-        let mut since = self.take_back_to(from, &[Event::SentUnseenFin], at);
-        since.append(&mut self.take_back_to(peer, &BY_FIN, at));
+        let (mut since, mut peers) = (Vec::new(), Vec::new());
+        if let Some(believed) = believed {
+            since = self.take_back_to(from, &[Event::SentUnseenFin], believed, at);
+            peers = self.take_back_to(peer, &BY_FIN, believed, at);
+            self.facts.forget(&AFTER_FIN, believed.ts);
+        }
+        since.append(&mut peers);
         since.sort_by_key(|it| (it.at.ts, it.at.frame));
         let endpoint = self.end_mut(from);
         (endpoint.fin, endpoint.fin_unseen, endpoint.misread_as_fin) = (None, false, true);
         // Who heard of that FIN heard of a byte.
         (endpoint.acked_by, endpoint.acked_with) = (Moment::default(), None);
-        self.end_mut(peer).tally.after_peer_fin = 0;
-        let Some(believed) = believed else { return };
-        self.facts.forget(&AFTER_FIN, believed.ts);
-        since.iter().for_each(|it| self.tell_again(from, it, believed));
+        endpoint.close_candidate = Moment::default();
+        let endpoint = self.end_mut(peer);
+        endpoint.fin_candidate = Moment::default();
+        endpoint.settle_late(&BY_FIN);
+        endpoint.tally.after_peer_fin = 0;
+        for it in since {
+            self.tell_again(from, &it, believed);
+        }
     }
 
     /// What moved an end after `believed`, when a byte was taken for the FIN of `from`.
-    fn tell_again(&mut self, from: End, told: &Transition, believed: Moment) {
+    fn tell_again(&mut self, from: End, told: &Transition, believed: Option<Moment>) {
         let (end, mut at) = (told.end, told.at);
         let event = match told.event {
-            Event::RecvAckOfFin if end == from => return,
+            Event::RecvAckOfFin | Event::GaveUp if end == from => return,
+            Event::TwoMslPassed => return,
             Event::RecvFinAckingFin if end == from => Event::RecvFin,
             event => event,
         };
         if event == Event::RecvFin && end == from {
             // It was in CLOSE_WAIT already, until that FIN spoke against it.
             let spoke = |it: &&Refuted| {
-                (it.end, it.state, it.by_frame) == (end, State::CloseWait, believed.frame)
+                let by = believed.is_some_and(|believed| it.by_frame == believed.frame);
+                by && (it.end, it.state) == (end, State::CloseWait)
             };
             at = self.trail.refuted().iter().find(spoke).map_or(at, |it| it.at);
         }
@@ -244,12 +255,19 @@ impl Connection {
         }
     }
 
-    /// Takes back the newest that one of the events did to an end, and all that moved it after
-    /// that: the latter are returned, in order.
-    fn take_back_to(&mut self, end: End, events: &[Event], by: Moment) -> Vec<Transition> {
+    /// Takes back the newest that one of the events did to an end, if it is not before `since`, and
+    /// all that moved it after that: the latter are returned, in order.
+    fn take_back_to(
+        &mut self,
+        end: End,
+        events: &[Event],
+        since: Moment,
+        by: Moment,
+    ) -> Vec<Transition> {
         let is_it = |it: &Transition| it.end == end && events.contains(&it.event);
         let mut later = Vec::new();
-        if !self.trail.transitions().iter().any(is_it) {
+        let newest = self.trail.transitions().iter().rev().find(|it| is_it(it));
+        if newest.is_none_or(|it| it.at.ts < since.ts) {
             return later;
         }
         while let Some(undone) = self.trail.overturn(end, &Event::ALL, by) {

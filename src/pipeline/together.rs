@@ -67,12 +67,8 @@ pub(crate) fn close_together<S: Sink>(parts: Vec<(Tracker<S>, Intake)>) -> (Arch
     let (mut trackers, intakes): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     let begun: Vec<Begun> =
         trackers.iter_mut().map(|it| it.begun.take().unwrap_or_default()).collect();
-    for tracker in &mut trackers {
-        if tracker.shelf.held().is_empty() {
-            // Nothing is looked for any more: what comes now has the table's memory.
-            tracker.places = Places::default();
-        }
-    }
+    // Nothing is looked for any more: what comes now has the tables' memory.
+    trackers.iter_mut().for_each(|tracker| tracker.places = Places::default());
     let mut connections = Deal::by_time(begun.iter().map(|it| &it.connections));
     let streams = match begun.iter().all(|it| it.streams.is_none()) {
         true => connections.clone(),

@@ -41,7 +41,8 @@ pub(crate) struct Shelf {
     pub(super) end: Timestamp,
 }
 
-/// One connection. Bytes rather than numbers, so that it takes no more room than they do.
+/// One connection. Bytes rather than numbers, so that it takes no more room than they do. In this
+/// order, see [`Shelf::prefetch`].
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(super) struct Record {
@@ -218,8 +219,9 @@ impl Shelf {
     #[inline]
     pub(crate) fn prefetch(&self, place: u32) {
         if let Some(record) = self.records.get(place) {
+            // The key is in front. All cache lines of the record: none is shorter than a step, and
+            // nothing is read, so that it does not matter where the slice ends.
             let bytes = record.key.addrs.as_flattened();
-            // All of its cache lines, but for a byte or two in few cases: nothing is read.
             [0, 60, size_of::<Record>() - 1].iter().for_each(|at| prefetch_index(bytes, *at));
         }
     }

@@ -3,7 +3,7 @@
 
 use super::lane::PAYLOAD_MAX;
 use super::transcript::{Line, Reader};
-use super::{BLOCK, Blocks, Brief, Phase};
+use super::{BLOCK, Blocks, Brief, FOUND, Phase};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::lives::JUMP;
@@ -16,7 +16,7 @@ const LINK: usize = 4;
 const HEAD: usize = 1 + LINK;
 /// Blocks that one close may take: what goes on for longer is followed instead.
 pub(super) const PARTS_MAX: usize = 4;
-/// The most that a close takes.
+/// Bytes of the longest transcript of a close.
 pub(super) const CLOSE_MAX: usize = PARTS_MAX * PART - HEAD;
 const _: () = assert!(CLOSE_MAX <= u8::MAX as usize);
 
@@ -149,13 +149,13 @@ impl Brief {
     }
 
     /// Whether a segment surely belongs to this connection: no SYN, and if no RST either, then
-    /// numbers that are near those of before. The server's first word since its SYN+ACK must say
-    /// more than that did.
+    /// numbers that are near those of before. The server's first word since a SYN+ACK must say more
+    /// than that did.
     #[inline]
     fn may_close_with(&self, from: End, segment: &Segment) -> bool {
         let [own, peer] = self.read_lanes_of(from);
         let is_rst = segment.has(Flags::RST);
-        let is_first_word = own.segments == 1 && from != self.client();
+        let is_first_word = own.segments == 1 && from != self.client() && !self.is(FOUND);
         let says_more = segment.seq_len() > 0 || segment.ack.after(own.proven);
         !segment.has(Flags::SYN)
             && (!is_first_word || is_rst || says_more)

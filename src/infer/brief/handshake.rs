@@ -15,16 +15,13 @@ pub(super) const HANDSHAKE: usize = 2 + 3 * 4 + 3 * SPAN;
 /// Bytes of the time and the frames from one moment to the next: four and three.
 const SPAN: usize = 7;
 
-/// Units and frames since the first segment.
-type Moment = (u64, u32);
-
 /// Three segments that open a connection.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    /// SYN, SYN+ACK and ACK, and when each passed.
-    pub segments: [(Segment, Moment); 3],
+    /// SYN, SYN+ACK and ACK, and when each passed: units and frames since the first segment.
+    pub segments: [(Segment, (u64, u32)); 3],
     /// When the server spoke for the first time since, and said more than before.
-    pub first_word: Option<Moment>,
+    pub first_word: Option<(u64, u32)>,
 }
 
 /// What a SYN says of its host: TTL, window, MSS, scale, and a bit each for the rest.
@@ -99,13 +96,12 @@ pub(super) fn echoes(syn_ack: &Segment, syn: &Segment) -> bool {
 }
 
 impl Handshake {
-    /// The handshake at rest, if it is one as nearly all are: without data, and no more than 2^24
-    /// frames from one segment to the next.
+    /// The handshake at rest, if it is one as nearly all are: with nothing in the ACK, which has no
+    /// timestamps here; and from one segment to the next fewer than 2^32 units and 2^24 frames.
     pub fn rest(&self, announcements: &mut Announcements) -> Option<[u8; HANDSHAKE]> {
         let [(syn, begun), (syn_ack, answered), (ack, acked)] = &self.segments;
         let (tsval, tsecr) = syn.options.timestamps.unwrap_or_default();
-        let carry = syn.payload | syn_ack.payload | ack.payload;
-        (carry == 0 && tsecr == 0 && echoes(syn_ack, syn)).then_some(())?;
+        (ack.payload == 0 && tsecr == 0 && echoes(syn_ack, syn)).then_some(())?;
         let [a0, a1, a2, a3, a4, a5, a6] = span(*begun, *answered)?;
         let [b0, b1, b2, b3, b4, b5, b6] = span(*answered, *acked)?;
         let pair = [Announced::by(syn), Announced::by(syn_ack)];
@@ -153,7 +149,7 @@ impl Handshake {
 }
 
 /// The server has spoken. Whether there is room for when.
-pub(super) fn keep_first_word(bytes: &mut [u8; HANDSHAKE], word: Moment) -> bool {
+pub(super) fn keep_first_word(bytes: &mut [u8; HANDSHAKE], word: (u64, u32)) -> bool {
     let Some((_, _, [answered, acked, _])) = split(bytes) else { return false };
     let acked = after(after((0, 0), answered), acked);
     let (Some(span), Some(place)) = (span(acked, word), bytes.last_chunk_mut()) else {
@@ -177,14 +173,14 @@ fn split(bytes: &[u8; HANDSHAKE]) -> Option<Parts<'_>> {
 }
 
 /// From one moment to a later one, if there is room for that.
-fn span(from: Moment, to: Moment) -> Option<[u8; SPAN]> {
+fn span(from: (u64, u32), to: (u64, u32)) -> Option<[u8; SPAN]> {
     let units = u32::try_from(to.0.checked_sub(from.0)?).ok()?;
     let [a, b, c, d] = units.to_le_bytes();
     let [e, f, g, 0] = to.1.checked_sub(from.1)?.to_le_bytes() else { return None };
     Some([a, b, c, d, e, f, g])
 }
 
-fn after(from: Moment, span: &[u8; SPAN]) -> Moment {
+fn after(from: (u64, u32), span: &[u8; SPAN]) -> (u64, u32) {
     let [a, b, c, d, e, f, g] = *span;
     let units = from.0 + u64::from(u32::from_le_bytes([a, b, c, d]));
     (units, from.1.wrapping_add(u32::from_le_bytes([e, f, g, 0])))

@@ -445,6 +445,9 @@ impl Brief {
             return bytes.is_some_and(|it| handshake::keep_first_word(it, (units, frames)));
         }
         let Ok(units) = u32::try_from(units) else { return false };
+        if frames == u32::MAX {
+            return false;
+        }
         let [a, b, c, d] = units.to_le_bytes();
         let [e, f, g, h] = frames.to_le_bytes();
         let block = blocks.parts.get_mut(self.block());

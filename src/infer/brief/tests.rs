@@ -77,6 +77,18 @@ fn a_move() -> impl Strategy<Value = Move> {
     )
 }
 
+/// What a SYN says of its sender, which its first number chooses.
+fn announce(isn: u32, syn: &mut Segment) {
+    let is = |bit: u32| isn >> bit & 1 > 0;
+    let choice = isn >> 6 & 0x3f;
+    syn.ttl += 64 * u8::from(is(0));
+    syn.window = syn.window.wrapping_add(choice as u16);
+    syn.wrong_checksum = is(1);
+    syn.options.mss = is(2).then_some(1440 + choice as u16);
+    syn.options.window_scale = is(3).then_some(choice as u8 % 15);
+    syn.options.sack_permitted = is(4);
+}
+
 /// Plays the moves after a handshake.
 fn play(moves: &[Move], isn: [u32; 2], timestamps: bool, client: End) -> Vec<(End, Segment)> {
     let mut segments = Vec::new();
@@ -111,14 +123,16 @@ fn play(moves: &[Move], isn: [u32; 2], timestamps: bool, client: End) -> Vec<(En
             flags: Flags::from_bits(flags),
             ip_id: segments.len() as u16,
             ttl: 64 - 3 * (segments.len() % 7 == 6) as u8,
-            wrong_checksum: !isn[0].is_multiple_of(2),
+            wrong_checksum: false,
             checksum: 0,
             options: Options {
                 timestamps: timestamps.then_some((tsval, newest[peer])),
-                mss: (flags & 2 > 0).then_some(1460),
                 ..Options::default()
             },
         };
+        if segment.has(Flags::SYN) {
+            announce(isn[own], &mut segment);
+        }
         match play.fault {
             1 => segment.seq = segment.seq.sub(play.payload + 1),
             2 => segment.ack = segment.ack.sub(5),
@@ -509,13 +523,22 @@ fn a_long_close_goes_over_several_blocks() {
 #[test]
 fn what_a_close_takes_it_gives_back() {
     let mut blocks = Blocks::default();
-    let stale: Vec<u32> = (0..PARTS_MAX).map(|_| blocks.parts.put([0xaa; BLOCK])).collect();
+    let stale: Vec<u32> = (0..1 + PARTS_MAX).map(|_| blocks.parts.put([0xaa; BLOCK])).collect();
     stale.iter().for_each(|place| blocks.parts.give_back(*place));
     let opening = blocks.handshakes.put([0xaa; HANDSHAKE]);
     blocks.handshakes.give_back(opening);
     let (mut long, mut clean) = (Connection::default(), Connection::default());
     for stride in 1..200 {
-        let (segments, mut fresh) = (long_close(stride), Blocks::default());
+        let (mut segments, mut fresh) = (long_close(stride), Blocks::default());
+        match stride % 3 {
+            // Data in the handshake's ACK, and no handshake at all.
+            0 => segments[2].1.payload = segments[3].1.payload,
+            1 => drop(segments.drain(..3)),
+            _ => {}
+        }
+        if stride % 3 == 0 {
+            segments.remove(3);
+        }
         let (from, first) = segments[0];
         let mut brief = Brief::begin(from, &first).unwrap();
         let mut other = brief;

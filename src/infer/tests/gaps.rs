@@ -288,6 +288,37 @@ fn a_lost_byte_does_not_move_the_fin_that_came_before_it() {
     assert!(history.refuted.iter().all(|it| it.state != State::CloseWait), "{history:?}");
 }
 
+/// The client was not known to have opened, so nothing moved by the FIN that it was taken to have
+/// sent; and the server's own FIN did pass.
+#[test]
+fn a_lost_byte_before_the_handshake_was_seen_undoes_no_other_fin() {
+    let history = history(
+        "0.0 > S  0:0(0)
+         0.1 > .  2:2(0) ack 1
+         0.2 < .  1:1(0) ack 2
+         0.3 < F. 1:1(0) ack 2
+         0.4 > P. 2:12(10) ack 2
+         0.5 < .  2:2(0) ack 12
+         0.6 > F. 12:12(0) ack 2
+         0.7 < .  2:2(0) ack 13",
+    );
+    assert_ne!(history.last_state(Role::Server), State::CloseWait, "{history:?}");
+}
+
+/// What it repeated was data, and it had its answer.
+#[test]
+fn who_repeated_data_behind_a_lost_byte_has_not_given_up() {
+    let history = history(&opened(
+        "0.10 > P. 1:11(10) ack 1
+         0.20 < P. 1:5(4) ack 1
+         0.25 > .  12:12(0) ack 5
+         0.50 > P. 1:11(10) ack 5
+         1.10 > P. 1:11(10) ack 5
+         30.0 < .  5:5(0) ack 13",
+    ));
+    assert_eq!(history.last_state(Role::Client), State::Established, "{history:?}");
+}
+
 /// One byte is missing, and is taken for a FIN, until the FIN comes behind it, or more: then the
 /// client closed first, whatever was believed when it did.
 #[test]
