@@ -106,32 +106,30 @@ impl<T> Parties<T> {
 #[derive(Debug)]
 pub(super) struct Servers<T> {
     few: HashMap<Party, T, RandomState>,
-    are_many: bool,
     suspects: Parties<T>,
 }
 
 impl<T: Default + Join> Servers<T> {
     /// With that many at the second look, at most.
     pub fn with_max(max: usize) -> Self {
-        Servers { few: HashMap::default(), are_many: false, suspects: Parties::with_max(max) }
+        Servers { few: HashMap::default(), suspects: Parties::with_max(max) }
     }
 
     /// Whether they are more than are counted at the first look.
     pub fn are_many(&self) -> bool {
-        self.are_many
+        self.few.len() > FIRST_LOOK_SERVERS_MAX
     }
 
     /// The counts of a connection's server, at the first look at them: they are not many.
     pub fn at_first(&mut self, keys: &Keys, count: impl FnOnce(&mut T)) {
         count(self.few.entry(Party::of(keys, Role::Server)).or_default());
-        self.are_many = self.few.len() > FIRST_LOOK_SERVERS_MAX;
     }
 
     /// All were looked at. Where servers are many, what was counted of them was in vain: each is
     /// suspect of so many as `weight` says.
     pub fn settle(&mut self, suspects: &mut Suspects, weight: impl Fn(&T) -> u64) {
-        suspects.but_servers = !self.are_many;
-        if self.are_many {
+        suspects.but_servers = !self.are_many();
+        if self.are_many() {
             for (party, counts) in self.few.drain() {
                 let keys = Keys::new(party.service, party.service);
                 let times = weight(&counts).min(u8::MAX.into());
@@ -147,11 +145,10 @@ impl<T: Default + Join> Servers<T> {
 
     /// Adds the counts of others.
     pub fn join(&mut self, other: Servers<T>) {
-        let Servers { few, are_many, suspects } = other;
+        let Servers { few, suspects } = other;
         for (party, counts) in few {
             self.few.entry(party).or_default().join(&counts);
         }
-        self.are_many |= are_many || self.few.len() > FIRST_LOOK_SERVERS_MAX;
         self.suspects.join(suspects);
     }
 

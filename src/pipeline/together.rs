@@ -115,3 +115,17 @@ impl Totals {
         self.skipped.add_all(Skip::Duplicate, copies);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_began_without_a_stream_or_a_connection_is_told_apart() {
+        let mut begun = Begun::default();
+        for (frame, connections, streams) in [(1, 1, 1), (2, 2, 2), (5, 2, 3), (9, 3, 3)] {
+            begun.catch_up(frame, connections, streams);
+        }
+        assert!(begun.connections.iter().eq([1, 2, 9]) && begun.streams().iter().eq([1, 2, 5]));
+    }
+}

@@ -244,6 +244,8 @@ fn who_sees_which_connection_does_not_show_where_there_is_no_room() {
 #[test]
 fn few_servers_have_what_they_have_among_many() {
     let unanswered = "0.0 > S 0:0(0)\n9.0 end";
+    // It is no attempt, and nobody waits.
+    let open = &connections("0.0 > . 1:1(0) ack 1\n0.1 < . 1:1(0) ack 1\n9.0 end")[0];
     for (rule, setting, trace, count) in [
         ("time-wait-census", "crowd_min=2", SERVER_CLOSES, "peak"),
         ("syn-flood", "half_open_min=3", unanswered, "attempts"),
@@ -264,6 +266,8 @@ fn few_servers_have_what_they_have_among_many() {
                     moved(one, id as u64, host)
                 })
                 .collect();
+            let found_open = moved(open, histories.len() as u64, |_, addr| addr);
+            let histories = [histories, vec![found_open]].concat();
             let (summary, _) = found(&histories, &thresholds, 2, &mut Dice(1));
             let count = |it: &Finding| (it.host, it.value(count).cloned(), it.message.clone());
             let told = summary.grouped.iter().filter(|it| it.name == rule);
@@ -272,6 +276,7 @@ fn few_servers_have_what_they_have_among_many() {
         let (few, many) = (told(FIRST_LOOK_SERVERS_MAX), told(FIRST_LOOK_SERVERS_MAX + 1));
         let lengths = (FIRST_LOOK_SERVERS_MAX, FIRST_LOOK_SERVERS_MAX + 1);
         assert_eq!((few.len(), many.len()), lengths, "{rule}");
+        assert!(few.iter().all(|(_, count, _)| *count == Some(3_u64.into())), "{rule} {few:?}");
         let last = few.iter().map(|(host, ..)| *host).max().flatten();
         assert!(many.iter().filter(|(host, ..)| *host <= last).eq(&few), "{rule}");
     }

@@ -171,6 +171,6 @@ pub(super) fn is_near(number: SeqNum, known: SeqNum) -> bool {
 
 /// Where the opening is, by the first block of the close.
 #[inline]
-pub(super) fn opening_at([_, a, b, c, d, ..]: &[u8; BLOCK]) -> Option<u32> {
-    Some(u32::from_le_bytes([*a, *b, *c, *d]))
+pub(super) fn opening_at([_, a, b, c, d, ..]: &[u8; BLOCK]) -> u32 {
+    u32::from_le_bytes([*a, *b, *c, *d])
 }

@@ -100,8 +100,8 @@ impl Handshake {
     /// timestamps here; and from one segment to the next fewer than 2^32 units and 2^24 frames.
     pub fn rest(&self, announcements: &mut Announcements) -> Option<[u8; HANDSHAKE]> {
         let [(syn, begun), (syn_ack, answered), (ack, acked)] = &self.segments;
-        let (tsval, tsecr) = syn.options.timestamps.unwrap_or_default();
-        (ack.payload == 0 && tsecr == 0 && echoes(syn_ack, syn)).then_some(())?;
+        let (tsval, _) = syn.options.timestamps.unwrap_or_default();
+        (ack.payload == 0 && echoes(syn_ack, syn)).then_some(())?;
         let [a0, a1, a2, a3, a4, a5, a6] = span(*begun, *answered)?;
         let [b0, b1, b2, b3, b4, b5, b6] = span(*answered, *acked)?;
         let pair = [Announced::by(syn), Announced::by(syn_ack)];

@@ -271,7 +271,7 @@ impl Brief {
         match self.phase {
             Phase::Opening => None,
             Phase::Running => Some(self.block()),
-            Phase::Closing => closing::opening_at(blocks.parts.get(self.block())?),
+            Phase::Closing => blocks.parts.get(self.block()).map(closing::opening_at),
         }
     }
 

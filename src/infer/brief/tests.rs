@@ -390,6 +390,55 @@ fn opened(segments: &[(End, Segment)], blocks: &mut Blocks) -> Brief {
     brief
 }
 
+/// With what a handshake in brief has no room for, and what it has no use for.
+#[test]
+fn an_opening_that_is_not_like_others_is_brief() {
+    type Change = fn(&mut Segment);
+    let changes: [(usize, bool, Change); 3] = [
+        (0, true, |syn| syn.options.timestamps = syn.options.timestamps.map(|(own, _)| (own, 9))),
+        (1, false, |answer| answer.options.timestamps = Some((5, 9))),
+        (2, false, |ack| ack.payload = 300),
+    ];
+    for (at, is_shaken, change) in changes {
+        let mut segments = life_of(0);
+        segments.truncate(3);
+        change(&mut segments[at].1);
+        assert_eq!(check(&segments), 3, "{at}");
+        assert_eq!(opened(&segments, &mut Blocks::default()).is(SHAKEN), is_shaken, "{at}");
+    }
+}
+
+#[test]
+fn a_first_word_may_come_as_late_as_there_is_room_to_say() {
+    for (frames, room) in [(u32::MAX - 1, 4), (u32::MAX, 3)] {
+        let mut segments = life_of(0);
+        segments.truncate(3);
+        segments[2].1.payload = 300;
+        let (client, ack) = segments[2];
+        let (seq, acked) = (ack.ack, ack.seq_end());
+        let (ts, frame) =
+            (ack.ts.after(Span::from_millis(1)), segments[0].1.frame + u64::from(frames));
+        segments.push((client.peer(), Segment { ts, frame, seq, ack: acked, payload: 0, ..ack }));
+        assert_eq!(check(&segments), room);
+    }
+}
+
+/// An end that was found open has said nothing before its first segment.
+#[test]
+fn a_first_word_that_says_nothing_new_ends_no_life_that_was_found_open() {
+    let life = life_of(5);
+    let (client, data) = life[3];
+    let answer = |ms: u64, window| {
+        let ts = data.ts.after(Span::from_millis(ms));
+        let (seq, ack) = (data.ack, data.seq_end());
+        (
+            client.peer(),
+            Segment { ts, seq, ack, window, payload: 0, frame: data.frame + ms, ..data },
+        )
+    };
+    assert_eq!(check(&[(client, data), answer(1, 500), answer(2, 0)]), 3);
+}
+
 #[test]
 fn what_is_announced_beyond_the_room_for_it_is_written_down() {
     let mut blocks = Blocks::default();
