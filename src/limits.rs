@@ -215,6 +215,15 @@ pub const WRITERS_MAX: usize = 8;
 /// that may have many are counted, at a second look.
 pub const FIRST_LOOK_SERVERS_MAX: usize = 1 << 10;
 
+/// Clients of which it is noted at the first look whether they talk, which a scanner does not: a
+/// few hundred bytes each, and as many in each thread. Where there are more, all that leave many
+/// connections without data are looked at twice.
+pub const FIRST_LOOK_CLIENTS_MAX: usize = 1 << 13;
+
+/// Services that are noted of one such client. A client that talks to so many is no scanner unless
+/// it leaves nine times as many connections without data.
+pub const SPOKEN_TO_MAX: usize = 8;
+
 /// Sides of services whose sockets are counted over time: about 5 KB each. Beyond them the first in
 /// order are kept.
 pub const CROWDS_MAX: usize = 1 << 12;

@@ -5,6 +5,8 @@
 //! fixed size in which groups may share a cell: a cell is never less than what any of its groups
 //! counts. Whoever stays below what a finding takes needs no second look; the second look, at the
 //! connections of the others only, counts exactly. So no finding depends on who shares a cell.
+//! A rule need not count a group at all of which the first look tells enough to know that no
+//! finding can come of it.
 //! Up to [`SUSPECT_FEW_MAX`] that count are kept in a list, and no table is made for them.
 
 use core::cell::OnceCell;

@@ -1,9 +1,11 @@
 //! A client that tries many ports and says nothing to any.
 
 use core::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::addr::Addr;
+use foldhash::fast::RandomState;
+
+use crate::addr::{Addr, HostPort};
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
@@ -11,7 +13,8 @@ use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::{Firsts, Stretch};
 use crate::findings::waits::{had_socket, number};
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
-use crate::history::{Handshake, History, Role, Signs};
+use crate::history::{Handshake, History, Role};
+use crate::limits::{FIRST_LOOK_CLIENTS_MAX, SPOKEN_TO_MAX};
 
 finding! {
     /// One host tried many ports or hosts and said nothing to any: a port scan.
@@ -50,7 +53,6 @@ finding! {
             targets_min: 15.0 "targets" "Different addresses and ports that one host tried.",
         },
         scope: Grouped(new),
-        looks_for: [Signs::NO_DATA],
         raises: "0.01 > S 0:0(0) dport 1
                  0.02 < R. 0:0(0) ack 1 dport 1
                  0.03 > S 0:0(0) dport 2
@@ -115,8 +117,42 @@ impl Join for Tried {
     }
 }
 
+/// What is counted of one client at the first look.
+#[derive(Debug, Default)]
+struct Client {
+    /// Connections without data: at least as many as targets to which it said nothing.
+    silent: u64,
+    /// Some of the targets to which it said something, each once.
+    spoken_to: Vec<HostPort>,
+}
+
+impl Join for Client {
+    fn join(&mut self, other: &Client) {
+        self.silent += other.silent;
+        other.spoken_to.iter().for_each(|target| self.says_to(*target));
+    }
+}
+
+impl Client {
+    /// It exchanged data with a target, or the target with it.
+    fn says_to(&mut self, target: HostPort) {
+        if self.spoken_to.len() < SPOKEN_TO_MAX && !self.spoken_to.contains(&target) {
+            self.spoken_to.push(target);
+        }
+    }
+
+    /// Whether that alone is more than a scanner says.
+    fn is_talker(&self) -> bool {
+        !is_silent_to_most(self.silent, self.spoken_to.len() as u64)
+    }
+}
+
 #[derive(Default)]
-struct Scans(Parties<Tried>);
+struct Scans {
+    tried: Parties<Tried>,
+    /// As long as they are few: so most that talk are no suspects, however often they are refused.
+    clients: HashMap<Addr, Client, RandomState>,
+}
 
 fn new() -> Box<dyn Grouping> {
     Box::new(Scans::default())
@@ -130,13 +166,36 @@ impl Grouping for Scans {
         }))
     }
 
-    fn suspect(&mut self, _: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
-        suspects.count(keys.host(Role::Client, Role::Client));
+    fn suspect(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
+        let is_silent = !has_data(history);
+        // Whoever talks to many does so in some of its connections.
+        if !is_silent && !history.id.is_multiple_of(ASKED_WHO_TALKS) {
+            return;
+        }
+        if !self.are_many() {
+            let client = self.clients.entry(keys.addr(Role::Client).ip()).or_default();
+            match is_silent {
+                true => client.silent += 1,
+                false => client.says_to(keys.addr(Role::Server)),
+            }
+        } else if is_silent {
+            suspects.count(keys.host(Role::Client, Role::Client));
+        }
+    }
+
+    fn settle(&mut self, suspects: &mut Suspects) {
+        let are_many = self.are_many();
+        // Where clients are many, others of their connections without data are no part of this.
+        for (host, client) in self.clients.drain().filter(|(_, it)| are_many || !it.is_talker()) {
+            let end = HostPort::new(host, 0);
+            let group = Keys::new(end, end).host(Role::Client, Role::Client);
+            (0..client.silent.min(u8::MAX.into())).for_each(|_| suspects.count(group));
+        }
     }
 
     fn again(&mut self, history: &History, keys: &Keys, _: &Context, _: &Suspects) {
-        let tried = self.0.entry(Party::of(keys, Role::Client));
-        tried.spoke |= history.sides.iter().any(|side| side.tally.bytes > 0);
+        let tried = self.tried.entry(Party::of(keys, Role::Client));
+        tried.spoke |= has_data(history);
         let is_half = history.handshake() == Handshake::HalfOpen;
         tried.answered |= had_socket(history, Role::Server);
         tried.opened |= had_socket(history, Role::Server) && !is_half;
@@ -148,7 +207,11 @@ impl Grouping for Scans {
 
     fn join(&mut self, other: Box<dyn Any>) {
         if let Ok(other) = other.downcast::<Self>() {
-            self.0.join(other.0);
+            let Scans { tried, clients } = *other;
+            self.tried.join(tried);
+            for (host, client) in clients {
+                self.clients.entry(host).or_default().join(&client);
+            }
         }
     }
 
@@ -157,14 +220,14 @@ impl Grouping for Scans {
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
-        let tried = self.0.drain();
+        let tried = self.tried.drain();
         // A client's parties stand together: they are in order of its address.
         for client in tried.chunk_by(|(one, _), (other, _)| one.host == other.host) {
             let mut scanner = Scanner::default();
             client.iter().for_each(|(party, tried)| scanner.add(party, tried));
             let least = targets_min(context);
             let is_scan = scanner.targets >= least
-                && scanner.silent * 10 >= scanner.targets * 9
+                && is_silent_to_most(scanner.silent, scanner.targets - scanner.silent)
                 && scanner.shut * 2 >= scanner.targets;
             if let (true, Some((party, _))) = (is_scan, client.first()) {
                 out.push(scanner.finding(party, context));
@@ -173,8 +236,29 @@ impl Grouping for Scans {
     }
 
     fn beyond(&self) -> u64 {
-        self.0.beyond()
+        self.tried.beyond()
     }
+}
+
+impl Scans {
+    /// Whether clients are more than are counted at the first look.
+    fn are_many(&self) -> bool {
+        self.clients.len() > FIRST_LOOK_CLIENTS_MAX
+    }
+}
+
+/// One in so many connections with data is asked at the first look who talks to whom.
+const ASKED_WHO_TALKS: u64 = 8;
+
+/// Whether payload was exchanged.
+fn has_data(history: &History) -> bool {
+    history.sides.iter().any(|side| side.tally.bytes > 0)
+}
+
+/// Whether a client that said nothing to so many targets, and something to so many, said nothing to
+/// nine in ten.
+fn is_silent_to_most(silent: u64, spoken_to: u64) -> bool {
+    silent >= spoken_to * 9
 }
 
 /// Targets that make a scan.
@@ -216,5 +300,112 @@ impl Scanner {
             .with("hosts", self.hosts.len() as u64)
             .with("silent", self.silent)
             .with("open", self.open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::findings::{Collector, Thresholds, check};
+    use crate::testkit::connections;
+
+    const REFUSED: &str = "0.1 > S 0:0(0)\n0.2 < R. 0:0(0) ack 1";
+    const ANSWERED: &str = "0.1 > S  0:0(0)
+                            0.2 < S. 0:0(0) ack 1
+                            0.3 > P. 1:101(100) ack 1
+                            0.4 < .  1:1(0) ack 101";
+
+    /// One connection for each of these: its client, its server, and whether it says something.
+    fn histories(all: &[(u32, u32, bool)]) -> Vec<History> {
+        let [refused, answered] = [REFUSED, ANSWERED].map(|trace| connections(trace).remove(0));
+        let one = |(id, (client, server, speaks)): (u64, &(u32, u32, bool))| {
+            let mut history = if *speaks { answered.clone() } else { refused.clone() };
+            let [client, server] =
+                [0x0a00_0000 + client, 0x0b00_0000 + server].map(|it| Addr::from(it.to_be_bytes()));
+            let own = history.addr(Role::Client).ip();
+            history.id = id;
+            let moved = |addr| if addr == own { client } else { server };
+            history.tuple = history.tuple.with_addrs(moved);
+            history
+        };
+        (0..).zip(all).map(one).collect()
+    }
+
+    /// What a collector finds, and how many connections it would look at again.
+    fn found(histories: &[History]) -> (Vec<Finding>, usize) {
+        let thresholds = Thresholds::default();
+        let mut collector = Collector::new(thresholds.clone());
+        for history in histories {
+            collector.take(&[(history, &Keys::of(history))], check(history, &thresholds));
+        }
+        let suspicions = collector.suspicions();
+        let again = histories.iter().filter(|it| suspicions.concern(&Keys::of(it))).count();
+        let summary =
+            Collector::collect(thresholds, histories.iter(), &CaptureFacts::default()).grouped;
+        (summary.into_iter().filter(|it| it.name == PORT_SCAN.name).collect(), again)
+    }
+
+    /// The same of port scans, where every connection is counted.
+    fn counted(histories: &[History]) -> Vec<Finding> {
+        let thresholds = Thresholds::default();
+        let context = Context::new(&PORT_SCAN, &thresholds);
+        let (mut scans, nobody) = (Scans::default(), Suspects::new(1, |_, _| true));
+        histories.iter().for_each(|it| scans.again(it, &Keys::of(it), &context, &nobody));
+        let mut all = Vec::new();
+        scans.finish(&CaptureFacts::default(), &context, &mut all);
+        all.sort_by_key(Finding::order);
+        all
+    }
+
+    #[test]
+    fn a_client_that_talks_to_many_is_no_suspect_however_many_refuse_it() {
+        let talks = (0..80).map(|server| (1, server, true));
+        let refused = (200..240).map(|server| (1, server, false));
+        let all: Vec<_> = talks.chain(refused).collect();
+        assert_eq!(found(&histories(&all)), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn one_that_says_just_too_much_is_no_suspect_and_one_that_does_not_is_a_scanner() {
+        let tried = |silent: u32| {
+            // The first and the one that is asked next say something.
+            let speaks = |at: u32| at == 0 || u64::from(at) == ASKED_WHO_TALKS;
+            let all = (0..silent + 2).map(|at| (1, at, speaks(at)));
+            found(&histories(&all.collect::<Vec<_>>()))
+        };
+        assert_eq!(tried(17), (Vec::new(), 0));
+        let (scans, again) = tried(18);
+        assert_eq!((scans.len(), again), (1, 20));
+    }
+
+    #[test]
+    fn a_scanner_is_found_among_more_clients_than_are_told_apart() {
+        let clients = FIRST_LOOK_CLIENTS_MAX as u32;
+        let scan =
+            |servers: core::ops::Range<u32>| servers.map(move |at| (clients / 2, at, at == 0));
+        let others = (0..=clients).map(|client| (client, 999, false));
+        // What it says at first is much for one that tries no more.
+        let all: Vec<_> = scan(0..8).chain(others).chain(scan(8..19)).collect();
+        let histories = histories(&all);
+        let (scans, again) = found(&histories);
+        assert_eq!(scans, counted(&histories));
+        assert!(scans.len() == 1 && again < 200, "{again}");
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_scans_is_suspect_whatever_else_it_says(
+            all in prop::collection::vec((0..3_u32, 0..40_u32, 0..16_u32), 0..300),
+            talk in 0..4_u32,
+        ) {
+            let all: Vec<_> = all
+                .iter()
+                .map(|(client, server, chance)| (*client, *server, *chance < talk * client))
+                .collect();
+            let histories = histories(&all);
+            prop_assert_eq!(found(&histories).0, counted(&histories));
+        }
     }
 }
