@@ -138,18 +138,18 @@ struct Single {
     worst: Worst,
 }
 
-/// Those whom the rules that look twice suspect, by rule.
-pub struct Suspicions(Vec<Option<Suspects>>);
+/// Those whom the rules that look twice suspect, and the places of those rules that suspect any.
+pub struct Suspicions(Vec<(usize, Suspects)>);
 
 impl Suspicions {
     /// Whether there is anybody to look at again.
     pub fn any(&self) -> bool {
-        self.0.iter().flatten().any(Suspects::any)
+        !self.0.is_empty()
     }
 
     /// Whether a connection with these groups is one to look at again.
     pub fn concern(&self, keys: &Keys) -> bool {
-        self.0.iter().flatten().any(|suspects| suspects.any() && suspects.concern(keys))
+        self.0.iter().any(|(_, suspects)| suspects.concern(keys))
     }
 }
 
@@ -217,19 +217,19 @@ impl Collector {
 
     /// All connections were shown: whom to look at again.
     pub fn suspicions(&mut self) -> Suspicions {
-        let settled = |watch: &mut Watch| {
+        let settled = |(place, watch): (usize, &mut Watch)| {
             let mut suspects = watch.suspects.take()?;
             watch.grouping.settle(&mut suspects);
             suspects.settle();
-            Some(suspects)
+            suspects.any().then_some((place, suspects))
         };
-        Suspicions(self.watches.iter_mut().map(settled).collect())
+        Suspicions(self.watches.iter_mut().enumerate().filter_map(settled).collect())
     }
 
     /// Takes a connection that concerns a suspect for the second time.
     pub fn again(&mut self, history: &History, keys: &Keys, suspicions: &Suspicions) {
-        for (Watch { rule, grouping, .. }, suspects) in self.watches.iter_mut().zip(&suspicions.0) {
-            if let Some(suspects) = suspects.as_ref().filter(|it| it.any() && it.concern(keys)) {
+        for (place, suspects) in suspicions.0.iter().filter(|(_, it)| it.concern(keys)) {
+            if let Some(Watch { rule, grouping, .. }) = self.watches.get_mut(*place) {
                 let context = Context::new(rule, &self.thresholds);
                 grouping.again(history, keys, &context, suspects);
             }

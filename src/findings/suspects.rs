@@ -9,7 +9,6 @@
 //! finding can come of it.
 //! Up to [`SUSPECT_FEW_MAX`] that count are kept in a list, and no table is made for them.
 
-use core::cell::OnceCell;
 use core::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
@@ -18,21 +17,24 @@ use crate::addr::HostPort;
 use crate::history::{History, Role};
 use crate::limits::{SUSPECT_CELLS, SUSPECT_FEW_MAX};
 
-/// Both ends of one connection, and what the groups that they are in hash to, once somebody asks.
+/// Both ends of one connection, and what the groups that they are in hash to.
 #[derive(Clone, Debug)]
 pub struct Keys {
     client: HostPort,
     server: HostPort,
     /// The client's and the server's party: its host and the service that it uses or offers.
-    party: [OnceCell<u64>; 2],
+    party: [u64; 2],
     /// The client's and the server's host.
-    host: [OnceCell<u64>; 2],
+    host: [u64; 2],
 }
 
 impl Keys {
     /// Those of a connection between these two.
     pub fn new(client: HostPort, server: HostPort) -> Keys {
-        Keys { client, server, party: Default::default(), host: Default::default() }
+        // Of numbers and no addresses, as far as can be: that is quicker.
+        let host = [client, server].map(|end| hash(end.ip()));
+        let service = hash((host[1], server.port()));
+        Keys { client, server, party: [hash((host[0], service)), service], host }
     }
 
     /// Those of a history's connection.
@@ -51,26 +53,21 @@ impl Keys {
 
     /// The party in a role.
     pub fn party(&self, role: Role) -> u64 {
-        let [client, server] = &self.party;
-        match role {
-            Role::Client => *client.get_or_init(|| hash((self.client.ip(), self.server))),
-            Role::Server => *server.get_or_init(|| hash(self.server)),
-        }
+        let [client, server] = self.party;
+        if role == Role::Client { client } else { server }
     }
 
     /// The host in a role, as one that may play `part`.
     pub fn host(&self, role: Role, part: Role) -> u64 {
-        let [client, server] = &self.host;
-        let host = match role {
-            Role::Client => *client.get_or_init(|| hash(self.client.ip())),
-            Role::Server => *server.get_or_init(|| hash(self.server.ip())),
-        };
+        let [client, server] = self.host;
+        let host = if role == Role::Client { client } else { server };
         if part == Role::Client { host } else { !host }
     }
 }
 
 /// The same in each run, so that two runs reach the same limits; whoever makes groups share a cell
 /// on purpose makes a second look longer.
+#[inline]
 fn hash(what: impl Hash) -> u64 {
     FixedState::with_seed(0).hash_one(what)
 }

@@ -135,7 +135,9 @@ pub(super) fn judge(
     let Found { collector, mut survey, transitions_dropped } = all;
     let mut findings = collector.finish(facts);
     survey.finish(&findings.grouped);
-    let (mut foundry, mut room) = (Foundry::default(), Room::default());
+    // What one has learnt of shapes serves to read the worst again.
+    let mut foundry = judges.pop().map_or_else(Foundry::default, |judge| judge.foundry);
+    let mut room = Room::default();
     for worst in findings.worst.values_mut() {
         findings::tell(worst, thresholds, |id| archive.find(id, &mut foundry, &mut room).cloned());
     }

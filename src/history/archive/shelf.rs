@@ -17,7 +17,7 @@ use crate::flow::table::Hasher;
 use crate::history::{History, Predecessor, pack, roles};
 use crate::infer::brief::{Blocks, Brief};
 use crate::infer::state::State;
-use crate::infer::{Connection, Held, Params};
+use crate::infer::{Connection, Held, Params, RolesFrom};
 use crate::slab::Slab;
 use crate::time::Timestamp;
 
@@ -98,7 +98,14 @@ impl Shelf {
     /// Who is the client and who the server of the connection at that place, where that is known
     /// at a glance.
     pub fn client_and_server(&self, place: u32) -> Option<(HostPort, HostPort)> {
-        let client_by = self.brief(place)?.client_by()?;
+        let Record { key, form: Form::Brief(brief) } = self.records.get(place)? else {
+            return None;
+        };
+        let client_by = brief.client_by()?;
+        // Of nearly all no four-tuple need be put together.
+        if let ((client, RolesFrom::Syn), Some([low, high])) = (client_by, key.ends()) {
+            return Some(if client == End::A { (low, high) } else { (high, low) });
+        }
         let tuple = self.tuple(place)?;
         let (client, _) = roles(&tuple, client_by);
         Some((tuple.endpoint(client), tuple.endpoint(client.peer())))
@@ -378,6 +385,14 @@ impl Key {
             Some(place) => wide.get(place) == Some(tuple),
             None => tuple.is_v4(self.addrs, self.ports.map(u16::from_ne_bytes)),
         }
+    }
+
+    /// Both ends, the lower one first, if they are here.
+    #[inline(always)]
+    fn ends(&self) -> Option<[HostPort; 2]> {
+        let ([low, high], [low_port, high_port]) = (self.addrs, self.ports.map(u16::from_ne_bytes));
+        let ends = [(low, low_port), (high, high_port)].map(HostPort::from);
+        self.wide_place().is_none().then_some(ends)
     }
 
     /// Where the whole four-tuple is, if it is not here.
