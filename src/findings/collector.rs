@@ -4,6 +4,7 @@
 //! those that see the others. So whatever is kept is put in an order of its own, and the same
 //! capture gives the same findings.
 
+use core::mem::take;
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use crate::addr::HostPort;
 use crate::findings::due::{Due, Places};
 use crate::findings::finding::{Finding, Order, Severity};
-use crate::findings::kept::Join;
+use crate::findings::kept::{Join, Name};
 use crate::findings::rule::{Context, Grouping, Rule, Scope};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::thresholds::Thresholds;
@@ -118,10 +119,8 @@ pub struct Collector {
     watches: Vec<Watch>,
     /// Which of them are due.
     due: Due,
-    /// Those of the connections that are taken at the moment.
-    places: Vec<Places>,
     /// What was found about single connections, by name.
-    single: HashMap<&'static str, Single, RandomState>,
+    single: HashMap<Name, Single, RandomState>,
 }
 
 /// A rule that judges many connections together, at work.
@@ -129,6 +128,8 @@ struct Watch {
     rule: &'static Rule,
     grouping: Box<dyn Grouping>,
     suspects: Option<Suspects>,
+    /// Which of the connections that are taken at the moment it is shown.
+    shown: Places,
 }
 
 /// The findings of one name about single connections: how many, and the worst.
@@ -160,11 +161,12 @@ impl Collector {
             let Scope::Grouped(new) = rule.scope else { return None };
             let grouping = new();
             let suspects = grouping.suspects(&Context::new(rule, &thresholds));
-            thresholds.is_on(rule.name).then_some(Watch { rule, grouping, suspects })
+            let shown = Places::default();
+            thresholds.is_on(rule.name).then_some(Watch { rule, grouping, suspects, shown })
         };
         let watches: Vec<Watch> = ALL.iter().filter_map(watch).collect();
         let due = Due::of(watches.iter().map(|watch| watch.rule), &thresholds);
-        Collector { thresholds, watches, due, places: Vec::new(), single: HashMap::default() }
+        Collector { thresholds, watches, due, single: HashMap::default() }
     }
 
     /// Takes all connections, and what is known of the capture as a whole.
@@ -192,26 +194,31 @@ impl Collector {
     ///
     /// Rule by rule, so that the counts of several connections are waited for together.
     pub fn take(&mut self, some: &[(&History, &Keys)], own: impl IntoIterator<Item = Finding>) {
-        self.places.clear();
-        self.places.extend(some.iter().map(|(history, _)| self.due.to(history.signs())));
-        for place in self.places.iter().fold(Places::default(), |all, places| all.or(*places)) {
-            let (Some(Watch { grouping, suspects, .. }), Some(context)) =
-                (self.watches.get_mut(place), self.due.context(place, &self.thresholds))
-            else {
-                continue;
-            };
-            let due = some.iter().zip(&self.places).filter(|(_, places)| places.hold(place));
-            for ((history, keys), _) in due {
+        some.chunks(Places::MAX).for_each(|some| self.watch(some));
+        for finding in own {
+            let Single { counts, worst } = self.single.entry(Name(finding.name)).or_default();
+            counts.add(finding.severity);
+            worst.take(finding);
+        }
+    }
+
+    fn watch(&mut self, some: &[(&History, &Keys)]) {
+        for (at, (history, _)) in some.iter().enumerate() {
+            for place in self.due.to(history.signs()) {
+                if let Some(Watch { shown, .. }) = self.watches.get_mut(place) {
+                    shown.add(at);
+                }
+            }
+        }
+        for (place, watch) in self.watches.iter_mut().enumerate() {
+            let Watch { grouping, suspects, shown, .. } = watch;
+            let Some(context) = self.due.context(place, &self.thresholds) else { continue };
+            for (history, keys) in take(shown).filter_map(|at| some.get(at)) {
                 match suspects {
                     Some(suspects) => grouping.suspect(history, keys, &context, suspects),
                     None => grouping.take(history, keys, &context),
                 }
             }
-        }
-        for finding in own {
-            let Single { counts, worst } = self.single.entry(finding.name).or_default();
-            counts.add(finding.severity);
-            worst.take(finding);
         }
     }
 
@@ -271,7 +278,8 @@ impl Collector {
                 }
             }
             found.sort_by_cached_key(Finding::order);
-            let Single { mut counts, worst } = self.single.remove(rule.name).unwrap_or_default();
+            let Single { mut counts, worst } =
+                self.single.remove(&Name(rule.name)).unwrap_or_default();
             found.iter().for_each(|finding| counts.add(finding.severity));
             summary.count(rule.name, &counts);
             summary.grouped.append(&mut found);

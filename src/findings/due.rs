@@ -15,11 +15,11 @@ pub(super) struct Due {
     kept: Vec<(Signs, Places)>,
 }
 
-/// Places in a list of rules, in order.
+/// Places in a list, in order.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Places(u64);
 
-const _: () = assert!(ALL.len() <= u64::BITS as usize, "every rule has its bit");
+const _: () = assert!(ALL.len() <= Places::MAX, "every rule has its bit");
 const _: () = assert!(SIGNS_KEPT.is_power_of_two(), "the highest bits of a number are a place");
 
 impl Due {
@@ -65,15 +65,13 @@ impl Due {
 }
 
 impl Places {
-    /// The places of both.
-    pub fn or(self, other: Places) -> Places {
-        Places(self.0 | other.0)
-    }
+    /// How many there can be.
+    pub const MAX: usize = u64::BITS as usize;
 
-    /// Whether a place is among them.
+    /// One more, below [`Places::MAX`].
     #[inline]
-    pub fn hold(self, place: usize) -> bool {
-        self.0 >> place & 1 > 0
+    pub fn add(&mut self, place: usize) {
+        self.0 |= 1 << place;
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is counted in parts, of some connections here and of others there, and then made one: in
 //! whatever order, the whole is the same.
 
-use core::hash::Hash;
+use core::hash::{Hash, Hasher};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -11,6 +11,24 @@ use foldhash::fast::RandomState;
 pub(super) trait Join {
     /// Counts what the other one counted, too.
     fn join(&mut self, other: &Self);
+}
+
+/// The name of a rule as a key, which is asked for with each finding.
+#[derive(Clone, Copy, Debug, Eq, PartialOrd, Ord)]
+pub(super) struct Name(pub &'static str);
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Name) -> bool {
+        // Mostly the same text in memory.
+        core::ptr::eq(self.0, other.0) || self.0 == other.0
+    }
+}
+
+/// Names are few, and fewer are as long as another one.
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.0.len());
+    }
 }
 
 /// Something for each key, bounded.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use foldhash::fast::RandomState;
 
 use crate::addr::HostPort;
-use crate::findings::kept::{Join, Kept};
+use crate::findings::kept::{Join, Kept, Name};
 use crate::findings::suspects::Keys;
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, Handshake, History, Role};
@@ -43,7 +43,7 @@ pub struct Survey {
     newest_service: Option<HostPort>,
     /// Findings by severity, name and place, once all are counted.
     pub groups: Vec<Group>,
-    by_place: Kept<(&'static str, HostPort), Group>,
+    by_place: Kept<(Name, HostPort), Group>,
     /// Those at no place, and at places for which there is no room.
     elsewhere: Groups,
     /// Places, and services, that are told apart.
@@ -191,7 +191,7 @@ impl Survey {
         let one = Group::of(finding, place);
         let Survey { by_place, elsewhere, .. } = self;
         let Some(place) = place else { return put(elsewhere, &one) };
-        match by_place.entry((finding.name, place), |_, group| put(elsewhere, &group)) {
+        match by_place.entry((Name(finding.name), place), |_, group| put(elsewhere, &group)) {
             Entry::Occupied(mut group) => group.get_mut().join(&one),
             Entry::Vacant(room) => _ = room.insert(one),
         }

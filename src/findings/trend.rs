@@ -61,6 +61,10 @@ impl Crowd {
     fn count(&mut self, ts: Timestamp, flow: Flow) {
         loop {
             let bucket = ts.as_nanos() >> self.shift;
+            // Mostly the newest.
+            if let Some((_, sum)) = self.buckets.last_mut().filter(|(known, _)| *known == bucket) {
+                return add(sum, flow);
+            }
             let first = self.buckets.first().map_or(bucket, |(first, _)| bucket.min(*first));
             let last = self.buckets.last().map_or(bucket, |(last, _)| bucket.max(*last));
             if last.abs_diff(first) < TIME_BUCKETS_MAX {

@@ -381,6 +381,11 @@ impl History {
         Some(Stay { state, entered: *entered, left, dwell })
     }
 
+    /// Whether a role was in a state.
+    pub fn was_in(&self, role: Role, state: State) -> bool {
+        self.entry(role, state).is_some()
+    }
+
     /// What ended that stay.
     pub fn left_by(&self, role: Role, state: State) -> Option<Event> {
         self.entry(role, state)?.1.map(|next| next.event)
@@ -395,6 +400,7 @@ impl History {
     }
 
     /// The last transition of a role into a state, and the one after it.
+    #[inline]
     fn entry(&self, role: Role, state: State) -> Option<(&Transition, Option<&Transition>)> {
         let [client, server] = &self.digest.entries;
         let entries = if role == Role::Client { client } else { server };

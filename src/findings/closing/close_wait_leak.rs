@@ -141,7 +141,8 @@ impl Grouping for Leaks {
         suspects: &mut Suspects,
     ) {
         for role in Role::BOTH {
-            if waited(history, role, context).is_some() {
+            // Mostly one of them.
+            if history.was_in(role, State::CloseWait) && waited(history, role, context).is_some() {
                 suspects.count(keys.party(role));
                 suspects.count(keys.host(role, role));
             }

@@ -120,7 +120,7 @@ impl Grouping for Clients {
         }
         let ports = self.0.entry(Party::of(keys, Role::Client));
         ports.connections += 1;
-        ports.waiting += u64::from(history.stay_in(Role::Client, State::TimeWait).is_some());
+        ports.waiting += u64::from(history.was_in(Role::Client, State::TimeWait));
         let at = history.first.ts;
         ports.crowd.add(at, ended(history, Role::Client));
         ports.stretch.add(at);

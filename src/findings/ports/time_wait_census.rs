@@ -112,12 +112,13 @@ impl Grouping for Census {
     }
 
     fn suspect(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &mut Suspects) {
-        for role in Role::BOTH {
-            let Some(stay) = history.stay_in(role, State::TimeWait) else { continue };
-            match role == Role::Client || self.0.are_many() {
-                true => suspects.count(keys.party(role)),
-                false => self.0.at_first(keys, |it| it.add(history, keys.addr(role.peer()), &stay)),
-            }
+        if history.was_in(Role::Client, State::TimeWait) {
+            suspects.count(keys.party(Role::Client));
+        }
+        let Some(stay) = history.stay_in(Role::Server, State::TimeWait) else { return };
+        match self.0.are_many() {
+            true => suspects.count(keys.party(Role::Server)),
+            false => self.0.at_first(keys, |it| it.add(history, keys.addr(Role::Client), &stay)),
         }
     }
 
@@ -141,7 +142,7 @@ impl Grouping for Census {
     }
 
     fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
-        history.stay_in(role, State::TimeWait).is_some()
+        history.was_in(role, State::TimeWait)
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {

@@ -206,6 +206,25 @@ fn who_sees_which_connection_does_not_show() {
 }
 
 #[test]
+fn how_many_are_taken_at_once_does_not_show() {
+    let histories = connections(&format!("clients 150 0.05\n{LEFT}"));
+    let keys: Vec<_> = histories.iter().map(Keys::of).collect();
+    let all: Vec<_> = histories.iter().zip(&keys).collect();
+    let told = |at_once| {
+        let mut collector = Collector::new(Thresholds::default());
+        all.chunks(at_once).for_each(|some| collector.take(some, []));
+        let suspicions = collector.suspicions();
+        all.iter().for_each(|(history, keys)| collector.again(history, keys, &suspicions));
+        collector.finish(&CaptureFacts::default())
+    };
+    let one_by_one = told(1);
+    assert!(!one_by_one.grouped.is_empty());
+    for at_once in [16, 64, 65, 150] {
+        assert_eq!(told(at_once), one_by_one, "{at_once}");
+    }
+}
+
+#[test]
 fn who_sees_which_connection_of_a_recording_does_not_show() {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     for name in ["kernel/demo/server.pcap", "kernel/random-3/middle.pcap"] {
