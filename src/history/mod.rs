@@ -265,16 +265,20 @@ impl History {
 
     /// The record of a SYN to which nothing came becomes that of another one of the same kind.
     fn pass_to(&mut self, id: u64, stream: u32, tuple: FourTuple, syn: &LoneSyn, until: Timestamp) {
-        let before = core::mem::replace(&mut self.first, syn.at);
         (self.id, self.stream, self.tuple) = (id, stream, tuple);
-        (self.last, self.until) = (syn.at, until.max(syn.at.ts));
         let [client, _] = &mut self.sides;
-        (client.last, client.base_seq) = (syn.at, Some(syn.seq.0));
-        // What it sent is where it was sent; what came of time, as long after it.
+        client.base_seq = Some(syn.seq.0);
+        (self.first, self.last) = (syn.at, syn.at);
+        if let Some(again) = &syn.again {
+            (self.last, self.frames) = (again.last, again.count.into());
+            (client.tally, client.syn_gaps) = (again.tally(), again.gaps);
+            client.unanswered_at_end = again.repeats.count;
+        }
+        (client.last, self.until) = (self.last, until.max(self.last.ts));
+        // It went by its SYN, and then, if at all, by giving up.
         for transition in &mut self.transitions {
-            let later = transition.at.ts.since(before.ts);
-            transition.at = match transition.at.frame {
-                0 => Moment::silent(syn.at.ts.after(later)),
+            transition.at = match syn.gave_up {
+                Some(ts) if transition.event == Event::GaveUp => Moment::silent(ts),
                 _ => syn.at,
             };
         }

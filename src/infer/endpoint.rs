@@ -10,6 +10,9 @@ use crate::limits::SYN_GAPS_MAX;
 use crate::seq::SeqNum;
 use crate::time::{Span, Timestamp};
 
+/// The turnaround that is counted on where no answer was ever timed.
+pub(super) const TURNAROUND_UNKNOWN: Span = Span::from_millis(100);
+
 /// Numbers beyond a hole in what an endpoint received.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Beyond {
@@ -30,6 +33,29 @@ pub struct Repeats {
     pub last: Timestamp,
     /// The time between the last two.
     pub gap: Span,
+}
+
+impl Repeats {
+    /// What was first sent at `since` is sent again. Whether that is one more repeat.
+    pub fn add(&mut self, since: Timestamp, at: Timestamp) -> bool {
+        /// Segments that are repeated together are one repeat.
+        const TOGETHER: Span = Span::from_millis(2);
+        if self.count > 0 && at.since(self.last) < TOGETHER {
+            return false;
+        }
+        if self.count == 0 {
+            (self.since, self.last) = (since, since);
+        }
+        self.count = self.count.saturating_add(1);
+        self.gap = at.since(self.last);
+        self.last = at;
+        true
+    }
+
+    /// How long all of them took, from the first sending on.
+    pub fn took(&self) -> Span {
+        self.last.since(self.since)
+    }
 }
 
 /// What an endpoint sent, counted.
@@ -328,9 +354,7 @@ impl Endpoint {
     /// How long after a segment passed on its way here something may still pass that was sent
     /// before that segment arrived.
     pub fn in_flight(&self) -> Span {
-        /// Where no answer was ever timed.
-        const UNKNOWN: Span = Span::from_millis(100);
-        in_flight(self.turnaround.unwrap_or(UNKNOWN))
+        in_flight(self.turnaround.unwrap_or(TURNAROUND_UNKNOWN))
     }
 
     /// The size of the window that it advertises, in bytes.
@@ -415,22 +439,9 @@ impl Endpoint {
 
     /// It sent the same again.
     pub fn repeat(&mut self, at: Timestamp) {
-        /// Segments that are repeated together are one repeat.
-        const TOGETHER: Span = Span::from_millis(2);
-        let repeats = &mut self.repeats;
-        if repeats.count > 0 && at.since(repeats.last) < TOGETHER {
-            return;
-        }
-        if repeats.count == 0 {
-            repeats.since = self.edge;
-            repeats.last = self.edge;
-        }
-        repeats.count = repeats.count.saturating_add(1);
-        repeats.gap = at.since(repeats.last);
-        repeats.last = at;
-        if repeats.count > self.tally.unanswered {
-            self.tally.unanswered = repeats.count;
-            self.tally.unanswered_for = at.since(repeats.since);
+        if self.repeats.add(self.edge, at) && self.repeats.count > self.tally.unanswered {
+            self.tally.unanswered = self.repeats.count;
+            self.tally.unanswered_for = self.repeats.took();
         }
     }
 

@@ -1,7 +1,7 @@
 //! What passing time proves: TIME_WAIT ends after 2MSL, and whoever stops repeating has given up.
 
 use crate::decode::tuple::End;
-use crate::infer::endpoint::Endpoint;
+use crate::infer::endpoint::{Endpoint, Repeats, TURNAROUND_UNKNOWN, in_flight};
 use crate::infer::event::Event;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
@@ -15,8 +15,6 @@ pub(super) const RTO_INITIAL: Span = Span::from_secs(1);
 /// How long a SYN may stay alone before it is taken for abandoned: older stacks wait three seconds
 /// before they repeat it.
 pub(super) const SYN_ALONE_MAX: Span = Span::from_secs(4);
-/// How long a SYN is kept that nobody repeats and nobody answers.
-pub(super) const SYN_KEPT: Span = RTO_INITIAL.plus(SYN_ALONE_MAX);
 /// The shortest interval counted on before the next repeat: a tail loss probe comes much sooner
 /// than the retransmission timeout that follows it (RFC 8985 section 7).
 const INTERVAL_MIN: Span = Span::from_millis(400);
@@ -33,6 +31,12 @@ const REPEATS_MIN: u16 = 8;
 struct Due {
     at: Timestamp,
     patience: Span,
+}
+
+impl Due {
+    fn is_late(&self, now: Timestamp) -> bool {
+        now.since(self.at) > self.patience
+    }
 }
 
 impl Connection {
@@ -59,7 +63,7 @@ impl Connection {
     /// several that it did not.
     fn expire_repeats(&mut self, end: End, now: Timestamp) {
         let Some(due) = next_repeat(self.end(end), self.end(end.peer())) else { return };
-        if now.since(due.at) <= due.patience || self.hears_at_last(end) {
+        if !due.is_late(now) || self.hears_at_last(end) {
             return;
         }
         let at = Moment::silent(due.at);
@@ -107,26 +111,42 @@ fn next_repeat(endpoint: &Endpoint, peer: &Endpoint) -> Option<Due> {
     if repeats.count < if is_unseen { enough + 2 } else { enough } {
         return None;
     }
-    if repeats.count == 0 {
-        return Some(Due { at: endpoint.edge.after(RTO_INITIAL), patience: SYN_ALONE_MAX });
-    }
     let shortest = match endpoint.state {
         State::SynSent | State::SynRcvd => RTO_INITIAL,
         _ => INTERVAL_MIN,
     };
-    let interval = repeats.gap.times(2).max(shortest).min(RTO_MAX);
-    // The wheel turns late by a little, never early.
-    let lateness = Span::from_nanos(interval.as_nanos() / 32);
-    let at = repeats.last.after(interval).after(lateness);
-    // Whoever sends something later, and not that again, was answered.
-    if endpoint.last.ts > at {
-        return None;
-    }
-    // Repeats that the peer's answers ask for come sooner than the timer: that one waits for a
-    // round trip, and with many stacks for a second at least (RFC 6298 section 2.4).
     let round_trip = endpoint.in_flight().plus(peer.in_flight());
-    let longest = interval.max(RTO_INITIAL.plus(round_trip));
-    let wheel = Span::from_nanos(longest.as_nanos() / 8);
-    let sooner = Span::from_nanos(longest.as_nanos() - interval.as_nanos());
-    Some(Due { at, patience: LATE.plus(wheel).plus(sooner) })
+    let due = repeats.next(endpoint.edge, shortest, round_trip);
+    // Whoever sends something later, and not that again, was answered.
+    (repeats.count == 0 || endpoint.last.ts <= due.at).then_some(due)
+}
+
+/// When the sender of a SYN to which nothing came gave up, if that shows at `now`.
+pub(super) fn syn_given_up(
+    sent: Timestamp,
+    repeats: &Repeats,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let round_trip = in_flight(TURNAROUND_UNKNOWN).times(2);
+    let due = repeats.next(sent, RTO_INITIAL, round_trip);
+    due.is_late(now).then_some(due.at)
+}
+
+impl Repeats {
+    /// The next one of what was first sent at `since`.
+    fn next(&self, since: Timestamp, shortest: Span, round_trip: Span) -> Due {
+        if self.count == 0 {
+            return Due { at: since.after(RTO_INITIAL), patience: SYN_ALONE_MAX };
+        }
+        let interval = self.gap.times(2).max(shortest).min(RTO_MAX);
+        // The wheel turns late by a little, never early.
+        let lateness = Span::from_nanos(interval.as_nanos() / 32);
+        let at = self.last.after(interval).after(lateness);
+        // Repeats that the peer's answers ask for come sooner than the timer: that one waits for a
+        // round trip, and with many stacks for a second at least (RFC 6298 section 2.4).
+        let longest = interval.max(RTO_INITIAL.plus(round_trip));
+        let wheel = Span::from_nanos(longest.as_nanos() / 8);
+        let sooner = Span::from_nanos(longest.as_nanos() - interval.as_nanos());
+        Due { at, patience: LATE.plus(wheel).plus(sooner) }
+    }
 }

@@ -165,7 +165,7 @@ mod tests {
     use crate::decode::segment::{Flags, Options, Segment};
     use crate::history::Role;
     use crate::infer::Params;
-    use crate::infer::endpoint::{fastest_answer, in_flight};
+    use crate::infer::endpoint::{Repeats, fastest_answer, in_flight};
     use crate::pipeline::{Pipeline, Sink};
     use crate::seq::SeqNum;
     use crate::testkit::Trace;
@@ -227,6 +227,134 @@ mod tests {
         }
         assert!(passed_on > 50, "{passed_on}");
     }
+
+    /// How long nothing passes before a SYN is sent again, or before the capture ends.
+    #[derive(Clone, Copy, Debug)]
+    enum Wait {
+        /// Microseconds, and units of the connection's clock.
+        For(u64, i64),
+        /// Until it shows that the sender has given up, and so many units longer.
+        Long(i64),
+    }
+
+    impl Wait {
+        /// Nanoseconds after the SYN before, which was sent first at the epoch.
+        fn nanos(self, repeats: &Repeats, last: Timestamp, unit: u64) -> u64 {
+            let (nanos, more) = match self {
+                Wait::For(micros, more) => (micros * 1_000, more),
+                Wait::Long(more) if repeats.count == 0 => (5_000_000_000, more),
+                Wait::Long(more) => {
+                    let interval =
+                        (2 * repeats.gap.as_nanos()).clamp(1_000_000_000, 120_000_000_000);
+                    let longest = interval.max(1_420_000_000);
+                    let patience = 200_000_000 + longest / 8 + longest - interval;
+                    let passed = last.since(repeats.last).as_nanos();
+                    (interval + interval / 32 + patience - passed, more)
+                }
+            };
+            (nanos / unit).saturating_add_signed(more) * unit
+        }
+    }
+
+    fn a_wait() -> impl Strategy<Value = Wait> {
+        let sharp = vec![0, 2_000, 500_000, 710_000, 1_000_000, 3_000_000, 10_000_000, 64_000_000];
+        let micros = prop_oneof![prop::sample::select(sharp), 3..4_000_000_u64];
+        prop_oneof![
+            3 => (micros, -2..3_i64).prop_map(|(micros, more)| Wait::For(micros, more)),
+            1 => (-2..3_i64).prop_map(Wait::Long),
+        ]
+    }
+
+    /// A SYN, the waits before its repeats, the one before the end, and what is odd about it.
+    type Calls = (u8, Vec<Wait>, Wait, u8);
+
+    fn some_calls() -> impl Strategy<Value = Calls> {
+        let odd = prop_oneof![12 => Just(0_u8), 1 => 1..6_u8];
+        (0..32_u8, prop::collection::vec(a_wait(), 0..9), a_wait(), odd)
+    }
+
+    /// The SYNs of a caller up to `end`, as far as they fit in.
+    fn call(
+        number: u32,
+        (looks, waits, rest, odd): &Calls,
+        end: Timestamp,
+        take: &mut impl FnMut(Decoded),
+    ) {
+        let is = |bit: u8| looks >> bit & 1 > 0;
+        let unit = if is(0) { 1 } else { 1_000 };
+        let (mut repeats, mut times) = (Repeats::default(), vec![Timestamp::default()]);
+        let wait = |wait: &Wait, repeats: &Repeats, last: Timestamp| {
+            last.after(Span::from_nanos(wait.nanos(repeats, last, unit)))
+        };
+        for it in waits {
+            let at = wait(it, &repeats, times[times.len() - 1]);
+            repeats.add(times[0], at);
+            times.push(at);
+        }
+        let took = wait(rest, &repeats, times[times.len() - 1]).since(times[0]);
+        let [client, server] = hosts(number, is(1), is(2));
+        let (tuple, sender) = FourTuple::new(if is(1) { 6 } else { 4 }, client, server);
+        for (place, at) in times.iter().enumerate() {
+            let ts = end.before(took).after(at.since(times[0]));
+            let is_odd = |kind: u8| *odd == kind && place + 1 == times.len();
+            let options = Options {
+                timestamps: is(3).then_some(((ts.as_nanos() / 1_000_000) as u32, 0)),
+                mss: is(4).then_some(1_460),
+                ..Options::default()
+            };
+            let segment = Segment {
+                ts,
+                frame: 1_000 * u64::from(number) + place as u64 + 1,
+                seq: SeqNum(number.wrapping_mul(0x9e37_79b9) + u32::from(is_odd(1))),
+                payload: u32::from(is_odd(2)),
+                window: if is_odd(3) { 0 } else { 500 },
+                flags: Flags::from_bits(if is_odd(4) { 0x04 } else { 0x02 }),
+                wrong_checksum: is_odd(5),
+                ip_id: place as u16,
+                ttl: 64,
+                options,
+                ..Segment::default()
+            };
+            take(Decoded { tuple, sender, segment });
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// A SYN that nobody answers is told of as the engine would, however often it was sent; and
+        /// the engine is asked only if something more can be told of it.
+        #[test]
+        fn a_syn_that_is_sent_again_is_told_of_as_by_the_engine(
+            all in prop::collection::vec(some_calls(), 300),
+        ) {
+            let end = Timestamp::from_nanos(1_795_172_400_000_000_000);
+            let mut pipeline = Pipeline::new(Params::default(), 1_000_000, Nobody);
+            for (number, one) in (0..).zip(&all) {
+                call(number, one, end, &mut |decoded| pipeline.decoded(&decoded));
+            }
+            pipeline.silence(end);
+            let shelf = pipeline.close().1.into_one();
+            let (mut foundry, mut room) = (Foundry::default(), Room::default());
+            let mut again = 0;
+            for place in 0..shelf.reach() as u32 {
+                let Form::Brief(brief) = shelf.records.get(place).unwrap().form else {
+                    continue;
+                };
+                let made = shelf.replayed(place, &brief);
+                let read = shelf.read(place, &mut foundry, &mut room).map(|it| it.is_wholly(&made));
+                let calls = &all[usize::from(made.addr(Role::Client).port() - 1_024)];
+                prop_assert_eq!(read, Some(true), "{:?} {:#?}", calls, made);
+                if calls.3 == 0 {
+                    let is_plain = made.refuted.is_empty() && made.facts.is_empty();
+                    prop_assert_eq!(room.lone.is_some(), is_plain, "{:?} {:#?}", calls, made);
+                    again += u32::from(is_plain && made.frames > 1);
+                }
+            }
+            prop_assert!(again > 30, "{}", again);
+        }
+    }
+
     /// Half open connections, around the times at which one end after the other has given up; and
     /// with something odd about them.
     #[test]

@@ -95,12 +95,10 @@ const IN_MICROS: u8 = 1;
 const CLIENT_IS_B: u8 = 2;
 /// Its segments carry timestamps.
 const TIMESTAMPS: u8 = 4;
-/// It is one SYN so far.
-const LONE: u8 = 8;
 /// Its SYN was not captured; whoever is called its client sent the first segment that was.
-const FOUND: u8 = 16;
+const FOUND: u8 = 8;
 /// Its opening is among the handshakes.
-const SHAKEN: u8 = 32;
+const SHAKEN: u8 = 16;
 
 /// Flags that matter to a connection's states.
 const CONTROL: u16 = SYN_ACK | Flags::FIN.bits() | Flags::RST.bits();
@@ -133,7 +131,7 @@ impl Brief {
     pub fn begin(from: End, segment: &Segment) -> Option<Brief> {
         match control(segment) {
             // What is known of it makes the code for it shorter.
-            SYN => Brief::beginning(from, segment, LONE),
+            SYN => Brief::beginning(from, segment, 0),
             SYN_ACK => Brief::begin_found(from, segment),
             control if control & SYN == 0 => Brief::begin_found(from, segment),
             _ => None,
@@ -152,12 +150,12 @@ impl Brief {
         }
         let [a, b, c, d, e, 0, 0, 0] = segment.frame.to_le_bytes() else { return None };
         let clock = Clock::beginning(segment.ts);
-        let marks = bits([
-            (clock.in_micros, IN_MICROS),
-            (from == End::B, CLIENT_IS_B),
-            (segment.options.timestamps.is_some(), TIMESTAMPS),
-            (true, mark),
-        ]);
+        let marks = mark
+            | bits([
+                (clock.in_micros, IN_MICROS),
+                (from == End::B, CLIENT_IS_B),
+                (segment.options.timestamps.is_some(), TIMESTAMPS),
+            ]);
         let mut lanes = [[0; LANE]; 2];
         let line = Line::of(from, segment, (0, 0), &Near::default(), true);
         let len = line.put_behind(0, lanes.as_flattened_mut())?;

@@ -4,8 +4,8 @@ use super::handshake::Handshake;
 use super::lane::Lane;
 use super::transcript::{Line, Near, Reader, behind_syn};
 use super::{
-    BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, LONE, Phase, SHAKEN, SYN, SYN_ACK,
-    TIMESTAMPS, control,
+    BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, Phase, SHAKEN, SYN, SYN_ACK, TIMESTAMPS,
+    control,
 };
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
@@ -44,7 +44,6 @@ impl Brief {
             return false;
         };
         self.len = len as u8;
-        self.marks &= !LONE;
         true
     }
 

@@ -290,6 +290,13 @@ fn a_syn_is_stepped_over_as_it_is_read() {
             Some((quickly, rest)) => assert_eq!((quickly, rest), (near, &[][..]), "{syn:?}"),
             None => assert!(syn.payload > 0, "{syn:?}"),
         }
+        // The same SYN a while later, with data or without.
+        let again = Segment { ts: syn.ts.after(Span::from_secs(3)), frame: syn.frame + 200, ..syn };
+        let line = Line::of(from, &again, (3_000_000, 200), &near, true);
+        let (_, read, moment) = Reader::new(line.bytes()).line(&mut near, true).unwrap();
+        let quickly = Reader::new(line.bytes()).syn_again((0, 0));
+        let is_plain = read.payload == 0 && !read.wrong_checksum;
+        assert_eq!(quickly, Some(moment).filter(|_| is_plain), "{again:?}");
     }
 }
 

@@ -6,9 +6,13 @@
 //! but a SYN, a RST or the first segment, the IP identification of anything but a FIN, the window
 //! of a RST, and most of a SYN that comes again.
 
+mod syn;
+
 use crate::decode::segment::{Flags, Options, Segment};
 use crate::decode::tuple::End;
 use crate::seq::SeqNum;
+
+pub(super) use syn::{behind_syn, plain_syn};
 
 /// What a line is written as the difference to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -215,55 +219,6 @@ impl Line {
             self.raw(u64::from(tsecr) << 32 | u64::from(tsval), if echoes { 4 } else { 8 });
         }
     }
-}
-
-/// What stands behind the first line of an opening, and what that is written as the difference to;
-/// if that line is a SYN that carries no data. The same as reading the line, and quicker: most of
-/// what it holds is stepped over.
-#[inline]
-pub(super) fn behind_syn(opening: &[u8]) -> Option<(Near, &[u8])> {
-    let [kind, _ttl, _low, _high, options, rest @ ..] = opening else { return None };
-    if kind & (SYN | RST | ACK) != SYN || options & PAYLOAD > 0 {
-        return None;
-    }
-    let mut rest = Reader::new(rest);
-    if options & MSS > 0 {
-        rest.raw::<2>()?;
-    }
-    let (mut tsval, mut tsecr) = (0, 0);
-    if kind & TIMESTAMPS > 0 {
-        tsval = u32::from_le_bytes(rest.raw()?);
-        if options & ECHOES == 0 {
-            tsecr = u32::from_le_bytes(rest.raw()?);
-        }
-    }
-    let seq = if kind & NEXT > 0 { 0 } else { u32::from_le_bytes(rest.raw()?) };
-    let of_sender = |own, peer| if kind & FROM_B > 0 { [peer, own] } else { [own, peer] };
-    let near = Near {
-        begun: true,
-        units: 0,
-        frames: 0,
-        isn: SeqNum(seq),
-        nxt: of_sender(seq.wrapping_add(1), 0).map(SeqNum),
-        tsval: of_sender(tsval, tsecr),
-    };
-    Some((near, rest.bytes))
-}
-
-/// What a history tells of a line that is the only one, if it is a SYN with a window and without
-/// anything special: its options, and its number.
-pub(super) fn lone_syn(line: &[u8]) -> Option<((u8, [u8; 2]), SeqNum)> {
-    let ([kind, _ttl, window @ ..], seq) = line.split_last_chunk::<4>()? else { return None };
-    let [low, high, options, rest @ ..] = window else { return None };
-    let is_plain = *kind & !(FROM_B | TIMESTAMPS | ACKS_ALL) == SYN
-        && options & PAYLOAD == 0
-        && [*low, *high] != [0, 0];
-    let mss = match options & MSS {
-        0 => [0; 2],
-        _ => *rest.first_chunk()?,
-    };
-    // Whether a TSecr is spelled out says no more than its number.
-    is_plain.then(|| ((options & !ECHOES, mss), SeqNum(u32::from_le_bytes(*seq))))
 }
 
 /// A segment in turn, see [`Reader::turn`].
