@@ -22,6 +22,11 @@ const INTERVAL_MIN: Span = Span::from_millis(400);
 /// Linux's timer wheel is.
 const LATE: Span = Span::from_millis(200);
 
+/// So often a FIN must have been repeated before it shows that its sender stopped: one that was
+/// acknowledged unseen looks the same as one that was given up, until it has been repeated more
+/// often than a lost ACK would make it.
+pub(super) const FIN_REPEATS_MIN: u16 = 2;
+
 /// So often at least most stacks repeat data before they give up (RFC 1122 section 4.2.3.5 asks for
 /// 100 seconds; Linux: 15, BSD: 12; Windows: 5). With fewer it may be a program's own timeout.
 const REPEATS_MIN: u16 = 8;
@@ -98,11 +103,9 @@ impl Connection {
 /// that it repeats.
 fn next_repeat(endpoint: &Endpoint, peer: &Endpoint) -> Option<Due> {
     let repeats = &endpoint.repeats;
-    // A FIN that was acknowledged unseen looks the same as one that was given up, until it has
-    // been repeated more often than a lost ACK would make it.
     let enough = match endpoint.state {
         State::SynSent | State::SynRcvd => 0,
-        State::FinWait1 | State::LastAck | State::Closing => 2,
+        State::FinWait1 | State::LastAck | State::Closing => FIN_REPEATS_MIN,
         _ => 3,
     };
     // Where nothing of the peer is captured, its answers are not either; but no answer makes an
@@ -111,12 +114,8 @@ fn next_repeat(endpoint: &Endpoint, peer: &Endpoint) -> Option<Due> {
     if repeats.count < if is_unseen { enough + 2 } else { enough } {
         return None;
     }
-    let shortest = match endpoint.state {
-        State::SynSent | State::SynRcvd => RTO_INITIAL,
-        _ => INTERVAL_MIN,
-    };
     let round_trip = endpoint.in_flight().plus(peer.in_flight());
-    let due = repeats.next(endpoint.edge, shortest, round_trip);
+    let due = repeats.next(endpoint.state, endpoint.edge, round_trip);
     // Whoever sends something later, and not that again, was answered.
     (repeats.count == 0 || endpoint.last.ts <= due.at).then_some(due)
 }
@@ -128,16 +127,32 @@ pub(super) fn syn_given_up(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let round_trip = in_flight(TURNAROUND_UNKNOWN).times(2);
-    let due = repeats.next(sent, RTO_INITIAL, round_trip);
+    let due = repeats.next(State::SynSent, sent, round_trip);
     due.is_late(now).then_some(due.at)
 }
 
+/// When the sender of a FIN gave up that its peer, of which something was captured, has not
+/// answered, if that shows at `now`.
+pub(super) fn fin_given_up(
+    repeats: &Repeats,
+    round_trip: Span,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    // All states in which an end waits for the ACK of its FIN are alike.
+    let due = repeats.next(State::FinWait1, repeats.since, round_trip);
+    (repeats.count >= FIN_REPEATS_MIN && due.is_late(now)).then_some(due.at)
+}
+
 impl Repeats {
-    /// The next one of what was first sent at `since`.
-    fn next(&self, since: Timestamp, shortest: Span, round_trip: Span) -> Due {
+    /// The next one by an end in that state of what it first sent at `since`.
+    fn next(&self, state: State, since: Timestamp, round_trip: Span) -> Due {
         if self.count == 0 {
             return Due { at: since.after(RTO_INITIAL), patience: SYN_ALONE_MAX };
         }
+        let shortest = match state {
+            State::SynSent | State::SynRcvd => RTO_INITIAL,
+            _ => INTERVAL_MIN,
+        };
         let interval = self.gap.times(2).max(shortest).min(RTO_MAX);
         // The wheel turns late by a little, never early.
         let lateness = Span::from_nanos(interval.as_nanos() / 32);

@@ -228,41 +228,70 @@ mod tests {
         assert!(passed_on > 50, "{passed_on}");
     }
 
-    /// How long nothing passes before a SYN is sent again, or before the capture ends.
+    /// How long nothing passes before a SYN or a FIN is sent again, or before the capture ends.
     #[derive(Clone, Copy, Debug)]
     enum Wait {
         /// Microseconds, and units of the connection's clock.
         For(u64, i64),
         /// Until it shows that the sender has given up, and so many units longer.
         Long(i64),
+        /// As long as the one before may be on its way, and so many units longer.
+        OnWay(i64),
+    }
+
+    /// What the waits of one sender go by.
+    #[derive(Clone, Copy, Debug)]
+    struct Habit {
+        /// The patience with one that is sent once.
+        alone: Span,
+        shortest: Span,
+        round_trip: Span,
+        on_way: Span,
     }
 
     impl Wait {
-        /// Nanoseconds after the SYN before, which was sent first at the epoch.
-        fn nanos(self, repeats: &Repeats, last: Timestamp, unit: u64) -> u64 {
-            let (nanos, more) = match self {
-                Wait::For(micros, more) => (micros * 1_000, more),
-                Wait::Long(more) if repeats.count == 0 => (5_000_000_000, more),
+        /// When the next is due, in whole units.
+        fn after(self, last: Timestamp, repeats: &Repeats, habit: Habit, unit: u64) -> Timestamp {
+            let (span, more) = match self {
+                Wait::For(micros, more) => (Span::from_micros(micros), more),
+                Wait::OnWay(more) => (habit.on_way, more),
+                Wait::Long(more) if repeats.count == 0 => (habit.alone, more),
                 Wait::Long(more) => {
-                    let interval =
-                        (2 * repeats.gap.as_nanos()).clamp(1_000_000_000, 120_000_000_000);
-                    let longest = interval.max(1_420_000_000);
-                    let patience = 200_000_000 + longest / 8 + longest - interval;
+                    let longest = Span::from_secs(120);
+                    let interval = repeats.gap.times(2).max(habit.shortest).min(longest);
+                    let longest = interval.max(Span::from_secs(1).plus(habit.round_trip));
+                    let patience = 200_000_000 + longest.as_nanos() / 8 + longest.as_nanos();
                     let passed = last.since(repeats.last).as_nanos();
-                    (interval + interval / 32 + patience - passed, more)
+                    (Span::from_nanos(interval.as_nanos() / 32 + patience - passed), more)
                 }
             };
-            (nanos / unit).saturating_add_signed(more) * unit
+            let units = (span.as_nanos() / unit).saturating_add_signed(more);
+            last.after(Span::from_nanos(units * unit))
         }
     }
 
     fn a_wait() -> impl Strategy<Value = Wait> {
-        let sharp = vec![0, 2_000, 500_000, 710_000, 1_000_000, 3_000_000, 10_000_000, 64_000_000];
+        let sharp = vec![0, 2_000, 500_000, 710_000, 1_000_000, 3_000_000, 4_000_000, 10_000_000];
+        let sharp = [sharp, vec![60_000_000, 64_000_000]].concat();
         let micros = prop_oneof![prop::sample::select(sharp), 3..4_000_000_u64];
         prop_oneof![
-            3 => (micros, -2..3_i64).prop_map(|(micros, more)| Wait::For(micros, more)),
-            1 => (-2..3_i64).prop_map(Wait::Long),
+            6 => (micros, -2..3_i64).prop_map(|(micros, more)| Wait::For(micros, more)),
+            2 => (-2..3_i64).prop_map(Wait::Long),
+            1 => (-2..3_i64).prop_map(Wait::OnWay),
         ]
+    }
+
+    /// When something is sent that is sent again after each of these waits, the first at the epoch;
+    /// and when the capture ends.
+    fn times(waits: &[Wait], rest: Wait, habit: Habit, unit: u64) -> (Vec<Timestamp>, Timestamp) {
+        let (first, mut repeats) = (Timestamp::default(), Repeats::default());
+        let (mut last, mut all) = (first, vec![first]);
+        for wait in waits {
+            last = wait.after(last, &repeats, habit, unit);
+            repeats.add(first, last);
+            all.push(last);
+        }
+        (all, rest.after(last, &repeats, habit, unit))
     }
 
     /// A SYN, the waits before its repeats, the one before the end, and what is odd about it.
@@ -281,17 +310,14 @@ mod tests {
         take: &mut impl FnMut(Decoded),
     ) {
         let is = |bit: u8| looks >> bit & 1 > 0;
-        let unit = if is(0) { 1 } else { 1_000 };
-        let (mut repeats, mut times) = (Repeats::default(), vec![Timestamp::default()]);
-        let wait = |wait: &Wait, repeats: &Repeats, last: Timestamp| {
-            last.after(Span::from_nanos(wait.nanos(repeats, last, unit)))
+        let habit = Habit {
+            alone: Span::from_secs(5),
+            shortest: Span::from_secs(1),
+            round_trip: Span::from_millis(420),
+            on_way: Span::from_millis(210),
         };
-        for it in waits {
-            let at = wait(it, &repeats, times[times.len() - 1]);
-            repeats.add(times[0], at);
-            times.push(at);
-        }
-        let took = wait(rest, &repeats, times[times.len() - 1]).since(times[0]);
+        let (times, until) = times(waits, *rest, habit, if is(0) { 1 } else { 1_000 });
+        let took = until.since(times[0]);
         let [client, server] = hosts(number, is(1), is(2));
         let (tuple, sender) = FourTuple::new(if is(1) { 6 } else { 4 }, client, server);
         for (place, at) in times.iter().enumerate() {
@@ -352,6 +378,156 @@ mod tests {
                 }
             }
             prop_assert!(again > 30, "{}", again);
+        }
+    }
+
+    /// Whose FIN is sent again; and what passes before, with the FIN: whether the client sends it,
+    /// and its flags.
+    const CLOSES: [(bool, &[(bool, u16)]); 9] = [
+        (true, &[(true, 0x11)]),
+        (false, &[(false, 0x11)]),
+        (false, &[(true, 0x11), (false, 0x10), (false, 0x11)]),
+        (true, &[(false, 0x11), (true, 0x10), (true, 0x11)]),
+        (false, &[(true, 0x11), (false, 0x11)]),
+        (true, &[(true, 0x19)]),
+        // Something else came after it.
+        (false, &[(true, 0x11), (false, 0x11), (true, 0x10)]),
+        (true, &[(true, 0x11), (false, 0x04)]),
+        (true, &[(true, 0x11), (true, 0x10)]),
+    ];
+
+    /// How the connection looks and closes, how fast its ends answer, the waits before the repeats
+    /// of its last FIN and before the end, and what is odd about the last one.
+    type Ends = (u8, usize, [u64; 2], Vec<Wait>, Wait, u8);
+
+    fn some_ends() -> impl Strategy<Value = Ends> {
+        let answer = || prop::sample::select(vec![300_u64, 40_000, 99_999, 200_000]);
+        let brief = prop_oneof![
+            4 => (30_000..900_000_u64).prop_map(|micros| Wait::For(micros, 0)),
+            1 => (2_100_000..4_000_000_u64).prop_map(|micros| Wait::For(micros, 0)),
+            1 => a_wait(),
+        ];
+        let odd = prop_oneof![20 => Just(0_u8), 11 => 1..12_u8];
+        let waits = prop::collection::vec(brief, 0..6);
+        (any::<u8>(), 0..CLOSES.len(), [answer(), answer()], waits, a_wait(), odd)
+    }
+
+    /// The segments of a connection up to `end`.
+    fn close(
+        number: u32,
+        (looks, script, answers, waits, rest, odd): &Ends,
+        end: Timestamp,
+        take: &mut impl FnMut(Decoded),
+    ) {
+        let is = |bit: u8| looks >> bit & 1 > 0;
+        let unit = if is(0) { 1 } else { 1_000 };
+        let (closer, script) = CLOSES[*script];
+        // The server answers in the first of these times, the client in the second.
+        let flights = answers.map(|micros| in_flight(Span::from_micros(micros)));
+        let habit = Habit {
+            alone: Span::from_secs(3),
+            shortest: Span::from_millis(400),
+            round_trip: flights[0].plus(flights[1]),
+            on_way: flights[usize::from(!closer)],
+        };
+        let (times, until) = times(waits, *rest, habit, unit);
+        let data: &[_] = if is(4) { &[(true, 0x18), (false, 0x10)] } else { &[] };
+        let opening = [(true, 0x02), (false, 0x12), (true, 0x10)];
+        let mut all: Vec<(bool, u16, Span)> = Vec::new();
+        let mut passed = Span::ZERO;
+        for (from_client, flags) in opening.iter().chain(data).chain(script) {
+            passed = passed.plus(Span::from_micros(answers[usize::from(*from_client)]));
+            all.push((*from_client, *flags, passed));
+        }
+        let begun = all.len();
+        let again = times.iter().skip(1).map(|at| at.since(times[0]).plus(passed));
+        all.extend(again.map(|at| (closer, 0x11, at)));
+        let took = until.since(times[0]).plus(passed);
+        let [client, server] = hosts(number, is(1), is(2));
+        let mut nxt = [SeqNum(number.wrapping_mul(0x9e37_79b9)), SeqNum(77)];
+        let mut tsvals = [0; 2];
+        for (place, (from_client, flags, at)) in all.iter().enumerate() {
+            let is_odd = |kind: u8| *odd == kind && place + 1 == all.len() && place >= begun;
+            let from_client = *from_client ^ is_odd(1);
+            let (source, target) = if from_client { (client, server) } else { (server, client) };
+            let (tuple, sender) = FourTuple::new(if is(1) { 6 } else { 4 }, source, target);
+            let [own, peer] = if from_client { [0, 1] } else { [1, 0] };
+            let ts = end.before(took).after(*at);
+            let tsval = (ts.as_nanos() / 1_000_000) as u32;
+            let flags = match () {
+                () if is_odd(2) => 0x10,
+                () if is_odd(3) => 0x04,
+                () => *flags,
+            };
+            let mut segment = Segment {
+                ts,
+                frame: 1_000 * u64::from(number) + place as u64 + 1,
+                seq: nxt[own],
+                ack: nxt[peer],
+                payload: if flags & 8 > 0 { 10 } else { 0 },
+                window: if is(6) && is(7) { 501 } else { 60_000 },
+                flags: Flags::from_bits(flags),
+                ip_id: if is_odd(10) { place as u16 - 1 } else { place as u16 },
+                ttl: 64,
+                options: Options {
+                    timestamps: is(3).then_some((tsval, tsvals[peer])),
+                    sack_permitted: is(5),
+                    window_scale: is(6).then_some(7),
+                    ..Options::default()
+                },
+                ..Segment::default()
+            };
+            if place >= begun && flags == 0x11 && from_client == closer {
+                segment.seq = nxt[own].sub(1);
+            }
+            match () {
+                () if is_odd(4) => segment.seq = segment.seq.sub(1),
+                () if is_odd(5) => segment.payload = 1,
+                () if is_odd(6) => segment.ack = segment.ack.sub(1),
+                () if is_odd(7) => segment.window = 0,
+                () if is_odd(8) => segment.ip_id = 0,
+                () if is_odd(11) => segment.window = 20,
+                () if is_odd(9) => segment.options.timestamps = is(3).then_some((tsval - 9_999, 0)),
+                () => {}
+            }
+            if place < begun {
+                (nxt[own], tsvals[own]) = (segment.seq_end(), tsval);
+            }
+            take(Decoded { tuple, sender, segment });
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// A FIN that nobody answers is told of as the engine would, however often it was sent.
+        #[test]
+        fn a_fin_that_is_sent_again_is_told_of_as_by_the_engine(
+            all in prop::collection::vec(some_ends(), 300),
+            msl in prop::sample::select(vec![30_000_u64, 30_000, 0, 2_000, 4_125]),
+        ) {
+            let end = Timestamp::from_nanos(1_795_172_400_000_000_000);
+            let params = Params { msl: Span::from_millis(msl) };
+            let mut pipeline = Pipeline::new(params, 1_000_000, Nobody);
+            for (number, one) in (0..).zip(&all) {
+                close(number, one, end, &mut |decoded| pipeline.decoded(&decoded));
+            }
+            pipeline.silence(end);
+            let shelf = pipeline.close().1.into_one();
+            let (mut foundry, mut room) = (Foundry::default(), Room::default());
+            let mut again = 0;
+            for place in 0..shelf.reach() as u32 {
+                let Form::Brief(brief) = shelf.records.get(place).unwrap().form else {
+                    continue;
+                };
+                let made = shelf.replayed(place, &brief);
+                let read = shelf.read(place, &mut foundry, &mut room).map(|it| it.is_wholly(&made));
+                let ends = &all[usize::from(made.addr(Role::Client).port() - 1_024)];
+                prop_assert_eq!(read, Some(true), "{:?} {:#?}", ends, made);
+                let is_repeated = made.sides.iter().any(|side| side.unanswered_at_end > 0);
+                again += u32::from(is_repeated && shape_of(&shelf, &brief).is_some());
+            }
+            prop_assert!(msl < 30_000 || again > 30, "{}", again);
         }
     }
 
@@ -428,7 +604,7 @@ mod tests {
     #[derive(Clone, Debug)]
     struct Move {
         from_client: bool,
-        /// 0 data or ACK, 1 FIN, 2 RST, 3 RST with ACK.
+        /// 0 data or ACK, 1 FIN, 2 RST, 3 RST with ACK, 4 the FIN again.
         kind: u8,
         payload: u32,
         window: u16,
@@ -484,7 +660,8 @@ mod tests {
     }
 
     fn a_move() -> impl Strategy<Value = Move> {
-        let kind = prop_oneof![6 => Just(0_u8), 5 => Just(1), 1 => Just(2), 1 => Just(3)];
+        let kind =
+            prop_oneof![12 => Just(0_u8), 10 => Just(1), 2 => Just(2), 2 => Just(3), 1 => Just(4)];
         let payload = prop_oneof![
             4 => Just(0_u32),
             3 => 1..1_000_u32,
@@ -513,7 +690,7 @@ mod tests {
 
     /// What many connections do, so that they have the same shapes: whether the client sends it, the
     /// kind of its move, and whether there is data in it.
-    const SCRIPTS: [&[(bool, u8, bool)]; 9] = [
+    const SCRIPTS: [&[(bool, u8, bool)]; 11] = [
         &[(true, 1, false), (false, 1, false), (true, 0, false)],
         &[
             (true, 0, true),
@@ -561,27 +738,52 @@ mod tests {
             (true, 0, false),
             (true, 3, false),
         ],
+        &[
+            (true, 1, false),
+            (false, 0, true),
+            (true, 0, false),
+            (false, 0, true),
+            (true, 0, false),
+            (false, 0, true),
+            (true, 0, false),
+            (false, 0, true),
+            (true, 0, false),
+            (false, 0, true),
+            (true, 0, false),
+            (false, 0, true),
+            (true, 0, false),
+            (false, 1, false),
+            (true, 0, false),
+            (true, 0, false),
+        ],
+        &[
+            (true, 1, false),
+            (false, 0, false),
+            (false, 1, false),
+            (false, 4, false),
+            (true, 0, false),
+        ],
     ];
 
     /// One of these, with something else here and there.
     fn a_common_close() -> impl Strategy<Value = Vec<Move>> {
-        (prop::sample::select(SCRIPTS.to_vec()), prop::collection::vec(a_move(), 10)).prop_map(
-            |(script, moves)| {
-                let both = script.iter().zip(moves);
-                both.map(|((from_client, kind, speaks), it)| match it.window {
-                    // Rare windows mark the moves that leave the script, or only its word on data.
-                    15..30 => it,
-                    400..500 => Move { from_client: *from_client, kind: *kind, ..it },
-                    _ => Move {
-                        from_client: *from_client,
-                        kind: *kind,
-                        payload: if *speaks { it.payload.max(1) } else { 0 },
-                        ..it
-                    },
-                })
-                .collect()
-            },
-        )
+        let length = prop_oneof![3 => Just(20), 1 => 1..20_usize];
+        let moves = length.prop_flat_map(|length| prop::collection::vec(a_move(), length));
+        (prop::sample::select(SCRIPTS.to_vec()), moves).prop_map(|(script, moves)| {
+            let both = script.iter().zip(moves);
+            both.map(|((from_client, kind, speaks), it)| match it.window {
+                // Rare windows mark the moves that leave the script, or only its word on data.
+                15..30 => it,
+                400..500 => Move { from_client: *from_client, kind: *kind, ..it },
+                _ => Move {
+                    from_client: *from_client,
+                    kind: *kind,
+                    payload: if *speaks { it.payload.max(1) } else { 0 },
+                    ..it
+                },
+            })
+            .collect()
+        })
     }
 
     /// A connection: what its SYNs say, the pauses of its handshake, and the rest.
@@ -653,7 +855,7 @@ mod tests {
             };
             (Move { from_client, kind: 0, payload, window: 501, pause, fault }, flags)
         });
-        let flags = [0x10, 0x11, 0x04, 0x14];
+        let flags = [0x10, 0x11, 0x04, 0x14, 0x11];
         let rest = moves.iter().map(|it| (it.clone(), flags[usize::from(it.kind)]));
         let all = opening.chain(rest).take(if refused || is_half_open { 2 } else { 20 });
         for (place, (it, flags)) in all.enumerate() {
@@ -685,6 +887,9 @@ mod tests {
                 },
                 ..Segment::default()
             };
+            if it.kind == 4 {
+                segment.seq = segment.seq.sub(1);
+            }
             spoil(&mut segment, it.fault, &ends[peer]);
             let moved = segment.seq_end().after(ends[own].0) || is_syn;
             if moved && !segment.has(Flags::RST) {

@@ -10,19 +10,21 @@
 //! answer to it may already be on its way. What is not so, the engine replays. A build with debug
 //! assertions replays all, and compares.
 
+mod again;
+mod unopened;
+
 use super::clock::Clock;
 use super::closing::CLOSE_MAX;
 use super::handshake::{Handshake, echoes};
 use super::lane::Lane;
-use super::transcript::{Near, Reader, Turn};
+use super::transcript::{Reader, Turn};
 use super::{Blocks, Brief, CLIENT_IS_B, FOUND, Phase, TIMESTAMPS, bits};
-use crate::decode::segment::{Flags, Segment};
+use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
-use crate::infer::endpoint::{fastest_answer, in_flight, scaled, segment_max};
+use crate::infer::endpoint::{Repeats, fastest_answer, in_flight, scaled, segment_max};
 use crate::infer::fin::ACK_DELAY;
 use crate::infer::queued::{fills, flight_kib, wait_for};
 use crate::infer::reset::{is_strange_ttl, shrank};
-use crate::infer::silence::{RTO_INITIAL, SYN_ALONE_MAX};
 use crate::infer::trail::Moment;
 use crate::infer::{IDLE_MIN, Params, SILENCE_MIN};
 use crate::seq::SeqNum;
@@ -31,9 +33,9 @@ use crate::time::{Span, Timestamp};
 /// Lines of the close that a shape has room for.
 const LINES: usize = 12;
 /// The place of the first line of the close among the points; before it are none at all, the
-/// segments of the opening, the server's first word, and the last segments of both ends before the
-/// close.
-const CLOSE: usize = 7;
+/// segments of the opening, the server's first word, the last segments of both ends before the
+/// close, and when one gave up.
+const CLOSE: usize = 8;
 /// Moments at which something may have happened.
 pub const POINTS: usize = CLOSE + 2 * LINES;
 
@@ -42,7 +44,8 @@ pub const POINTS: usize = CLOSE + 2 * LINES;
 /// | byte | |
 /// |---|---|
 /// | 0 | who is the client, timestamps; in the high half, TIME_WAITs over, or who gave up |
-/// | 1 | data in the handshake's ACK, a first word of the server; 64 half open, 128 a refusal |
+/// | 1 | data in the handshake's ACK, a first word of the server |
+/// | 1, from 16 | a FIN was given up, none, half open, a refusal |
 /// | 2 | who sent data, whose was the last, what is unacknowledged, who spoke last |
 /// | 3 | lines of the close; in the high half, which segments of the opening were an end's last |
 /// | 4 to 7, 8 to 11 | what the SYN, and the SYN+ACK, announced |
@@ -62,6 +65,8 @@ pub struct Sent {
     pub bytes: u64,
     /// Those of them that it sent when the peer had closed.
     pub after_peer_fin: u64,
+    /// How long it repeated its FIN.
+    pub unanswered_for: Span,
 }
 
 /// An ordinary connection: its shape, and what it does not share with others of that.
@@ -93,6 +98,9 @@ const SYN_ACK: usize = 2;
 const ACK: usize = 3;
 const WORD: usize = 4;
 const LAST: [usize; 2] = [5, 6];
+/// Where the moment is at which the sender of a FIN gave up: before the ends of TIME_WAITs that are
+/// the same, of which then none is told.
+const GAVE_UP: usize = 7;
 
 /// More bytes than this, and an end's first numbers do not compare to its newest any more.
 const BYTES_MAX: u32 = 1 << 30;
@@ -113,6 +121,10 @@ struct Side {
     unheard: u32,
     /// When its FIN passed, in units.
     fin: Option<u64>,
+    /// What tells the packet with it from others, beside the TSval.
+    fin_mark: u16,
+    /// How often it was sent again.
+    repeats: Repeats,
     /// It has sent something since the peer's FIN passed.
     has_answered: bool,
 }
@@ -151,12 +163,14 @@ impl Brief {
         }
         cast.put(3, count);
         cast.wait_out(end, two_msl)?;
+        cast.give_up(end)?;
         for (sent, side) in cast.shape.sent.iter_mut().zip(&cast.sides) {
             *sent = Sent {
                 isn: Some(side.isn),
                 segments: side.lane.segments.into(),
                 bytes: side.bytes,
                 after_peer_fin: side.after_peer_fin,
+                unanswered_for: side.repeats.took(),
             };
         }
         Some(())
@@ -194,68 +208,6 @@ impl Cast<'_> {
     fn side(&mut self, end: End) -> &mut Side {
         let [a, b] = &mut self.sides;
         if end == End::A { a } else { b }
-    }
-
-    /// A SYN, and within a second the RST that refuses it, or the SYN+ACK that nothing follows.
-    fn unopened(&mut self, written: &[u8], end: Timestamp) -> Option<()> {
-        let (mut near, mut lines) = (Near::default(), Reader::new(written));
-        let (from, syn, _) = lines.line(&mut near, true)?;
-        let next = near.next_of(from);
-        let (by, answer, moment) = lines.line(&mut near, true)?;
-        let is_plain = by != from
-            && answer.acked() == Some(next)
-            && (syn.payload, answer.payload) == (0, 0)
-            && self.is_in_time(moment.0)
-            && syn.window > 0
-            && lines.is_at_end();
-        if !is_plain {
-            return None;
-        }
-        self.announce(from, &syn, 4);
-        self.point(SYN, (0, 0));
-        let is_refusal = answer.has(Flags::RST);
-        match is_refusal {
-            true => {
-                self.put(1, 128);
-                self.point(CLOSE, moment);
-            }
-            false => self.half_open(&syn, by, &answer, moment, end)?,
-        }
-        for (end, sent) in End::BOTH.into_iter().zip(&mut self.shape.sent) {
-            let isn = match end == from {
-                true => Some(syn.seq),
-                false => Some(answer.seq).filter(|_| !is_refusal),
-            };
-            *sent = Sent { isn, segments: 1, ..Sent::default() };
-        }
-        Some(())
-    }
-
-    /// A SYN+ACK that nothing follows: which of the ends has given up in the end, and when.
-    fn half_open(
-        &mut self,
-        syn: &Segment,
-        by: End,
-        syn_ack: &Segment,
-        moment: (u64, u32),
-        end: Timestamp,
-    ) -> Option<()> {
-        let is_plain = syn_ack.has(Flags::SYN) && echoes(syn_ack, syn) && syn_ack.window > 0;
-        is_plain.then_some(())?;
-        self.announce(by, syn_ack, 8);
-        self.put(1, 64);
-        self.point(SYN_ACK, moment);
-        for (index, units) in [0, moment.0].into_iter().enumerate() {
-            let at = Moment::silent(self.clock.time(units).after(RTO_INITIAL));
-            let has_given_up = end.since(at.ts) > SYN_ALONE_MAX;
-            // At the epoch itself it would look like no moment.
-            (at != Moment::default()).then_some(())?;
-            if let Some(place) = self.shape.points.get_mut(CLOSE + LINES + index) {
-                *place = at;
-            }
-            self.put(0, if has_given_up { 16 << index } else { 0 });
-        }
-        Some(())
     }
 
     /// Whether so many units are no more than a segment takes that is answered at once, and not
@@ -358,7 +310,7 @@ impl Cast<'_> {
         let [a, b] = self.sides.map(|side| side.lane);
         let mut before = (a.last.max(b.last), a.frame.max(b.frame));
         let (mut count, mut first, mut was_idle, mut was_reset) = (0, None, false, false);
-        while !lines.is_at_end() {
+        while lines.is_in_turn() {
             let turn = lines.turn(before)?;
             let units = turn.moment.0;
             let silence = self.span(units.checked_sub(before.0)?);
@@ -398,6 +350,10 @@ impl Cast<'_> {
             self.point(CLOSE + usize::from(count), turn.moment);
             self.pass(&turn);
             before = turn.moment;
+            count += 1;
+        }
+        while !lines.is_at_end() {
+            before = self.repeat_fin(&mut lines, before, count.into(), two_msl)?;
             count += 1;
         }
         Some(count)
@@ -468,7 +424,7 @@ impl Cast<'_> {
             own.lane.flight = flight_kib(own.unheard);
         }
         if turn.is_fin {
-            own.fin = Some(turn.moment.0);
+            (own.fin, own.fin_mark) = (Some(turn.moment.0), turn.ip_id);
         }
     }
 

@@ -235,6 +235,8 @@ pub(super) struct Turn {
     pub tsval_rise: i32,
     /// That of a RST, else 0.
     pub ttl: u8,
+    /// The IP identification of a FIN, else 0.
+    pub ip_id: u16,
     /// 0 of a RST.
     pub window: u16,
     pub payload: u32,
@@ -347,15 +349,23 @@ impl<'a> Reader<'a> {
         Some((from, segment, (units, frames)))
     }
 
+    /// Whether the next line is in turn.
+    #[inline(always)]
+    pub fn is_in_turn(&self) -> bool {
+        self.bytes
+            .first()
+            .is_some_and(|kind| kind & (SYN | NEXT) == NEXT && kind & (ACK | ACKS_ALL) != ACK)
+    }
+
     /// Reads a line that is in turn: its segment is the next of its sender, and if it acknowledges
     /// anything, then all that the peer sent. `before` is the moment of the line before. `None` for
     /// any other line.
     #[inline(always)]
     pub fn turn(&mut self, before: (u64, u32)) -> Option<Turn> {
-        let [kind] = self.raw()?;
-        if kind & (SYN | NEXT) != NEXT || kind & (ACK | ACKS_ALL) == ACK {
+        if !self.is_in_turn() {
             return None;
         }
+        let [kind] = self.raw()?;
         let units = before.0.wrapping_add(self.number()?);
         let frames = before.1.wrapping_add(self.number()? as u32);
         let (is_rst, is_fin) = (kind & RST > 0, kind & FIN > 0);
@@ -373,9 +383,7 @@ impl<'a> Reader<'a> {
                 self.raw::<4>()?;
             }
         }
-        if is_fin {
-            self.raw::<2>()?;
-        }
+        let ip_id = if is_fin { self.raw()? } else { [0; 2] };
         Some(Turn {
             from: if kind & FROM_B > 0 { End::B } else { End::A },
             moment: (units, frames),
@@ -385,6 +393,7 @@ impl<'a> Reader<'a> {
             has_tsval,
             tsval_rise: signed(ahead),
             ttl: ttl[0],
+            ip_id: u16::from_le_bytes(ip_id),
             window: u16::from_le_bytes(window),
             payload: payload as u32,
         })
@@ -407,6 +416,43 @@ impl<'a> Reader<'a> {
             *newest = newest.wrapping_add_signed(turn.tsval_rise);
         }
         Some(())
+    }
+
+    /// Reads a FIN without data that is sent again and acknowledges all that the peer sent; its
+    /// number. `before` is the moment of the line before. `None` for any other line.
+    pub fn fin_again(&mut self, before: (u64, u32)) -> Option<(Turn, SeqNum)> {
+        let [kind] = self.raw()?;
+        if kind & (SYN | FIN | RST | NEXT | ACK | ACKS_ALL) != FIN | ACK | ACKS_ALL {
+            return None;
+        }
+        let units = before.0.wrapping_add(self.number()?);
+        let frames = before.1.wrapping_add(self.number()? as u32);
+        let window = u16::from_le_bytes(self.raw()?);
+        let has_tsval = kind & TIMESTAMPS > 0;
+        let ahead = if has_tsval { self.number()? as u32 } else { 0 };
+        let seq = SeqNum(u32::from_le_bytes(self.raw()?));
+        let mut payload = self.number()?;
+        if has_tsval {
+            if payload & 1 > 0 {
+                self.raw::<4>()?;
+            }
+            payload >>= 1;
+        }
+        let ip_id = u16::from_le_bytes(self.raw()?);
+        let turn = Turn {
+            from: if kind & FROM_B > 0 { End::B } else { End::A },
+            moment: (units, frames),
+            is_fin: true,
+            is_rst: false,
+            acks: true,
+            has_tsval,
+            tsval_rise: signed(ahead),
+            ttl: 0,
+            ip_id,
+            window,
+            payload: 0,
+        };
+        (payload == 0).then_some((turn, seq))
     }
 
     /// Whether there is nothing more.
