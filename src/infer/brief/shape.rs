@@ -31,7 +31,8 @@ use crate::seq::SeqNum;
 use crate::time::{Span, Timestamp};
 
 /// Lines of the close that a shape has room for.
-const LINES: usize = 12;
+const LINES: usize = 15;
+const _: () = assert!(LINES <= 15, "half a byte of a key counts them");
 /// The place of the first line of the close among the points; before it are none at all, the
 /// segments of the opening, the server's first word, the last segments of both ends before the
 /// close, and when one gave up.
