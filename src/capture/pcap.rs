@@ -160,7 +160,8 @@ impl Reader {
     #[inline(always)]
     fn record(&self, header: &Header) -> Option<Record> {
         let Header { seconds, fraction, captured, original } = *header;
-        if captured > self.captured_max || seconds | fraction | captured | original == 0 {
+        let is_zero = original == 0 && seconds | fraction | captured == 0;
+        if captured > self.captured_max || is_zero {
             return None;
         }
         // At most 2^32 * 10^9 + 2^32 * 10^3: fits.

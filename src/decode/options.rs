@@ -45,7 +45,8 @@ pub(super) const USUAL: usize = 12;
 #[inline(always)]
 pub(super) fn usual(bytes: &[u8]) -> Option<(u32, u32)> {
     match bytes.as_chunks::<4>() {
-        ([[kind::NOP, kind::NOP, kind::TIMESTAMPS, 10], tsval, tsecr, ..], _) => {
+        // As one number, and not byte by byte.
+        ([head, tsval, tsecr, ..], _) if *head == [kind::NOP, kind::NOP, kind::TIMESTAMPS, 10] => {
             Some((u32::from_be_bytes(*tsval), u32::from_be_bytes(*tsecr)))
         }
         _ => None,

@@ -85,19 +85,19 @@ impl<'a> Framed<'a> {
     pub fn find(link: u16, data: &'a [u8], orig_len: u32) -> Option<Framed<'a>> {
         let (ethertype, packet) = match LinkType(link) {
             LinkType::EN10MB => {
-                let ([.., high, low], packet) = data.split_first_chunk::<14>()?;
-                (u16::from_ne_bytes([*high, *low]), packet)
+                let (header, packet) = data.split_first_chunk::<14>()?;
+                (u16::from_ne_bytes(*header.last_chunk()?), packet)
             }
             LinkType::LINUX_SLL2 => {
-                let ([high, low, ..], packet) = data.split_first_chunk::<20>()?;
-                (u16::from_ne_bytes([*high, *low]), packet)
+                let (header, packet) = data.split_first_chunk::<20>()?;
+                (u16::from_ne_bytes(*header.first_chunk()?), packet)
             }
             link => otherwise_framed(link, data)?,
         };
         let (ethertype, packet) = match ethertype {
             VLAN => {
-                let ([_, _, high, low], packet) = packet.split_first_chunk::<4>()?;
-                (u16::from_ne_bytes([*high, *low]), packet)
+                let (tag, packet) = packet.split_first_chunk::<4>()?;
+                (u16::from_ne_bytes(*tag.last_chunk()?), packet)
             }
             _ => (ethertype, packet),
         };

@@ -49,13 +49,18 @@ pub struct FourTuple {
 impl Hash for FourTuple {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let [low, high] = self.addrs;
+        let [low, high] = self.addrs.map(u128::from_be_bytes);
         let [low_port, high_port] = self.ports;
-        state.write_u128(u128::from_be_bytes(low));
-        state.write_u128(u128::from_be_bytes(high));
-        state.write_u64(
-            u64::from(self.version) << 32 | u64::from(low_port) << 16 | u64::from(high_port),
-        );
+        let rest = u64::from(self.version) << 32 | u64::from(low_port) << 16 | u64::from(high_port);
+        match self.version {
+            // All of it fits in one number.
+            4 => state.write_u128(low << 96 | high << 64 | u128::from(rest)),
+            _ => {
+                state.write_u128(low);
+                state.write_u128(high);
+                state.write_u64(rest);
+            }
+        }
         if self.tunnel != 0 {
             state.write_u32(self.tunnel);
         }
