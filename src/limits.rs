@@ -257,6 +257,10 @@ pub const BATCH_SEGMENTS: usize = 256;
 /// it costs little.
 pub const HANDED_SEGMENTS: usize = 1024;
 
+/// Batches of a capture's segments that wait for a thread to follow them before the one that reads
+/// helps: half a megabyte, and half a millisecond's work for another one.
+pub const WAITING_BATCHES: usize = 12;
+
 /// Segments of a capture that still grows which wait to be taken: 2.5 MB. Whoever sends them
 /// waits then, as tcpdump does for a pipe.
 pub const FED_SEGMENTS_MAX: usize = 1 << 14;

@@ -4,8 +4,8 @@
 //! The way has two halves, which one thread can go or two: [`Intake`] makes segments of packets,
 //! [`Tracker`] leaves out copies, and finds the connections of the others. Segments go from one to
 //! the other in batches, because what they need can be fetched from memory ahead of them. Several
-//! pairs of halves can go side by side, each with a share of the four-tuples, and are put together
-//! in the end.
+//! trackers can go side by side, each with a share of the four-tuples, and are put together in the
+//! end.
 
 mod forget;
 mod intake;
@@ -123,9 +123,7 @@ impl<S: Sink> Pipeline<S> {
 
     /// Takes the next segment.
     pub fn decoded(&mut self, decoded: &Decoded) {
-        if let Some(keyed) = self.intake.segment(*decoded) {
-            push(keyed, &mut self.batch, &mut self.tracker);
-        }
+        push(self.intake.segment(*decoded), &mut self.batch, &mut self.tracker);
     }
 
     /// Hands on what is still waiting for a batch to be full, as a live source must do when it has
@@ -260,27 +258,26 @@ impl<S: Sink> Tracker<S> {
     /// What each will need is fetched from memory while others before it are taken, in three steps:
     /// where its four-tuple's place is, the record that is there, and what the record points to.
     pub fn batch(&mut self, batch: &[Keyed]) {
-        let mut likely = [NOWHERE; FETCHED_SEGMENTS];
-        for at in 0..batch.len() + 3 * AHEAD {
-            let before = |steps: usize| {
-                let at = at.checked_sub(steps * AHEAD)?;
-                Some((at % FETCHED_SEGMENTS, batch.get(at)?))
-            };
-            if let Some((_, keyed)) = before(0) {
+        let (mut found, mut fetched) = ([NOWHERE; AHEAD], [NOWHERE; AHEAD]);
+        let few = |step: usize| {
+            let from = step.saturating_mul(AHEAD).min(batch.len());
+            batch.get(from..batch.len().min(from + AHEAD)).unwrap_or_default()
+        };
+        for step in 0..batch.len().div_ceil(AHEAD) + 3 {
+            for keyed in few(step) {
                 self.places.prefetch(keyed.hash);
                 self.duplicates.prefetch(keyed.fingerprint);
             }
-            if let Some((at, keyed)) = before(1) {
-                let place = self.places.glance(keyed.hash).unwrap_or(NOWHERE);
-                self.shelf.prefetch(place);
-                likely[at] = place;
+            let mut likely = [NOWHERE; AHEAD];
+            for (likely, keyed) in likely.iter_mut().zip(few(step.wrapping_sub(1))) {
+                *likely = self.places.glance(keyed.hash).unwrap_or(NOWHERE);
+                self.shelf.prefetch(*likely);
             }
-            if let Some((at, _)) = before(2) {
-                self.shelf.prefetch_close(likely[at]);
+            found.iter().for_each(|likely| self.shelf.prefetch_close(*likely));
+            for (keyed, likely) in few(step.wrapping_sub(3)).iter().zip(fetched) {
+                self.take(keyed, likely);
             }
-            if let Some((at, keyed)) = before(3) {
-                self.take(keyed, likely[at]);
-            }
+            (fetched, found) = (found, likely);
         }
     }
 
@@ -436,7 +433,8 @@ impl<S: Sink> Tracker<S> {
         for id in self.shelf.held() {
             self.end_held(id);
         }
-        let totals = self.totals(intake);
+        let mut totals = intake.into_totals();
+        self.add_to(&mut totals);
         self.shelf.close(totals.last_ts.unwrap_or_default());
         (self.sink, Archive::of(self.shelf), totals)
     }
@@ -457,18 +455,14 @@ impl<S: Sink> Tracker<S> {
         self.shelf.follow(followed);
     }
 
-    /// What was read, in numbers.
-    fn totals(&self, intake: Intake) -> Totals {
-        let mut totals = Totals {
-            connections: self.shelf.begun(),
-            streams: self.next_stream,
-            beyond_connections_max: self.beyond_connections_max,
-            forgotten_for_room: self.forgotten_for_room,
-            beyond_seen_tuples_max: self.beyond_seen_tuples_max,
-            ..intake.into_totals()
-        };
-        self.skip_copies(&mut totals);
-        totals
+    /// Adds what it followed to what was read.
+    fn add_to(&self, totals: &mut Totals) {
+        totals.connections += self.shelf.begun();
+        totals.streams = totals.streams.wrapping_add(self.next_stream);
+        totals.beyond_connections_max += self.beyond_connections_max;
+        totals.forgotten_for_room += self.forgotten_for_room;
+        totals.beyond_seen_tuples_max += self.beyond_seen_tuples_max;
+        self.skip_copies(totals);
     }
 
     /// Has those of the segments that were copies be packets that were not used. The segments are

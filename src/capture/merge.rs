@@ -147,12 +147,11 @@ impl Merge {
         }
     }
 
-    /// The same from its beginning, to be read beside this one, if nothing has been read yet and it
-    /// is a single capture that can be read so. Only the first of several takes in what it says of
-    /// itself.
-    pub(crate) fn beside(&self, is_first: bool) -> Option<Merge> {
+    /// The same from its beginning, to be read while this one waits, if nothing has been read yet
+    /// and it is a single capture that can be read so.
+    pub(crate) fn again(&self) -> Option<Merge> {
         let only = self.sources.first().filter(|_| self.is_alone)?;
-        Some(Merge::new(vec![only.beside(is_first)?]))
+        Some(Merge::new(vec![only.again()?]))
     }
 
     /// Whether a capture has said more of a packet so far than where, when and what: who held the

@@ -76,9 +76,6 @@ pub(super) struct Reader {
     others: u64,
     /// Something more than its bytes was said of a packet.
     is_telling: bool,
-    /// Another reader of the same file takes in what it says of itself: once is enough for what may
-    /// be many names.
-    pub(super) is_beside: bool,
 }
 
 impl Reader {
@@ -92,7 +89,6 @@ impl Reader {
             kept: None,
             others: 0,
             is_telling: false,
-            is_beside: false,
         }
     }
 
@@ -378,8 +374,6 @@ impl Reader {
     #[cold]
     fn other(&mut self, kind: u32, block: &mut [u8], info: &mut FileInfo) -> Result<(), Fault> {
         self.others += 1;
-        let mut unheeded = self.is_beside.then(|| info.of_nothing());
-        let info = unheeded.as_mut().unwrap_or(info);
         match kind {
             SHB_MAGIC => self.begin_section(block, info)?,
             IDB_MAGIC => {

@@ -36,7 +36,7 @@ pub struct Source {
     unpacked: Option<Arc<AtomicU64>>,
     /// Where to open it again, if it can be, and with how large a buffer.
     origin: Option<(PathBuf, usize)>,
-    /// The file, while it is open, if others may read it beside this one.
+    /// The file, while it is open, if it may be read from its beginning again.
     opened: Option<Arc<File>>,
     keeps_details: bool,
     /// The packet that was found last, if details are kept.
@@ -103,11 +103,6 @@ impl FileInfo {
             size,
             text: None,
         }
-    }
-
-    /// Of the same file, before anything was read.
-    pub(super) fn of_nothing(&self) -> FileInfo {
-        FileInfo::new(Arc::clone(&self.file), self.format, self.compression, self.size)
     }
 
     /// How many things it holds, for the cost of a copy.
@@ -241,20 +236,15 @@ impl Source {
         passed.packets
     }
 
-    /// The same capture from its beginning, to be read beside this one, as long as the file is
-    /// now; if it is a capture file of which nothing has been read, and can be had at any place.
-    /// Only the first of several takes in what it says of itself.
-    pub(super) fn beside(&self, is_first: bool) -> Option<Source> {
+    /// The same capture from its beginning, to be read while this one waits; if it is a capture
+    /// file of which nothing has been read, and can be had at any place.
+    pub(super) fn again(&self) -> Option<Source> {
         let FileInfo { file, compression, size, .. } = &self.info;
         let is_plain = !matches!(self.reader, Reader::Text(_)) && compression.is_none();
         let is_begun = self.frames > 0 || self.ending.is_some() || self.keeps_details;
         let opened = self.opened.as_ref().filter(|_| is_plain && !is_begun)?;
-        let reader = Box::new(Pread::new(Arc::clone(opened)).take((*size)?));
-        let mut beside = Source::new(Arc::clone(file), reader, *size, READ_BUFFER_BYTES).ok()?;
-        if let Reader::Pcapng(reader) = &mut beside.reader {
-            reader.is_beside = !is_first;
-        }
-        Some(beside)
+        let reader = Box::new(Pread::new(Arc::clone(opened)));
+        Source::new(Arc::clone(file), reader, *size, READ_BUFFER_BYTES).ok()
     }
 
     /// Whether it has said more of a packet so far than where, when and what.
@@ -470,24 +460,6 @@ mod tests {
     use crate::capture::testing::{
         BOTH, Chunks, MICROS, MODIFIED, NANOS, Pcap, Pcapng, drain, open, packets,
     };
-
-    /// Of several readers of one file, one keeps what it says of itself.
-    #[test]
-    fn what_a_file_says_of_itself_is_kept_once() {
-        let path = std::env::temp_dir().join(format!("finwait-once-{}", std::process::id()));
-        let named = [(2, b"eth7".to_vec()), (1, b"by the door".to_vec())];
-        let file = Pcapng::new(Order::Little).interface(1, 0, &named).packet(0, 1, &[7]);
-        std::fs::write(&path, &file.bytes).unwrap();
-        let source = Source::open(&path).unwrap();
-        let said = [true, false].map(|is_first| {
-            let (packets, ending, source) = drain(source.beside(is_first).unwrap());
-            assert_eq!((packets.len(), ending.unwrap()), (1, Ending::Complete));
-            let FileInfo { interfaces, comments, .. } = source.info();
-            (interfaces.len(), comments.len())
-        });
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(said, [(1, 1), (0, 0)]);
-    }
 
     /// One small capture of each kind.
     fn captures() -> Vec<Vec<u8>> {

@@ -28,7 +28,7 @@ pub struct Duplicates {
 }
 
 /// By what a copy of a packet is known, and where that is kept.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Fingerprint {
     slot: u32,
     /// Half of a hash: whoever agrees in this must agree in the checksum, too.
@@ -49,6 +49,17 @@ impl Fingerprint {
         let marks = u64::from(segment.ip_id) << 1 | decoded.sender as u64;
         let half = hasher.mix([hash, numbers, shape, stamps, marks]) as u32;
         Fingerprint { slot: slot([numbers, shape, stamps, marks], lot), half }
+    }
+
+    /// For what is not looked for: it tells no more than the lot.
+    pub fn of_none(lot: u8) -> Fingerprint {
+        Fingerprint { slot: slot([0; 4], lot), half: 0 }
+    }
+
+    /// The lot that it is in.
+    #[inline]
+    pub fn lot(self) -> u8 {
+        (self.slot as usize / DUPLICATE_SLOTS_PER_LOT) as u8
     }
 }
 

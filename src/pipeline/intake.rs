@@ -7,7 +7,6 @@ use crate::decode::plain::{self, Framed, Ip, Plain};
 use crate::decode::skip::Skip;
 use crate::decode::{self, Decoded, Moment};
 use crate::flow::duplicates::Fingerprint;
-use crate::flow::share::Share;
 use crate::flow::table::Hasher;
 use crate::pipeline::Totals;
 use crate::time::Timestamp;
@@ -40,6 +39,12 @@ impl Keyed {
         &self.decoded
     }
 
+    /// The lot of its four-tuple.
+    #[inline]
+    pub(crate) fn lot(&self) -> u8 {
+        self.fingerprint.lot()
+    }
+
     /// When it passed, or the ICMP error that quotes it.
     pub fn ts(&self) -> Timestamp {
         self.decoded.segment.ts
@@ -51,8 +56,6 @@ impl Keyed {
 pub struct Intake {
     hasher: Hasher,
     opener: Opener,
-    /// The four-tuples whose segments are handed on.
-    share: Share,
     /// A packet held several segments.
     has_met_several: bool,
     totals: Totals,
@@ -63,16 +66,9 @@ impl Intake {
         Intake {
             hasher,
             opener: Opener::new(decode_tunnels),
-            share: Share::default(),
             has_met_several: false,
             totals: Totals::default(),
         }
-    }
-
-    /// The same for a share of the four-tuples. Packets are counted all the same, and what is not
-    /// plain is looked into.
-    pub(crate) fn for_share(self, share: Share) -> Intake {
-        Intake { share, ..self }
     }
 
     /// The same, which notes the frames of fragments.
@@ -120,13 +116,10 @@ impl Intake {
         self.other_packet(link, data, orig_len, at, take);
     }
 
-    /// The same with a plain packet. If it is not of the share, no more of it is read than tells.
+    /// The same with a plain packet.
     #[inline(always)]
     fn plain<I: Ip>(&mut self, plain: Plain<'_, I>, at: Moment, mut take: impl FnMut(Keyed)) {
         let lot = plain.lot();
-        if !self.share.has(lot) {
-            return;
-        }
         // To its end: so nothing of the segment goes through memory before it is where it stays.
         match plain.usual_segment(at) {
             Some(decoded) => take(self.segment_of(decoded, lot)),
@@ -157,7 +150,7 @@ impl Intake {
         mut take: impl FnMut(Keyed),
     ) {
         let first = match decode::decode_any(link, data, orig_len, at) {
-            Ok(decoded) => self.segment(decoded),
+            Ok(decoded) => Some(self.segment(decoded)),
             Err(skip) => self.open(skip, link, data, orig_len, at),
         };
         if let Some(keyed) = first {
@@ -218,33 +211,32 @@ impl Intake {
     #[cold]
     fn found(&mut self, found: Found) -> Option<Keyed> {
         match found {
-            Found::Segment(decoded) => self.segment(decoded),
+            Found::Segment(decoded) => Some(self.segment(decoded)),
             Found::Error(error, quoted, is_numbered) => {
                 self.totals.skipped.add(Skip::IcmpError);
-                self.seen(quoted, Glimpse { error: Some(error), is_numbered })
+                Some(self.seen(quoted, Glimpse { error: Some(error), is_numbered }))
             }
             Found::Broken(why, seen) => {
                 self.totals.skipped.add(why);
-                self.seen(seen, Glimpse { error: None, is_numbered: true })
+                Some(self.seen(seen, Glimpse { error: None, is_numbered: true }))
             }
         }
     }
 
-    fn seen(&self, decoded: Decoded, glimpse: Glimpse) -> Option<Keyed> {
+    fn seen(&self, decoded: Decoded, glimpse: Glimpse) -> Keyed {
         let hash = self.hasher.hash(&decoded.tuple);
-        let is_own = self.share.has(decoded.tuple.lot());
-        let fingerprint = Fingerprint::default();
-        is_own.then_some(Keyed { hash, decoded, fingerprint, glimpse: Some(glimpse) })
+        let fingerprint = Fingerprint::of_none(decoded.tuple.lot());
+        Keyed { hash, decoded, fingerprint, glimpse: Some(glimpse) }
     }
 
-    /// Takes the next segment, and returns it if it is of the share.
+    /// Takes the next segment.
     #[inline(always)]
-    pub fn segment(&mut self, decoded: Decoded) -> Option<Keyed> {
+    pub fn segment(&mut self, decoded: Decoded) -> Keyed {
         let lot = decoded.tuple.lot();
-        self.share.has(lot).then(|| self.segment_of(decoded, lot))
+        self.segment_of(decoded, lot)
     }
 
-    /// The same of one that is known to be of the share, in that lot.
+    /// The same of one that is known to be in that lot.
     #[inline(always)]
     fn segment_of(&mut self, decoded: Decoded, lot: u8) -> Keyed {
         let hash = self.hasher.hash(&decoded.tuple);

@@ -1,7 +1,6 @@
 //! Several trackers that follow one capture, each of them a share of its four-tuples, and what they
 //! know put together as if one had followed all.
 
-use crate::decode::skip::Skip;
 use crate::flow::table::{Places, TUPLES_MAX};
 use crate::history::archive::{Archive, Ascending, Deal};
 use crate::pipeline::{Intake, Sink, Totals, Tracker};
@@ -53,6 +52,11 @@ impl<S: Sink> Tracker<S> {
         Tracker { begun: Some(Begun::default()), connections_max: TUPLES_MAX, ..self }
     }
 
+    /// The same, which takes segments that were made for another one.
+    pub(crate) fn hashing_as(self, other: &Tracker<S>) -> Tracker<S> {
+        Tracker { hasher: other.hasher.clone(), ..self }
+    }
+
     /// What it holds.
     pub(crate) fn load(&self) -> Load {
         let tuples = self.places.len();
@@ -63,8 +67,10 @@ impl<S: Sink> Tracker<S> {
 
 /// The capture is over for all of them: closes every record, and returns the records and the
 /// totals.
-pub(crate) fn close_together<S: Sink>(parts: Vec<(Tracker<S>, Intake)>) -> (Archive, Totals) {
-    let (mut trackers, intakes): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+pub(crate) fn close_together<S: Sink>(
+    mut trackers: Vec<Tracker<S>>,
+    intake: Intake,
+) -> (Archive, Totals) {
     let begun: Vec<Begun> =
         trackers.iter_mut().map(|it| it.begun.take().unwrap_or_default()).collect();
     // Nothing is looked for any more: what comes now has the tables' memory.
@@ -92,28 +98,11 @@ pub(crate) fn close_together<S: Sink>(parts: Vec<(Tracker<S>, Intake)>) -> (Arch
             connections.push(index);
         }
     }
-    let mut totals = Totals::default();
-    for (index, (tracker, intake)) in trackers.iter().zip(intakes).enumerate() {
-        match index {
-            0 => totals = tracker.totals(intake),
-            _ => totals.join(&tracker.totals(intake), tracker.copies),
-        }
-    }
+    let mut totals = intake.into_totals();
+    trackers.iter().for_each(|tracker| tracker.add_to(&mut totals));
     let mut shelves: Vec<_> = trackers.into_iter().map(|tracker| tracker.shelf).collect();
     shelves.iter_mut().for_each(|shelf| shelf.close(totals.last_ts.unwrap_or_default()));
     (Archive::of_several(shelves, connections, streams), totals)
-}
-
-impl Totals {
-    /// Adds what another tracker followed of the same capture, and how many segments of its share
-    /// were copies. All else was counted by both.
-    fn join(&mut self, other: &Totals, copies: u64) {
-        self.segments += other.segments;
-        self.connections += other.connections;
-        self.streams = self.streams.wrapping_add(other.streams);
-        self.beyond_seen_tuples_max += other.beyond_seen_tuples_max;
-        self.skipped.add_all(Skip::Duplicate, copies);
-    }
 }
 
 #[cfg(test)]

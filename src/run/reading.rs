@@ -45,10 +45,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// With room for so many segments.
+    /// Of so many segments.
     pub fn new(room: usize) -> Batch {
-        let segments = Vec::with_capacity(room);
-        Batch { segments, notes: Vec::new(), position: 0, is_early: false, room }
+        Batch { segments: Vec::new(), notes: Vec::new(), position: 0, is_early: false, room }
     }
 }
 
@@ -73,7 +72,7 @@ pub(super) fn read<W: Watcher>(
     };
     if options.threads <= 1 {
         let mut batch = Batch::new(BATCH_SEGMENTS);
-        while filler.fill(merge, &mut batch) {
+        while filler.fill(merge, &mut batch, Vec::push) {
             track(&mut batch);
         }
     } else {
@@ -93,12 +92,12 @@ fn in_two_threads(merge: &mut Merge, filler: &mut Filler, mut track: impl FnMut(
         scope.spawn(move || {
             for _ in 0..BATCHES {
                 let mut batch = Batch::new(HANDED_SEGMENTS);
-                if !filler.fill(merge, &mut batch) || hand_over.send(batch).is_err() {
+                if !filler.fill(merge, &mut batch, Vec::push) || hand_over.send(batch).is_err() {
                     return;
                 }
             }
             while let Ok(mut batch) = empty.recv() {
-                if !filler.fill(merge, &mut batch) || hand_over.send(batch).is_err() {
+                if !filler.fill(merge, &mut batch, Vec::push) || hand_over.send(batch).is_err() {
                     return;
                 }
             }
@@ -132,19 +131,29 @@ impl Filler {
         }
     }
 
-    /// Fills a batch anew. Whether there was anything left.
-    pub fn fill(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
+    /// Fills a batch anew: `push` puts each segment among its, or elsewhere. Whether there was
+    /// anything left.
+    pub fn fill(
+        &mut self,
+        merge: &mut Merge,
+        batch: &mut Batch,
+        mut push: impl FnMut(&mut Vec<Keyed>, Keyed),
+    ) -> bool {
         batch.segments.clear();
         batch.notes.clear();
         batch.is_early = false;
-        let mut packets = 0;
+        let (mut packets, mut segments) = (0, 0);
         let is_left = loop {
-            // Nearly every packet is one segment at most, or is not of the share.
-            let room = batch.room.saturating_sub(batch.segments.len()).min(PACKETS - packets);
+            // Nearly every packet is one segment at most.
+            let room = batch.room.saturating_sub(segments).min(PACKETS - packets);
             if room == 0 {
                 break true;
             }
-            let taken = merge.take_at_hand(room, |packet| self.take(packet, batch));
+            let mut push = |keyed| {
+                segments += 1;
+                push(&mut batch.segments, keyed);
+            };
+            let taken = merge.take_at_hand(room, |packet| self.take(packet, &mut push));
             packets += taken;
             if taken == room {
                 continue;
@@ -153,7 +162,7 @@ impl Filler {
             if batch.is_early {
                 break true;
             }
-            if !self.fetch(merge, batch) {
+            if !self.fetch(merge, &mut batch.notes, push) {
                 break packets > 0;
             }
             packets += 1;
@@ -164,13 +173,13 @@ impl Filler {
 
     /// Takes the next packet, wherever it is. Whether there was one.
     #[inline(never)]
-    fn fetch(&mut self, merge: &mut Merge, batch: &mut Batch) -> bool {
+    fn fetch(&mut self, merge: &mut Merge, notes: &mut Vec<Note>, push: impl FnMut(Keyed)) -> bool {
         let next = match self.is_noting {
-            true => noting::next(merge, &mut batch.notes),
+            true => noting::next(merge, notes),
             false => merge.next_packet(),
         };
         match next {
-            Ok(Some(packet)) => self.take(&packet, batch),
+            Ok(Some(packet)) => self.take(&packet, push),
             Ok(None) => return false,
             Err(error) => self.errors.push(error),
         }
@@ -178,9 +187,8 @@ impl Filler {
     }
 
     #[inline(always)]
-    fn take(&mut self, packet: &Packet<'_>, batch: &mut Batch) {
+    fn take(&mut self, packet: &Packet<'_>, push: impl FnMut(Keyed)) {
         let Packet { link, data, orig_len, ts, frame, .. } = *packet;
-        let push = |keyed| batch.segments.push(keyed);
         self.intake.packet(link.0, data, orig_len, ts, frame, push);
     }
 }

@@ -1,36 +1,31 @@
-//! From the capture to the archive, where it can be read at any place: each thread goes through all
-//! of it, and follows its share of the four-tuples. Nothing goes from one to another but how much
-//! each has of that for which there is a bound.
+//! From the capture to the archive, where it can be read twice: one thread makes segments of
+//! packets, and all follow them. Each share of the four-tuples has a tracker of its own, with which
+//! one thread is busy at a time; so whoever has time finds something to do, whether it is reading or
+//! following that takes long. In the end what the trackers know is numbered as if one had followed
+//! all.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
-use crate::capture::{Ending, Merge, Source};
+use crate::capture::Merge;
 use crate::decode::lot::LOTS;
-use crate::flow::share::Share;
 use crate::flow::table::TUPLES_MAX;
-use crate::limits::{BATCH_SEGMENTS, SEEN_TUPLES_MAX};
-use crate::pipeline::{Load, Sink, Tracker, close_together};
+use crate::limits::{BATCH_SEGMENTS, HANDED_SEGMENTS, SEEN_TUPLES_MAX, WAITING_BATCHES};
+use crate::pipeline::{Keyed, Load, Sink, Tracker, close_together};
 use crate::run::reading::{Batch, Filler, PROGRESS_BATCHES, Read};
 use crate::run::{Options, Watcher};
-use crate::time::Timestamp;
 
 /// Whoever looks at no segments.
 struct Nobody;
 
 impl Sink for Nobody {}
 
-/// One thread's part of the work.
-struct Part {
-    merge: Merge,
-    filler: Filler,
-    tracker: Tracker<Nobody>,
-}
-
 /// Reads the capture to its end in several threads; `None`, with nothing read, if one thread must
-/// follow it all: it cannot be read so, or changes meanwhile, or something in it reaches a bound
-/// that holds for all four-tuples, or depends on which of two segments in one packet comes first,
-/// or it says something of its packets, which is for their connections.
+/// follow it all: it cannot be read twice, or something in it reaches a bound that holds for all
+/// four-tuples, or depends on which of two segments in one packet comes first, or it says something
+/// of its packets, which is for their connections.
 pub(super) fn read<W: Watcher>(
     merge: &mut Merge,
     options: &Options,
@@ -40,83 +35,213 @@ pub(super) fn read<W: Watcher>(
     if threads <= 1 {
         return None;
     }
-    let mut parts = Vec::new();
-    for index in 0..threads {
-        let tracker = options.tracker(Nobody).among_others();
-        let intake = tracker.intake().for_share(Share::of(index, threads));
-        let merge = merge.beside(index == 0)?;
-        parts.push(Part { merge, filler: Filler::new(intake, false), tracker });
-    }
-    let connections_max = options.connections_max.min(TUPLES_MAX);
-    let bounds = Bounds { connections_max, ..Bounds::default() };
-    let size = merge.size();
+    let mut own = merge.again()?;
+    let first = options.tracker(Nobody).among_others();
+    let mut filler = Filler::new(first.intake(), false);
+    let shares = Shares::of(threads, first, options);
     thread::scope(|scope| {
-        let mut parts = parts.iter_mut();
-        let own = parts.next();
-        for part in parts {
-            let read = || part.read(&bounds, |_| {});
-            if thread::Builder::new().spawn_scoped(scope, read).is_err() {
-                bounds.is_reached.store(true, Ordering::Relaxed);
-            }
+        for thread in 1..threads {
+            let (shares, first) = (&shares, thread * shares.all.len() / threads);
+            // What a thread that cannot be had would have done, others do.
+            let _ = thread::Builder::new().spawn_scoped(scope, move || shares.follow(first));
         }
-        if let Some(own) = own {
-            own.read(&bounds, |position| watcher.progress(position, size));
-        }
+        shares.feed(&mut own, &mut filler, watcher);
     });
-    if bounds.is_reached.into_inner() {
+    if shares.bounds.is_reached.load(Ordering::Relaxed) {
         return None;
     }
-    let (read, own) = together(parts, options)?;
+    filler.last_until(options);
+    let (archive, totals) = close_together(shares.into_trackers(), filler.intake);
     *merge = own;
-    Some(read)
+    Some(Read { archive, totals, errors: filler.errors })
 }
 
-/// What all parts have read, and the capture as one of them left it; `None` if they did not meet
-/// the same, because it changed meanwhile.
-fn together(parts: Vec<Part>, options: &Options) -> Option<(Read, Merge)> {
-    let is_same = |two: &[Part]| matches!(two, [one, other] if one.met() == other.met());
-    if !parts.windows(2).all(is_same) {
-        return None;
-    }
-    let (mut read, mut first) = (Vec::new(), None);
-    for Part { merge, mut filler, tracker } in parts {
-        filler.last_until(options);
-        read.push((tracker, filler.intake));
-        first.get_or_insert((merge, filler.errors));
-    }
-    let (archive, totals) = close_together(read);
-    let (merge, errors) = first?;
-    Some((Read { archive, totals, errors }, merge))
+/// All four-tuples, shared out.
+struct Shares {
+    all: Vec<Mutex<Share>>,
+    waiting: Mutex<Waiting>,
+    /// Something waits, or nothing more will.
+    came: Condvar,
+    /// Something does not wait any more.
+    went: Condvar,
+    bounds: Bounds,
 }
 
-impl Part {
-    /// What each met of the capture, if it was the same all the time.
-    fn met(&self) -> (u64, Option<Timestamp>, u64, Option<&Ending>, usize) {
-        let totals = self.filler.intake.totals();
-        let ending = self.merge.sources().first().and_then(Source::ending);
-        let (position, errors) = (self.merge.position(), self.filler.errors.len());
-        (totals.packets, totals.last_ts, position, ending, errors)
+/// Some of the four-tuples.
+struct Share {
+    tracker: Tracker<Nobody>,
+    /// How much of what has a bound is counted of it.
+    told: Load,
+}
+
+/// Segments that wait for somebody to follow them.
+#[derive(Default)]
+struct Waiting {
+    /// Of each share, in their order.
+    batches: Vec<VecDeque<Vec<Keyed>>>,
+    count: usize,
+    /// Room that was used before.
+    empty: Vec<Vec<Keyed>>,
+    /// Threads that found nothing to do.
+    idle: usize,
+    is_over: bool,
+}
+
+impl Shares {
+    /// For so many threads; all of them take segments that were made for the first.
+    fn of(threads: usize, first: Tracker<Nobody>, options: &Options) -> Shares {
+        // One more, so that whoever is free finds one that nobody is busy with.
+        let count = (threads + 1).min(LOTS.into());
+        let others = (1..count).map(|_| options.tracker(Nobody).among_others().hashing_as(&first));
+        let mut trackers: Vec<_> = others.collect();
+        trackers.insert(0, first);
+        let share = |tracker| Mutex::new(Share { tracker, told: Load::default() });
+        let batches = (0..count).map(|_| VecDeque::new()).collect();
+        let connections_max = options.connections_max.min(TUPLES_MAX);
+        Shares {
+            all: trackers.into_iter().map(share).collect(),
+            waiting: Mutex::new(Waiting { batches, ..Waiting::default() }),
+            came: Condvar::new(),
+            went: Condvar::new(),
+            bounds: Bounds { connections_max, ..Bounds::default() },
+        }
     }
 
-    /// Reads to the end, or until it is known that one thread must follow it all.
-    fn read(&mut self, bounds: &Bounds, mut progress: impl FnMut(u64)) {
-        let Part { merge, filler, tracker } = self;
-        let (mut batch, mut batches, mut told) =
-            (Batch::new(BATCH_SEGMENTS), 0_u64, Load::default());
-        while !bounds.is_reached.load(Ordering::Relaxed) && filler.fill(merge, &mut batch) {
-            tracker.batch(&batch.segments);
-            let must_be_one = filler.intake.has_met_several() || merge.is_telling();
-            bounds.take(tracker.load(), &mut told, must_be_one);
+    fn into_trackers(self) -> Vec<Tracker<Nobody>> {
+        let shares = self.all.into_iter().map(Mutex::into_inner);
+        shares.map(|share| share.unwrap_or_else(PoisonError::into_inner).tracker).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads to the end, or until it is known that one thread must follow it all; and helps to
+    /// follow where much waits.
+    fn feed<W: Watcher>(&self, merge: &mut Merge, filler: &mut Filler, watcher: &mut W) {
+        let (mut batch, mut batches, size) = (Batch::new(HANDED_SEGMENTS), 0_u64, merge.size());
+        let mut filled: Vec<Vec<Keyed>> = self.all.iter().map(|_| Vec::new()).collect();
+        let mut is_left = true;
+        while is_left && !self.bounds.is_reached.load(Ordering::Relaxed) {
+            is_left = filler.fill(merge, &mut batch, |_, keyed| {
+                let share = usize::from(keyed.lot()) * filled.len() / usize::from(LOTS);
+                let Some(filled) = filled.get_mut(share) else { return };
+                filled.push(keyed);
+                if filled.len() >= BATCH_SEGMENTS {
+                    self.hand_on(share, filled);
+                }
+            });
+            if filler.intake.has_met_several() || merge.is_telling() {
+                self.bounds.is_reached.store(true, Ordering::Relaxed);
+            }
+            self.help();
             batches += 1;
             if batches.is_multiple_of(PROGRESS_BATCHES) {
-                progress(batch.position);
+                watcher.progress(batch.position, size);
+                if self.bounds.will_be_reached(batch.position, size.unwrap_or_default()) {
+                    self.bounds.is_reached.store(true, Ordering::Relaxed);
+                }
             }
         }
-        progress(merge.position());
+        filled.iter_mut().enumerate().for_each(|(share, filled)| self.hand_on(share, filled));
+        self.lock().is_over = true;
+        self.came.notify_all();
+        self.follow(0);
+        watcher.progress(merge.position(), size);
+    }
+
+    /// Has a batch wait for somebody to follow it, and leaves room for another one.
+    fn hand_on(&self, share: usize, batch: &mut Vec<Keyed>) {
+        let mut waiting = self.lock();
+        let empty = waiting.empty.pop().unwrap_or_else(|| Vec::with_capacity(BATCH_SEGMENTS));
+        if let Some(batches) = waiting.batches.get_mut(share) {
+            batches.push_back(core::mem::replace(batch, empty));
+            waiting.count += 1;
+        }
+        if waiting.idle > 0 {
+            self.came.notify_one();
+        }
+    }
+
+    /// Follows what waits as long as that is much.
+    fn help(&self) {
+        let mut waiting = self.lock();
+        while waiting.count >= WAITING_BATCHES {
+            waiting = match self.take(&mut waiting, 0) {
+                Some((share, batch)) => {
+                    drop(waiting);
+                    self.follow_batch(share, batch)
+                }
+                None => self.went.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Follows what waits, of that share rather than of others, until nothing more comes.
+    fn follow(&self, first: usize) {
+        let mut waiting = self.lock();
+        loop {
+            waiting = match self.take(&mut waiting, first) {
+                Some((share, batch)) => {
+                    drop(waiting);
+                    self.follow_batch(share, batch)
+                }
+                // What waits now is of shares that others are busy with, who will look again.
+                None if waiting.is_over => return,
+                None => {
+                    waiting.idle += 1;
+                    let mut waiting =
+                        self.came.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                    waiting.idle -= 1;
+                    waiting
+                }
+            };
+        }
+    }
+
+    /// The next batch of a share that nobody is busy with.
+    fn take(
+        &self,
+        waiting: &mut Waiting,
+        first: usize,
+    ) -> Option<(MutexGuard<'_, Share>, Vec<Keyed>)> {
+        for at in (first..self.all.len()).chain(0..first) {
+            let Some(batches) = waiting.batches.get_mut(at).filter(|it| !it.is_empty()) else {
+                continue;
+            };
+            let share = match self.all.get(at)?.try_lock() {
+                Ok(share) => share,
+                // Somebody panicked, and the others must come to an end.
+                Err(TryLockError::Poisoned(share)) => share.into_inner(),
+                Err(TryLockError::WouldBlock) => continue,
+            };
+            waiting.count -= 1;
+            return Some((share, batches.pop_front()?));
+        }
+        None
+    }
+
+    fn follow_batch(
+        &self,
+        mut share: MutexGuard<'_, Share>,
+        mut batch: Vec<Keyed>,
+    ) -> MutexGuard<'_, Waiting> {
+        let Share { tracker, told } = &mut *share;
+        tracker.batch(&batch);
+        self.bounds.take(tracker.load(), told);
+        drop(share);
+        batch.clear();
+        let mut waiting = self.lock();
+        waiting.empty.push(batch);
+        self.went.notify_one();
+        if waiting.idle > 0 && waiting.count > 0 {
+            self.came.notify_one();
+        }
+        waiting
     }
 }
 
-/// What all threads hold together of that for which there is a bound.
+/// What all shares hold together of that for which there is a bound.
 #[derive(Default)]
 struct Bounds {
     connections_max: usize,
@@ -127,11 +252,18 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// A thread holds so much now, and has told of so much; or it has met what one thread must
-    /// follow.
-    fn take(&self, load: Load, told: &mut Load, must_be_one: bool) {
+    /// Whether a capture of that size, of which so much is read, will have far more four-tuples
+    /// than there may be, if it goes on like this: the sooner one thread begins to follow it all,
+    /// the less was in vain.
+    fn will_be_reached(&self, position: u64, size: u64) -> bool {
+        let tuples = self.tuples.load(Ordering::Relaxed) as u128;
+        tuples * u128::from(size) > 2 * self.connections_max as u128 * u128::from(position)
+    }
+
+    /// A share holds so much now, and has told of so much.
+    fn take(&self, load: Load, told: &mut Load) {
         let reaches = |all: &AtomicUsize, now: usize, before: usize, most: usize| {
-            // Nothing of it ever becomes less, so it does not matter how far each thread has come.
+            // Nothing of it ever becomes less, so it does not matter how far each share has come.
             let more = now - before;
             all.fetch_add(more, Ordering::Relaxed) + more > most
         };
@@ -139,7 +271,6 @@ impl Bounds {
             reaches(&self.tuples, load.tuples, told.tuples, self.connections_max),
             reaches(&self.lives, load.lives, told.lives, self.connections_max),
             reaches(&self.only_seen, load.only_seen, told.only_seen, SEEN_TUPLES_MAX),
-            must_be_one,
         ];
         *told = load;
         if is_reached.contains(&true) {
@@ -151,6 +282,7 @@ impl Bounds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::Source;
 
     fn recording() -> Merge {
         let root = env!("CARGO_MANIFEST_DIR");
@@ -172,24 +304,11 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_met_a_file_of_another_length_are_not_put_together() {
-        let bytes = std::fs::read(recording().sources()[0].info().file.as_ref()).unwrap();
-        let part = |length: usize, index: usize| {
-            let bytes = std::io::Cursor::new(bytes[..length].to_vec());
-            let source = Source::from_reader("a file", Box::new(bytes)).unwrap();
-            let tracker = options(1_000).tracker(Nobody).among_others();
-            let intake = tracker.intake().for_share(Share::of(index, 2));
-            let merge = Merge::new(vec![source]);
-            let mut part = Part { merge, filler: Filler::new(intake, false), tracker };
-            let bounds = Bounds { connections_max: 1_000, ..Bounds::default() };
-            part.read(&bounds, |_| {});
-            part
-        };
-        let of_lengths = |one, other| together(vec![part(one, 0), part(other, 1)], &options(1_000));
-        assert!(of_lengths(bytes.len(), bytes.len()).is_some());
-        for shorter in [1, 100, 2_000] {
-            assert!(of_lengths(bytes.len(), bytes.len() - shorter).is_none());
-        }
+    fn a_bound_that_will_be_reached_is_known_before() {
+        let bounds = Bounds { connections_max: 1_000, ..Bounds::default() };
+        assert!(!bounds.will_be_reached(10, 100));
+        bounds.tuples.store(200, Ordering::Relaxed);
+        assert!(!bounds.will_be_reached(10, 100) && bounds.will_be_reached(9, 100));
     }
 
     #[test]
