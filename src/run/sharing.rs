@@ -1,8 +1,8 @@
 //! From the capture to the archive, where it can be read twice: one thread makes segments of
 //! packets, and all follow them. Each share of the four-tuples has a tracker of its own, with which
-//! one thread is busy at a time; so whoever has time finds something to do, whether it is reading or
-//! following that takes long. In the end what the trackers know is numbered as if one had followed
-//! all.
+//! one thread is busy at a time; so whoever has time finds something to do, whether it is reading
+//! that takes long or following. In the end what the trackers know is numbered as if one had
+//! followed all.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
