@@ -45,7 +45,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Of so many segments.
+    /// Of no segments yet, to be filled with so many.
     pub fn new(room: usize) -> Batch {
         Batch { segments: Vec::new(), notes: Vec::new(), position: 0, is_early: false, room }
     }

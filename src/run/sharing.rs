@@ -43,7 +43,10 @@ pub(super) fn read<W: Watcher>(
         for thread in 1..threads {
             let (shares, first) = (&shares, thread * shares.all.len() / threads);
             // What a thread that cannot be had would have done, others do.
-            let _ = thread::Builder::new().spawn_scoped(scope, move || shares.follow(first));
+            let _ = thread::Builder::new().spawn_scoped(scope, move || {
+                let _leaving = Leaving(shares);
+                shares.follow(first);
+            });
         }
         shares.feed(&mut own, &mut filler, watcher);
     });
@@ -72,6 +75,21 @@ struct Share {
     tracker: Tracker<Nobody>,
     /// How much of what has a bound is counted of it.
     told: Load,
+}
+
+/// A thread that comes to its end. Where that is the one that reads, or one that panicked, nothing
+/// more will come, and nobody must wait for it.
+struct Leaving<'a>(&'a Shares);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.bounds.is_reached.store(true, Ordering::Relaxed);
+        }
+        self.0.lock().is_over = true;
+        self.0.came.notify_all();
+        self.0.went.notify_all();
+    }
 }
 
 /// Segments that wait for somebody to follow them.
@@ -119,7 +137,9 @@ impl Shares {
     /// Reads to the end, or until it is known that one thread must follow it all; and helps to
     /// follow where much waits.
     fn feed<W: Watcher>(&self, merge: &mut Merge, filler: &mut Filler, watcher: &mut W) {
+        let leaving = Leaving(self);
         let (mut batch, mut batches, size) = (Batch::new(HANDED_SEGMENTS), 0_u64, merge.size());
+        let mut before = Growth::default();
         let mut filled: Vec<Vec<Keyed>> = self.all.iter().map(|_| Vec::new()).collect();
         let mut is_left = true;
         while is_left && !self.bounds.is_reached.load(Ordering::Relaxed) {
@@ -138,14 +158,15 @@ impl Shares {
             batches += 1;
             if batches.is_multiple_of(PROGRESS_BATCHES) {
                 watcher.progress(batch.position, size);
-                if self.bounds.will_be_reached(batch.position, size.unwrap_or_default()) {
+                let now = Growth { tuples: self.bounds.tuples(), position: batch.position };
+                if now.will_reach(self.bounds.connections_max, before, size.unwrap_or_default()) {
                     self.bounds.is_reached.store(true, Ordering::Relaxed);
                 }
+                before = now;
             }
         }
         filled.iter_mut().enumerate().for_each(|(share, filled)| self.hand_on(share, filled));
-        self.lock().is_over = true;
-        self.came.notify_all();
+        drop(leaving);
         self.follow(0);
         watcher.progress(merge.position(), size);
     }
@@ -241,6 +262,25 @@ impl Shares {
     }
 }
 
+/// How many four-tuples there are where so much of the capture is read.
+#[derive(Clone, Copy, Default)]
+struct Growth {
+    tuples: usize,
+    position: u64,
+}
+
+impl Growth {
+    /// Whether there will be more than that in a capture of that size, if it goes on as since
+    /// `before`: the sooner one thread begins to follow it all, the less was in vain. Half of them
+    /// must be there: captures begin with many that were open.
+    fn will_reach(self, most: usize, before: Growth, size: u64) -> bool {
+        let (more, left) = (self.tuples - before.tuples, size.saturating_sub(self.position));
+        let room = most.saturating_sub(self.tuples) as u128;
+        let passed = u128::from(self.position - before.position);
+        self.tuples > most / 2 && more as u128 * u128::from(left) > room * passed
+    }
+}
+
 /// What all shares hold together of that for which there is a bound.
 #[derive(Default)]
 struct Bounds {
@@ -252,12 +292,9 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// Whether a capture of that size, of which so much is read, will have far more four-tuples
-    /// than there may be, if it goes on like this: the sooner one thread begins to follow it all,
-    /// the less was in vain.
-    fn will_be_reached(&self, position: u64, size: u64) -> bool {
-        let tuples = self.tuples.load(Ordering::Relaxed) as u128;
-        tuples * u128::from(size) > 2 * self.connections_max as u128 * u128::from(position)
+    /// How many four-tuples there are.
+    fn tuples(&self) -> usize {
+        self.tuples.load(Ordering::Relaxed)
     }
 
     /// A share holds so much now, and has told of so much.
@@ -305,10 +342,39 @@ mod tests {
 
     #[test]
     fn a_bound_that_will_be_reached_is_known_before() {
-        let bounds = Bounds { connections_max: 1_000, ..Bounds::default() };
-        assert!(!bounds.will_be_reached(10, 100));
-        bounds.tuples.store(200, Ordering::Relaxed);
-        assert!(!bounds.will_be_reached(10, 100) && bounds.will_be_reached(9, 100));
+        let at = |tuples, position| Growth { tuples, position };
+        let will_reach = |now: Growth, before| now.will_reach(1_000, before, 100);
+        assert!(will_reach(at(600, 20), at(540, 10)), "as many come as before");
+        assert!(!will_reach(at(600, 20), at(596, 10)), "few come any more");
+        assert!(!will_reach(at(500, 20), at(0, 0)), "many came at first");
+        assert!(!will_reach(at(600, 90), at(550, 80)), "it is nearly over");
+    }
+
+    /// A watcher that panics when it is told how far reading has come.
+    struct Panics;
+
+    impl Watcher for Panics {
+        const LOOKS_AT_SEGMENTS: bool = false;
+
+        fn progress(&mut self, _: u64, _: Option<u64>) {
+            panic!("no more of this");
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_panicked() {
+        let read = || super::read(&mut recording(), &options(1_000), &mut Panics).is_some();
+        assert!(std::panic::catch_unwind(read).is_err());
+        let shares = Shares::of(2, options(9).tracker(Nobody).among_others(), &options(9));
+        let is_over = thread::scope(|scope| {
+            let waits = scope.spawn(|| shares.follow(1));
+            let panics = scope.spawn(|| {
+                let _leaving = Leaving(&shares);
+                panic!("in the middle of a batch");
+            });
+            panics.join().is_err() && waits.join().is_ok()
+        });
+        assert!(is_over && shares.bounds.is_reached.into_inner());
     }
 
     #[test]

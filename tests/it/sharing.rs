@@ -1,5 +1,5 @@
-//! The number of threads does not show: each follows its share of the four-tuples, and what they
-//! know together is what one knows that follows all.
+//! The number of threads does not show: what is known of all shares of the four-tuples together is
+//! what one thread knows that follows all.
 
 use std::path::{Path, PathBuf};
 

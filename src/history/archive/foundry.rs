@@ -383,7 +383,7 @@ mod tests {
 
     /// Whose FIN is sent again; and what passes before, with the FIN: whether the client sends it,
     /// and its flags.
-    const CLOSES: [(bool, &[(bool, u16)]); 9] = [
+    const CLOSES: [(bool, &[(bool, u16)]); 10] = [
         (true, &[(true, 0x11)]),
         (false, &[(false, 0x11)]),
         (false, &[(true, 0x11), (false, 0x10), (false, 0x11)]),
@@ -394,6 +394,25 @@ mod tests {
         (false, &[(true, 0x11), (false, 0x11), (true, 0x10)]),
         (true, &[(true, 0x11), (false, 0x04)]),
         (true, &[(true, 0x11), (true, 0x10)]),
+        // So long that a shape has room for two repeats, and no more.
+        (
+            false,
+            &[
+                (true, 0x11),
+                (false, 0x10),
+                (false, 0x18),
+                (true, 0x10),
+                (false, 0x18),
+                (true, 0x10),
+                (false, 0x18),
+                (true, 0x10),
+                (false, 0x18),
+                (true, 0x10),
+                (false, 0x18),
+                (true, 0x10),
+                (false, 0x11),
+            ],
+        ),
     ];
 
     /// How the connection looks and closes, how fast its ends answer, the waits before the repeats

@@ -7,8 +7,8 @@
 //! The engine compares times, numbers and windows in many rules. A shape holds how these
 //! comparisons come out, or there is none: [`Brief::find_shape`] knows connections in which each
 //! end sends what comes next and acknowledges all that passed, and in which nothing passes when an
-//! answer to it may already be on its way. What is not so, the engine replays. A build with debug
-//! assertions replays all, and compares.
+//! answer to it may already be on its way; at their end a FIN may come again and again. What is not
+//! so, the engine replays. A build with debug assertions replays all, and compares.
 
 mod again;
 mod unopened;
@@ -46,14 +46,16 @@ pub const POINTS: usize = CLOSE + 2 * LINES;
 /// |---|---|
 /// | 0 | who is the client, timestamps; in the high half, TIME_WAITs over, or who gave up |
 /// | 1 | data in the handshake's ACK, a first word of the server |
-/// | 1, from 16 | a FIN was given up, none, half open, a refusal |
+/// | 1, in the high half | 16 a FIN was given up, 64 half open, 128 a refusal |
 /// | 2 | who sent data, whose was the last, what is unacknowledged, who spoke last |
 /// | 3 | lines of the close; in the high half, which segments of the opening were an end's last |
 /// | 4 to 7, 8 to 11 | what the SYN, and the SYN+ACK, announced |
-/// | from 16 | the lines of the close, two bytes each |
+/// | from 16 | the lines of the close, two bytes each; a FIN sent again has a bit in the second |
 pub type Key = [u8; KEY_CLOSE + 2 * LINES];
 /// The place in a key where the lines of the close begin, two bytes each.
 const KEY_CLOSE: usize = 16;
+/// In the second byte of a line: it is a FIN that was sent before. The lower bits are a RST's.
+const SENT_AGAIN: u8 = 4;
 
 /// What one end sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A FIN that is sent again and again, since nothing comes: the last thing that a shape may hold.
 //! What the peer says then, if it says anything, the engine looks at.
 
-use super::{CLOSE, Cast, GAVE_UP, KEY_CLOSE, LINES, is_free};
+use super::{CLOSE, Cast, GAVE_UP, KEY_CLOSE, LINES, SENT_AGAIN, is_free};
 use crate::decode::tuple::End;
 use crate::infer::brief::transcript::Reader;
 use crate::infer::endpoint::in_flight;
@@ -41,14 +41,13 @@ impl Cast<'_> {
             && silence < IDLE_MIN
             && silence > in_flight(peer.lane.turnaround()?)
             && fin_given_up(&own.repeats, round_trip, now).is_none()
-            && is_free(peer, own, &turn, clock)
-            && own.repeats.add(clock.time(sent), now);
-        is_plain.then_some(())?;
+            && is_free(peer, own, &turn, clock);
+        (is_plain && own.repeats.add(clock.time(sent), now)).then_some(())?;
         own.lane.segments += 1;
         own.lane.last = turn.moment.0;
         own.fin_mark = turn.ip_id;
         self.put(KEY_CLOSE + 2 * count, u8::from(turn.from == End::B));
-        self.put(KEY_CLOSE + 2 * count + 1, 4);
+        self.put(KEY_CLOSE + 2 * count + 1, SENT_AGAIN);
         self.point(CLOSE + count, turn.moment);
         Some(turn.moment)
     }
