@@ -92,8 +92,8 @@ impl Mold {
             last: place(&history.last)?,
         };
         // Where segments pass after a refutation, the engine compares more than a shape holds. But
-        // behind a FIN that is sent again, which raises a doubt, there are only more of that; and what
-        // else does passes behind a RST, where a shape has nothing but RSTs.
+        // behind a FIN that is sent again, which raises a doubt, there are only more of that; and
+        // what else raises one passes behind a RST, where a shape has nothing but RSTs.
         let is_reset = history.sides.iter().any(|side| side.tally.resets > 0);
         let is_late = |it: &Refuted| is_reset && it.by_frame == history.last.frame;
         let is_plain = history.refuted.iter().all(|it| it.doubted || is_late(it))

@@ -307,7 +307,7 @@ mod tests {
         number: u32,
         (looks, waits, rest, odd): &Calls,
         end: Timestamp,
-        take: &mut impl FnMut(Decoded),
+        take: &mut dyn FnMut(Decoded),
     ) {
         let is = |bit: u8| looks >> bit & 1 > 0;
         let habit = Habit {
@@ -345,6 +345,34 @@ mod tests {
         }
     }
 
+    /// Makes connections of all these up to one end, reads them one after the other, and has looked
+    /// at what became of each: what the engine makes of it, which is what was read, and from which
+    /// record, in which room.
+    fn each_read<T: core::fmt::Debug>(
+        params: Params,
+        all: &[T],
+        make: impl Fn(u32, &T, Timestamp, &mut dyn FnMut(Decoded)),
+        mut look: impl FnMut(&T, &History, &Shelf, &Brief, &Room) -> Result<(), TestCaseError>,
+    ) -> Result<(), TestCaseError> {
+        let end = Timestamp::from_nanos(1_795_172_400_000_000_000);
+        let mut pipeline = Pipeline::new(params, 1_000_000, Nobody);
+        for (number, one) in (0..).zip(all) {
+            make(number, one, end, &mut |decoded| pipeline.decoded(&decoded));
+        }
+        pipeline.silence(end);
+        let shelf = pipeline.close().1.into_one();
+        let (mut foundry, mut room) = (Foundry::default(), Room::default());
+        for place in 0..shelf.reach() as u32 {
+            let Form::Brief(brief) = shelf.records.get(place).unwrap().form else { continue };
+            let made = shelf.replayed(place, &brief);
+            let read = shelf.read(place, &mut foundry, &mut room).map(|it| it.is_wholly(&made));
+            let one = &all[usize::from(made.addr(Role::Client).port() - 1_024)];
+            prop_assert_eq!(read, Some(true), "{:?} {:#?}", one, made);
+            look(one, &made, &shelf, &brief, &room)?;
+        }
+        Ok(())
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
@@ -354,29 +382,15 @@ mod tests {
         fn a_syn_that_is_sent_again_is_told_of_as_by_the_engine(
             all in prop::collection::vec(some_calls(), 300),
         ) {
-            let end = Timestamp::from_nanos(1_795_172_400_000_000_000);
-            let mut pipeline = Pipeline::new(Params::default(), 1_000_000, Nobody);
-            for (number, one) in (0..).zip(&all) {
-                call(number, one, end, &mut |decoded| pipeline.decoded(&decoded));
-            }
-            pipeline.silence(end);
-            let shelf = pipeline.close().1.into_one();
-            let (mut foundry, mut room) = (Foundry::default(), Room::default());
             let mut again = 0;
-            for place in 0..shelf.reach() as u32 {
-                let Form::Brief(brief) = shelf.records.get(place).unwrap().form else {
-                    continue;
-                };
-                let made = shelf.replayed(place, &brief);
-                let read = shelf.read(place, &mut foundry, &mut room).map(|it| it.is_wholly(&made));
-                let calls = &all[usize::from(made.addr(Role::Client).port() - 1_024)];
-                prop_assert_eq!(read, Some(true), "{:?} {:#?}", calls, made);
+            each_read(Params::default(), &all, call, |calls, made, _, _, room| {
                 if calls.3 == 0 {
                     let is_plain = made.refuted.is_empty() && made.facts.is_empty();
                     prop_assert_eq!(room.lone.is_some(), is_plain, "{:?} {:#?}", calls, made);
                     again += u32::from(is_plain && made.frames > 1);
                 }
-            }
+                Ok(())
+            })?;
             prop_assert!(again > 30, "{}", again);
         }
     }
@@ -436,7 +450,7 @@ mod tests {
         number: u32,
         (looks, script, answers, waits, rest, odd): &Ends,
         end: Timestamp,
-        take: &mut impl FnMut(Decoded),
+        take: &mut dyn FnMut(Decoded),
     ) {
         let is = |bit: u8| looks >> bit & 1 > 0;
         let unit = if is(0) { 1 } else { 1_000 };
@@ -525,27 +539,13 @@ mod tests {
             all in prop::collection::vec(some_ends(), 300),
             msl in prop::sample::select(vec![30_000_u64, 30_000, 0, 2_000, 4_125]),
         ) {
-            let end = Timestamp::from_nanos(1_795_172_400_000_000_000);
             let params = Params { msl: Span::from_millis(msl) };
-            let mut pipeline = Pipeline::new(params, 1_000_000, Nobody);
-            for (number, one) in (0..).zip(&all) {
-                close(number, one, end, &mut |decoded| pipeline.decoded(&decoded));
-            }
-            pipeline.silence(end);
-            let shelf = pipeline.close().1.into_one();
-            let (mut foundry, mut room) = (Foundry::default(), Room::default());
             let mut again = 0;
-            for place in 0..shelf.reach() as u32 {
-                let Form::Brief(brief) = shelf.records.get(place).unwrap().form else {
-                    continue;
-                };
-                let made = shelf.replayed(place, &brief);
-                let read = shelf.read(place, &mut foundry, &mut room).map(|it| it.is_wholly(&made));
-                let ends = &all[usize::from(made.addr(Role::Client).port() - 1_024)];
-                prop_assert_eq!(read, Some(true), "{:?} {:#?}", ends, made);
+            each_read(params, &all, close, |_, made, shelf, brief, _| {
                 let is_repeated = made.sides.iter().any(|side| side.unanswered_at_end > 0);
-                again += u32::from(is_repeated && shape_of(&shelf, &brief).is_some());
-            }
+                again += u32::from(is_repeated && shape_of(shelf, brief).is_some());
+                Ok(())
+            })?;
             prop_assert!(msl < 30_000 || again > 30, "{}", again);
         }
     }
