@@ -361,10 +361,36 @@ mod tests {
         }
     }
 
+    /// A pcap file of so many times the same packet.
+    fn same_packets(count: usize) -> Vec<u8> {
+        let header = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 101];
+        let packet = [0x4500_0028_u32, 0, 0x4006_0000, 0x0a00_0001, 0x0a00_0002];
+        let segment = [0x0400_0050_u32, 1, 1, 0x5010_0100, 0];
+        let record = [1_u32, 0, 40, 40].map(u32::to_le_bytes);
+        let data = [packet, segment].concat().into_iter().flat_map(u32::to_be_bytes);
+        let record: Vec<u8> = record.into_iter().flatten().chain(data).collect();
+        [header.map(u32::to_le_bytes).concat(), record.repeat(count)].concat()
+    }
+
     #[test]
-    fn nobody_waits_for_a_thread_that_panicked() {
-        let read = || super::read(&mut recording(), &options(1_000), &mut Panics).is_some();
-        assert!(std::panic::catch_unwind(read).is_err());
+    fn nobody_waits_for_one_who_reads_and_panics() {
+        let path = std::env::temp_dir().join(format!("finwait-panics-{}", std::process::id()));
+        // So many that it is told while it is read how far that has come.
+        let count = HANDED_SEGMENTS * PROGRESS_BATCHES as usize + 1;
+        std::fs::write(&path, same_packets(count)).unwrap();
+        let mut merge = Merge::open(&[&path]).unwrap();
+        let (over, is_over) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let read = || super::read(&mut merge, &options(1_000), &mut Panics).is_some();
+            over.send(std::panic::catch_unwind(core::panic::AssertUnwindSafe(read)).is_err())
+        });
+        let has_panicked = is_over.recv_timeout(std::time::Duration::from_secs(60));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(has_panicked, Ok(true));
+    }
+
+    #[test]
+    fn nobody_waits_for_one_who_follows_and_panics() {
         let shares = Shares::of(2, options(9).tracker(Nobody).among_others(), &options(9));
         let is_over = thread::scope(|scope| {
             let waits = scope.spawn(|| shares.follow(1));
