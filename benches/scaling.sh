@@ -28,6 +28,7 @@ if [[ -z $dir ]]; then
     dir=$(mktemp -d)
     trap 'rm -rf "$dir"' EXIT
 fi
+mkdir -p "$dir"
 
 # A row: the capture's packets and connections, the CPU time and the peak memory of a report on it.
 row() {
