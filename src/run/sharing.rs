@@ -102,6 +102,8 @@ struct Waiting {
     empty: Vec<Vec<Keyed>>,
     /// Threads that found nothing to do.
     idle: usize,
+    /// Too much waits, and whoever reads cannot help.
+    is_stuck: bool,
     is_over: bool,
 }
 
@@ -193,7 +195,13 @@ impl Shares {
                     drop(waiting);
                     self.follow_batch(share, batch)
                 }
-                None => self.went.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                None => {
+                    waiting.is_stuck = true;
+                    let mut waiting =
+                        self.went.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                    waiting.is_stuck = false;
+                    waiting
+                }
             };
         }
     }
@@ -254,7 +262,10 @@ impl Shares {
         batch.clear();
         let mut waiting = self.lock();
         waiting.empty.push(batch);
-        self.went.notify_one();
+        // To wake somebody up takes long, even where nobody sleeps.
+        if waiting.is_stuck {
+            self.went.notify_one();
+        }
         if waiting.idle > 0 && waiting.count > 0 {
             self.came.notify_one();
         }
