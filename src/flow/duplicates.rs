@@ -47,7 +47,8 @@ impl Fingerprint {
         let (tsval, tsecr) = segment.options.timestamps.unwrap_or_default();
         let stamps = u64::from(tsval) << 32 | u64::from(tsecr);
         let marks = u64::from(segment.ip_id) << 1 | decoded.sender as u64;
-        let half = hasher.mix([hash, numbers, shape, stamps, marks]) as u32;
+        // Marks do not make one four-tuple's hash another's, but by chance.
+        let half = hasher.mix([hash ^ marks, numbers, shape, stamps]) as u32;
         Fingerprint { slot: slot([numbers, shape, stamps, marks], lot), half }
     }
 

@@ -26,7 +26,7 @@ impl Hasher {
 
     /// The hash of several numbers.
     #[inline]
-    pub(super) fn mix(&self, numbers: [u64; 5]) -> u64 {
+    pub(super) fn mix(&self, numbers: [u64; 4]) -> u64 {
         let mut hasher = self.0.build_hasher();
         numbers.iter().for_each(|number| hasher.write_u64(*number));
         hasher.finish()
