@@ -43,18 +43,38 @@ pub(super) struct Lane {
     pub flight: u8,
 }
 
-/// The first five bytes.
-#[inline]
-fn units(bytes: &[u8; 5]) -> u64 {
-    let [a, b, c, d, e] = *bytes;
-    u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
+/// Where in a lane at rest each number stands. The highest of five bytes stand apart: the processor
+/// reads and writes four at once.
+mod at {
+    pub const NXT: usize = 0;
+    pub const PROVEN: usize = 4;
+    pub const EDGE: usize = 8;
+    pub const LAST: usize = 12;
+    pub const FRAME: usize = 16;
+    pub const TSVAL: usize = 20;
+    pub const TURNAROUND: usize = 24;
+    pub const WINDOW: usize = 28;
+    pub const SEGMENTS: usize = 30;
+    pub const EDGE_HIGH: usize = 32;
+    pub const LAST_HIGH: usize = 33;
 }
 
-#[inline]
-fn five(units: u64) -> [u8; 5] {
-    // Four and one, which the processor can write at once.
-    let [a, b, c, d] = (units as u32).to_le_bytes();
-    [a, b, c, d, (units >> 32) as u8]
+#[inline(always)]
+fn get<const N: usize>(bytes: &[u8; LANE], at: usize) -> [u8; N] {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
+}
+
+#[inline(always)]
+fn put<const N: usize>(bytes: &mut [u8; LANE], at: usize, value: [u8; N]) {
+    if let Some(place) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+        *place = value;
+    }
+}
+
+#[inline(always)]
+fn put_units(bytes: &mut [u8; LANE], (low, high): (usize, usize), units: u64) {
+    put(bytes, low, (units as u32).to_le_bytes());
+    put(bytes, high, [(units >> 32) as u8]);
 }
 
 impl Lane {
@@ -74,71 +94,52 @@ impl Lane {
 
     #[inline(always)]
     pub fn read(bytes: &[u8; LANE], flight: u8) -> Lane {
-        let [
-            n0,
-            n1,
-            n2,
-            n3,
-            p0,
-            p1,
-            p2,
-            p3,
-            e0,
-            e1,
-            e2,
-            e3,
-            e4,
-            l0,
-            l1,
-            l2,
-            l3,
-            l4,
-            f0,
-            f1,
-            f2,
-            f3,
-            t0,
-            t1,
-            t2,
-            t3,
-            w0,
-            w1,
-            r0,
-            r1,
-            r2,
-            r3,
-            s0,
-            s1,
-        ] = *bytes;
+        let four = |at| u32::from_le_bytes(get(bytes, at));
+        let units =
+            |low, high| u64::from(u8::from_le_bytes(get(bytes, high))) << 32 | u64::from(four(low));
         Lane {
-            nxt: SeqNum(u32::from_le_bytes([n0, n1, n2, n3])),
-            proven: SeqNum(u32::from_le_bytes([p0, p1, p2, p3])),
-            edge: units(&[e0, e1, e2, e3, e4]),
-            last: units(&[l0, l1, l2, l3, l4]),
-            frame: u32::from_le_bytes([f0, f1, f2, f3]),
-            tsval: u32::from_le_bytes([t0, t1, t2, t3]),
-            window: u16::from_le_bytes([w0, w1]),
-            turnaround: u32::from_le_bytes([r0, r1, r2, r3]),
-            segments: u16::from_le_bytes([s0, s1]),
+            nxt: SeqNum(four(at::NXT)),
+            proven: SeqNum(four(at::PROVEN)),
+            edge: units(at::EDGE, at::EDGE_HIGH),
+            last: units(at::LAST, at::LAST_HIGH),
+            frame: four(at::FRAME),
+            tsval: four(at::TSVAL),
+            window: u16::from_le_bytes(get(bytes, at::WINDOW)),
+            turnaround: four(at::TURNAROUND),
+            segments: u16::from_le_bytes(get(bytes, at::SEGMENTS)),
             flight,
         }
     }
 
     #[inline(always)]
     pub fn write(&self, bytes: &mut [u8; LANE]) {
-        let [n0, n1, n2, n3] = self.nxt.0.to_le_bytes();
-        let [p0, p1, p2, p3] = self.proven.0.to_le_bytes();
-        let [e0, e1, e2, e3, e4] = five(self.edge);
-        let [l0, l1, l2, l3, l4] = five(self.last);
-        let [f0, f1, f2, f3] = self.frame.to_le_bytes();
-        let [t0, t1, t2, t3] = self.tsval.to_le_bytes();
-        let [w0, w1] = self.window.to_le_bytes();
-        let [r0, r1, r2, r3] = self.turnaround.to_le_bytes();
-        let [s0, s1] = self.segments.to_le_bytes();
-        *bytes = [
-            n0, n1, n2, n3, p0, p1, p2, p3, e0, e1, e2, e3, e4, l0, l1, l2, l3, l4, f0, f1, f2, f3,
-            t0, t1, t2, t3, w0, w1, r0, r1, r2, r3, s0, s1,
-        ];
+        self.write_sent(bytes);
+        self.write_heard(bytes);
+        self.write_passed(bytes);
+    }
+
+    /// Writes what moves when it sends data; the flight, which rests elsewhere, is not written.
+    #[inline(always)]
+    pub fn write_sent(&self, bytes: &mut [u8; LANE]) {
+        put(bytes, at::NXT, self.nxt.0.to_le_bytes());
+        put_units(bytes, (at::EDGE, at::EDGE_HIGH), self.edge);
+    }
+
+    /// Writes what moves when it acknowledges more than before.
+    #[inline(always)]
+    pub fn write_heard(&self, bytes: &mut [u8; LANE]) {
+        put(bytes, at::PROVEN, self.proven.0.to_le_bytes());
+        put(bytes, at::TURNAROUND, self.turnaround.to_le_bytes());
+    }
+
+    /// Writes what moves with each segment.
+    #[inline(always)]
+    pub fn write_passed(&self, bytes: &mut [u8; LANE]) {
+        put_units(bytes, (at::LAST, at::LAST_HIGH), self.last);
+        put(bytes, at::FRAME, self.frame.to_le_bytes());
+        put(bytes, at::TSVAL, self.tsval.to_le_bytes());
+        put(bytes, at::WINDOW, self.window.to_le_bytes());
+        put(bytes, at::SEGMENTS, self.segments.to_le_bytes());
     }
 
     /// Its newest segment, of those before it runs.

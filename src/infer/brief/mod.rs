@@ -360,11 +360,20 @@ impl Brief {
     }
 
     #[inline(always)]
-    fn rest(&mut self, end: End, lane: &Lane) {
+    fn lane_mut(&mut self, end: End) -> &mut [u8; LANE] {
         let [a, b] = &mut self.lanes;
-        let (place, shift) = if end == End::A { (a, 0) } else { (b, 4) };
-        lane.write(place);
-        self.len = self.len & !(15 << shift) | lane.flight << shift;
+        if end == End::A { a } else { b }
+    }
+
+    #[inline(always)]
+    fn rest_flight(&mut self, end: End, flight: u8) {
+        let shift = if end == End::A { 0 } else { 4 };
+        self.len = self.len & !(15 << shift) | flight << shift;
+    }
+
+    fn rest(&mut self, end: End, lane: &Lane) {
+        lane.write(self.lane_mut(end));
+        self.rest_flight(end, lane.flight);
     }
 
     /// What a transcript that follows on the lanes is written as the difference to.
@@ -408,21 +417,9 @@ impl Brief {
         if !is_ordinary || !own.count() {
             return self.begin_closing(from, segment, (units, frames), blocks);
         }
-        if acked > 0 {
-            let answers = segment.ack == peer.nxt && peer.edge < units;
-            if answers && !own.answered_after(self.clock().nanos(units - peer.edge)) {
-                return false;
-            }
-            own.proven = segment.ack;
-        }
-        if segment.payload > 0 {
-            own.nxt = segment.seq_end();
-            own.edge = units;
-            own.flight = flight_kib(own.nxt.offset_from(peer.proven).max(0).unsigned_abs());
-        }
-        (own.last, own.frame, own.window) = (units, frames, segment.window);
-        if let Some((tsval, _)) = segment.options.timestamps {
-            own.tsval = tsval;
+        let answers = acked > 0 && segment.ack == peer.nxt && peer.edge < units;
+        if answers && !own.answered_after(self.clock().nanos(units - peer.edge)) {
+            return false;
         }
         if own.segments == 2 && from != self.client() && !self.is(FOUND) {
             // Whatever says no more than the SYN+ACK did confirms nothing.
@@ -431,7 +428,22 @@ impl Brief {
                 return false;
             }
         }
-        self.rest(from, &own);
+        // What does not move is not written.
+        if acked > 0 {
+            own.proven = segment.ack;
+            own.write_heard(self.lane_mut(from));
+        }
+        if segment.payload > 0 {
+            (own.nxt, own.edge) = (segment.seq_end(), units);
+            own.flight = flight_kib(own.nxt.offset_from(peer.proven).max(0).unsigned_abs());
+            own.write_sent(self.lane_mut(from));
+            self.rest_flight(from, own.flight);
+        }
+        (own.last, own.frame, own.window) = (units, frames, segment.window);
+        if let Some((tsval, _)) = segment.options.timestamps {
+            own.tsval = tsval;
+        }
+        own.write_passed(self.lane_mut(from));
         true
     }
 
