@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::decode::segment::{Flags, Options, Segment};
+use crate::infer::brief::transcript::Said;
 use crate::limits::ANNOUNCEMENTS_MAX;
 use crate::seq::SeqNum;
 
@@ -26,7 +27,7 @@ pub(super) struct Handshake {
 
 /// What a SYN says of its host: TTL, window, MSS, scale, and a bit each for the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Announced(u64);
+pub(super) struct Announced(u64);
 
 /// No window scale; real ones are 14 at most (RFC 7323 section 2.3).
 const NO_SCALE: u8 = u8::MAX;
@@ -35,17 +36,21 @@ const SACK_PERMITTED: u8 = 2;
 const WRONG_CHECKSUM: u8 = 4;
 
 impl Announced {
-    fn by(syn: &Segment) -> Announced {
-        let Options { mss, window_scale, sack_permitted, .. } = syn.options;
+    pub fn of(
+        (ttl, window): (u8, u16),
+        mss: Option<u16>,
+        scale: Option<u8>,
+        (sack_permitted, wrong_checksum): (bool, bool),
+    ) -> Announced {
         let marks = super::bits([
             (mss.is_some(), MSS),
             (sack_permitted, SACK_PERMITTED),
-            (syn.wrong_checksum, WRONG_CHECKSUM),
+            (wrong_checksum, WRONG_CHECKSUM),
         ]);
-        let [w0, w1] = syn.window.to_le_bytes();
+        let [w0, w1] = window.to_le_bytes();
         let [m0, m1] = mss.unwrap_or_default().to_le_bytes();
-        let scale = window_scale.unwrap_or(NO_SCALE);
-        Announced(u64::from_le_bytes([syn.ttl, w0, w1, m0, m1, scale, marks, 0]))
+        let scale = scale.unwrap_or(NO_SCALE);
+        Announced(u64::from_le_bytes([ttl, w0, w1, m0, m1, scale, marks, 0]))
     }
 
     /// A SYN that announces this.
@@ -95,26 +100,30 @@ pub(super) fn echoes(syn_ack: &Segment, syn: &Segment) -> bool {
     echo == syn.options.timestamps.map(|(tsval, _)| tsval)
 }
 
-impl Handshake {
-    /// The handshake at rest, if it is one as nearly all are: with nothing in the ACK, which has no
-    /// timestamps here; and from one segment to the next fewer than 2^32 units and 2^24 frames.
-    pub fn rest(&self, announcements: &mut Announcements) -> Option<[u8; HANDSHAKE]> {
-        let [(syn, begun), (syn_ack, answered), (ack, acked)] = &self.segments;
-        let (tsval, _) = syn.options.timestamps.unwrap_or_default();
-        (ack.payload == 0 && echoes(syn_ack, syn)).then_some(())?;
-        let [a0, a1, a2, a3, a4, a5, a6] = span(*begun, *answered)?;
-        let [b0, b1, b2, b3, b4, b5, b6] = span(*answered, *acked)?;
-        let pair = [Announced::by(syn), Announced::by(syn_ack)];
-        let [p0, p1] = announcements.place(pair)?.to_le_bytes();
-        let [c0, c1, c2, c3] = syn.seq.0.to_le_bytes();
-        let [s0, s1, s2, s3] = syn_ack.seq.0.to_le_bytes();
-        let [t0, t1, t2, t3] = tsval.to_le_bytes();
-        Some([
-            p0, p1, c0, c1, c2, c3, s0, s1, s2, s3, t0, t1, t2, t3, a0, a1, a2, a3, a4, a5, a6, b0,
-            b1, b2, b3, b4, b5, b6, 0, 0, 0, 0, 0, 0, 0,
-        ])
-    }
+/// The handshake at rest of SYN, SYN+ACK and an ACK that passed at that moment and carries nothing;
+/// if the SYN's TSval is echoed, and from one segment to the next fewer than 2^32 units and 2^24
+/// frames pass, as in nearly all.
+pub(super) fn rest(
+    syn: &Said,
+    syn_ack: &Said,
+    acked: (u64, u32),
+    announcements: &mut Announcements,
+) -> Option<[u8; HANDSHAKE]> {
+    let (tsval, echo) = (syn.timestamps.map(|it| it.0), syn_ack.timestamps.map(|it| it.1));
+    (tsval == echo).then_some(())?;
+    let [a0, a1, a2, a3, a4, a5, a6] = span(syn.moment, syn_ack.moment)?;
+    let [b0, b1, b2, b3, b4, b5, b6] = span(syn_ack.moment, acked)?;
+    let [p0, p1] = announcements.place([syn.announced, syn_ack.announced])?.to_le_bytes();
+    let [c0, c1, c2, c3] = syn.seq.0.to_le_bytes();
+    let [s0, s1, s2, s3] = syn_ack.seq.0.to_le_bytes();
+    let [t0, t1, t2, t3] = tsval.unwrap_or_default().to_le_bytes();
+    Some([
+        p0, p1, c0, c1, c2, c3, s0, s1, s2, s3, t0, t1, t2, t3, a0, a1, a2, a3, a4, a5, a6, b0, b1,
+        b2, b3, b4, b5, b6, 0, 0, 0, 0, 0, 0, 0,
+    ])
+}
 
+impl Handshake {
     /// Reads a handshake, with or without timestamps.
     pub fn read(
         bytes: &[u8; HANDSHAKE],

@@ -1,11 +1,10 @@
 //! The opening in brief: its transcript, up to the moment when the lanes begin to run.
 
-use super::handshake::Handshake;
 use super::lane::Lane;
-use super::transcript::{Line, Near, Reader, behind_syn};
+use super::transcript::{Line, Near, Reader, Said, behind_syn};
 use super::{
     BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, Phase, SHAKEN, SYN, SYN_ACK, TIMESTAMPS,
-    control,
+    control, handshake,
 };
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
@@ -22,7 +21,7 @@ struct Opening {
     is_lone_syn: bool,
     is_reset: bool,
     /// It is a SYN and the answer to it, and nothing about them is special.
-    is_answered: bool,
+    answered: Option<[Said; 2]>,
 }
 
 impl Brief {
@@ -51,24 +50,31 @@ impl Brief {
     #[inline]
     fn opening(&self) -> Opening {
         let written = self.written();
-        let (mut count, mut near, lines) = match behind_syn(written) {
-            Some((near, lines)) => (1, near, lines),
-            None => (0, Near::default(), written),
-        };
-        let (mut is_lone_syn, mut is_reset, mut is_answered) = (true, false, true);
-        let mut lines = Reader::new(lines);
-        while let Some((_, segment, _)) = lines.line(&mut near, true) {
-            let control = control(&segment);
-            is_reset |= segment.has(Flags::RST);
-            is_lone_syn &= control == SYN;
-            is_answered &= count == 1
-                && control == SYN_ACK
-                && segment.payload == 0
-                && segment.options.timestamps.is_some() == self.is(TIMESTAMPS)
-                && segment.ack == near.next_of(self.client());
-            count += 1;
+        let (mut near, mut lines) = (Near::default(), Reader::new(written));
+        let (mut is_lone_syn, mut is_reset) = (true, false);
+        if let Some((syn, behind, rest)) = behind_syn(written) {
+            (near, lines) = (behind, rest);
+            if let Some(opening) = self.answered(&syn, near, lines.clone()) {
+                return opening;
+            }
         }
-        Opening { near, is_lone_syn, is_reset, is_answered: is_answered && count == 2 }
+        while let Some((_, segment, _)) = lines.line(&mut near, true) {
+            is_reset |= segment.has(Flags::RST);
+            is_lone_syn &= control(&segment) == SYN;
+        }
+        Opening { near, is_lone_syn, is_reset, answered: None }
+    }
+
+    /// The same where these lines behind a SYN are the answer to it, and no more.
+    #[inline(always)]
+    fn answered(&self, syn: &Said, mut near: Near, mut lines: Reader<'_>) -> Option<Opening> {
+        let syn_ack = lines.syn(&mut near)?;
+        let is_answer = lines.is_at_end()
+            && syn_ack.with_ack
+            && syn_ack.timestamps.is_some() == self.is(TIMESTAMPS)
+            && syn_ack.ack == near.next_of(self.client());
+        let answered = is_answer.then_some([*syn, syn_ack]);
+        answered.map(|_| Opening { near, is_lone_syn: false, is_reset: false, answered })
     }
 
     /// One more segment of the opening.
@@ -96,9 +102,8 @@ impl Brief {
             SYN_ACK => !is_client,
             control => control & (SYN | Flags::FIN.bits() | Flags::RST.bits()) == Flags::RST.bits(),
         };
-        if is_client
-            && opening.is_answered
-            && self.begin_running(near, segment, (units, frames), blocks)
+        if let Some(said) = opening.answered.filter(|_| is_client)
+            && self.begin_running(near, &said, segment, (units, frames), blocks)
         {
             return true;
         }
@@ -110,6 +115,7 @@ impl Brief {
     fn begin_running(
         &mut self,
         near: &Near,
+        said: &[Said; 2],
         ack: &Segment,
         moment: (u64, u32),
         blocks: &mut Blocks,
@@ -120,7 +126,7 @@ impl Brief {
             return false;
         }
         let Some(lanes) = self.opened(near, ack, moment) else { return false };
-        let Some((at, is_shaken)) = self.rest_opening(near, ack, moment, blocks) else {
+        let Some((at, is_shaken)) = self.rest_opening(near, said, ack, moment, blocks) else {
             return false;
         };
         for (end, lane) in End::BOTH.into_iter().zip(&lanes) {
@@ -137,15 +143,14 @@ impl Brief {
     fn rest_opening(
         &self,
         near: &Near,
+        [syn, syn_ack]: &[Said; 2],
         ack: &Segment,
         moment: (u64, u32),
         blocks: &mut Blocks,
     ) -> Option<(u32, bool)> {
-        let (mut lines, mut before) = (Reader::new(self.written()), Near::default());
-        let mut next = || lines.line(&mut before, true).map(|(_, segment, at)| (segment, at));
-        let segments = [next()?, next()?, (*ack, moment)];
-        let handshake = Handshake { segments, first_word: None };
-        if let Some(bytes) = handshake.rest(&mut blocks.announcements) {
+        if ack.payload == 0
+            && let Some(bytes) = handshake::rest(syn, syn_ack, moment, &mut blocks.announcements)
+        {
             return Some((blocks.handshakes.put(bytes), true));
         }
         // SYN and SYN+ACK are written down already: nothing in them runs on.

@@ -12,7 +12,7 @@ use crate::decode::segment::{Flags, Options, Segment};
 use crate::decode::tuple::End;
 use crate::seq::SeqNum;
 
-pub(super) use syn::{behind_syn, plain_syn};
+pub(super) use syn::{Said, behind_syn, plain_syn};
 
 /// What a line is written as the difference to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(super) struct Near {
 
 impl Near {
     /// The line has been written, or read.
+    #[inline]
     fn pass(&mut self, from: End, segment: &Segment, units: u64, frames: u32) {
         let index = from.index();
         if !self.begun {
@@ -255,6 +256,7 @@ fn signed(coded: u32) -> i32 {
 }
 
 /// Bytes that are read from the front.
+#[derive(Clone)]
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
 }

@@ -1,39 +1,34 @@
 //! SYNs of an opening, read without making segments of them: there are floods of them.
 
-use super::{ACK, ECHOES, FIN, FROM_B, MSS, NEXT, Near, PAYLOAD, RST, Reader, SYN, TIMESTAMPS};
+use super::{
+    ACK, ACKS_ALL, ECHOES, FIN, FROM_B, MSS, NEXT, NO_SCALE, Near, PAYLOAD, RST, Reader,
+    SACK_PERMITTED, SYN, TIMESTAMPS,
+};
+use crate::decode::segment::{Flags, Options, Segment};
+use crate::decode::tuple::End;
+use crate::infer::brief::handshake::Announced;
 use crate::seq::SeqNum;
 
+/// What a SYN of an opening said, with or without ACK.
+#[derive(Clone, Copy, Debug)]
+pub struct Said {
+    pub with_ack: bool,
+    /// Units and frames since the first segment.
+    pub moment: (u64, u32),
+    pub announced: Announced,
+    pub seq: SeqNum,
+    pub ack: SeqNum,
+    /// TSval and TSecr.
+    pub timestamps: Option<(u32, u32)>,
+}
+
 /// What stands behind the first line of an opening, and what that is written as the difference to;
-/// if that line is a SYN that carries no data. The same as reading the line, and quicker: most of
-/// what it holds is stepped over.
+/// if that line is a SYN that carries no data.
 #[inline]
-pub fn behind_syn(opening: &[u8]) -> Option<(Near, &[u8])> {
-    let [kind, _ttl, _low, _high, options, rest @ ..] = opening else { return None };
-    if kind & (SYN | RST | ACK) != SYN || options & PAYLOAD > 0 {
-        return None;
-    }
-    let mut rest = Reader::new(rest);
-    if options & MSS > 0 {
-        rest.raw::<2>()?;
-    }
-    let (mut tsval, mut tsecr) = (0, 0);
-    if kind & TIMESTAMPS > 0 {
-        tsval = u32::from_le_bytes(rest.raw()?);
-        if options & ECHOES == 0 {
-            tsecr = u32::from_le_bytes(rest.raw()?);
-        }
-    }
-    let seq = if kind & NEXT > 0 { 0 } else { u32::from_le_bytes(rest.raw()?) };
-    let of_sender = |own, peer| if kind & FROM_B > 0 { [peer, own] } else { [own, peer] };
-    let near = Near {
-        begun: true,
-        units: 0,
-        frames: 0,
-        isn: SeqNum(seq),
-        nxt: of_sender(seq.wrapping_add(1), 0).map(SeqNum),
-        tsval: of_sender(tsval, tsecr),
-    };
-    Some((near, rest.bytes))
+pub fn behind_syn(opening: &[u8]) -> Option<(Said, Near, Reader<'_>)> {
+    let (mut lines, mut near) = (Reader::new(opening), Near::default());
+    let said = lines.syn(&mut near).filter(|said| !said.with_ack)?;
+    Some((said, near, lines))
 }
 
 /// What a history tells of the first line of an opening, if it is a SYN with a window and without
@@ -46,12 +41,64 @@ pub fn plain_syn(opening: &[u8]) -> Option<((u8, [u8; 2]), SeqNum, Reader<'_>)> 
         0 => [0; 2],
         _ => *rest.first_chunk()?,
     };
-    let (near, rest) = behind_syn(opening).filter(|_| is_plain)?;
+    let (said, _, rest) = behind_syn(opening).filter(|_| is_plain)?;
     // Whether a TSecr is spelled out says no more than its number.
-    Some(((options & !ECHOES, mss), near.isn, Reader::new(rest)))
+    Some(((options & !ECHOES, mss), said.seq, rest))
 }
 
 impl Reader<'_> {
+    /// Reads a line that is a SYN without data, and not the first one again. The same as reading
+    /// any line, and quicker. `None` for any other line.
+    #[inline(always)]
+    pub fn syn(&mut self, near: &mut Near) -> Option<Said> {
+        let [kind] = self.raw()?;
+        let (from, with_ack) = (if kind & FROM_B > 0 { End::B } else { End::A }, kind & ACK > 0);
+        if kind & (SYN | RST) != SYN || near.is_repeat(with_ack) {
+            return None;
+        }
+        let moment = match near.begun {
+            true => (
+                near.units.wrapping_add(self.number()?),
+                near.frames.wrapping_add(self.number()? as u32),
+            ),
+            false => (0, 0),
+        };
+        let [ttl, low, high, options] = self.raw()?;
+        let mss = if options & MSS > 0 { Some(u16::from_le_bytes(self.raw()?)) } else { None };
+        let mut timestamps = None;
+        if kind & TIMESTAMPS > 0 {
+            let tsval = u32::from_le_bytes(self.raw()?);
+            let tsecr = match options & ECHOES {
+                0 => u32::from_le_bytes(self.raw()?),
+                _ => near.tsval(from.peer()),
+            };
+            timestamps = Some((tsval, tsecr));
+        }
+        let seq = match kind & NEXT {
+            0 => SeqNum(u32::from_le_bytes(self.raw()?)),
+            _ => near.next_of(from),
+        };
+        let ack = match kind & (ACK | ACKS_ALL) {
+            ACK => SeqNum(u32::from_le_bytes(self.raw()?)),
+            _ => near.next_of(from.peer()),
+        };
+        if options & PAYLOAD > 0 {
+            return None;
+        }
+        let scale = Some(options & NO_SCALE).filter(|scale| *scale != NO_SCALE);
+        let announced = Announced::of(
+            (ttl, u16::from_le_bytes([low, high])),
+            mss,
+            scale,
+            (options & SACK_PERMITTED > 0, kind & FIN > 0),
+        );
+        let flags = if with_ack { Flags::SYN | Flags::ACK } else { Flags::SYN };
+        let options = Options { timestamps, ..Options::default() };
+        let segment = Segment { seq, ack, flags, options, ..Segment::default() };
+        near.pass(from, &segment, moment.0, moment.1);
+        Some(Said { with_ack, moment, announced, seq, ack, timestamps })
+    }
+
     /// Reads a line that is the first SYN again, without data: when it passed, in units and frames.
     /// `before` is the moment of the line before. `None` for any other line.
     pub fn syn_again(&mut self, before: (u64, u32)) -> Option<(u64, u32)> {
