@@ -12,7 +12,9 @@ use std::thread;
 use crate::capture::Merge;
 use crate::decode::lot::LOTS;
 use crate::flow::table::TUPLES_MAX;
-use crate::limits::{BATCH_SEGMENTS, HANDED_SEGMENTS, SEEN_TUPLES_MAX, WAITING_BATCHES};
+use crate::limits::{
+    BATCH_SEGMENTS, HANDED_SEGMENTS, ROOMS_IN_TURN, SEEN_TUPLES_MAX, WAITING_BATCHES,
+};
 use crate::pipeline::{Keyed, Load, Sink, Tracker, close_together};
 use crate::run::reading::{Batch, Filler, PROGRESS_BATCHES, Read};
 use crate::run::{Options, Watcher};
@@ -98,13 +100,18 @@ struct Waiting {
     /// Of each share, in their order.
     batches: Vec<VecDeque<Vec<Keyed>>>,
     count: usize,
-    /// Room that was used before.
-    empty: Vec<Vec<Keyed>>,
+    /// Room for more, that which has lain idle for longest in front.
+    empty: VecDeque<Vec<Keyed>>,
     /// Threads that found nothing to do.
     idle: usize,
     /// Too much waits, and whoever reads cannot help.
     is_stuck: bool,
     is_over: bool,
+}
+
+/// Room for one batch.
+fn room() -> Vec<Keyed> {
+    Vec::with_capacity(BATCH_SEGMENTS)
 }
 
 impl Shares {
@@ -117,10 +124,11 @@ impl Shares {
         trackers.insert(0, first);
         let share = |tracker| Mutex::new(Share { tracker, told: Load::default() });
         let batches = (0..count).map(|_| VecDeque::new()).collect();
+        let empty = (0..ROOMS_IN_TURN).map(|_| room()).collect();
         let connections_max = options.connections_max.min(TUPLES_MAX);
         Shares {
             all: trackers.into_iter().map(share).collect(),
-            waiting: Mutex::new(Waiting { batches, ..Waiting::default() }),
+            waiting: Mutex::new(Waiting { batches, empty, ..Waiting::default() }),
             came: Condvar::new(),
             went: Condvar::new(),
             bounds: Bounds { connections_max, ..Bounds::default() },
@@ -176,7 +184,7 @@ impl Shares {
     /// Has a batch wait for somebody to follow it, and leaves room for another one.
     fn hand_on(&self, share: usize, batch: &mut Vec<Keyed>) {
         let mut waiting = self.lock();
-        let empty = waiting.empty.pop().unwrap_or_else(|| Vec::with_capacity(BATCH_SEGMENTS));
+        let empty = waiting.empty.pop_front().unwrap_or_else(room);
         if let Some(batches) = waiting.batches.get_mut(share) {
             batches.push_back(core::mem::replace(batch, empty));
             waiting.count += 1;
@@ -261,7 +269,7 @@ impl Shares {
         drop(share);
         batch.clear();
         let mut waiting = self.lock();
-        waiting.empty.push(batch);
+        waiting.empty.push_back(batch);
         // To wake somebody up takes long, even where nobody sleeps.
         if waiting.is_stuck {
             self.went.notify_one();

@@ -435,13 +435,12 @@ impl Cast<'_> {
     fn wait_out(&mut self, end: Timestamp, two_msl: Span) -> Option<()> {
         let (lines, silences) = self.shape.points.split_at_mut(CLOSE + LINES);
         let mut over = 0;
-        for (line, silence) in lines.iter().skip(CLOSE).zip(silences) {
-            if line.frame > 0 {
-                *silence = Moment::silent(line.ts.after(two_msl));
-                // At the epoch itself it would look like no moment.
-                (*silence != Moment::default()).then_some(())?;
-                over += u8::from(end >= silence.ts);
-            }
+        let lines = lines.iter().skip(CLOSE).take_while(|line| line.frame > 0);
+        for (line, silence) in lines.zip(silences) {
+            *silence = Moment::silent(line.ts.after(two_msl));
+            // At the epoch itself it would look like no moment.
+            (*silence != Moment::default()).then_some(())?;
+            over += u8::from(end >= silence.ts);
         }
         self.put(0, over << 4);
         Some(())
