@@ -423,6 +423,29 @@ mod tests {
     }
 
     #[test]
+    fn whoever_reads_is_woken_when_what_it_waits_for_is_followed() {
+        let shares = Shares::of(2, options(9).tracker(Nobody).among_others(), &options(9));
+        let busy = shares.all[0].lock().unwrap();
+        (0..WAITING_BATCHES).for_each(|_| shares.hand_on(0, &mut Vec::new()));
+        let (over, is_over) = std::sync::mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                shares.help();
+                over.send(()).unwrap();
+            });
+            while !shares.lock().is_stuck {
+                thread::yield_now();
+            }
+            // Another one is done with its batch.
+            drop(shares.follow_batch(busy, Vec::new()));
+            let is_woken = is_over.recv_timeout(std::time::Duration::from_secs(60));
+            // Or this would wait for it.
+            shares.went.notify_all();
+            assert_eq!(is_woken, Ok(()));
+        });
+    }
+
+    #[test]
     fn what_cannot_be_read_at_any_place_is_not() {
         let bytes = std::fs::read(recording().sources()[0].info().file.as_ref()).unwrap();
         let piped = Source::from_reader("a pipe", Box::new(std::io::Cursor::new(bytes))).unwrap();

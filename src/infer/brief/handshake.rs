@@ -36,21 +36,18 @@ const SACK_PERMITTED: u8 = 2;
 const WRONG_CHECKSUM: u8 = 4;
 
 impl Announced {
-    pub fn of(
-        (ttl, window): (u8, u16),
-        mss: Option<u16>,
-        scale: Option<u8>,
-        (sack_permitted, wrong_checksum): (bool, bool),
-    ) -> Announced {
+    #[inline(always)]
+    pub fn by(syn: &Segment) -> Announced {
+        let Options { mss, window_scale, sack_permitted, .. } = syn.options;
         let marks = super::bits([
             (mss.is_some(), MSS),
             (sack_permitted, SACK_PERMITTED),
-            (wrong_checksum, WRONG_CHECKSUM),
+            (syn.wrong_checksum, WRONG_CHECKSUM),
         ]);
-        let [w0, w1] = window.to_le_bytes();
+        let [w0, w1] = syn.window.to_le_bytes();
         let [m0, m1] = mss.unwrap_or_default().to_le_bytes();
-        let scale = scale.unwrap_or(NO_SCALE);
-        Announced(u64::from_le_bytes([ttl, w0, w1, m0, m1, scale, marks, 0]))
+        let scale = window_scale.unwrap_or(NO_SCALE);
+        Announced(u64::from_le_bytes([syn.ttl, w0, w1, m0, m1, scale, marks, 0]))
     }
 
     /// A SYN that announces this.
@@ -94,10 +91,9 @@ impl Announcements {
     }
 }
 
-/// Whether the SYN+ACK echoes the SYN's TSval, or neither has timestamps.
-pub(super) fn echoes(syn_ack: &Segment, syn: &Segment) -> bool {
-    let echo = syn_ack.options.timestamps.map(|(_, echo)| echo);
-    echo == syn.options.timestamps.map(|(tsval, _)| tsval)
+/// Whether the timestamps of a SYN+ACK echo those of the SYN, or neither has any.
+pub(super) fn echoes(syn_ack: Option<(u32, u32)>, syn: Option<(u32, u32)>) -> bool {
+    syn_ack.map(|(_, echo)| echo) == syn.map(|(tsval, _)| tsval)
 }
 
 /// The handshake at rest of SYN, SYN+ACK and an ACK that passed at that moment and carries nothing;
@@ -109,14 +105,14 @@ pub(super) fn rest(
     acked: (u64, u32),
     announcements: &mut Announcements,
 ) -> Option<[u8; HANDSHAKE]> {
-    let (tsval, echo) = (syn.timestamps.map(|it| it.0), syn_ack.timestamps.map(|it| it.1));
-    (tsval == echo).then_some(())?;
+    let (tsval, _) = syn.timestamps.unwrap_or_default();
+    echoes(syn_ack.timestamps, syn.timestamps).then_some(())?;
     let [a0, a1, a2, a3, a4, a5, a6] = span(syn.moment, syn_ack.moment)?;
     let [b0, b1, b2, b3, b4, b5, b6] = span(syn_ack.moment, acked)?;
     let [p0, p1] = announcements.place([syn.announced, syn_ack.announced])?.to_le_bytes();
     let [c0, c1, c2, c3] = syn.seq.0.to_le_bytes();
     let [s0, s1, s2, s3] = syn_ack.seq.0.to_le_bytes();
-    let [t0, t1, t2, t3] = tsval.unwrap_or_default().to_le_bytes();
+    let [t0, t1, t2, t3] = tsval.to_le_bytes();
     Some([
         p0, p1, c0, c1, c2, c3, s0, s1, s2, s3, t0, t1, t2, t3, a0, a1, a2, a3, a4, a5, a6, b0, b1,
         b2, b3, b4, b5, b6, 0, 0, 0, 0, 0, 0, 0,

@@ -58,6 +58,7 @@ mod at {
     pub const EDGE_HIGH: usize = 32;
     pub const LAST_HIGH: usize = 33;
 }
+const _: () = assert!(at::LAST_HIGH + 1 == LANE);
 
 #[inline(always)]
 fn get<const N: usize>(bytes: &[u8; LANE], at: usize) -> [u8; N] {
@@ -111,6 +112,7 @@ impl Lane {
         }
     }
 
+    /// Writes all of it but the flight, which rests elsewhere.
     #[inline(always)]
     pub fn write(&self, bytes: &mut [u8; LANE]) {
         self.write_sent(bytes);
@@ -118,7 +120,7 @@ impl Lane {
         self.write_passed(bytes);
     }
 
-    /// Writes what moves when it sends data; the flight, which rests elsewhere, is not written.
+    /// Writes what moves when it sends data.
     #[inline(always)]
     pub fn write_sent(&self, bytes: &mut [u8; LANE]) {
         put(bytes, at::NXT, self.nxt.0.to_le_bytes());

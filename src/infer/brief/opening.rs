@@ -20,7 +20,7 @@ struct Opening {
     /// It holds nothing but SYNs.
     is_lone_syn: bool,
     is_reset: bool,
-    /// It is a SYN and the answer to it, and nothing about them is special.
+    /// What SYN and SYN+ACK said, if it holds these two and nothing about them is special.
     answered: Option<[Said; 2]>,
 }
 
@@ -70,11 +70,10 @@ impl Brief {
     fn answered(&self, syn: &Said, mut near: Near, mut lines: Reader<'_>) -> Option<Opening> {
         let syn_ack = lines.syn(&mut near)?;
         let is_answer = lines.is_at_end()
-            && syn_ack.with_ack
             && syn_ack.timestamps.is_some() == self.is(TIMESTAMPS)
             && syn_ack.ack == near.next_of(self.client());
-        let answered = is_answer.then_some([*syn, syn_ack]);
-        answered.map(|_| Opening { near, is_lone_syn: false, is_reset: false, answered })
+        let answered = Some([*syn, syn_ack]);
+        is_answer.then_some(Opening { near, is_lone_syn: false, is_reset: false, answered })
     }
 
     /// One more segment of the opening.

@@ -224,7 +224,7 @@ impl Cast<'_> {
         let [(syn, _), (syn_ack, answered), (ack, opened)] = &handshake.segments;
         let is_plain = self.is_in_time(answered.0)
             && self.is_in_time(opened.0.checked_sub(answered.0)?)
-            && echoes(syn_ack, syn)
+            && echoes(syn_ack.options.timestamps, syn.options.timestamps)
             && syn.window > 0
             && syn_ack.window > 0;
         if !is_plain {

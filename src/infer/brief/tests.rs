@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 
-use super::transcript::behind_syn;
+use super::handshake::Announced;
+use super::transcript::{Said, behind_syn};
 use super::*;
 use crate::decode::Decoded;
 use crate::decode::segment::Options;
@@ -290,6 +291,27 @@ fn a_syn_is_stepped_over_as_it_is_read() {
             Some((_, quickly, rest)) => assert!(quickly == near && rest.is_at_end(), "{syn:?}"),
             None => assert!(syn.payload > 0, "{syn:?}"),
         }
+        // Its answer, read as what it said and as a segment.
+        let flags = Flags::SYN | Flags::ACK;
+        let answer = Segment { seq: SeqNum(!bits), ttl: 7, flags, ..syn };
+        let line = Line::of(from.peer(), &answer, (40, 3), &near, true);
+        let (mut behind, mut quickly) = (near, near);
+        let read = Reader::new(line.bytes()).line(&mut behind, true).unwrap();
+        match Reader::new(line.bytes()).syn(&mut quickly) {
+            Some(said) => {
+                let (_, segment, moment) = read;
+                let seen = Said {
+                    with_ack: true,
+                    moment,
+                    announced: Announced::by(&segment),
+                    seq: segment.seq,
+                    ack: segment.ack,
+                    timestamps: segment.options.timestamps,
+                };
+                assert_eq!((said, quickly), (seen, behind), "{answer:?}");
+            }
+            None => assert!(answer.payload > 0 && quickly == near, "{answer:?}"),
+        }
         // The same SYN a while later, with data or without.
         let again = Segment { ts: syn.ts.after(Span::from_secs(3)), frame: syn.frame + 200, ..syn };
         let line = Line::of(from, &again, (3_000_000, 200), &near, true);
@@ -412,6 +434,41 @@ fn an_opening_that_is_not_like_others_is_brief() {
         change(&mut segments[at].1);
         assert_eq!(check(&segments), 3, "{at}");
         assert_eq!(opened(&segments, &mut Blocks::default()).is(SHAKEN), is_shaken, "{at}");
+    }
+}
+
+/// With what is nearly a SYN and its answer.
+#[test]
+fn an_opening_that_is_not_answered_as_others_is_followed_as_it_is() {
+    type Change = fn(&mut Vec<(End, Segment)>);
+    let changes: [Change; 4] = [
+        |segments| segments[1].1.ack = segments[1].1.ack.add(4),
+        |segments| {
+            let mut again = segments[1];
+            again.1.frame += 1;
+            (segments[2].1.frame, segments[2].1.ts) = (again.1.frame + 1, again.1.ts);
+            segments.insert(2, again);
+        },
+        |segments| {
+            let (from, syn_ack) = segments[1];
+            let reset = Segment { frame: syn_ack.frame + 1, flags: Flags::RST, ..syn_ack };
+            segments[2].1.frame = reset.frame + 1;
+            segments.insert(2, (from, reset));
+        },
+        |segments| segments[1].1.options.timestamps = None,
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        let mut segments = life_of(0);
+        segments.truncate(3);
+        change(&mut segments);
+        let taken = check(&segments);
+        assert!(taken >= 2, "{at}");
+        let (mut blocks, (from, syn)) = (Blocks::default(), segments[0]);
+        let mut brief = Brief::begin(from, &syn).unwrap();
+        for (from, segment) in &segments[1..taken] {
+            assert!(brief.take(*from, segment, &mut blocks), "{at}");
+        }
+        assert!(!brief.is(SHAKEN), "{at}");
     }
 }
 

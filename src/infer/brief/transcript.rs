@@ -33,7 +33,7 @@ pub(super) struct Near {
 
 impl Near {
     /// The line has been written, or read.
-    #[inline]
+    #[inline(always)]
     fn pass(&mut self, from: End, segment: &Segment, units: u64, frames: u32) {
         let index = from.index();
         if !self.begun {
@@ -470,6 +470,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The options of a SYN, and whether it carries data.
+    #[inline(always)]
     fn syn_options(&mut self, kind: u8, peer_tsval: u32) -> Option<(Options, bool)> {
         let [byte] = self.raw()?;
         let scale = byte & NO_SCALE;

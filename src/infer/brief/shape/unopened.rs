@@ -54,7 +54,9 @@ impl Cast<'_> {
         moment: (u64, u32),
         end: Timestamp,
     ) -> Option<()> {
-        let is_plain = syn_ack.has(Flags::SYN) && echoes(syn_ack, syn) && syn_ack.window > 0;
+        let is_plain = syn_ack.has(Flags::SYN)
+            && echoes(syn_ack.options.timestamps, syn.options.timestamps)
+            && syn_ack.window > 0;
         is_plain.then_some(())?;
         self.announce(by, syn_ack, 8);
         self.put(1, 64);

@@ -1,16 +1,13 @@
 //! SYNs of an opening, read without making segments of them: there are floods of them.
 
-use super::{
-    ACK, ACKS_ALL, ECHOES, FIN, FROM_B, MSS, NEXT, NO_SCALE, Near, PAYLOAD, RST, Reader,
-    SACK_PERMITTED, SYN, TIMESTAMPS,
-};
-use crate::decode::segment::{Flags, Options, Segment};
+use super::{ACK, ACKS_ALL, ECHOES, FIN, FROM_B, MSS, NEXT, Near, RST, Reader, SYN, TIMESTAMPS};
+use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::brief::handshake::Announced;
 use crate::seq::SeqNum;
 
 /// What a SYN of an opening said, with or without ACK.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Said {
     pub with_ack: bool,
     /// Units and frames since the first segment.
@@ -22,9 +19,9 @@ pub struct Said {
     pub timestamps: Option<(u32, u32)>,
 }
 
-/// What stands behind the first line of an opening, and what that is written as the difference to;
-/// if that line is a SYN that carries no data.
-#[inline]
+/// What the first line of an opening said, what stands behind it, and what that is written as the
+/// difference to; if that line is a SYN that carries no data. What a caller does not look at is not made of it.
+#[inline(always)]
 pub fn behind_syn(opening: &[u8]) -> Option<(Said, Near, Reader<'_>)> {
     let (mut lines, mut near) = (Reader::new(opening), Near::default());
     let said = lines.syn(&mut near).filter(|said| !said.with_ack)?;
@@ -48,7 +45,7 @@ pub fn plain_syn(opening: &[u8]) -> Option<((u8, [u8; 2]), SeqNum, Reader<'_>)> 
 
 impl Reader<'_> {
     /// Reads a line that is a SYN without data, and not the first one again. The same as reading
-    /// any line, and quicker. `None` for any other line.
+    /// any line, and quicker. `None` for any other line, of which some bytes may have been read then.
     #[inline(always)]
     pub fn syn(&mut self, near: &mut Near) -> Option<Said> {
         let [kind] = self.raw()?;
@@ -63,17 +60,8 @@ impl Reader<'_> {
             ),
             false => (0, 0),
         };
-        let [ttl, low, high, options] = self.raw()?;
-        let mss = if options & MSS > 0 { Some(u16::from_le_bytes(self.raw()?)) } else { None };
-        let mut timestamps = None;
-        if kind & TIMESTAMPS > 0 {
-            let tsval = u32::from_le_bytes(self.raw()?);
-            let tsecr = match options & ECHOES {
-                0 => u32::from_le_bytes(self.raw()?),
-                _ => near.tsval(from.peer()),
-            };
-            timestamps = Some((tsval, tsecr));
-        }
+        let [ttl, low, high] = self.raw()?;
+        let (options, has_payload) = self.syn_options(kind, near.tsval(from.peer()))?;
         let seq = match kind & NEXT {
             0 => SeqNum(u32::from_le_bytes(self.raw()?)),
             _ => near.next_of(from),
@@ -82,20 +70,21 @@ impl Reader<'_> {
             ACK => SeqNum(u32::from_le_bytes(self.raw()?)),
             _ => near.next_of(from.peer()),
         };
-        if options & PAYLOAD > 0 {
+        if has_payload {
             return None;
         }
-        let scale = Some(options & NO_SCALE).filter(|scale| *scale != NO_SCALE);
-        let announced = Announced::of(
-            (ttl, u16::from_le_bytes([low, high])),
-            mss,
-            scale,
-            (options & SACK_PERMITTED > 0, kind & FIN > 0),
-        );
-        let flags = if with_ack { Flags::SYN | Flags::ACK } else { Flags::SYN };
-        let options = Options { timestamps, ..Options::default() };
-        let segment = Segment { seq, ack, flags, options, ..Segment::default() };
-        near.pass(from, &segment, moment.0, moment.1);
+        let syn = Segment {
+            seq,
+            ack,
+            flags: if with_ack { Flags::SYN | Flags::ACK } else { Flags::SYN },
+            window: u16::from_le_bytes([low, high]),
+            ttl,
+            wrong_checksum: kind & FIN > 0,
+            options,
+            ..Segment::default()
+        };
+        near.pass(from, &syn, moment.0, moment.1);
+        let (announced, timestamps) = (Announced::by(&syn), options.timestamps);
         Some(Said { with_ack, moment, announced, seq, ack, timestamps })
     }
 
