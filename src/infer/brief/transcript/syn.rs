@@ -20,7 +20,8 @@ pub struct Said {
 }
 
 /// What the first line of an opening said, what stands behind it, and what that is written as the
-/// difference to; if that line is a SYN that carries no data. What a caller does not look at is not made of it.
+/// difference to; if that line is a SYN that carries no data. What a caller does not look at is not
+/// made of it.
 #[inline(always)]
 pub fn behind_syn(opening: &[u8]) -> Option<(Said, Near, Reader<'_>)> {
     let (mut lines, mut near) = (Reader::new(opening), Near::default());
@@ -45,7 +46,8 @@ pub fn plain_syn(opening: &[u8]) -> Option<((u8, [u8; 2]), SeqNum, Reader<'_>)> 
 
 impl Reader<'_> {
     /// Reads a line that is a SYN without data, and not the first one again. The same as reading
-    /// any line, and quicker. `None` for any other line, of which some bytes may have been read then.
+    /// any line, and quicker. `None` for any other line, of which some bytes may have been read
+    /// then.
     #[inline(always)]
     pub fn syn(&mut self, near: &mut Near) -> Option<Said> {
         let [kind] = self.raw()?;
