@@ -261,9 +261,9 @@ pub const HANDED_SEGMENTS: usize = 1024;
 /// helps: half a megabyte, and half a millisecond's work for another one.
 pub const WAITING_BATCHES: usize = 12;
 
-/// Rooms in which such batches are made, one after the other: 2.5 MB, more than a core keeps near.
+/// Rooms in which such batches are made, one after the other: 1.2 MB, more than a core keeps near.
 /// What another core has just read is written to more slowly than what nobody has looked at lately.
-pub const ROOMS_IN_TURN: usize = 64;
+pub const ROOMS_IN_TURN: usize = 32;
 
 /// Segments of a capture that still grows which wait to be taken: 2.5 MB. Whoever sends them
 /// waits then, as tcpdump does for a pipe.
