@@ -433,15 +433,16 @@ mod tests {
                 shares.help();
                 over.send(()).unwrap();
             });
-            while !shares.lock().is_stuck {
-                thread::yield_now();
-            }
+            let waits = (0..60_000).any(|_| {
+                thread::sleep(std::time::Duration::from_millis(1));
+                shares.lock().is_stuck
+            });
             // Another one is done with its batch.
             drop(shares.follow_batch(busy, Vec::new()));
             let is_woken = is_over.recv_timeout(std::time::Duration::from_secs(60));
             // Or this would wait for it.
             shares.went.notify_all();
-            assert_eq!(is_woken, Ok(()));
+            assert_eq!((waits, is_woken), (true, Ok(())));
         });
     }
 

@@ -1,8 +1,7 @@
-//! SYNs of an opening, read without making segments of them: there are floods of them.
+//! SYNs of an opening, of which no more is made than is looked at: there are floods of them.
 
-use super::{ACK, ACKS_ALL, ECHOES, FIN, FROM_B, MSS, NEXT, Near, RST, Reader, SYN, TIMESTAMPS};
-use crate::decode::segment::{Flags, Segment};
-use crate::decode::tuple::End;
+use super::{ACK, ECHOES, FIN, MSS, Near, RST, Reader, SYN, TIMESTAMPS};
+use crate::decode::segment::Flags;
 use crate::infer::brief::handshake::Announced;
 use crate::seq::SeqNum;
 
@@ -45,49 +44,23 @@ pub fn plain_syn(opening: &[u8]) -> Option<((u8, [u8; 2]), SeqNum, Reader<'_>)> 
 }
 
 impl Reader<'_> {
-    /// Reads a line that is a SYN without data, and not the first one again. The same as reading
-    /// any line, and quicker. `None` for any other line, of which some bytes may have been read
-    /// then.
+    /// Reads a line that is a SYN without data, and not the first one again. `None` for any other
+    /// line, which may have been read then.
     #[inline(always)]
     pub fn syn(&mut self, near: &mut Near) -> Option<Said> {
-        let [kind] = self.raw()?;
-        let (from, with_ack) = (if kind & FROM_B > 0 { End::B } else { End::A }, kind & ACK > 0);
-        if kind & (SYN | RST) != SYN || near.is_repeat(with_ack) {
+        let kind = self.bytes.first()?;
+        if kind & (SYN | RST) != SYN || near.is_repeat(kind & ACK > 0) {
             return None;
         }
-        let moment = match near.begun {
-            true => (
-                near.units.wrapping_add(self.number()?),
-                near.frames.wrapping_add(self.number()? as u32),
-            ),
-            false => (0, 0),
-        };
-        let [ttl, low, high] = self.raw()?;
-        let (options, has_payload) = self.syn_options(kind, near.tsval(from.peer()))?;
-        let seq = match kind & NEXT {
-            0 => SeqNum(u32::from_le_bytes(self.raw()?)),
-            _ => near.next_of(from),
-        };
-        let ack = match kind & (ACK | ACKS_ALL) {
-            ACK => SeqNum(u32::from_le_bytes(self.raw()?)),
-            _ => near.next_of(from.peer()),
-        };
-        if has_payload {
-            return None;
-        }
-        let syn = Segment {
-            seq,
-            ack,
-            flags: if with_ack { Flags::SYN | Flags::ACK } else { Flags::SYN },
-            window: u16::from_le_bytes([low, high]),
-            ttl,
-            wrong_checksum: kind & FIN > 0,
-            options,
-            ..Segment::default()
-        };
-        near.pass(from, &syn, moment.0, moment.1);
-        let (announced, timestamps) = (Announced::by(&syn), options.timestamps);
-        Some(Said { with_ack, moment, announced, seq, ack, timestamps })
+        let (_, syn, moment) = self.line(near, true)?;
+        (syn.payload == 0).then(|| Said {
+            with_ack: syn.has(Flags::ACK),
+            moment,
+            announced: Announced::by(&syn),
+            seq: syn.seq,
+            ack: syn.ack,
+            timestamps: syn.options.timestamps,
+        })
     }
 
     /// Reads a line that is the first SYN again, without data: when it passed, in units and frames.
