@@ -258,26 +258,32 @@ impl<S: Sink> Tracker<S> {
     /// What each will need is fetched from memory while others before it are taken, in three steps:
     /// where its four-tuple's place is, the record that is there, and what the record points to.
     pub fn batch(&mut self, batch: &[Keyed]) {
+        let (groups, rest) = batch.as_chunks::<AHEAD>();
         let (mut found, mut fetched) = ([NOWHERE; AHEAD], [NOWHERE; AHEAD]);
-        let few = |step: usize| {
-            let from = step.saturating_mul(AHEAD).min(batch.len());
-            batch.get(from..batch.len().min(from + AHEAD)).unwrap_or_default()
-        };
-        for step in 0..batch.len().div_ceil(AHEAD) + 3 {
-            for keyed in few(step) {
-                self.places.prefetch(keyed.hash);
-                self.duplicates.prefetch(keyed.fingerprint);
+        for step in 0..groups.len() + 3 {
+            if let Some(group) = groups.get(step) {
+                for keyed in group {
+                    self.places.prefetch(keyed.hash);
+                    self.duplicates.prefetch(keyed.fingerprint);
+                }
             }
             let mut likely = [NOWHERE; AHEAD];
-            for (likely, keyed) in likely.iter_mut().zip(few(step.wrapping_sub(1))) {
-                *likely = self.places.glance(keyed.hash).unwrap_or(NOWHERE);
-                self.shelf.prefetch(*likely);
+            if let Some(group) = groups.get(step.wrapping_sub(1)) {
+                for (likely, keyed) in likely.iter_mut().zip(group) {
+                    *likely = self.places.glance(keyed.hash);
+                    self.shelf.prefetch(*likely);
+                }
             }
             found.iter().for_each(|likely| self.shelf.prefetch_close(*likely));
-            for (keyed, likely) in few(step.wrapping_sub(3)).iter().zip(fetched) {
-                self.take(keyed, likely);
+            if let Some(group) = groups.get(step.wrapping_sub(3)) {
+                for (keyed, likely) in group.iter().zip(fetched) {
+                    self.take(keyed, likely);
+                }
             }
             (fetched, found) = (found, likely);
+        }
+        for keyed in rest {
+            self.take(keyed, self.places.glance(keyed.hash));
         }
     }
 

@@ -1,24 +1,36 @@
 //! The close in brief: the transcript of all segments from the first FIN or RST on; or from the
 //! first on that the lanes have no room for, as data that is sent again, where little comes after.
 
-use super::lane::PAYLOAD_MAX;
-use super::transcript::{Line, Reader};
-use super::{BLOCK, Blocks, Brief, FOUND, Phase};
+mod lines;
+
+use super::lane::{Lane, PAYLOAD_MAX};
+use super::{BLOCK, Block, Blocks, Brief, FOUND, Phase};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::lives::JUMP;
 use crate::seq::SeqNum;
+use lines::{Base, Line};
 
-/// Bytes of a transcript in one block; behind them is the place of the next block, if there is one.
-const PART: usize = BLOCK - LINK;
-const LINK: usize = 4;
-/// Bytes in front of the transcript: its length, and where the opening is.
-const HEAD: usize = 1 + LINK;
+pub(super) use lines::{Later, Lines};
+
 /// Blocks that one close may take: what goes on for longer is followed instead.
-pub(super) const PARTS_MAX: usize = 4;
-/// Bytes of the longest transcript of a close.
-pub(super) const CLOSE_MAX: usize = PARTS_MAX * PART - HEAD;
-const _: () = assert!(CLOSE_MAX <= u8::MAX as usize);
+pub(super) const PARTS_MAX: usize = 8;
+/// Bytes of lines in one block.
+const ROOM: usize = BLOCK - 7;
+
+/// Where in a block behind its lines each number stands.
+mod at {
+    use super::ROOM;
+
+    /// Where the part before this one is; in the first, where the opening is.
+    pub const LINK: usize = ROOM;
+    /// Bytes of its lines.
+    pub const LEN: usize = ROOM + 4;
+    /// Where its newest line begins.
+    pub const NEWEST: usize = ROOM + 5;
+    /// Parts before this one.
+    pub const BEFORE: usize = ROOM + 6;
+}
 
 /// How far numbers may lie from those expected before a segment may belong to another life. From
 /// those that the engine expects, which knows of all segments since, that may be twice as far.
@@ -34,18 +46,12 @@ impl Brief {
         moment: (u64, u32),
         blocks: &mut Blocks,
     ) -> bool {
-        if !self.may_close_with(from, segment) {
+        let lanes = self.read_lanes();
+        if !self.may_close_with(from, segment, &lanes) {
             return false;
         }
-        let line = Line::of(from, segment, moment, &self.near(), true);
-        let mut block = [0; BLOCK];
-        let Some(end) = line.put_behind(HEAD, &mut block).filter(|end| *end <= PART) else {
-            return false;
-        };
-        let [len, o0, o1, o2, o3, ..] = &mut block;
-        *len = (end - HEAD) as u8;
-        [*o0, *o1, *o2, *o3] = self.block;
-        self.block = blocks.parts.put(block).to_le_bytes();
+        let line = Line::of(from, segment, moment, &Base::of(&lanes));
+        self.block = blocks.parts.put(part(&line, self.block, 0)).to_le_bytes();
         self.phase = Phase::Closing;
         true
     }
@@ -58,102 +64,67 @@ impl Brief {
         (units, frames): (u64, u32),
         blocks: &mut Blocks,
     ) -> bool {
-        if !self.may_close_with(from, segment) {
+        let lanes = self.read_lanes();
+        if !self.may_close_with(from, segment, &lanes) {
             return false;
         }
-        let (mut near, mut room) = (self.near(), [0; CLOSE_MAX]);
-        let Some(written) = self.closing(blocks, &mut room) else { return false };
-        let mut lines = Reader::new(written);
-        while lines.pass_later_line(&mut near).is_some() {}
-        units >= near.units && frames > near.frames && {
-            let line = Line::of(from, segment, (units, frames), &near, true);
-            self.add_to_closing(line.bytes(), blocks)
+        let base = Base::of(&lanes);
+        let Some(last) = Part::at(self.block(), blocks) else { return false };
+        let Some(newest) = last.newest(&base) else { return false };
+        units >= newest.0 && frames > newest.1 && {
+            let line = Line::of(from, segment, (units, frames), &base);
+            self.add_to_closing(&line, blocks)
         }
     }
 
-    /// The transcript of the close. Where it takes several blocks, it is put together in `room`.
-    #[inline]
-    pub(super) fn closing<'a>(
-        &self,
-        blocks: &'a Blocks,
-        room: &'a mut [u8; CLOSE_MAX],
-    ) -> Option<&'a [u8]> {
-        let block = blocks.parts.get(self.block())?;
-        let end = HEAD + usize::from(block[0]);
-        if end <= PART {
-            return block.get(HEAD..end);
-        }
-        self.put_together(blocks, room)?.get(..end - HEAD)
+    /// The lines of the close, where the lanes stand still so.
+    #[inline(always)]
+    pub(super) fn closing<'a>(&self, lanes: &[Lane; 2], blocks: &'a Blocks) -> Option<Lines<'a>> {
+        Lines::to(Part::at(self.block(), blocks)?, blocks, Base::of(lanes))
     }
 
-    #[cold]
-    fn put_together<'a>(&self, blocks: &Blocks, room: &'a mut [u8; CLOSE_MAX]) -> Option<&'a [u8]> {
-        let mut end = 0;
-        for at in self.close_blocks(blocks) {
-            let part = blocks.parts.get(at)?.get(if end == 0 { HEAD } else { 0 }..PART)?;
-            room.get_mut(end..end + part.len())?.copy_from_slice(part);
-            end += part.len();
-        }
-        Some(room)
-    }
-
-    /// The blocks of the close.
+    /// Where its parts are, the last one first.
     pub(super) fn close_blocks(&self, blocks: &Blocks) -> impl Iterator<Item = u32> {
-        let first = Some(self.block()).filter(|_| self.phase == Phase::Closing);
-        core::iter::successors(first, |at| {
-            let link = blocks.parts.get(*at)?.last_chunk().map(|link| u32::from_le_bytes(*link))?;
-            link.checked_sub(1)
-        })
-        .take(PARTS_MAX)
+        let last = Some(self.block()).filter(|_| self.phase == Phase::Closing);
+        core::iter::successors(last, |place| Part::at(*place, blocks)?.before())
+    }
+
+    /// Where its opening is.
+    #[inline(always)]
+    pub(super) fn opening_of_closing(&self, blocks: &Blocks) -> Option<u32> {
+        let mut part = Part::at(self.block(), blocks)?;
+        while let Some(before) = part.before() {
+            part = Part::at(before, blocks)?;
+        }
+        Some(part.link())
     }
 
     /// Writes more of it, if there is room.
-    #[inline]
-    fn add_to_closing(&self, line: &[u8], blocks: &mut Blocks) -> bool {
-        let Some(block) = blocks.parts.get_mut(self.block()) else { return false };
-        let old = HEAD + usize::from(block[0]);
-        let new = old + line.len();
-        if new <= PART {
-            let Some(place) = block.get_mut(old..new) else { return false };
-            place.copy_from_slice(line);
-            block[0] = (new - HEAD) as u8;
-            return true;
+    #[inline(always)]
+    fn add_to_closing(&mut self, line: &Line, blocks: &mut Blocks) -> bool {
+        let Some(Block(block)) = blocks.parts.get_mut(self.block()) else { return false };
+        let (old, line_bytes) = (block[at::LEN], line.bytes());
+        let new = usize::from(old) + line_bytes.len();
+        if new > ROOM {
+            let before = usize::from(block[at::BEFORE]) + 1;
+            return before < PARTS_MAX && {
+                let part = part(line, self.block, before as u8);
+                self.block = blocks.parts.put(part).to_le_bytes();
+                true
+            };
         }
-        new <= HEAD + CLOSE_MAX && self.add_block_to_closing(line, new, blocks)
-    }
-
-    /// The same where the line comes to stand, in part at least, in a further block. It ends before
-    /// the byte `new`, counted from where the first block begins.
-    #[cold]
-    fn add_block_to_closing(&self, line: &[u8], new: usize, blocks: &mut Blocks) -> bool {
-        let Some(mut own) = self.close_blocks(blocks).last() else { return false };
-        let parts = &mut blocks.parts;
-        for (at, byte) in (new - line.len()..).zip(line) {
-            // A block is added when its first byte is due.
-            if at.is_multiple_of(PART) {
-                let next = parts.put([0; BLOCK]);
-                let Some(link) = parts.get_mut(own).and_then(|it| it.last_chunk_mut()) else {
-                    return false;
-                };
-                *link = (next + 1).to_le_bytes();
-                own = next;
-            }
-            if let Some(place) = parts.get_mut(own).and_then(|it| it.get_mut(at % PART)) {
-                *place = *byte;
-            }
-        }
-        if let Some([len, ..]) = parts.get_mut(self.block()) {
-            *len = (new - HEAD) as u8;
-        }
+        let Some(place) = block.get_mut(usize::from(old)..new) else { return false };
+        place.copy_from_slice(line_bytes);
+        (block[at::LEN], block[at::NEWEST]) = (new as u8, old);
         true
     }
 
     /// Whether a segment surely belongs to this connection: no SYN, and if no RST either, then
     /// numbers that are near those of before. The server's first word since a SYN+ACK must say more
     /// than that did.
-    #[inline]
-    fn may_close_with(&self, from: End, segment: &Segment) -> bool {
-        let [own, peer] = self.read_lanes_of(from);
+    #[inline(always)]
+    fn may_close_with(&self, from: End, segment: &Segment, [a, b]: &[Lane; 2]) -> bool {
+        let (own, peer) = if from == End::A { (a, b) } else { (b, a) };
         let is_rst = segment.has(Flags::RST);
         let is_first_word = own.segments == 1 && from != self.client() && !self.is(FOUND);
         let says_more = segment.seq_len() > 0 || segment.ack.after(own.proven);
@@ -169,8 +140,54 @@ pub(super) fn is_near(number: SeqNum, known: SeqNum) -> bool {
     number.offset_from(known).unsigned_abs() <= NEAR
 }
 
-/// Where the opening is, by the first block of the close.
-#[inline]
-pub(super) fn opening_at([_, a, b, c, d, ..]: &[u8; BLOCK]) -> u32 {
-    u32::from_le_bytes([*a, *b, *c, *d])
+/// A part that begins with this line.
+#[inline(always)]
+fn part(line: &Line, link: [u8; 4], before: u8) -> Block {
+    let mut block = [0; BLOCK];
+    let line = line.bytes();
+    if let Some(place) = block.get_mut(..line.len()) {
+        place.copy_from_slice(line);
+    }
+    let [.., l0, l1, l2, l3, len, _, parts_before] = &mut block;
+    [*l0, *l1, *l2, *l3] = link;
+    (*len, *parts_before) = (line.len() as u8, before);
+    Block(block)
+}
+
+/// A part of a close, and its place.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    block: &'a Block,
+    place: u32,
+}
+
+impl<'a> Part<'a> {
+    #[inline(always)]
+    fn at(place: u32, blocks: &'a Blocks) -> Option<Part<'a>> {
+        Some(Part { block: blocks.parts.get(place)?, place })
+    }
+
+    /// Bytes of its lines.
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.block.0[at::LEN].into()
+    }
+
+    /// When its newest line's segment passed.
+    #[inline(always)]
+    fn newest(self, base: &Base) -> Option<(u64, u32)> {
+        lines::moment_at(self.block.0[at::NEWEST].into(), self, base)
+    }
+
+    #[inline(always)]
+    fn link(&self) -> u32 {
+        let link = self.block.0.get(at::LINK..).and_then(|link| link.first_chunk());
+        link.copied().map(u32::from_le_bytes).unwrap_or_default()
+    }
+
+    /// Where the part before it is.
+    #[inline(always)]
+    fn before(&self) -> Option<u32> {
+        (self.block.0[at::BEFORE] > 0).then(|| self.link())
+    }
 }

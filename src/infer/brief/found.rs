@@ -3,7 +3,7 @@
 
 use super::lane::{Lane, PAYLOAD_MAX};
 use super::transcript::{Line, Near, Reader};
-use super::{ACK, BLOCK, Blocks, Brief, Phase, TIMESTAMPS, closing, control};
+use super::{ACK, BLOCK, Block, Blocks, Brief, Phase, TIMESTAMPS, closing, control};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::queued::flight_kib;
@@ -113,7 +113,7 @@ impl Brief {
         *count = lines + 1;
         self.rest(from, &own);
         self.rest(from.peer(), peer);
-        self.block = blocks.parts.put(block).to_le_bytes();
+        self.block = blocks.parts.put(Block(block)).to_le_bytes();
         self.phase = Phase::Running;
         true
     }

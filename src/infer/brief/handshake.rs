@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use prefetch_index::prefetch_index;
 
 use crate::decode::segment::{Flags, Options, Segment};
 use crate::infer::brief::transcript::Said;
@@ -117,6 +118,15 @@ pub(super) fn rest(
         p0, p1, c0, c1, c2, c3, s0, s1, s2, s3, t0, t1, t2, t3, a0, a1, a2, a3, a4, a5, a6, b0, b1,
         b2, b3, b4, b5, b6, 0, 0, 0, 0, 0, 0, 0,
     ])
+}
+
+/// Has a handshake fetched, without waiting for it. It lies in two cache lines at most.
+#[inline]
+pub(super) fn prefetch(bytes: Option<&[u8; HANDSHAKE]>) {
+    if let Some(bytes) = bytes {
+        prefetch_index(bytes, 0);
+        prefetch_index(bytes, HANDSHAKE - 1);
+    }
 }
 
 impl Handshake {

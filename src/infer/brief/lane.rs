@@ -115,31 +115,13 @@ impl Lane {
     /// Writes all of it but the flight, which rests elsewhere.
     #[inline(always)]
     pub fn write(&self, bytes: &mut [u8; LANE]) {
-        self.write_sent(bytes);
-        self.write_heard(bytes);
-        self.write_passed(bytes);
-    }
-
-    /// Writes what moves when it sends data.
-    #[inline(always)]
-    pub fn write_sent(&self, bytes: &mut [u8; LANE]) {
         put(bytes, at::NXT, self.nxt.0.to_le_bytes());
-        put_units(bytes, (at::EDGE, at::EDGE_HIGH), self.edge);
-    }
-
-    /// Writes what moves when it acknowledges more than before.
-    #[inline(always)]
-    pub fn write_heard(&self, bytes: &mut [u8; LANE]) {
         put(bytes, at::PROVEN, self.proven.0.to_le_bytes());
-        put(bytes, at::TURNAROUND, self.turnaround.to_le_bytes());
-    }
-
-    /// Writes what moves with each segment.
-    #[inline(always)]
-    pub fn write_passed(&self, bytes: &mut [u8; LANE]) {
+        put_units(bytes, (at::EDGE, at::EDGE_HIGH), self.edge);
         put_units(bytes, (at::LAST, at::LAST_HIGH), self.last);
         put(bytes, at::FRAME, self.frame.to_le_bytes());
         put(bytes, at::TSVAL, self.tsval.to_le_bytes());
+        put(bytes, at::TURNAROUND, self.turnaround.to_le_bytes());
         put(bytes, at::WINDOW, self.window.to_le_bytes());
         put(bytes, at::SEGMENTS, self.segments.to_le_bytes());
     }
@@ -156,17 +138,20 @@ impl Lane {
         (self.turnaround != UNTIMED).then(|| Span::from_nanos(self.turnaround.into()))
     }
 
+    /// The shortest time in which it answered, if now it did so after so many nanoseconds. Longer
+    /// than the shortest is no news; `None` if there is no room for the first.
+    #[inline(always)]
+    pub fn timed(&self, nanos: u64) -> Option<u32> {
+        let nanos = nanos.min(UNTIMED.into()) as u32;
+        Some(self.turnaround.min(nanos)).filter(|shortest| *shortest != UNTIMED)
+    }
+
     /// It answered after so many nanoseconds. Whether there is room for that.
     #[inline]
     pub fn answered_after(&mut self, nanos: u64) -> bool {
-        match u32::try_from(nanos) {
-            Ok(nanos) if nanos < UNTIMED => {
-                self.turnaround = self.turnaround.min(nanos);
-                true
-            }
-            // Longer than the shortest is no news.
-            _ => self.turnaround != UNTIMED,
-        }
+        let timed = self.timed(nanos);
+        self.turnaround = timed.unwrap_or(UNTIMED);
+        timed.is_some()
     }
 
     /// It sent one more. Whether there is room for that.

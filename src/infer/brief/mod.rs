@@ -39,14 +39,19 @@ pub use alone::{Kind, LoneSyn};
 pub use shape::{Key, Shape};
 
 use clock::Clock;
-use closing::{CLOSE_MAX, PARTS_MAX};
+use closing::{Later, PARTS_MAX};
 use handshake::{Announcements, HANDSHAKE, Handshake};
 use lane::{LANE, Lane, PAYLOAD_MAX};
 use transcript::{Line, Near, Reader};
 
 /// Bytes in which a part of a transcript rests: a close of four segments, or an opening that is not
 /// like nearly all.
-const BLOCK: usize = 60;
+const BLOCK: usize = 64;
+
+/// Such a part, in one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Block([u8; BLOCK]);
 
 /// What connections in brief have outside of their records.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +59,7 @@ pub struct Blocks {
     handshakes: Slab<[u8; HANDSHAKE]>,
     announcements: Announcements,
     /// Transcripts.
-    parts: Slab<[u8; BLOCK]>,
+    parts: Slab<Block>,
 }
 
 /// Bytes in front of the transcript of a handshake for the moment of the server's first word: units
@@ -115,12 +120,11 @@ fn control(segment: &Segment) -> u16 {
     segment.flags.bits() & CONTROL
 }
 
-/// Has a block fetched, which lies in two cache lines at most.
+/// Has a block fetched, without waiting for it.
 #[inline]
-fn prefetch<const N: usize>(block: Option<&[u8; N]>) {
-    if let Some(block) = block {
+fn prefetch(block: Option<&Block>) {
+    if let Some(Block(block)) = block {
         prefetch_index(block, 0);
-        prefetch_index(block, N - 1);
     }
 }
 
@@ -202,12 +206,10 @@ impl Brief {
         let clock = self.clock();
         connection.run_on(End::A, &a, &b, &clock, self.frame());
         connection.run_on(End::B, &b, &a, &clock, self.frame());
-        let mut room = [0; CLOSE_MAX];
         if self.phase == Phase::Closing
-            && let Some(written) = self.closing(blocks, &mut room)
+            && let Some(mut lines) = self.closing(&[a, b], blocks)
         {
-            let (mut near, mut lines) = (self.near(), Reader::new(written));
-            while let Some((from, segment, moment)) = lines.later_line(&mut near) {
+            while let Some(Later { from, moment, segment, .. }) = lines.next() {
                 self.tell(connection, from, &segment, moment, params);
             }
         }
@@ -235,7 +237,8 @@ impl Brief {
         let (count, written) = match self.phase {
             Phase::Opening => (usize::MAX, self.written()),
             _ => {
-                let (count, written) = blocks.parts.get(self.opening_at(blocks)?)?.split_first()?;
+                let (count, written) =
+                    blocks.parts.get(self.opening_at(blocks)?)?.0.split_first()?;
                 (usize::from(*count), written)
             }
         };
@@ -254,7 +257,7 @@ impl Brief {
             let bytes = blocks.handshakes.get(at)?;
             return Handshake::read(bytes, &blocks.announcements, self.is(TIMESTAMPS));
         }
-        let (word, written) = blocks.parts.get(at)?.split_first_chunk::<FIRST_WORD>()?;
+        let (word, written) = blocks.parts.get(at)?.0.split_first_chunk::<FIRST_WORD>()?;
         let (mut near, mut lines) = (Near::default(), Reader::new(written));
         let mut next = || lines.line(&mut near, false).map(|(_, segment, at)| (segment, at));
         let [a, b, c, d, e, f, g, h] = *word;
@@ -269,7 +272,7 @@ impl Brief {
         match self.phase {
             Phase::Opening => None,
             Phase::Running => Some(self.block()),
-            Phase::Closing => blocks.parts.get(self.block()).map(closing::opening_at),
+            Phase::Closing => self.opening_of_closing(blocks),
         }
     }
 
@@ -286,7 +289,7 @@ impl Brief {
     pub fn prefetch_opening(&self, blocks: &Blocks) {
         if let Some(at) = self.opening_at(blocks) {
             match self.is(SHAKEN) {
-                true => prefetch(blocks.handshakes.get(at)),
+                true => handshake::prefetch(blocks.handshakes.get(at)),
                 false => prefetch(blocks.parts.get(at)),
             }
         }
@@ -353,40 +356,20 @@ impl Brief {
     /// The same, that of `end` first.
     #[inline(always)]
     fn read_lanes_of(&self, end: End) -> [Lane; 2] {
-        let ([a, b], flights) = (&self.lanes, self.len);
-        let (own, peer, flights) =
-            if end == End::A { (a, b, flights) } else { (b, a, flights.rotate_left(4)) };
-        [Lane::read(own, flights & 15), Lane::read(peer, flights >> 4)]
+        let flights = self.len.rotate_right(4 * end.index() as u32);
+        let read = |end: End, flight| match self.lanes.get(end.index()) {
+            Some(bytes) => Lane::read(bytes, flight),
+            None => Lane::EMPTY,
+        };
+        [read(end, flights & 15), read(end.peer(), flights >> 4)]
     }
 
     #[inline(always)]
-    fn lane_mut(&mut self, end: End) -> &mut [u8; LANE] {
-        let [a, b] = &mut self.lanes;
-        if end == End::A { a } else { b }
-    }
-
-    #[inline(always)]
-    fn rest_flight(&mut self, end: End, flight: u8) {
-        let shift = if end == End::A { 0 } else { 4 };
-        self.len = self.len & !(15 << shift) | flight << shift;
-    }
-
     fn rest(&mut self, end: End, lane: &Lane) {
-        lane.write(self.lane_mut(end));
-        self.rest_flight(end, lane.flight);
-    }
-
-    /// What a transcript that follows on the lanes is written as the difference to.
-    fn near(&self) -> Near {
-        let lanes = self.read_lanes();
-        let [a, b] = &lanes;
-        Near {
-            begun: true,
-            units: a.last.max(b.last),
-            frames: a.frame.max(b.frame),
-            nxt: lanes.map(|lane| lane.nxt),
-            tsval: lanes.map(|lane| lane.tsval),
-            ..Near::default()
+        let shift = 4 * end.index();
+        self.len = self.len & !(15 << shift) | lane.flight << shift;
+        if let Some(bytes) = self.lanes.get_mut(end.index()) {
+            lane.write(bytes);
         }
     }
 
@@ -417,8 +400,11 @@ impl Brief {
         if !is_ordinary || !own.count() {
             return self.begin_closing(from, segment, (units, frames), blocks);
         }
-        let answers = acked > 0 && segment.ack == peer.nxt && peer.edge < units;
-        if answers && !own.answered_after(self.clock().nanos(units - peer.edge)) {
+        // What differs from one segment to the next is chosen, and all is written: a branch that
+        // goes either way costs more than that.
+        let answers = (acked > 0) & (segment.ack == peer.nxt) & (peer.edge < units);
+        let timed = own.timed(self.clock().nanos(units.saturating_sub(peer.edge)));
+        if answers & timed.is_none() {
             return false;
         }
         if own.segments == 2 && from != self.client() && !self.is(FOUND) {
@@ -428,22 +414,15 @@ impl Brief {
                 return false;
             }
         }
-        // What does not move is not written.
-        if acked > 0 {
-            own.proven = segment.ack;
-            own.write_heard(self.lane_mut(from));
-        }
-        if segment.payload > 0 {
-            (own.nxt, own.edge) = (segment.seq_end(), units);
-            own.flight = flight_kib(own.nxt.offset_from(peer.proven).max(0).unsigned_abs());
-            own.write_sent(self.lane_mut(from));
-            self.rest_flight(from, own.flight);
-        }
+        let speaks = segment.payload > 0;
+        own.turnaround = if answers { timed.unwrap_or_default() } else { own.turnaround };
+        (own.nxt, own.proven) = (segment.seq_end(), segment.ack);
+        let flight = flight_kib(own.nxt.offset_from(peer.proven).max(0).unsigned_abs());
+        own.flight = if speaks { flight } else { own.flight };
+        own.edge = if speaks { units } else { own.edge };
         (own.last, own.frame, own.window) = (units, frames, segment.window);
-        if let Some((tsval, _)) = segment.options.timestamps {
-            own.tsval = tsval;
-        }
-        own.write_passed(self.lane_mut(from));
+        own.tsval = segment.options.timestamps.unwrap_or_default().0;
+        self.rest(from, &own);
         true
     }
 
@@ -461,7 +440,7 @@ impl Brief {
         let [a, b, c, d] = units.to_le_bytes();
         let [e, f, g, h] = frames.to_le_bytes();
         let block = blocks.parts.get_mut(self.block());
-        let Some(first_word) = block.and_then(|block| block.first_chunk_mut()) else {
+        let Some(first_word) = block.and_then(|block| block.0.first_chunk_mut()) else {
             return false;
         };
         *first_word = [a, b, c, d, e, f, g, h];

@@ -3,8 +3,8 @@
 use super::lane::Lane;
 use super::transcript::{Line, Near, Reader, Said, behind_syn};
 use super::{
-    BLOCK, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, Phase, SHAKEN, SYN, SYN_ACK, TIMESTAMPS,
-    control, handshake,
+    BLOCK, Block, Blocks, Brief, CLIENT_IS_B, FIRST_WORD, FOUND, Phase, SHAKEN, SYN, SYN_ACK,
+    TIMESTAMPS, control, handshake,
 };
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
@@ -157,7 +157,7 @@ impl Brief {
         let written = FIRST_WORD + usize::from(self.len);
         block.get_mut(FIRST_WORD..written)?.copy_from_slice(self.written());
         Line::of(self.client(), ack, moment, near, false).put_behind(written, &mut block)?;
-        Some((blocks.parts.put(block), false))
+        Some((blocks.parts.put(Block(block)), false))
     }
 
     /// The lanes after the handshake, whose answer was the newest line.

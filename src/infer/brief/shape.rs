@@ -14,12 +14,11 @@ mod again;
 mod unopened;
 
 use super::clock::Clock;
-use super::closing::CLOSE_MAX;
+use super::closing::{Later, Lines};
 use super::handshake::{Handshake, echoes};
 use super::lane::Lane;
-use super::transcript::{Reader, Turn};
 use super::{Blocks, Brief, CLIENT_IS_B, FOUND, Phase, TIMESTAMPS, bits};
-use crate::decode::segment::Segment;
+use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::endpoint::{Repeats, fastest_answer, in_flight, scaled, segment_max};
 use crate::infer::fin::ACK_DELAY;
@@ -50,12 +49,17 @@ pub const POINTS: usize = CLOSE + 2 * LINES;
 /// | 2 | who sent data, whose was the last, what is unacknowledged, who spoke last |
 /// | 3 | lines of the close; in the high half, which segments of the opening were an end's last |
 /// | 4 to 7, 8 to 11 | what the SYN, and the SYN+ACK, announced |
-/// | from 16 | the lines of the close, two bytes each; a FIN sent again has a bit in the second |
+/// | from 16 | the lines of the close, two bytes each: what it is, and what is odd about it |
 pub type Key = [u8; KEY_CLOSE + 2 * LINES];
 /// The place in a key where the lines of the close begin, two bytes each.
 const KEY_CLOSE: usize = 16;
-/// In the second byte of a line: it is a FIN that was sent before. The lower bits are a RST's.
-const SENT_AGAIN: u8 = 4;
+// The second byte of a line. Two bits are a RST's, two the silence's before it; and a FIN may have
+// been sent before.
+const STRANGE_TTL: u8 = 1;
+const SHRANK: u8 = 2;
+const SILENT: u8 = 4;
+const IDLE: u8 = 8;
+const SENT_AGAIN: u8 = 16;
 
 /// What one end sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +136,15 @@ struct Side {
     has_answered: bool,
 }
 
+impl Side {
+    /// By how much the TSval of its segment is more than its newest.
+    #[inline(always)]
+    fn tsval_rise(&self, segment: &Segment) -> i32 {
+        let rise = |(tsval, _): (u32, u32)| tsval.wrapping_sub(self.lane.tsval) as i32;
+        segment.options.timestamps.map_or(0, rise)
+    }
+}
+
 impl Brief {
     /// Puts the shape of the connection that a capture up to `end` holds into `shape`; `None` if it
     /// has none.
@@ -158,11 +171,11 @@ impl Brief {
             return cast.unopened(self.written(), end);
         }
         cast.open(self.client(), &self.handshake(blocks)?)?;
-        cast.run(self.read_lanes())?;
+        let lanes = self.read_lanes();
+        cast.run(&lanes)?;
         let mut count = 0;
         if self.phase == Phase::Closing {
-            let mut room = [0; CLOSE_MAX];
-            count = cast.close(self.closing(blocks, &mut room)?, two_msl)?;
+            count = cast.close(self.closing(&lanes, blocks)?, two_msl)?;
         }
         cast.put(3, count);
         cast.wait_out(end, two_msl)?;
@@ -194,6 +207,14 @@ impl Cast<'_> {
         if let Some(byte) = self.shape.key.get_mut(at) {
             *byte |= bits;
         }
+    }
+
+    /// Adds a line of the close, the `count`th from 0: what it is, and more of it.
+    #[inline(always)]
+    fn put_line(&mut self, count: usize, later: &Later, more: u8) {
+        self.put(KEY_CLOSE + 2 * count, later.kind);
+        self.put(KEY_CLOSE + 2 * count + 1, more);
+        self.point(CLOSE + count, later.moment);
     }
 
     fn point(&mut self, at: usize, (units, frames): (u64, u32)) {
@@ -270,9 +291,9 @@ impl Cast<'_> {
     }
 
     /// The lanes: data in order.
-    fn run(&mut self, lanes: [Lane; 2]) -> Option<()> {
+    fn run(&mut self, lanes: &[Lane; 2]) -> Option<()> {
         for (side, lane) in self.sides.iter_mut().zip(lanes) {
-            side.lane = lane;
+            side.lane = *lane;
             let bytes = lane.nxt.offset_from(side.isn.add(1)).unsigned_abs();
             if bytes >= BYTES_MAX || lane.turnaround().is_none() {
                 return None;
@@ -308,86 +329,84 @@ impl Cast<'_> {
 
     /// The segments from the first FIN or RST on. Returns how many they are. What begins with
     /// another has no shape.
-    fn close(&mut self, written: &[u8], two_msl: Span) -> Option<u8> {
-        let mut lines = Reader::new(written);
-        let [a, b] = self.sides.map(|side| side.lane);
-        let mut before = (a.last.max(b.last), a.frame.max(b.frame));
-        let (mut count, mut first, mut was_idle, mut was_reset) = (0, None, false, false);
-        while lines.is_in_turn() {
-            let turn = lines.turn(before)?;
-            let units = turn.moment.0;
+    fn close(&mut self, mut lines: Lines<'_>, two_msl: Span) -> Option<u8> {
+        let (mut before, mut count) = (lines.base().moment, 0);
+        let (mut first, mut was_idle, mut was_reset) = (None, false, false);
+        while let Some(later) = lines.next() {
+            if !self.is_in_turn(&later) {
+                return self.repeat_fins(later, lines, before, count, two_msl);
+            }
+            let units = later.moment.0;
             let silence = self.span(units.checked_sub(before.0)?);
             let is_idle = silence >= IDLE_MIN;
             // No TIME_WAIT can be over between two lines: none began before the first.
             let open_for = self.span(units - *first.get_or_insert(units));
             let in_order = units > before.0
-                && (count > 0 || turn.is_fin || turn.is_rst)
+                && (count > 0 || later.is_fin() || later.is_rst())
                 && usize::from(count) < LINES
                 && !(is_idle && was_idle)
                 && open_for < two_msl
-                && (turn.is_rst || !was_reset)
-                && self.may_send(&turn)
-                && self.is_sure(&turn)?;
+                && (later.is_rst() || !was_reset)
+                && self.may_send(&later)
+                && self.is_sure(&later)?;
             if !in_order {
                 return None;
             }
-            (was_idle, was_reset) = (was_idle || is_idle, was_reset || turn.is_rst);
-            let side = self.side(turn.from);
+            (was_idle, was_reset) = (was_idle || is_idle, was_reset || later.is_rst());
+            let side = self.side(later.from);
             let window = scaled(side.lane.window, side.shift);
-            let kind = [
-                (turn.from == End::B, 1),
-                (turn.is_fin, 2),
-                (turn.is_rst, 4),
-                (turn.acks, 8),
-                (turn.has_tsval, 16),
-                (turn.payload > 0, 32),
-                (silence >= SILENCE_MIN, 64),
-                (is_idle, 128),
+            let more = [
+                (later.is_rst() && is_strange_ttl(side.ttl, later.segment.ttl), STRANGE_TTL),
+                (later.is_rst() && side.lane.window > 0 && shrank(window, side.syn_window), SHRANK),
+                (silence >= SILENCE_MIN, SILENT),
+                (is_idle, IDLE),
             ];
-            let reset = [
-                (turn.is_rst && is_strange_ttl(side.ttl, turn.ttl), 1),
-                (turn.is_rst && side.lane.window > 0 && shrank(window, side.syn_window), 2),
-            ];
-            self.put(KEY_CLOSE + 2 * usize::from(count), bits(kind));
-            self.put(KEY_CLOSE + 2 * usize::from(count) + 1, bits(reset));
-            self.point(CLOSE + usize::from(count), turn.moment);
-            self.pass(&turn);
-            before = turn.moment;
-            count += 1;
-        }
-        while !lines.is_at_end() {
-            before = self.repeat_fin(&mut lines, before, count.into(), two_msl)?;
+            self.put_line(count.into(), &later, bits(more));
+            self.pass(&later);
+            before = later.moment;
             count += 1;
         }
         Some(count)
     }
 
+    /// Whether the segment is the next of its sender, and if it acknowledges anything, then all
+    /// that the peer sent.
+    #[inline(always)]
+    fn is_in_turn(&self, later: &Later) -> bool {
+        let [a, b] = &self.sides;
+        let (own, peer) = if later.from == End::A { (a, b) } else { (b, a) };
+        let acked = later.segment.acked();
+        later.segment.seq == own.lane.nxt && acked.is_none_or(|acked| acked == peer.lane.nxt)
+    }
+
     /// Whether the segment comes from a socket that may send such, and nothing about it is odd.
     /// What has sent a FIN sends no data behind it, nor, being in turn, the FIN again.
-    fn may_send(&self, turn: &Turn) -> bool {
+    fn may_send(&self, later: &Later) -> bool {
         let [a, b] = &self.sides;
-        let (own, peer) = if turn.from == End::A { (a, b) } else { (b, a) };
+        let (own, peer) = if later.from == End::A { (a, b) } else { (b, a) };
+        let segment = &later.segment;
+        let acks = segment.has(Flags::ACK);
         let are_closed = [own, peer].iter().all(|side| side.fin.is_some() && side.unheard == 0);
         // The answer to the handshake's ACK, or to that of a FIN, if it comes soon enough.
         let may_answer =
-            !turn.acks && (own.lane.segments == 1 || (own.fin.is_some() && peer.fin.is_some()));
-        turn.tsval_rise >= 0
-            && match turn.is_rst {
-                true => !turn.is_fin && turn.payload == 0 && !may_answer,
-                false => turn.acks && turn.window > 0 && !are_closed,
+            !acks && (own.lane.segments == 1 || (own.fin.is_some() && peer.fin.is_some()));
+        own.tsval_rise(segment) >= 0
+            && match later.is_rst() {
+                true => !later.is_fin() && segment.payload == 0 && !may_answer,
+                false => acks && segment.window > 0 && !are_closed,
             }
-            && (own.fin.is_none() || turn.len() == 0)
+            && (own.fin.is_none() || segment.seq_len() == 0)
     }
 
     /// Whether it is beyond doubt what the segment answers, and what waited for what. Times the
     /// answer; `None` if it took too long for that.
-    fn is_sure(&mut self, turn: &Turn) -> Option<bool> {
-        let (clock, units) = (self.clock, turn.moment.0);
+    fn is_sure(&mut self, later: &Later) -> Option<bool> {
+        let (clock, units) = (self.clock, later.moment.0);
         let span = |units: u64| Span::from_nanos(clock.nanos(units));
         let [a, b] = &mut self.sides;
-        let (own, peer) = if turn.from == End::A { (a, b) } else { (b, a) };
-        let speaks = turn.len() > 0;
-        let is_news = turn.acks && peer.unheard > 0;
+        let (own, peer) = if later.from == End::A { (a, b) } else { (b, a) };
+        let speaks = later.segment.seq_len() > 0;
+        let is_news = later.segment.has(Flags::ACK) && peer.unheard > 0;
         if is_news && !(speaks && peer.fin.is_some()) {
             let timed = own.lane.answered_after(clock.nanos(units - peer.lane.edge));
             timed.then_some(())?;
@@ -400,34 +419,39 @@ impl Cast<'_> {
             (fastest..=latest).contains(&answered_after)
         };
         let is_answer = own.has_answered || peer.fin.is_none_or(answers);
-        Some(is_answer && (!turn.is_fin || is_free(peer, own, turn, clock)))
+        Some(is_answer && (!later.is_fin() || is_free(peer, own, later, clock)))
     }
 
     /// The segment has passed.
-    fn pass(&mut self, turn: &Turn) {
+    fn pass(&mut self, later: &Later) {
         let [a, b] = &mut self.sides;
-        let (own, peer) = if turn.from == End::A { (a, b) } else { (b, a) };
+        let (own, peer) = if later.from == End::A { (a, b) } else { (b, a) };
+        let segment = &later.segment;
         own.has_answered |= peer.fin.is_some();
         own.lane.segments += 1;
-        own.lane.last = turn.moment.0;
-        own.bytes += u64::from(turn.payload);
+        own.lane.last = later.moment.0;
+        own.bytes += u64::from(segment.payload);
         if peer.fin.is_some() {
-            own.after_peer_fin += u64::from(turn.payload);
+            own.after_peer_fin += u64::from(segment.payload);
         }
-        if turn.acks {
+        if segment.has(Flags::ACK) {
             peer.unheard = 0;
         }
-        if turn.is_rst {
+        if let Some((tsval, _)) = segment.options.timestamps {
+            own.lane.tsval = tsval;
+        }
+        if later.is_rst() {
             return;
         }
-        own.lane.window = turn.window;
-        if turn.len() > 0 {
-            own.lane.edge = turn.moment.0;
-            own.unheard += turn.len();
+        own.lane.window = segment.window;
+        if segment.seq_len() > 0 {
+            own.lane.nxt = segment.seq_end();
+            own.lane.edge = later.moment.0;
+            own.unheard += segment.seq_len();
             own.lane.flight = flight_kib(own.unheard);
         }
-        if turn.is_fin {
-            (own.fin, own.fin_mark) = (Some(turn.moment.0), turn.ip_id);
+        if later.is_fin() {
+            (own.fin, own.fin_mark) = (Some(later.moment.0), segment.ip_id);
         }
     }
 
@@ -448,8 +472,8 @@ impl Cast<'_> {
 }
 
 /// Whether nothing of `end` can wait for room behind what it has sent, when its peer's FIN passes.
-fn is_free(end: &Side, peer: &Side, fin: &Turn, clock: Clock) -> bool {
-    let (room, most) = (scaled(fin.window, peer.shift), segment_max(peer.mss));
+fn is_free(end: &Side, peer: &Side, fin: &Later, clock: Clock) -> bool {
+    let (room, most) = (scaled(fin.segment.window, peer.shift), segment_max(peer.mss));
     let turnaround = end.lane.turnaround().unwrap_or_default();
     let patience = in_flight(turnaround).plus(wait_for(room, most));
     let silence = Span::from_nanos(clock.nanos(fin.moment.0 - peer.lane.last));

@@ -662,7 +662,8 @@ fn a_long_close_goes_over_several_blocks() {
 #[test]
 fn what_a_close_takes_it_gives_back() {
     let mut blocks = Blocks::default();
-    let stale: Vec<u32> = (0..1 + PARTS_MAX).map(|_| blocks.parts.put([0xaa; BLOCK])).collect();
+    let stale: Vec<u32> =
+        (0..1 + PARTS_MAX).map(|_| blocks.parts.put(Block([0xaa; BLOCK]))).collect();
     stale.iter().for_each(|place| blocks.parts.give_back(*place));
     let opening = blocks.handshakes.put([0xaa; HANDSHAKE]);
     blocks.handshakes.give_back(opening);
@@ -690,7 +691,7 @@ fn what_a_close_takes_it_gives_back() {
         assert_eq!(long, clean, "{stride}");
         brief.give_back(&mut blocks);
         let parts = &mut blocks.parts;
-        let mut again: Vec<u32> = stale.iter().map(|_| parts.put([0xaa; BLOCK])).collect();
+        let mut again: Vec<u32> = stale.iter().map(|_| parts.put(Block([0xaa; BLOCK]))).collect();
         again.sort_unstable();
         assert_eq!(again, stale, "{stride}");
         again.iter().for_each(|place| parts.give_back(*place));

@@ -222,34 +222,6 @@ impl Line {
     }
 }
 
-/// A segment in turn, see [`Reader::turn`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
-    pub from: End,
-    /// Units and frames since the first segment.
-    pub moment: (u64, u32),
-    pub is_fin: bool,
-    pub is_rst: bool,
-    pub acks: bool,
-    pub has_tsval: bool,
-    /// By how much its TSval is more than the newest of its sender.
-    pub tsval_rise: i32,
-    /// That of a RST, else 0.
-    pub ttl: u8,
-    /// The IP identification of a FIN, else 0.
-    pub ip_id: u16,
-    /// 0 of a RST.
-    pub window: u16,
-    pub payload: u32,
-}
-
-impl Turn {
-    /// Numbers that it takes.
-    pub fn len(&self) -> u32 {
-        self.payload + u32::from(self.is_fin)
-    }
-}
-
 /// A number whose lowest bit is its sign.
 fn signed(coded: u32) -> i32 {
     (coded >> 1 ^ (coded & 1).wrapping_neg()) as i32
@@ -351,122 +323,9 @@ impl<'a> Reader<'a> {
         Some((from, segment, (units, frames)))
     }
 
-    /// Whether the next line is in turn.
-    #[inline(always)]
-    pub fn is_in_turn(&self) -> bool {
-        self.bytes
-            .first()
-            .is_some_and(|kind| kind & (SYN | NEXT) == NEXT && kind & (ACK | ACKS_ALL) != ACK)
-    }
-
-    /// Reads a line that is in turn: its segment is the next of its sender, and if it acknowledges
-    /// anything, then all that the peer sent. `before` is the moment of the line before. `None` for
-    /// any other line.
-    #[inline(always)]
-    pub fn turn(&mut self, before: (u64, u32)) -> Option<Turn> {
-        if !self.is_in_turn() {
-            return None;
-        }
-        let [kind] = self.raw()?;
-        let units = before.0.wrapping_add(self.number()?);
-        let frames = before.1.wrapping_add(self.number()? as u32);
-        let (is_rst, is_fin) = (kind & RST > 0, kind & FIN > 0);
-        let ttl = if is_rst { self.raw::<1>()? } else { [0] };
-        let window = if is_rst { [0; 2] } else { self.raw()? };
-        let (has_tsval, mut ahead) = (kind & TIMESTAMPS > 0, 0);
-        if has_tsval {
-            ahead = self.number()? as u32;
-        }
-        let mut payload = self.number()?;
-        if has_tsval {
-            let echoes_other = payload & 1 > 0;
-            payload >>= 1;
-            if echoes_other {
-                self.raw::<4>()?;
-            }
-        }
-        let ip_id = if is_fin { self.raw()? } else { [0; 2] };
-        Some(Turn {
-            from: if kind & FROM_B > 0 { End::B } else { End::A },
-            moment: (units, frames),
-            is_fin,
-            is_rst,
-            acks: kind & ACK > 0,
-            has_tsval,
-            tsval_rise: signed(ahead),
-            ttl: ttl[0],
-            ip_id: u16::from_le_bytes(ip_id),
-            window: u16::from_le_bytes(window),
-            payload: payload as u32,
-        })
-    }
-
-    /// Steps over a line of a close, as reading it would: quicker where it is in turn, as most are.
-    #[inline(always)]
-    pub fn pass_later_line(&mut self, near: &mut Near) -> Option<()> {
-        let line = self.bytes;
-        let Some(turn) = self.turn((near.units, near.frames)) else {
-            self.bytes = line;
-            return self.later_line(near).map(|_| ());
-        };
-        (near.units, near.frames) = turn.moment;
-        let index = turn.from.index();
-        if let Some(nxt) = near.nxt.get_mut(index) {
-            *nxt = nxt.add(if turn.is_rst { 0 } else { turn.len() });
-        }
-        if let Some(newest) = near.tsval.get_mut(index) {
-            *newest = newest.wrapping_add_signed(turn.tsval_rise);
-        }
-        Some(())
-    }
-
-    /// Reads a FIN without data that is sent again and acknowledges all that the peer sent; its
-    /// number. `before` is the moment of the line before. `None` for any other line.
-    pub fn fin_again(&mut self, before: (u64, u32)) -> Option<(Turn, SeqNum)> {
-        let [kind] = self.raw()?;
-        if kind & (SYN | FIN | RST | NEXT | ACK | ACKS_ALL) != FIN | ACK | ACKS_ALL {
-            return None;
-        }
-        let units = before.0.wrapping_add(self.number()?);
-        let frames = before.1.wrapping_add(self.number()? as u32);
-        let window = u16::from_le_bytes(self.raw()?);
-        let has_tsval = kind & TIMESTAMPS > 0;
-        let ahead = if has_tsval { self.number()? as u32 } else { 0 };
-        let seq = SeqNum(u32::from_le_bytes(self.raw()?));
-        let mut payload = self.number()?;
-        if has_tsval {
-            if payload & 1 > 0 {
-                self.raw::<4>()?;
-            }
-            payload >>= 1;
-        }
-        let ip_id = u16::from_le_bytes(self.raw()?);
-        let turn = Turn {
-            from: if kind & FROM_B > 0 { End::B } else { End::A },
-            moment: (units, frames),
-            is_fin: true,
-            is_rst: false,
-            acks: true,
-            has_tsval,
-            tsval_rise: signed(ahead),
-            ttl: 0,
-            ip_id,
-            window,
-            payload: 0,
-        };
-        (payload == 0).then_some((turn, seq))
-    }
-
     /// Whether there is nothing more.
     pub fn is_at_end(&self) -> bool {
         self.bytes.is_empty()
-    }
-
-    /// The same of a line of a close, in which there is no SYN: the code for it is shorter.
-    #[inline(always)]
-    pub fn later_line(&mut self, near: &mut Near) -> Option<(End, Segment, (u64, u32))> {
-        self.bytes.first().filter(|kind| *kind & SYN == 0)?;
-        self.line(near, true)
     }
 
     /// The options of a SYN, and whether it carries data.

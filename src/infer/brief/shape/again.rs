@@ -1,9 +1,10 @@
 //! A FIN that is sent again and again, since nothing comes: the last thing that a shape may hold.
 //! What the peer says then, if it says anything, the engine looks at.
 
-use super::{CLOSE, Cast, GAVE_UP, KEY_CLOSE, LINES, SENT_AGAIN, is_free};
+use super::{CLOSE, Cast, GAVE_UP, LINES, SENT_AGAIN, is_free};
+use crate::decode::segment::Flags;
 use crate::decode::tuple::End;
-use crate::infer::brief::transcript::Reader;
+use crate::infer::brief::closing::{Later, Lines};
 use crate::infer::endpoint::in_flight;
 use crate::infer::silence::{FIN_REPEATS_MIN, fin_given_up};
 use crate::infer::trail::Moment;
@@ -11,45 +12,70 @@ use crate::infer::{DOUBTS_MAX, IDLE_MIN};
 use crate::time::{Span, Timestamp};
 
 impl Cast<'_> {
-    /// Nothing has passed since a FIN, and now that again, so late that its peer may not have got
-    /// the one before. Returns its moment.
-    pub(super) fn repeat_fin(
+    /// A FIN is sent again and again, from this line on behind `count` others. Returns how many
+    /// lines there are.
+    #[inline(never)]
+    pub(super) fn repeat_fins(
         &mut self,
-        lines: &mut Reader<'_>,
+        first: Later,
+        mut lines: Lines<'_>,
+        mut before: (u64, u32),
+        mut count: u8,
+        two_msl: Span,
+    ) -> Option<u8> {
+        let mut next = Some(first);
+        while let Some(later) = next {
+            self.repeat_fin(&later, before, count.into(), two_msl)?;
+            (before, count) = (later.moment, count + 1);
+            next = lines.next();
+        }
+        Some(count)
+    }
+
+    /// Nothing has passed since a FIN, and now that again, so late that its peer may not have got
+    /// the one before.
+    fn repeat_fin(
+        &mut self,
+        later: &Later,
         before: (u64, u32),
         count: usize,
         two_msl: Span,
-    ) -> Option<(u64, u32)> {
-        let (turn, seq) = lines.fin_again(before)?;
-        let (clock, now) = (self.clock, self.clock.time(turn.moment.0));
-        let silence = self.span(turn.moment.0.checked_sub(before.0)?);
+    ) -> Option<()> {
+        const KIND: u16 = Flags::FIN.bits() | Flags::RST.bits() | Flags::ACK.bits();
+        let segment = &later.segment;
+        let (clock, now) = (self.clock, self.clock.time(later.moment.0));
+        let silence = self.span(later.moment.0.checked_sub(before.0)?);
         let open_for = now.since(self.shape.points.get(CLOSE)?.ts);
         let round_trip = self.round_trip();
         let [a, b] = &mut self.sides;
-        let (own, peer) = if turn.from == End::A { (a, b) } else { (b, a) };
+        let (own, peer) = if later.from == End::A { (a, b) } else { (b, a) };
         let sent = own.fin?;
         let is_last = own.repeats.count > 0 || sent == before.0;
-        let is_marked = turn.ip_id != own.fin_mark || (turn.has_tsval && turn.tsval_rise > 0);
-        let is_new = is_marked || (turn.ip_id == 0 && !turn.has_tsval);
+        let (tsval_rise, has_tsval) =
+            (own.tsval_rise(segment), segment.options.timestamps.is_some());
+        let is_marked = segment.ip_id != own.fin_mark || tsval_rise > 0;
+        let is_new = is_marked || (segment.ip_id == 0 && !has_tsval);
         let is_plain = is_last
-            && seq == own.isn.add(1).add(own.bytes as u32)
-            && turn.tsval_rise >= 0
-            && turn.window > 0
+            && segment.flags.bits() & KIND == Flags::FIN.bits() | Flags::ACK.bits()
+            && segment.ack == peer.lane.nxt
+            && segment.seq == own.isn.add(1).add(own.bytes as u32)
+            && segment.payload == 0
+            && tsval_rise >= 0
+            && segment.window > 0
             && is_new
             && count < LINES
             && open_for < two_msl
             && silence < IDLE_MIN
             && silence > in_flight(peer.lane.turnaround()?)
             && fin_given_up(&own.repeats, round_trip, now).is_none()
-            && is_free(peer, own, &turn, clock);
+            && is_free(peer, own, later, clock);
         (is_plain && own.repeats.add(clock.time(sent), now)).then_some(())?;
         own.lane.segments += 1;
-        own.lane.last = turn.moment.0;
-        own.fin_mark = turn.ip_id;
-        self.put(KEY_CLOSE + 2 * count, u8::from(turn.from == End::B));
-        self.put(KEY_CLOSE + 2 * count + 1, SENT_AGAIN);
-        self.point(CLOSE + count, turn.moment);
-        Some(turn.moment)
+        own.lane.last = later.moment.0;
+        own.lane.tsval = segment.options.timestamps.map_or(own.lane.tsval, |(tsval, _)| tsval);
+        own.fin_mark = segment.ip_id;
+        self.put_line(count, later, SENT_AGAIN);
+        Some(())
     }
 
     /// Whether the end that sent its FIN again has given up, and when.
