@@ -417,7 +417,7 @@ impl<S: Sink> Tracker<S> {
         }
         self.places.replace(*hash, id, now);
         match Brief::begin(*sender, segment).filter(|_| self.is_fresh(&followed, keyed)) {
-            Some(brief) => self.shelf.keep_brief(now, brief),
+            Some(brief) => self.shelf.keep_brief(now, brief.succeeding()),
             None => self.shelf.follow(followed),
         }
         self.bound_lives(segment.ts);

@@ -40,7 +40,8 @@ pub struct Survey {
     pub limits: Limits,
     /// Servers, by address and port: enough of them to know how many there are.
     services: HashSet<HostPort, RandomState>,
-    newest_service: Option<HostPort>,
+    /// Those of them that were counted last, by a hash: nearly all are counted again and again.
+    newest_services: Vec<Option<HostPort>>,
     /// Findings by severity, name and place, once all are counted.
     pub groups: Vec<Group>,
     by_place: Kept<(Name, HostPort), Group>,
@@ -52,6 +53,9 @@ pub struct Survey {
 
 /// Findings of each name.
 type Groups = BTreeMap<&'static str, Group>;
+
+/// Services that are remembered as counted last.
+const NEWEST_SERVICES: usize = 1 << 12;
 
 /// How many wait, and the longest.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,7 +113,7 @@ impl Survey {
             waiting_so_far: Kept::new(max),
             limits: Limits::default(),
             services: HashSet::default(),
-            newest_service: None,
+            newest_services: vec![None; NEWEST_SERVICES],
             groups: Vec::new(),
             by_place: Kept::new(max),
             elsewhere: BTreeMap::new(),
@@ -135,7 +139,7 @@ impl Survey {
         self.half_closed += u64::from(is_open && first.is_some());
         self.unclosed += u64::from(is_open && first.is_none() && has_opened);
         let server = keys.addr(Role::Server);
-        self.serves(server);
+        self.serves(server, keys.party(Role::Server));
         self.limits.take(history, is_open);
         if history.sides.iter().any(|side| side.last_state == State::CloseWait) {
             self.wait(history, server);
@@ -166,7 +170,7 @@ impl Survey {
         self.unclosed += other.unclosed;
         self.waiting_so_far.join(other.waiting_so_far, |_, _| {});
         self.limits.join(&other.limits);
-        other.services.into_iter().for_each(|service| self.serves(service));
+        other.services.into_iter().for_each(|service| self.add(service));
         let Survey { by_place, elsewhere, .. } = self;
         by_place.join(other.by_place, |_, group| put(elsewhere, &group));
         other.elsewhere.values().for_each(|group| put(elsewhere, group));
@@ -197,11 +201,17 @@ impl Survey {
         }
     }
 
-    /// A service that there is.
-    fn serves(&mut self, service: HostPort) {
-        // A flood has one.
-        if self.newest_service != Some(service) && self.services.len() < self.max {
-            self.newest_service = Some(service);
+    /// A service that there is, with a hash of it.
+    fn serves(&mut self, service: HostPort, hash: u64) {
+        let newest = self.newest_services.get_mut(hash as usize % NEWEST_SERVICES);
+        if let Some(newest) = newest.filter(|newest| **newest != Some(service)) {
+            *newest = Some(service);
+            self.add(service);
+        }
+    }
+
+    fn add(&mut self, service: HostPort) {
+        if self.services.len() < self.max {
             self.services.insert(service);
         }
     }

@@ -98,7 +98,8 @@ impl Shelf {
         foundry: &mut Foundry,
         room: &mut Room,
     ) -> Option<()> {
-        let is_first = self.before(place).is_none();
+        let is_first = !brief.succeeds();
+        debug_assert!(!is_first || self.before(place).is_none(), "{brief:?}");
         let lone = brief.lone_syn(self.end).filter(|_| is_first);
         let before = core::mem::replace(&mut room.lone, lone.map(|syn| syn.kind));
         let (id, stream, tuple) = (self.number(place), self.stream(place), self.tuple(place)?);

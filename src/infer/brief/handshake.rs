@@ -52,6 +52,7 @@ impl Announced {
     }
 
     /// A SYN that announces this.
+    #[inline(always)]
     fn syn(self) -> Segment {
         let [ttl, w0, w1, m0, m1, scale, marks, _] = self.0.to_le_bytes();
         let options = Options {
@@ -131,6 +132,7 @@ pub(super) fn prefetch(bytes: Option<&[u8; HANDSHAKE]>) {
 
 impl Handshake {
     /// Reads a handshake, with or without timestamps.
+    #[inline(always)]
     pub fn read(
         bytes: &[u8; HANDSHAKE],
         announcements: &Announcements,

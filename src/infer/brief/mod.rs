@@ -104,6 +104,8 @@ const TIMESTAMPS: u8 = 4;
 const FOUND: u8 = 8;
 /// Its opening is among the handshakes.
 const SHAKEN: u8 = 16;
+/// Its four-tuple had another life before this one.
+const SUCCEEDS: u8 = 32;
 
 /// Flags that matter to a connection's states.
 const CONTROL: u16 = SYN_ACK | Flags::FIN.bits() | Flags::RST.bits();
@@ -172,6 +174,16 @@ impl Brief {
             block: [0; 4],
             lanes,
         })
+    }
+
+    /// The same connection, as one that has its four-tuple after another.
+    pub fn succeeding(self) -> Brief {
+        Brief { marks: self.marks | SUCCEEDS, ..self }
+    }
+
+    /// Whether another had its four-tuple before.
+    pub fn succeeds(&self) -> bool {
+        self.is(SUCCEEDS)
     }
 
     /// Takes the next segment of the connection, if it is an ordinary one; else nothing changes.
@@ -254,8 +266,7 @@ impl Brief {
     fn handshake(&self, blocks: &Blocks) -> Option<Handshake> {
         let at = self.opening_at(blocks)?;
         if self.is(SHAKEN) {
-            let bytes = blocks.handshakes.get(at)?;
-            return Handshake::read(bytes, &blocks.announcements, self.is(TIMESTAMPS));
+            return self.shaken(at, blocks);
         }
         let (word, written) = blocks.parts.get(at)?.0.split_first_chunk::<FIRST_WORD>()?;
         let (mut near, mut lines) = (Near::default(), Reader::new(written));
@@ -264,6 +275,13 @@ impl Brief {
         let word = (u32::from_le_bytes([a, b, c, d]).into(), u32::from_le_bytes([e, f, g, h]));
         let first_word = Some(word).filter(|(_, frames)| *frames != u32::MAX);
         Some(Handshake { segments: [next()?, next()?, next()?], first_word })
+    }
+
+    /// The same where it is among the handshakes.
+    #[inline(always)]
+    fn shaken(&self, at: u32, blocks: &Blocks) -> Option<Handshake> {
+        let bytes = blocks.handshakes.get(at)?;
+        Handshake::read(bytes, &blocks.announcements, self.is(TIMESTAMPS))
     }
 
     /// Where the opening is, once the lanes run.

@@ -17,7 +17,7 @@ use super::clock::Clock;
 use super::closing::{Later, Lines};
 use super::handshake::{Handshake, echoes};
 use super::lane::Lane;
-use super::{Blocks, Brief, CLIENT_IS_B, FOUND, Phase, TIMESTAMPS, bits};
+use super::{Blocks, Brief, CLIENT_IS_B, FOUND, Phase, SHAKEN, TIMESTAMPS, bits};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::endpoint::{Repeats, fastest_answer, in_flight, scaled, segment_max};
@@ -170,7 +170,10 @@ impl Brief {
         if self.phase == Phase::Opening {
             return cast.unopened(self.written(), end);
         }
-        cast.open(self.client(), &self.handshake(blocks)?)?;
+        match self.is(SHAKEN) {
+            true => cast.open(self.client(), &self.shaken(self.opening_at(blocks)?, blocks)?)?,
+            false => cast.open_rarely(self.client(), &self.handshake(blocks)?)?,
+        }
         let lanes = self.read_lanes();
         cast.run(&lanes)?;
         let mut count = 0;
@@ -240,7 +243,15 @@ impl Cast<'_> {
         units > 0 && self.span(units) < SILENCE_MIN
     }
 
+    /// The same as [`Cast::open`], with a handshake that is not like nearly all.
+    #[inline(never)]
+    fn open_rarely(&mut self, client: End, handshake: &Handshake) -> Option<()> {
+        self.open(client, handshake)
+    }
+
     /// SYN, SYN+ACK and ACK, each within a second of the one before; and the server's first word.
+    /// What is not looked at of a handshake is not made of its bytes.
+    #[inline(always)]
     fn open(&mut self, client: End, handshake: &Handshake) -> Option<()> {
         let [(syn, _), (syn_ack, answered), (ack, opened)] = &handshake.segments;
         let is_plain = self.is_in_time(answered.0)
@@ -272,6 +283,7 @@ impl Cast<'_> {
     }
 
     /// What a SYN says of its sender, and puts into the key at that place.
+    #[inline(always)]
     fn announce(&mut self, from: End, syn: &Segment, at: usize) {
         let options = &syn.options;
         let flags = [
