@@ -99,7 +99,7 @@ impl Shelf {
         room: &mut Room,
     ) -> Option<()> {
         let is_first = !brief.succeeds();
-        debug_assert!(!is_first || self.before(place).is_none(), "{brief:?}");
+        debug_assert_eq!(is_first, self.before(place).is_none(), "{brief:?}");
         let lone = brief.lone_syn(self.end).filter(|_| is_first);
         let before = core::mem::replace(&mut room.lone, lone.map(|syn| syn.kind));
         let (id, stream, tuple) = (self.number(place), self.stream(place), self.tuple(place)?);
@@ -999,6 +999,34 @@ mod tests {
                 "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
                  +.01 < . 11:11(0) ack 12 <ts 909:120> | \
                  +.01 < F. 11:11(0) ack 12 win 60000 <ts 930:120>",
+            ),
+            // Whether the FIN is acknowledged with the data that comes after it.
+            (
+                "+.01 C F. 11:11(0) ack 11 <ts 120:910> | +.01 < . 11:11(0) ack 12 <ts 920:120> | \
+                 +.01 < P. 11:16(5) ack 12 <ts 930:120>",
+                "+.01 C F. 11:11(0) ack 11 <ts 120:910> | +.01 < . 11:11(0) ack 12 <ts 920:120> | \
+                 +.01 < P. 11:16(5) ack 11 <ts 930:120>",
+            ),
+            // Whether the window of that data is closed.
+            (
+                "+.01 C F. 11:11(0) ack 11 <ts 120:910> | +.01 < . 11:11(0) ack 12 <ts 920:120> | \
+                 +.01 < P. 11:16(5) ack 12 win 500 <ts 930:120>",
+                "+.01 C F. 11:11(0) ack 11 <ts 120:910> | +.01 < . 11:11(0) ack 12 <ts 920:120> | \
+                 +.01 < P. 11:16(5) ack 12 win 0 <ts 930:120>",
+            ),
+            // Whether a RST comes from as far as its sender's other segments.
+            (
+                "+.01 C F. 11:11(0) ack 11 <ts 120:910> | +.01 < . 11:11(0) ack 12 <ts 920:120> | \
+                 +.01 < R. 11:11(0) ack 12 ttl 64",
+                "+.01 C F. 11:11(0) ack 11 <ts 120:910> | +.01 < . 11:11(0) ack 12 <ts 920:120> | \
+                 +.01 < R. 11:11(0) ack 12 ttl 255",
+            ),
+            // How long a close was silent.
+            (
+                "+.01 C F. 11:11(0) ack 11 <ts 120:910> | +.01 < . 11:11(0) ack 12 <ts 920:120> | \
+                 +4 < F. 11:11(0) ack 12 <ts 930:120>",
+                "+.01 C F. 11:11(0) ack 11 <ts 120:910> | +.01 < . 11:11(0) ack 12 <ts 920:120> | \
+                 +40 < F. 11:11(0) ack 12 <ts 930:120>",
             ),
             // Whether a socket that had closed sends when nothing can be on its way any more.
             (

@@ -4,12 +4,13 @@
 mod lines;
 
 use super::lane::{Lane, PAYLOAD_MAX};
+use super::transcript::Line;
 use super::{BLOCK, Block, Blocks, Brief, FOUND, Phase};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::lives::JUMP;
 use crate::seq::SeqNum;
-use lines::{Base, Line};
+use lines::{Base, line};
 
 pub(super) use lines::{Later, Lines};
 
@@ -50,7 +51,7 @@ impl Brief {
         if !self.may_close_with(from, segment, &lanes) {
             return false;
         }
-        let line = Line::of(from, segment, moment, &Base::of(&lanes));
+        let line = line(from, segment, moment, &Base::of(&lanes));
         self.block = blocks.parts.put(part(&line, self.block, 0)).to_le_bytes();
         self.phase = Phase::Closing;
         true
@@ -72,7 +73,7 @@ impl Brief {
         let Some(last) = Part::at(self.block(), blocks) else { return false };
         let Some(newest) = last.newest(&base) else { return false };
         units >= newest.0 && frames > newest.1 && {
-            let line = Line::of(from, segment, (units, frames), &base);
+            let line = line(from, segment, (units, frames), &base);
             self.add_to_closing(&line, blocks)
         }
     }

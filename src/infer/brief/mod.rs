@@ -88,7 +88,8 @@ pub struct Brief {
     len: u8,
     first_ts: [u8; 8],
     first_frame: [u8; 5],
-    /// The first block of the close, which knows where the opening is; before that, the opening.
+    /// The last part of the close, by which the others and the opening are found; before that, the
+    /// opening.
     block: [u8; 4],
     /// The lanes of both ends; before they run, the transcript of the opening.
     lanes: [[u8; LANE]; 2],
@@ -294,7 +295,8 @@ impl Brief {
         }
     }
 
-    /// Has the memory of the first block of its close fetched, without waiting for it.
+    /// Has the memory of the last part of its close fetched, without waiting for it. Nearly all
+    /// have no other.
     #[inline]
     pub fn prefetch_close(&self, blocks: &Blocks) {
         if self.phase == Phase::Closing {
@@ -365,10 +367,9 @@ impl Brief {
         Some((self.client(), by))
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_lanes(&self) -> [Lane; 2] {
-        let [a, b] = &self.lanes;
-        [Lane::read(a, self.len & 15), Lane::read(b, self.len >> 4)]
+        self.read_lanes_of(End::A)
     }
 
     /// The same, that of `end` first.

@@ -390,6 +390,26 @@ fn what_was_found_open_is_followed_where_time_or_frames_stand_still() {
     }
 }
 
+/// No line of a close passed before the one in front of it, nor before the lanes stood still.
+#[test]
+fn a_close_goes_on_in_time_and_in_frames() {
+    let life = quiet_life();
+    let fin = life.len() - 4;
+    for at in fin..life.len() {
+        for earlier in fin - 1..at {
+            let mut segments = life.clone();
+            segments[at].1.ts = segments[earlier].1.ts.before(Span::from_micros(1));
+            assert_eq!(check(&segments), at, "{earlier}");
+            let mut segments = life.clone();
+            segments[at].1.frame = segments[earlier].1.frame;
+            assert_eq!(check(&segments), at, "{earlier}");
+        }
+        let mut segments = life.clone();
+        segments[at].1.ts = segments[at - 1].1.ts;
+        assert!(check(&segments) > at, "at once");
+    }
+}
+
 /// With a handshake in brief, and in a transcript where there are too many for that.
 #[test]
 fn it_stays_brief_among_millions_of_others() {

@@ -1,5 +1,6 @@
 //! A few segments of one connection, written down in a dozen bytes each: all that the engine looks
-//! at, and nothing else.
+//! at, and nothing else. So an opening is kept; a close is written by lines of its own, which are
+//! read without those before them.
 //!
 //! Times and frames are differences to the line before, and a number that its sender was bound to
 //! use is a bit. What no rule looks at is left out: the push and urgent bits, the TTL of anything
@@ -98,7 +99,7 @@ const ECHOES: u8 = 64;
 const PAYLOAD: u8 = 128;
 
 /// The most that a line takes: all of its parts at their longest.
-const LINE_MAX: usize = 48;
+pub(super) const LINE_MAX: usize = 48;
 /// Bytes that are written in one go, whether all of them count or not.
 const STROKE: usize = 8;
 
@@ -109,8 +110,11 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// A line that is to be written.
+    pub const EMPTY: Line = Line { bytes: [0; LINE_MAX + STROKE], len: 0 };
+
     /// The line's bytes.
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
@@ -125,7 +129,7 @@ impl Line {
 
     /// Adds the lowest `count` bytes of a number, at most eight.
     #[inline(always)]
-    fn raw(&mut self, value: u64, count: usize) {
+    pub fn raw(&mut self, value: u64, count: usize) {
         let behind = self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut());
         if let Some(place) = behind {
             *place = value.to_le_bytes();
@@ -152,7 +156,7 @@ impl Line {
         near: &Near,
         whole: bool,
     ) -> Line {
-        let mut line = Line { bytes: [0; LINE_MAX + STROKE], len: 0 };
+        let mut line = Line::EMPTY;
         let peer = from.peer();
         let is_syn = segment.has(Flags::SYN);
         let is_repeat = is_syn && near.is_repeat(segment.has(Flags::ACK));
@@ -180,8 +184,7 @@ impl Line {
         if is_first_syn {
             line.syn_options(segment, near.tsval(peer));
         } else if let Some((tsval, _)) = timestamps {
-            let ahead = tsval.wrapping_sub(near.tsval(from)) as i32;
-            line.number(u64::from((ahead << 1 ^ ahead >> 31) as u32));
+            line.number(folded(tsval, near.tsval(from)).into());
         }
         if kind & NEXT == 0 && !is_repeat {
             line.raw(segment.seq.0.into(), 4);
@@ -222,9 +225,17 @@ impl Line {
     }
 }
 
-/// A number whose lowest bit is its sign.
-fn signed(coded: u32) -> i32 {
-    (coded >> 1 ^ (coded & 1).wrapping_neg()) as i32
+/// How far a number lies from another, so that it is small on either side of that.
+#[inline(always)]
+pub(super) fn folded(number: u32, from: u32) -> u32 {
+    let ahead = number.wrapping_sub(from) as i32;
+    (ahead << 1 ^ ahead >> 31) as u32
+}
+
+/// The number that lies so far from another.
+#[inline(always)]
+pub(super) fn unfolded(folded: u32, from: u32) -> u32 {
+    from.wrapping_add(folded >> 1 ^ (folded & 1).wrapping_neg())
 }
 
 /// Bytes that are read from the front.
@@ -296,8 +307,8 @@ impl<'a> Reader<'a> {
         if is_first_syn {
             (segment.options, has_payload) = self.syn_options(kind, near.tsval(peer))?;
         } else if kind & TIMESTAMPS > 0 {
-            let rise = signed(self.number()? as u32);
-            segment.options.timestamps = Some((near.tsval(from).wrapping_add_signed(rise), 0));
+            let tsval = unfolded(self.number()? as u32, near.tsval(from));
+            segment.options.timestamps = Some((tsval, 0));
         }
         segment.seq = match kind & NEXT {
             _ if is_repeat => near.isn,

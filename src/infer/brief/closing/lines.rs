@@ -16,6 +16,7 @@ use super::{PARTS_MAX, Part};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::brief::lane::{Lane, PAYLOAD_MAX};
+use crate::infer::brief::transcript::{LINE_MAX, Line, folded, unfolded};
 use crate::infer::brief::{BLOCK, Blocks, bits};
 use crate::seq::SeqNum;
 
@@ -30,10 +31,8 @@ const LONG_FRAMES: u8 = 0x80;
 const _: () = assert!(FLAGS & (FROM_B | TIMESTAMPS | PAYLOAD | LONG_UNITS | LONG_FRAMES) == 0);
 const _: () = assert!(PAYLOAD_MAX <= u16::MAX as u32);
 
-/// The most that a line takes.
-const LINE_MAX: usize = 2 + 5 + 4 + 2 + 4 * 4 + 2 + 2;
-/// Bytes that are written in one go, whether all of them count or not.
-const STROKE: usize = 8;
+const _: () = assert!(2 + 5 + 4 + 2 + 4 * 4 + 2 + 2 <= LINE_MAX, "all of a line at its longest");
+
 /// Where the lanes stand still.
 #[derive(Clone, Copy, Debug)]
 pub struct Base {
@@ -59,25 +58,6 @@ impl Base {
     }
 }
 
-/// A line in the making.
-pub struct Line {
-    bytes: [u8; LINE_MAX + STROKE],
-    len: usize,
-}
-
-/// How far a number lies from another, so that it is small on either side of that.
-#[inline(always)]
-fn folded(number: u32, from: u32) -> u32 {
-    let ahead = number.wrapping_sub(from) as i32;
-    (ahead << 1 ^ ahead >> 31) as u32
-}
-
-/// The number that lies so far from another.
-#[inline(always)]
-fn unfolded(folded: u32, from: u32) -> u32 {
-    from.wrapping_add(folded >> 1 ^ (folded & 1).wrapping_neg())
-}
-
 /// Which of four lengths a number takes.
 #[inline(always)]
 fn length(number: u32) -> u8 {
@@ -90,70 +70,52 @@ fn bytes_of(length: u8) -> usize {
     (1 << length) >> 1
 }
 
-impl Line {
-    /// That of a segment that passed at that moment.
-    #[inline(always)]
-    pub fn of(from: End, segment: &Segment, moment: (u64, u32), base: &Base) -> Line {
-        let [(nxt, newest), (peer_nxt, peer_newest)] = base.of_both(from);
-        let (is_fin, is_rst) = (segment.has(Flags::FIN), segment.has(Flags::RST));
-        let flags = segment.flags.bits() as u8 & FLAGS;
-        let acked = segment.acked().unwrap_or(peer_nxt);
-        let stamps = segment.options.timestamps;
-        let (tsval, tsecr) = stamps.unwrap_or((newest, peer_newest));
-        let units = moment.0.wrapping_sub(base.moment.0);
-        let frames = moment.1.wrapping_sub(base.moment.1);
-        let (long_units, long_frames) = (units >= 1 << 24, frames >= 1 << 16);
-        let other = bits([
-            (from == End::B, FROM_B),
-            (stamps.is_some(), TIMESTAMPS),
-            (segment.payload > 0, PAYLOAD),
-            (long_units, LONG_UNITS),
-            (long_frames, LONG_FRAMES),
-        ]);
-        let numbers = [
-            folded(segment.seq.0, nxt.0),
-            folded(acked.0, peer_nxt.0),
-            folded(tsval, newest),
-            folded(tsecr, peer_newest),
-        ];
-        let lengths = numbers.map(length);
-        let [a, b, c, d] = lengths;
-        let mut line = Line { bytes: [0; LINE_MAX + STROKE], len: 0 };
-        line.put((flags | other).into(), 1);
-        line.put((a | b << 2 | c << 4 | d << 6).into(), 1);
-        line.put(units, if long_units { 5 } else { 3 });
-        line.put(frames.into(), if long_frames { 4 } else { 2 });
-        match is_rst {
-            true => line.put(segment.ttl.into(), 1),
-            false => line.put(segment.window.into(), 2),
-        }
-        for (number, length) in numbers.into_iter().zip(lengths) {
-            line.put(number.into(), bytes_of(length));
-        }
-        if segment.payload > 0 {
-            line.put(segment.payload.into(), 2);
-        }
-        if is_fin {
-            line.put(segment.ip_id.into(), 2);
-        }
-        line
+/// The line of a segment that passed at that moment.
+#[inline(always)]
+pub fn line(from: End, segment: &Segment, moment: (u64, u32), base: &Base) -> Line {
+    let [(nxt, newest), (peer_nxt, peer_newest)] = base.of_both(from);
+    let (is_fin, is_rst) = (segment.has(Flags::FIN), segment.has(Flags::RST));
+    let flags = segment.flags.bits() as u8 & FLAGS;
+    let acked = segment.acked().unwrap_or(peer_nxt);
+    let stamps = segment.options.timestamps;
+    let (tsval, tsecr) = stamps.unwrap_or((newest, peer_newest));
+    let units = moment.0.wrapping_sub(base.moment.0);
+    let frames = moment.1.wrapping_sub(base.moment.1);
+    let (long_units, long_frames) = (units >= 1 << 24, frames >= 1 << 16);
+    let other = bits([
+        (from == End::B, FROM_B),
+        (stamps.is_some(), TIMESTAMPS),
+        (segment.payload > 0, PAYLOAD),
+        (long_units, LONG_UNITS),
+        (long_frames, LONG_FRAMES),
+    ]);
+    let numbers = [
+        folded(segment.seq.0, nxt.0),
+        folded(acked.0, peer_nxt.0),
+        folded(tsval, newest),
+        folded(tsecr, peer_newest),
+    ];
+    let lengths = numbers.map(length);
+    let [a, b, c, d] = lengths;
+    let mut line = Line::EMPTY;
+    line.raw((flags | other).into(), 1);
+    line.raw((a | b << 2 | c << 4 | d << 6).into(), 1);
+    line.raw(units, if long_units { 5 } else { 3 });
+    line.raw(frames.into(), if long_frames { 4 } else { 2 });
+    match is_rst {
+        true => line.raw(segment.ttl.into(), 1),
+        false => line.raw(segment.window.into(), 2),
     }
-
-    /// Adds the lowest `count` bytes of a number, at most eight.
-    #[inline(always)]
-    fn put(&mut self, number: u64, count: usize) {
-        let behind = self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut());
-        if let Some(place) = behind {
-            *place = number.to_le_bytes();
-        }
-        self.len += count;
+    for (number, length) in numbers.into_iter().zip(lengths) {
+        line.raw(number.into(), bytes_of(length));
     }
-
-    /// The line's bytes.
-    #[inline(always)]
-    pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+    if segment.payload > 0 {
+        line.raw(segment.payload.into(), 2);
     }
+    if is_fin {
+        line.raw(segment.ip_id.into(), 2);
+    }
+    line
 }
 
 /// Lines that are read one after the other.
@@ -369,14 +331,14 @@ mod tests {
             stale in any::<u8>(),
         ) {
             let from = if is_b { End::B } else { End::A };
-            let line = Line::of(from, &segment, (units, frames), &BASE);
-            prop_assert!(line.len <= LINE_MAX);
-            let at = at.min(ROOM - line.len);
+            let line = line(from, &segment, (units, frames), &BASE);
+            let line = line.bytes();
+            let at = at.min(ROOM - line.len());
             let mut block = Block([stale; BLOCK]);
-            block.0[at..at + line.len].copy_from_slice(line.bytes());
+            block.0[at..at + line.len()].copy_from_slice(line);
             let mut sips = Sips { bytes: &block.0, at };
             let later = sips.line(&BASE).unwrap();
-            prop_assert_eq!(sips.at, at + line.len);
+            prop_assert_eq!(sips.at, at + line.len());
             prop_assert_eq!((later.from, later.moment), (from, (units, frames)));
             prop_assert_eq!(later.segment, written(from, &segment));
         }
