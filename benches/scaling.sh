@@ -47,8 +47,10 @@ row() {
         NR == 1 || cpu < least { least = cpu }
         END {
             split(counts, n, " ")
-            printf "| %d | %d | %.2f | %.0f | %.0f | %.0f |\n",
-                n[1], n[2], least, least * 1e9 / n[1], kib / 1024, kib * 1024 / n[2]
+            # Times are whole hundredths of a second.
+            each = least < 0.05 ? "-" : sprintf("%.0f", least * 1e9 / n[1])
+            printf "| %d | %d | %.2f | %s | %.0f | %.0f |\n",
+                n[1], n[2], least, each, kib / 1024, kib * 1024 / n[2]
         }' "$dir/times"
     rm -f "$file" "$file.json"
 }

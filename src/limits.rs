@@ -156,6 +156,10 @@ pub const MASKED_AHEAD_MAX: usize = 1 << 16;
 /// About 100 bytes each; a scan of all ports of four hosts fits.
 pub const SERVICES_MAX: usize = 1 << 18;
 
+/// Services that a count remembers as counted last, so that it need not look them up again: 80 KiB,
+/// which stay in a core's cache. A power of two.
+pub const NEWEST_SERVICES: usize = 1 << 12;
+
 /// Moments of one census: a year in minutes, with some 50 MB of counts.
 pub const CENSUS_MOMENTS_MAX: usize = 600_000;
 

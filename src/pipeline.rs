@@ -282,6 +282,7 @@ impl<S: Sink> Tracker<S> {
             }
             (fetched, found) = (found, likely);
         }
+        // Too few to be worth it.
         for keyed in rest {
             self.take(keyed, self.places.glance(keyed.hash));
         }

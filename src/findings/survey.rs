@@ -14,7 +14,7 @@ use crate::findings::suspects::Keys;
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, Handshake, History, Role};
 use crate::infer::state::State;
-use crate::limits::SERVICES_MAX;
+use crate::limits::{NEWEST_SERVICES, SERVICES_MAX};
 use crate::time::Span;
 
 /// What the overview tells.
@@ -53,9 +53,6 @@ pub struct Survey {
 
 /// Findings of each name.
 type Groups = BTreeMap<&'static str, Group>;
-
-/// Services that are remembered as counted last.
-const NEWEST_SERVICES: usize = 1 << 12;
 
 /// How many wait, and the longest.
 #[derive(Clone, Copy, Debug, Default)]

@@ -109,7 +109,7 @@ impl Places {
     }
 
     /// The place that is most likely that of the four-tuple with that hash: the first with the same
-    /// bits of it. If there is none close by, it is another's.
+    /// bits of it, if that is close by; else [`NOWHERE`].
     #[inline(always)]
     pub fn glance(&self, hash: u64) -> u32 {
         let first = hash as usize & self.mask();

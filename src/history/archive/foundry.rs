@@ -1000,42 +1000,6 @@ mod tests {
                  +.01 < . 11:11(0) ack 12 <ts 909:120> | \
                  +.01 < F. 11:11(0) ack 12 win 60000 <ts 930:120>",
             ),
-            // Whether the FIN is acknowledged with the data that comes after it.
-            (
-                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
-                 +.01 < . 11:11(0) ack 12 <ts 920:120> | \
-                 +.01 < P. 11:16(5) ack 12 <ts 930:120>",
-                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
-                 +.01 < . 11:11(0) ack 12 <ts 920:120> | \
-                 +.01 < P. 11:16(5) ack 11 <ts 930:120>",
-            ),
-            // Whether the window of that data is closed.
-            (
-                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
-                 +.01 < . 11:11(0) ack 12 <ts 920:120> | \
-                 +.01 < P. 11:16(5) ack 12 win 500 <ts 930:120>",
-                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
-                 +.01 < . 11:11(0) ack 12 <ts 920:120> | \
-                 +.01 < P. 11:16(5) ack 12 win 0 <ts 930:120>",
-            ),
-            // Whether a RST comes from as far as its sender's other segments.
-            (
-                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
-                 +.01 < . 11:11(0) ack 12 <ts 920:120> | \
-                 +.01 < R. 11:11(0) ack 12 ttl 64",
-                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
-                 +.01 < . 11:11(0) ack 12 <ts 920:120> | \
-                 +.01 < R. 11:11(0) ack 12 ttl 255",
-            ),
-            // How long a close was silent.
-            (
-                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
-                 +.01 < . 11:11(0) ack 12 <ts 920:120> | \
-                 +4 < F. 11:11(0) ack 12 <ts 930:120>",
-                "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
-                 +.01 < . 11:11(0) ack 12 <ts 920:120> | \
-                 +40 < F. 11:11(0) ack 12 <ts 930:120>",
-            ),
             // Whether a socket that had closed sends when nothing can be on its way any more.
             (
                 "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
@@ -1046,15 +1010,32 @@ mod tests {
                  +.01 C . 12:12(0) ack 12 <ts 130:920> | +.5 < . 12:12(0) ack 12 <ts 930:130>",
             ),
         ];
+        const CLOSED: &str = "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \
+                              +.01 < . 11:11(0) ack 12 <ts 920:120> | ";
+        let after_fin = [
+            // Whether data that comes after it acknowledges the FIN.
+            ("+.01 < P. 11:16(5) ack 12 <ts 930:120>", "+.01 < P. 11:16(5) ack 11 <ts 930:120>"),
+            // Whether the window of that data is closed.
+            (
+                "+.01 < P. 11:16(5) ack 12 win 500 <ts 930:120>",
+                "+.01 < P. 11:16(5) ack 12 win 0 <ts 930:120>",
+            ),
+            // Whether a RST comes from as far as its sender's other segments.
+            ("+.01 < R. 11:11(0) ack 12 ttl 64", "+.01 < R. 11:11(0) ack 12 ttl 255"),
+            // How long a close was silent.
+            ("+4 < F. 11:11(0) ack 12 <ts 930:120>", "+40 < F. 11:11(0) ack 12 <ts 930:120>"),
+        ];
         // Whether what was refused was a SYN.
         let whole = (
             "+1 C S 0:0(0) | +.01 < R. 0:0(0) ack 1",
             "+1 C . 1:1(0) ack 1 | +.01 < R. 1:1(0) ack 1",
         );
         let opened = HANDSHAKE.to_owned() + DATA;
+        let closed = opened.clone() + CLOSED;
         let before_data = before_data.map(|pair| (HANDSHAKE, pair));
         let after_data = after_data.map(|pair| (opened.as_str(), pair));
-        let all = before_data.into_iter().chain(after_data).chain([("", whole)]);
+        let after_fin = after_fin.map(|pair| (closed.as_str(), pair));
+        let all = before_data.into_iter().chain(after_data).chain(after_fin).chain([("", whole)]);
         for (opening, (one, other)) in all {
             let lines = |number: u8, rest: &str| {
                 let own = |sign: char| format!(" {number}{sign} ");

@@ -32,6 +32,7 @@ mod at {
     /// Parts before this one.
     pub const BEFORE: usize = ROOM + 6;
 }
+const _: () = assert!(at::BEFORE + 1 == BLOCK);
 
 /// How far numbers may lie from those expected before a segment may belong to another life. From
 /// those that the engine expects, which knows of all segments since, that may be twice as far.

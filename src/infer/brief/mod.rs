@@ -419,8 +419,8 @@ impl Brief {
         if !is_ordinary || !own.count() {
             return self.begin_closing(from, segment, (units, frames), blocks);
         }
-        // What differs from one segment to the next is chosen, and all is written: a branch that
-        // goes either way costs more than that.
+        // What differs from one segment to the next is chosen, and all is written, so that there is
+        // no branch that goes either way.
         let answers = (acked > 0) & (segment.ack == peer.nxt) & (peer.edge < units);
         let timed = own.timed(self.clock().nanos(units.saturating_sub(peer.edge)));
         if answers & timed.is_none() {
