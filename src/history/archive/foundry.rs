@@ -1000,6 +1000,22 @@ mod tests {
                  +.01 < . 11:11(0) ack 12 <ts 909:120> | \
                  +.01 < F. 11:11(0) ack 12 win 60000 <ts 930:120>",
             ),
+            // Whether a FIN that is sent again acknowledges all that came.
+            (
+                "+.01 C F. 11:11(0) ack 11 win 60000 id 7 <ts 120:910> | \
+                 +.4 C F. 11:11(0) ack 11 win 60000 id 8 <ts 520:910>",
+                "+.01 C F. 11:11(0) ack 11 win 60000 id 7 <ts 120:910> | \
+                 +.4 C F. 11:11(0) ack 6 win 60000 id 8 <ts 520:910>",
+            ),
+            // Whether it is sent again, or another packet like the one before.
+            (
+                "+.01 C F. 11:11(0) ack 11 win 60000 id 7 <ts 120:910> | \
+                 +.4 C F. 11:11(0) ack 11 win 60000 id 8 <ts 520:910> | \
+                 +.8 C F. 11:11(0) ack 11 win 60000 id 9 <ts 1320:910>",
+                "+.01 C F. 11:11(0) ack 11 win 60000 id 7 <ts 120:910> | \
+                 +.4 C F. 11:11(0) ack 11 win 60000 id 8 <ts 520:910> | \
+                 +.8 C F. 11:11(0) ack 11 win 60000 id 8 <ts 520:910>",
+            ),
             // Whether a socket that had closed sends when nothing can be on its way any more.
             (
                 "+.01 C F. 11:11(0) ack 11 win 60000 <ts 120:910> | \

@@ -410,6 +410,16 @@ fn a_close_goes_on_in_time_and_in_frames() {
     }
 }
 
+/// What acknowledges less than all that came may be the answer to any of it.
+#[test]
+fn an_acknowledgement_of_a_part_times_no_answer() {
+    let mut segments = life_of(5);
+    let (before, ack) = (segments[6].1, &mut segments[7].1);
+    assert_eq!((before.payload, ack.payload), (1448, 0));
+    (ack.ack, ack.ts) = (ack.ack.sub(1448), before.ts.after(Span::from_micros(10)));
+    assert_eq!(check(&segments), segments.len());
+}
+
 /// With a handshake in brief, and in a transcript where there are too many for that.
 #[test]
 fn it_stays_brief_among_millions_of_others() {
