@@ -7,6 +7,7 @@
 //! trackers can go side by side, each with a share of the four-tuples, and are put together in the
 //! end.
 
+mod batch;
 mod forget;
 mod intake;
 mod lives;
@@ -30,13 +31,13 @@ use crate::decode::tuple::{End, FourTuple};
 use crate::findings::Thresholds;
 use crate::flow::duplicates::Duplicates;
 use crate::flow::stream::Numbering;
-use crate::flow::table::{Hasher, NOWHERE, Places, TUPLES_MAX};
+use crate::flow::table::{Hasher, Places, TUPLES_MAX};
 use crate::history::History;
 use crate::history::archive::{Archive, Followed, Shelf};
 use crate::infer::brief::Brief;
 use crate::infer::trail::Moment;
 use crate::infer::{Connection, Params};
-use crate::limits::{BATCH_SEGMENTS, FETCHED_SEGMENTS, SEEN_TUPLES_MAX};
+use crate::limits::{BATCH_SEGMENTS, SEEN_TUPLES_MAX};
 use crate::time::{Span, Timestamp};
 
 /// Takes what comes out.
@@ -200,9 +201,6 @@ pub struct Tracker<S> {
     sink: S,
 }
 
-/// Segments from one step of fetching what one needs to the next.
-const AHEAD: usize = FETCHED_SEGMENTS / 4;
-
 impl<S: Sink> Tracker<S> {
     /// A tracker that tells `sink` of every segment.
     pub fn new(params: Params, connections_max: usize, sink: S) -> Self {
@@ -253,41 +251,6 @@ impl<S: Sink> Tracker<S> {
         &mut self.sink
     }
 
-    /// Takes the next segments.
-    ///
-    /// What each will need is fetched from memory while others before it are taken, in three steps:
-    /// where its four-tuple's place is, the record that is there, and what the record points to.
-    pub fn batch(&mut self, batch: &[Keyed]) {
-        let (groups, rest) = batch.as_chunks::<AHEAD>();
-        let (mut found, mut fetched) = ([NOWHERE; AHEAD], [NOWHERE; AHEAD]);
-        for step in 0..groups.len() + 3 {
-            if let Some(group) = groups.get(step) {
-                for keyed in group {
-                    self.places.prefetch(keyed.hash);
-                    self.duplicates.prefetch(keyed.fingerprint);
-                }
-            }
-            let mut likely = [NOWHERE; AHEAD];
-            if let Some(group) = groups.get(step.wrapping_sub(1)) {
-                for (likely, keyed) in likely.iter_mut().zip(group) {
-                    *likely = self.places.glance(keyed.hash);
-                    self.shelf.prefetch(*likely);
-                }
-            }
-            found.iter().for_each(|likely| self.shelf.prefetch_close(*likely));
-            if let Some(group) = groups.get(step.wrapping_sub(3)) {
-                for (keyed, likely) in group.iter().zip(fetched) {
-                    self.take(keyed, likely);
-                }
-            }
-            (fetched, found) = (found, likely);
-        }
-        // Too few to be worth it.
-        for keyed in rest {
-            self.take(keyed, self.places.glance(keyed.hash));
-        }
-    }
-
     #[inline]
     fn take(&mut self, keyed: &Keyed, likely: u32) {
         if keyed.glimpse.is_none() && self.duplicates.is_copy(&keyed.decoded, keyed.fingerprint) {
@@ -318,6 +281,9 @@ impl<S: Sink> Tracker<S> {
             return self.seen(found, glimpse, keyed);
         }
         let Some(id) = found else { return self.begin(keyed) };
+        if id != likely {
+            self.places.came(keyed.hash, id);
+        }
         if id != likely && self.shelf.take(id, tuple, *sender, segment) {
             let stream = self.shelf.stream(id);
             self.sink.segment(self.shelf.number(id), stream, tuple, *sender, segment);

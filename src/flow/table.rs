@@ -2,16 +2,21 @@
 //!
 //! A slot is four bytes: a place, and five bits of the hash that spare most looks at a wrong
 //! record. The hash is seeded anew in each run, because captures come from attackers; its order
-//! reaches no output. [`Places::glance`] looks at one slot without being sure, so that a caller can
-//! have a four-tuple's record fetched from memory while it is busy with others.
+//! reaches no output. [`Places::glance`] looks at few slots without being sure, so that a caller
+//! can have a four-tuple's record fetched from memory while it is busy with others.
+//!
+//! A capture has many four-tuples, and most segments are of the few that are open. Their places
+//! stand in a second, small table as well, which stays in a core's cache: to look there first is
+//! quicker than to look for each in a table of megabytes.
 
 use core::hash::{BuildHasher, Hasher as _};
+use core::mem::swap;
 
 use foldhash::fast::RandomState;
 use prefetch_index::prefetch_index;
 
 use crate::decode::tuple::FourTuple;
-use crate::limits::FETCHED_SEGMENTS;
+use crate::limits::{FETCHED_SEGMENTS, LATELY, LATELY_WAYS};
 
 /// How a run hashes its four-tuples.
 #[derive(Clone, Debug, Default)]
@@ -60,11 +65,49 @@ const SLOTS: usize = 1 << 12;
 pub struct Places {
     slots: Vec<u32>,
     len: usize,
+    lately: Lately,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Places { slots: vec![FREE; SLOTS], len: 0 }
+        Places::in_slots(SLOTS, core::iter::empty())
+    }
+}
+
+/// The places of those four-tuples that came lately, and not for the first time, by the lowest bits
+/// of the hash. What is pushed out of here is still in the table of all.
+#[derive(Debug)]
+struct Lately {
+    /// The newest of a group comes first: the upper half of its hash, and its place.
+    places: Vec<[u64; LATELY_WAYS]>,
+}
+
+impl Default for Lately {
+    fn default() -> Self {
+        // Zeros are taken for place 0 of a hash that begins with zeros: likely is not certain.
+        Lately { places: vec![[0; LATELY_WAYS]; LATELY] }
+    }
+}
+
+impl Lately {
+    #[inline(always)]
+    fn at(hash: u64) -> usize {
+        hash as usize % LATELY
+    }
+
+    #[inline(always)]
+    fn find(&self, hash: u64) -> u32 {
+        let few = self.places.get(Lately::at(hash)).into_iter().flatten().rev();
+        few.fold(NOWHERE, |likely, it| if (it ^ hash) >> 32 == 0 { *it as u32 } else { likely })
+    }
+
+    #[inline(always)]
+    fn put(&mut self, hash: u64, place: u32) {
+        if let Some(few) = self.places.get_mut(Lately::at(hash)) {
+            few.rotate_right(1);
+            let [newest, ..] = few;
+            *newest = hash >> 32 << 32 | u64::from(place);
+        }
     }
 }
 
@@ -87,7 +130,7 @@ impl Places {
     }
 
     fn in_slots(slots: usize, places: impl Iterator<Item = (u64, u32)>) -> Places {
-        let mut all = Places { slots: vec![FREE; slots], len: 0 };
+        let mut all = Places { slots: vec![FREE; slots], len: 0, lately: Lately::default() };
         all.fill(places);
         all
     }
@@ -122,7 +165,27 @@ impl Places {
         })
     }
 
-    /// Has the memory of the first slot of this hash fetched, without waiting for it.
+    /// The place that is most likely that of the four-tuple with that hash, if that came lately;
+    /// else [`NOWHERE`].
+    #[inline(always)]
+    pub fn lately(&self, hash: u64) -> u32 {
+        self.lately.find(hash)
+    }
+
+    /// Has the memory fetched that [`Places::lately`] looks at, without waiting for it.
+    #[inline]
+    pub fn prefetch_lately(&self, hash: u64) {
+        prefetch_index(&self.lately.places, Lately::at(hash));
+    }
+
+    /// A segment came of the four-tuple with that hash, whose place is most likely that one, and
+    /// [`Places::lately`] did not say so.
+    #[inline]
+    pub fn came(&mut self, hash: u64, place: u32) {
+        self.lately.put(hash, place);
+    }
+
+    /// Has the memory fetched that [`Places::glance`] looks at, without waiting for it.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         prefetch_index(&self.slots, hash as usize & self.mask());
@@ -136,7 +199,9 @@ impl Places {
         I: Iterator<Item = (u64, u32)>,
     {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
-            *self = Places::in_slots(self.slots.len() * 2, others());
+            let mut grown = Places::in_slots(self.slots.len() * 2, others());
+            swap(&mut grown.lately, &mut self.lately);
+            *self = grown;
         }
         self.len += 1;
         self.set(hash, slot(hash, place));
@@ -144,6 +209,7 @@ impl Places {
 
     /// The four-tuple with that hash, which is at `old`, is at `new` from now on.
     pub fn replace(&mut self, hash: u64, old: u32, new: u32) {
+        self.lately.put(hash, new);
         let mask = self.mask();
         let old = slot(hash, old);
         for step in 0..self.slots.len() {
@@ -223,6 +289,34 @@ mod tests {
             assert_eq!(places.find(hash(n), |it| it == place), Some(place));
         }
         assert_eq!(places.len(), 100_000);
+    }
+
+    #[test]
+    fn the_places_of_those_that_came_lately_are_at_hand() {
+        let hash = |group: u64, n: u64| n << 32 | group;
+        let mut places = Places::default();
+        let none = || core::iter::empty();
+        let last = LATELY as u64 - 1;
+        assert_eq!((places.lately(hash(0, 9)), places.lately(hash(last, 9))), (NOWHERE, NOWHERE));
+        for n in 1..=LATELY_WAYS as u64 {
+            places.add(hash(last, n), 10 * n as u32, none);
+            assert_eq!(places.lately(hash(last, n)), NOWHERE, "most of a flood come once");
+            places.came(hash(last, n), 10 * n as u32);
+        }
+        for n in 1..=LATELY_WAYS as u64 {
+            assert_eq!(places.lately(hash(last, n)), 10 * n as u32);
+        }
+        places.replace(hash(last, 2), 20, 21);
+        assert_eq!(places.lately(hash(last, 2)), 21, "the newest of two");
+        assert_eq!(places.lately(hash(last, 1)), NOWHERE, "too many others came");
+        places.came(hash(last, 1), 10);
+        assert_eq!(places.lately(hash(last, 1)), 10);
+        // A table that grows forgets none.
+        let others: Vec<_> = (0..SLOTS as u64).map(|n| (hash(n % last, 9), 7)).collect();
+        for n in 0..SLOTS as u64 {
+            places.add(hash(n % last, 9), 7, || others.iter().copied().take(n as usize));
+        }
+        assert!(places.slots.len() > SLOTS && places.lately(hash(last, 1)) == 10);
     }
 
     #[test]
