@@ -113,7 +113,10 @@ answers() {
     local differ=0 format
     for format in table jsonl json; do
         cmp -s <("$target/finwait" report --format $format --threads 1 $options "$file") \
-            <("$target/finwait" report --format $format --threads 2 $options "$file") || differ=$((differ + 1))
+            <("$target/finwait" report --format $format --threads 2 $options "$file") || {
+            echo "goals.sh: $1: $format differs" >&2
+            differ=$((differ + 1))
+        }
     done
     goal "$1: formats that differ between one thread and two" $differ 0
 }

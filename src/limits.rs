@@ -279,8 +279,9 @@ pub const FORGET_FROM: usize = 1 << 14;
 
 /// Groups of four-tuples of which the places of those that came lately are known without a look at
 /// the table of all. A power of two; with eight bytes for each of [`LATELY_WAYS`] of a group they
-/// are 128 KiB, little enough for a core's second-level cache. Of ten thousand connections that are
-/// open at a time nearly all are found; twice as many groups find a few more in the same time.
+/// are 128 KiB a tracker: little enough for a core's second-level cache. Of ten thousand
+/// connections open at a time nearly all are found; twice as many groups find a few more in the
+/// same time.
 pub const LATELY: usize = 1 << 12;
 
 /// Four-tuples of each such group.

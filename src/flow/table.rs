@@ -78,7 +78,7 @@ impl Default for Places {
 /// of the hash. What is pushed out of here is still in the table of all.
 #[derive(Debug)]
 struct Lately {
-    /// The newest of a group comes first: the upper half of its hash, and its place.
+    /// What was put last into a group comes first: the upper half of its hash, and its place.
     places: Vec<[u64; LATELY_WAYS]>,
 }
 
@@ -178,8 +178,8 @@ impl Places {
         prefetch_index(&self.lately.places, Lately::at(hash));
     }
 
-    /// A segment came of the four-tuple with that hash, whose place is most likely that one, and
-    /// [`Places::lately`] did not say so.
+    /// A segment came of the four-tuple with that hash, whose place is most likely that one. To be
+    /// told where [`Places::lately`] did not say so.
     #[inline]
     pub fn came(&mut self, hash: u64, place: u32) {
         self.lately.put(hash, place);
