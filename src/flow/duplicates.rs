@@ -27,13 +27,16 @@ pub struct Duplicates {
     recent: Vec<Recent>,
 }
 
-/// By what a copy of a packet is known, and where that is kept.
+/// By what a copy of a packet is known, and where that is kept: bits of a hash, and below them its
+/// slot. Whoever agrees in the hash must agree in the checksum, too, but for a SYN: with 32 bits of
+/// a hash, one of five million SYNs was taken for a copy of another in one run of a thousand.
 #[derive(Clone, Copy, Debug)]
-pub struct Fingerprint {
-    slot: u32,
-    /// Half of a hash: whoever agrees in this must agree in the checksum, too.
-    half: u32,
-}
+pub struct Fingerprint(u64);
+
+/// Bits of a fingerprint that are its slot. As many as a checksum has, which replaces them there.
+const SLOT_BITS: u32 = u16::BITS;
+const SLOTS: usize = LOTS as usize * DUPLICATE_SLOTS_PER_LOT;
+const _: () = assert!(SLOTS == 1 << SLOT_BITS);
 
 impl Fingerprint {
     /// That of a segment. `hash` is the hash of its four-tuple, `lot` its lot.
@@ -48,19 +51,30 @@ impl Fingerprint {
         let stamps = u64::from(tsval) << 32 | u64::from(tsecr);
         let marks = u64::from(segment.ip_id) << 1 | decoded.sender as u64;
         // Marks do not make one four-tuple's hash another's, but by chance.
-        let half = hasher.mix([hash ^ marks, numbers, shape, stamps]) as u32;
-        Fingerprint { slot: slot([numbers, shape, stamps, marks], lot), half }
+        let hash = hasher.mix([hash ^ marks, numbers, shape, stamps]);
+        Fingerprint(hash << SLOT_BITS | u64::from(slot([numbers, shape, stamps, marks], lot)))
     }
 
     /// For what is not looked for: it tells no more than the lot.
     pub fn of_none(lot: u8) -> Fingerprint {
-        Fingerprint { slot: slot([0; 4], lot), half: 0 }
+        Fingerprint(slot([0; 4], lot).into())
     }
 
     /// The lot that it is in.
     #[inline]
     pub fn lot(self) -> u8 {
-        (self.slot as usize / DUPLICATE_SLOTS_PER_LOT) as u8
+        (self.slot() / DUPLICATE_SLOTS_PER_LOT) as u8
+    }
+
+    #[inline]
+    fn slot(self) -> usize {
+        self.0 as usize % SLOTS
+    }
+
+    /// The hash, and the checksum that goes with it.
+    #[inline]
+    fn with(self, checksum: u16) -> u64 {
+        self.0 >> SLOT_BITS << SLOT_BITS | u64::from(checksum)
     }
 }
 
@@ -68,8 +82,8 @@ impl Fingerprint {
 #[derive(Clone, Copy, Debug, Default)]
 struct Recent {
     ts: Timestamp,
-    half: u32,
-    checksum: u16,
+    /// A fingerprint's hash, with the packet's checksum.
+    hash: u64,
 }
 
 impl Recent {
@@ -81,14 +95,14 @@ impl Recent {
         let marked = segment.ip_id != 0 || segment.options.timestamps.is_some();
         let within = if marked { WITHIN } else { WITHIN_UNMARKED };
         let apart = segment.ts.since(self.ts).max(self.ts.since(segment.ts));
-        apart <= within && (self.checksum == segment.checksum || may_agree(decoded, self.checksum))
+        let checksum = self.hash as u16;
+        apart <= within && (checksum == segment.checksum || may_agree(decoded, checksum))
     }
 }
 
 impl Default for Duplicates {
     fn default() -> Self {
-        let slots = usize::from(LOTS) * DUPLICATE_SLOTS_PER_LOT;
-        Duplicates { recent: vec![Recent::default(); slots] }
+        Duplicates { recent: vec![Recent::default(); SLOTS] }
     }
 }
 
@@ -96,16 +110,16 @@ impl Duplicates {
     /// Has the memory of its slot fetched, without waiting for it.
     #[inline]
     pub fn prefetch(&self, fingerprint: Fingerprint) {
-        prefetch_index(&self.recent, fingerprint.slot as usize);
+        prefetch_index(&self.recent, fingerprint.slot());
     }
 
     /// Whether the segment with that fingerprint is a copy of one that passed a moment ago.
     #[inline(always)]
     pub fn is_copy(&mut self, decoded: &Decoded, fingerprint: Fingerprint) -> bool {
-        let (Fingerprint { slot, half }, segment) = (fingerprint, &decoded.segment);
-        let Some(recent) = self.recent.get_mut(slot as usize) else { return false };
-        let is_copy = recent.half == half && recent.may_be_of(decoded);
-        *recent = Recent { half, ts: segment.ts, checksum: segment.checksum };
+        let Some(recent) = self.recent.get_mut(fingerprint.slot()) else { return false };
+        let hash = fingerprint.with(decoded.segment.checksum);
+        let is_copy = (recent.hash ^ hash) >> SLOT_BITS == 0 && recent.may_be_of(decoded);
+        *recent = Recent { ts: decoded.segment.ts, hash };
         is_copy
     }
 }
@@ -166,6 +180,19 @@ mod tests {
         let timestamps = tsval.map(|tsval| (tsval, 0));
         let options = Options { timestamps, ..Options::default() };
         Decoded { tuple, sender, segment: Segment { ts, ip_id, options, ..Segment::default() } }
+    }
+
+    #[test]
+    fn all_of_the_hash_tells_packets_apart() {
+        let hashes = || {
+            let packets = (0..100).map(|ip_id| at(0, ip_id, None));
+            packets.map(|packet| Fingerprint::of(&packet, 7, 3, &HASHER).with(0))
+        };
+        assert_eq!(hashes().fold(0, |one, other| one | other), u64::MAX << SLOT_BITS);
+        assert_eq!(hashes().fold(u64::MAX, |one, other| one & other), 0);
+        assert!(
+            (0..LOTS).all(|lot| Fingerprint::of(&at(0, 1, None), 7, lot, &HASHER).lot() == lot)
+        );
     }
 
     #[test]
