@@ -1,5 +1,6 @@
 //! From the capture to the archive: one thread makes segments of packets, another one finds their
-//! connections. With one thread, both are done in turn, batch by batch.
+//! connections. With one thread, both are done in turn, batch by batch; and with two if another one
+//! unpacks.
 
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
@@ -70,7 +71,9 @@ pub(super) fn read<W: Watcher>(
             tracker.sink().watcher.progress(batch.position, size);
         }
     };
-    if options.threads <= 1 {
+    // Whoever unpacks takes about as long as one that does all the rest of this.
+    let is_unpacked = merge.sources().iter().any(|it| it.info().compression.is_some());
+    if options.threads <= 1 + usize::from(is_unpacked) {
         let mut batch = Batch::new(BATCH_SEGMENTS);
         while filler.fill(merge, &mut batch, Vec::push) {
             track(&mut batch);
