@@ -9,6 +9,8 @@ mod foundry;
 mod numbers;
 mod shelf;
 
+use core::ops::Range;
+
 use crate::addr::HostPort;
 use crate::history::History;
 
@@ -26,6 +28,16 @@ pub struct Archive {
     shelves: Vec<Shelf>,
     /// What stands where, if there are several.
     deals: Option<Deals>,
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its place among all, of which there are [`Archive::reach`].
+    place: u64,
+    /// Its shelf, and its place there.
+    shelf: usize,
+    own: u32,
 }
 
 /// How connections and Wireshark's streams are dealt out to shelves.
@@ -74,11 +86,50 @@ impl Archive {
         }
     }
 
+    /// The places of connections, in order.
+    pub fn places(&self, places: Range<u64>) -> impl Iterator<Item = Place> {
+        let mut dealt = self.deals.as_ref().map(|deals| deals.connections.from(places.start));
+        places.map_while(move |place| {
+            let (shelf, own) = match &mut dealt {
+                Some(dealt) => dealt.next()?,
+                None => (0, u32::try_from(place).ok()?),
+            };
+            Some(Place { place, shelf, own })
+        })
+    }
+
+    /// The same for histories that are then read in this order: what those a little after a place
+    /// are made of is fetched from memory, without waiting for it.
+    pub fn places_ahead(&self, places: Range<u64>) -> impl Iterator<Item = Place> {
+        let all = || {
+            let places = self.places(places.clone());
+            places.filter_map(|place| Some((self.shelves.get(place.shelf)?, place.own)))
+        };
+        let (mut records, mut closes, mut openings) = (all(), all(), all());
+        // The record tells where its close is, and that where the opening is.
+        let mut fetch = move |steps| {
+            if let Some((shelf, own)) = records.next() {
+                shelf.prefetch(own);
+            }
+            if steps > 1
+                && let Some((shelf, own)) = closes.next()
+            {
+                shelf.prefetch_close(own);
+            }
+            if steps > 2
+                && let Some((shelf, own)) = openings.next()
+            {
+                shelf.prefetch_opening(own);
+            }
+        };
+        (1..=3).for_each(|steps| (0..AHEAD).for_each(|_| fetch(steps)));
+        self.places(places).inspect(move |_| fetch(3))
+    }
+
     /// Who is the client and who the server of the connection at that place, where that is known
     /// at a glance.
-    pub fn client_and_server(&self, place: u64) -> Option<(HostPort, HostPort)> {
-        let (shelf, place, _) = self.at(place)?;
-        shelf.client_and_server(place)
+    pub fn client_and_server(&self, place: Place) -> Option<(HostPort, HostPort)> {
+        self.shelves.get(place.shelf)?.client_and_server(place.own)
     }
 
     /// The place after the last.
@@ -132,23 +183,22 @@ impl Archive {
     /// All histories, by number.
     pub fn iter(&self) -> impl Iterator<Item = History> {
         let mut foundry = Foundry::default();
-        (0..self.reach()).filter_map(move |place| {
+        self.places(0..self.reach()).filter_map(move |place| {
             let mut room = Room::default();
             self.read(place, &mut foundry, &mut room)?;
             Some(room.into_history())
         })
     }
 
-    /// The history at that place, of which there are [`Archive::reach`], in room that was used
-    /// before.
+    /// The history at that place, in room that was used before.
     pub fn read<'a>(
         &self,
-        place: u64,
+        place: Place,
         foundry: &mut Foundry,
         room: &'a mut Room,
     ) -> Option<&'a History> {
-        let (shelf, own, index) = self.at(place)?;
-        let history = shelf.read(own, foundry, room)?;
+        let Place { place, shelf: index, own } = place;
+        let history = self.shelves.get(index)?.read(own, foundry, room)?;
         if let Some(Deals { connections, streams }) = &self.deals {
             history.id = place;
             history.stream = match streams {
@@ -164,34 +214,15 @@ impl Archive {
         Some(history)
     }
 
-    /// Has what the histories a little after that place are made of fetched from memory, without
-    /// waiting for it: to be called at each of many places that are read in order.
-    #[inline]
-    pub fn look_ahead(&self, place: u64) {
-        if let Some((shelf, own, _)) = self.at(place + 2 * AHEAD) {
-            shelf.prefetch_close(own);
-        }
-        // Where an opening is, a close tells.
-        if let Some((shelf, own, _)) = self.at(place + AHEAD) {
-            shelf.prefetch_opening(own);
-        }
-    }
-
-    /// The place of the connection of that number.
-    fn place(&self, id: u64) -> Option<u64> {
-        match &self.deals {
-            Some(_) => Some(id),
-            None => self.shelves.first()?.place(id).map(u64::from),
-        }
-    }
-
-    /// The shelf and the place on it, and which shelf it is.
-    #[inline]
-    fn at(&self, place: u64) -> Option<(&Shelf, u32, usize)> {
-        let (index, place) = match &self.deals {
-            Some(deals) => deals.connections.at(place)?,
-            None => (0, u32::try_from(place).ok()?),
+    /// Where the connection of that number stands.
+    fn place(&self, id: u64) -> Option<Place> {
+        let (place, (shelf, own)) = match &self.deals {
+            Some(deals) => (id, deals.connections.at(id)?),
+            None => {
+                let own = self.shelves.first()?.place(id)?;
+                (own.into(), (0, own))
+            }
         };
-        Some((self.shelves.get(index)?, place, index))
+        Some(Place { place, shelf, own })
     }
 }

@@ -172,8 +172,7 @@ fn each(
     let archive = &analysis.archive;
     let work = |piece: u64, own: &mut Written<'_>| {
         own.bytes.clear();
-        for place in piece * PIECE..(piece + 1) * PIECE {
-            archive.look_ahead(place);
+        for place in archive.places_ahead(piece * PIECE..(piece + 1) * PIECE) {
             if own.failed.is_none()
                 && let Some(history) = archive.read(place, &mut own.foundry, &mut own.room)
             {

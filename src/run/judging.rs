@@ -70,10 +70,11 @@ impl<'a> Judge<'a> {
     /// Looks at the connections of a piece.
     fn look(&mut self, piece: u64, archive: &Archive) {
         let Found { collector, survey, transitions_dropped } = &mut self.found;
-        for first in places(piece).step_by(ROOMS) {
-            for (place, (room, keys)) in (first..).zip(&mut self.rooms) {
-                archive.look_ahead(place);
-                let history = archive.read(place, &mut self.foundry, room);
+        let mut places = archive.places_ahead(numbers(piece));
+        for _ in numbers(piece).step_by(ROOMS) {
+            for (room, keys) in &mut self.rooms {
+                let place = places.next();
+                let history = place.and_then(|it| archive.read(it, &mut self.foundry, room));
                 *keys = history.map(Keys::of);
             }
             let rooms = self.rooms.iter();
@@ -92,7 +93,7 @@ impl<'a> Judge<'a> {
 
     /// Looks again at those of them that concern somebody suspect.
     fn look_again(&mut self, piece: u64, archive: &Archive, suspicions: &Suspicions) {
-        for place in places(piece) {
+        for place in archive.places(numbers(piece)) {
             let ends = archive.client_and_server(place);
             let keys = ends.map(|(client, server)| Keys::new(client, server));
             if keys.as_ref().is_none_or(|keys| suspicions.concern(keys))
@@ -105,7 +106,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-fn places(piece: u64) -> core::ops::Range<u64> {
+fn numbers(piece: u64) -> core::ops::Range<u64> {
     piece * PIECE..(piece + 1) * PIECE
 }
 

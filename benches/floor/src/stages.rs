@@ -88,9 +88,11 @@ pub fn archive(file: &str) -> Result<Seen, Error> {
     })?;
     let (_, archive, totals) = pipeline.close();
     let (mut foundry, mut room) = (Foundry::default(), Room::default());
-    let transitions = (0..archive.reach())
-        .filter_map(|id| {
-            archive.read(id, &mut foundry, &mut room).map(|history| history.transitions.len())
+    let transitions = archive
+        .places(0..archive.reach())
+        .filter_map(|place| {
+            let history = archive.read(place, &mut foundry, &mut room);
+            history.map(|history| history.transitions.len())
         })
         .sum::<usize>();
     std::hint::black_box(transitions);

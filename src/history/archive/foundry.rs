@@ -218,9 +218,9 @@ mod tests {
         let (mut foundry, mut room, mut passed_on) = (Foundry::default(), Room::default(), 0);
         for first in &ids {
             for (second, history) in ids.iter().zip(&histories) {
-                archive.read(*first, &mut foundry, &mut room);
+                archive.find(*first, &mut foundry, &mut room);
                 let before = room.lone;
-                let read = archive.read(*second, &mut foundry, &mut room);
+                let read = archive.find(*second, &mut foundry, &mut room);
                 assert_eq!(read, history.as_ref(), "{first} {second}");
                 let same = room.lone.is_some() && room.lone == before;
                 passed_on += u64::from(same && first != second);
