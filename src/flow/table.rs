@@ -10,7 +10,6 @@
 //! quicker than to look for each in a table of megabytes.
 
 use core::hash::{BuildHasher, Hasher as _};
-use core::mem::swap;
 
 use foldhash::fast::RandomState;
 use prefetch_index::prefetch_index;
@@ -74,18 +73,22 @@ impl Default for Places {
     }
 }
 
-/// The places of those four-tuples that came lately, and not for the first time, by the lowest bits
-/// of the hash. What is pushed out of here is still in the table of all.
+/// The places of those four-tuples that came lately, and most likely not for the first time, by the
+/// lowest bits of the hash. What is pushed out of here is still in the table of all.
 #[derive(Debug)]
 struct Lately {
-    /// What was put last into a group comes first: the upper half of its hash, and its place.
-    places: Vec<[u64; LATELY_WAYS]>,
+    groups: Vec<Group>,
 }
+
+/// The upper half of each one's hash, and its place; what came last comes first. In one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
+struct Group([u64; LATELY_WAYS]);
 
 impl Default for Lately {
     fn default() -> Self {
         // Zeros are taken for place 0 of a hash that begins with zeros: likely is not certain.
-        Lately { places: vec![[0; LATELY_WAYS]; LATELY] }
+        Lately { groups: vec![Group([0; LATELY_WAYS]); LATELY] }
     }
 }
 
@@ -97,16 +100,23 @@ impl Lately {
 
     #[inline(always)]
     fn find(&self, hash: u64) -> u32 {
-        let few = self.places.get(Lately::at(hash)).into_iter().flatten().rev();
+        let Some(Group(group)) = self.groups.get(Lately::at(hash)) else { return NOWHERE };
+        let few = group.iter().rev();
         few.fold(NOWHERE, |likely, it| if (it ^ hash) >> 32 == 0 { *it as u32 } else { likely })
     }
 
+    /// Puts a place first. What the four-tuple had before goes for it; or else the oldest.
     #[inline(always)]
     fn put(&mut self, hash: u64, place: u32) {
-        if let Some(few) = self.places.get_mut(Lately::at(hash)) {
-            few.rotate_right(1);
-            let [newest, ..] = few;
-            *newest = hash >> 32 << 32 | u64::from(place);
+        let Some(Group(group)) = self.groups.get_mut(Lately::at(hash)) else { return };
+        let mut moved = hash >> 32 << 32 | u64::from(place);
+        for it in group {
+            let is_its = (*it ^ hash) >> 32 == 0;
+            let before = core::mem::replace(it, moved);
+            if is_its {
+                return;
+            }
+            moved = before;
         }
     }
 }
@@ -175,7 +185,7 @@ impl Places {
     /// Has the memory fetched that [`Places::lately`] looks at, without waiting for it.
     #[inline]
     pub fn prefetch_lately(&self, hash: u64) {
-        prefetch_index(&self.lately.places, Lately::at(hash));
+        prefetch_index(&self.lately.groups, Lately::at(hash));
     }
 
     /// A segment came of the four-tuple with that hash, whose place is most likely that one. To be
@@ -199,9 +209,12 @@ impl Places {
         I: Iterator<Item = (u64, u32)>,
     {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
-            let mut grown = Places::in_slots(self.slots.len() * 2, others());
-            swap(&mut grown.lately, &mut self.lately);
-            *self = grown;
+            let slots = self.slots.len() * 2;
+            // Before there is room for the new ones: all that stood there is known from elsewhere.
+            self.slots = Vec::new();
+            self.slots = vec![FREE; slots];
+            self.len = 0;
+            self.fill(others());
         }
         self.len += 1;
         self.set(hash, slot(hash, place));
@@ -308,6 +321,8 @@ mod tests {
         }
         places.replace(hash(last, 2), 20, 21);
         assert_eq!(places.lately(hash(last, 2)), 21, "the newest of two");
+        assert_eq!(places.lately(hash(last, 3)), 30, "it went instead of the older");
+        places.came(hash(last, 5), 50);
         assert_eq!(places.lately(hash(last, 1)), NOWHERE, "too many others came");
         places.came(hash(last, 1), 10);
         assert_eq!(places.lately(hash(last, 1)), 10);
