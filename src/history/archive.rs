@@ -33,7 +33,8 @@ pub struct Archive {
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
-    /// Its place among all, of which there are [`Archive::reach`].
+    /// Its place among all, of which there are [`Archive::reach`]; where there are several shelves,
+    /// that is its number.
     place: u64,
     /// Its shelf, and its place there.
     shelf: usize,
@@ -224,5 +225,30 @@ impl Archive {
             }
         };
         Some(Place { place, shelf, own })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_come_in_order_and_none_is_left_out() {
+        let shelf_of = |number: u64| number.count_ones() as usize % 3;
+        let mut deal = Deal::by_time(vec![Ascending::default(); 3].iter());
+        (0..600).for_each(|number| deal.push(shelf_of(number)));
+        let shelves = || [(); 3].map(|()| Shelf::default()).into();
+        let several = Archive::of_several(shelves(), deal.clone(), deal);
+        let one = Archive::of(Shelf::default());
+        let told = |place: Place| (place.place, place.shelf, place.own);
+        for range in [0..0, 0..1, 0..256, 63..65, 255..257, 256..512, 512..600] {
+            let all = range.clone().filter_map(|number| several.place(number)).map(told);
+            assert!(several.places(range.clone()).map(told).eq(all.clone()), "{range:?}");
+            assert!(several.places_ahead(range.clone()).map(told).eq(all), "{range:?}");
+            let all = range.clone().map(|place| (place, 0, place as u32));
+            assert!(one.places(range.clone()).map(told).eq(all.clone()), "{range:?}");
+            assert!(one.places_ahead(range.clone()).map(told).eq(all), "{range:?}");
+        }
+        assert_eq!(several.places(590..700).count(), 10);
     }
 }

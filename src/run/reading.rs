@@ -71,8 +71,8 @@ pub(super) fn read<W: Watcher>(
             tracker.sink().watcher.progress(batch.position, size);
         }
     };
-    // Whoever unpacks takes about as long as one that does all the rest of this.
-    let is_unpacked = merge.sources().iter().any(|it| it.info().compression.is_some());
+    // Whoever unpacks takes about as long as one that does all the rest of this, or longer.
+    let is_unpacked = merge.sources().iter().all(|it| it.info().compression.is_some());
     if options.threads <= 1 + usize::from(is_unpacked) {
         let mut batch = Batch::new(BATCH_SEGMENTS);
         while filler.fill(merge, &mut batch, Vec::push) {
