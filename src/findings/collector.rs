@@ -155,12 +155,13 @@ impl Suspicions {
 }
 
 impl Collector {
-    /// With these thresholds.
-    pub fn new(thresholds: Thresholds) -> Collector {
+    /// With these thresholds, for about so many connections.
+    pub fn new(thresholds: Thresholds, connections: u64) -> Collector {
         let watch = |rule: &&'static Rule| {
             let Scope::Grouped(new) = rule.scope else { return None };
             let grouping = new();
             let suspects = grouping.suspects(&Context::new(rule, &thresholds));
+            let suspects = suspects.map(|it| it.among(connections));
             let shown = Places::default();
             thresholds.is_on(rule.name).then_some(Watch { rule, grouping, suspects, shown })
         };
@@ -175,7 +176,7 @@ impl Collector {
         histories: impl Iterator<Item = &'a History> + Clone,
         capture: &CaptureFacts,
     ) -> Summary {
-        let mut collector = Collector::new(thresholds);
+        let mut collector = Collector::new(thresholds, histories.clone().count() as u64);
         for history in histories.clone() {
             let own = check(history, &collector.thresholds);
             collector.take(&[(history, &Keys::of(history))], own);

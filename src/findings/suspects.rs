@@ -2,7 +2,7 @@
 //!
 //! A capture can hold a million hosts with a connection each, and a count kept for every one of
 //! them would take more room than the connections. So the first look counts roughly, in a table of
-//! fixed size in which groups may share a cell: a cell is never less than what any of its groups
+//! one size in which groups may share a cell: a cell is never less than what any of its groups
 //! counts. Whoever stays below what a finding takes needs no second look; the second look, at the
 //! connections of the others only, counts exactly. So no finding depends on who shares a cell.
 //! A rule need not count a group at all of which the first look tells enough to know that no
@@ -15,7 +15,9 @@ use foldhash::fast::FixedState;
 
 use crate::addr::HostPort;
 use crate::history::{History, Role};
-use crate::limits::{SUSPECT_CELLS, SUSPECT_FEW_MAX};
+use crate::limits::{
+    CONNECTIONS_PER_SUSPECT_CELL, SUSPECT_CELLS_MAX, SUSPECT_CELLS_MIN, SUSPECT_FEW_MAX,
+};
 
 /// Both ends of one connection, and what the groups that they are in hash to.
 #[derive(Clone, Debug)]
@@ -81,7 +83,10 @@ pub struct Suspects {
     /// Those counted that are in no cell yet: of a small capture all, which needs no large table;
     /// of a large one those that are filled in next, together.
     few: Vec<u64>,
+    /// A power of two, or none yet.
     cells: Vec<u8>,
+    /// How many there will be.
+    size: usize,
     /// Once all are counted, a bit for each cell that counts enough: these stay in a core's cache.
     enough: Vec<u64>,
     least: u8,
@@ -101,12 +106,22 @@ impl Suspects {
         Suspects {
             few: Vec::new(),
             cells: Vec::new(),
+            size: SUSPECT_CELLS_MIN,
             enough: Vec::new(),
             least,
             any: false,
             but_servers: false,
             concern,
         }
+    }
+
+    /// The same for so many connections. Whoever is joined must have been made for as many: who
+    /// shares a cell does not depend on how they are shared out.
+    pub fn among(self, connections: u64) -> Suspects {
+        let most = usize::try_from(connections).unwrap_or(usize::MAX);
+        let size = most.div_ceil(CONNECTIONS_PER_SUSPECT_CELL);
+        let size = size.clamp(SUSPECT_CELLS_MIN, SUSPECT_CELLS_MAX).next_power_of_two();
+        Suspects { size, ..self }
     }
 
     /// One more of a group.
@@ -155,10 +170,11 @@ impl Suspects {
     /// Fills in those that wait: one after the other, so that memory is waited for only once.
     fn fill(&mut self) {
         if self.cells.is_empty() {
-            self.cells = vec![0; SUSPECT_CELLS];
+            self.cells = vec![0; self.size];
         }
+        let last = self.cells.len() - 1;
         for group in self.few.drain(..) {
-            if let Some(cell) = self.cells.get_mut(group as usize % SUSPECT_CELLS) {
+            if let Some(cell) = self.cells.get_mut(group as usize & last) {
                 *cell = cell.saturating_add(1);
                 self.any |= *cell >= self.least;
             }
@@ -171,7 +187,7 @@ impl Suspects {
             let same = self.few.iter().filter(|it| **it == group);
             return same.count() >= usize::from(self.least);
         }
-        let cell = group as usize % SUSPECT_CELLS;
+        let cell = group as usize & (self.cells.len() - 1);
         let word = self.enough.get(cell / CELLS_PER_WORD);
         word.is_some_and(|word| word >> (cell % CELLS_PER_WORD) & 1 > 0)
     }

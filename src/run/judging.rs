@@ -5,6 +5,7 @@
 //! read and counted by one core; in the end they are joined, and who counted what does not show.
 
 use core::mem::replace;
+use std::sync::{Mutex, PoisonError};
 
 use crate::findings::suspects::Keys;
 use crate::findings::{
@@ -36,8 +37,8 @@ struct Found {
 }
 
 impl Found {
-    fn new(thresholds: &Thresholds) -> Found {
-        let collector = Collector::new(thresholds.clone());
+    fn new(thresholds: &Thresholds, connections: u64) -> Found {
+        let collector = Collector::new(thresholds.clone(), connections);
         Found { collector, survey: Survey::default(), transitions_dropped: 0 }
     }
 
@@ -61,10 +62,10 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(thresholds: &'a Thresholds) -> Self {
+    fn new(thresholds: &'a Thresholds, found: Found) -> Self {
         let sketcher = Sketcher::new(thresholds);
         let (foundry, rooms) = (Foundry::default(), Default::default());
-        Judge { sketcher, foundry, rooms, own: Vec::new(), found: Found::new(thresholds) }
+        Judge { sketcher, foundry, rooms, own: Vec::new(), found }
     }
 
     /// Looks at the connections of a piece.
@@ -104,6 +105,12 @@ impl<'a> Judge<'a> {
             }
         }
     }
+
+    /// Tells the worst of one name in full. What was learnt of shapes serves to read them again.
+    fn tell(&mut self, worst: &mut [Finding], archive: &Archive, thresholds: &Thresholds) {
+        let (foundry, room) = (&mut self.foundry, &mut self.rooms[0].0);
+        findings::tell(worst, thresholds, |id| archive.find(id, foundry, room).cloned());
+    }
 }
 
 fn numbers(piece: u64) -> core::ops::Range<u64> {
@@ -111,9 +118,9 @@ fn numbers(piece: u64) -> core::ops::Range<u64> {
 }
 
 /// What all of these found; from now on they have found nothing.
-fn joined(judges: &mut [Judge<'_>], thresholds: &Thresholds) -> Found {
-    let found = judges.iter_mut().map(|it| replace(&mut it.found, Found::new(thresholds)));
-    found.reduce(Found::joined).unwrap_or_else(|| Found::new(thresholds))
+fn joined(judges: &mut [Judge<'_>], nothing: impl Fn() -> Found) -> Found {
+    let found = judges.iter_mut().map(|it| replace(&mut it.found, nothing()));
+    found.reduce(Found::joined).unwrap_or_else(nothing)
 }
 
 /// Judges all connections, in so many threads at most.
@@ -125,22 +132,26 @@ pub(super) fn judge(
 ) -> Judged {
     let pieces = archive.reach().div_ceil(PIECE);
     let threads = (threads as u64).min(JUDGES_MAX).min(pieces).max(1);
-    let mut judges: Vec<Judge<'_>> = (0..threads).map(|_| Judge::new(thresholds)).collect();
+    let nothing = || Found::new(thresholds, archive.reach());
+    let mut judges: Vec<_> = (0..threads).map(|_| Judge::new(thresholds, nothing())).collect();
     share(&mut judges, pieces, |piece, judge| judge.look(piece, archive));
-    let mut all = joined(&mut judges, thresholds);
+    let mut all = joined(&mut judges, nothing);
     let suspicions = all.collector.suspicions();
     if suspicions.any() {
         share(&mut judges, pieces, |piece, judge| judge.look_again(piece, archive, &suspicions));
-        all = all.joined(joined(&mut judges, thresholds));
+        all = all.joined(joined(&mut judges, nothing));
     }
     let Found { collector, mut survey, transitions_dropped } = all;
     let mut findings = collector.finish(facts);
     survey.finish(&findings.grouped);
-    // What one has learnt of shapes serves to read the worst again.
-    let mut foundry = judges.pop().map_or_else(Foundry::default, |judge| judge.foundry);
-    let mut room = Room::default();
-    for worst in findings.worst.values_mut() {
-        findings::tell(worst, thresholds, |id| archive.find(id, &mut foundry, &mut room).cloned());
-    }
+    let worst: Vec<_> = findings.worst.values_mut().map(Mutex::new).collect();
+    share(&mut judges, worst.len() as u64, |name, judge| {
+        if let Some(worst) = worst.get(name as usize) {
+            // Nobody else has it.
+            let mut worst = worst.lock().unwrap_or_else(PoisonError::into_inner);
+            judge.tell(&mut worst, archive, thresholds);
+        }
+    });
+    drop(worst);
     Judged { findings, survey, transitions_dropped }
 }

@@ -336,7 +336,7 @@ mod tests {
     /// What a collector finds, and how many connections it would look at again.
     fn found(histories: &[History]) -> (Vec<Finding>, usize) {
         let thresholds = Thresholds::default();
-        let mut collector = Collector::new(thresholds.clone());
+        let mut collector = Collector::new(thresholds.clone(), histories.len() as u64);
         for history in histories {
             collector.take(&[(history, &Keys::of(history))], check(history, &thresholds));
         }

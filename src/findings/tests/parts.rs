@@ -36,7 +36,7 @@ fn found(
     parts: usize,
     dice: &mut Dice,
 ) -> (Summary, Survey) {
-    let new = |_| (Collector::new(thresholds.clone()), Survey::default());
+    let new = |_| (Collector::new(thresholds.clone(), histories.len() as u64), Survey::default());
     let mut all: Vec<_> = (0..parts).map(new).collect();
     for history in histories {
         let own = check(history, thresholds);
@@ -211,7 +211,7 @@ fn how_many_are_taken_at_once_does_not_show() {
     let keys: Vec<_> = histories.iter().map(Keys::of).collect();
     let all: Vec<_> = histories.iter().zip(&keys).collect();
     let told = |at_once| {
-        let mut collector = Collector::new(Thresholds::default());
+        let mut collector = Collector::new(Thresholds::default(), 150);
         all.chunks(at_once).for_each(|some| collector.take(some, []));
         let suspicions = collector.suspicions();
         all.iter().for_each(|(history, keys)| collector.again(history, keys, &suspicions));
