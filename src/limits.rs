@@ -185,17 +185,18 @@ pub const SNAPSHOT_HOLDERS_MAX: usize = 256;
 /// Lines of one such table that could not be read and are named; all are counted.
 pub const SNAPSHOT_UNREAD_NAMED_MAX: usize = 3;
 
-/// Connections for each cell of one byte in which a finding about many connections counts roughly
-/// who may have so many. Few enough that what shares a cell by chance counts little; and not fewer,
-/// as each count is at another place, and what a core's cache has no room for takes long.
-pub const CONNECTIONS_PER_SUSPECT_CELL: usize = 4;
+/// A finding about many connections counts roughly, in cells of one byte, who may have so many as
+/// it takes. There are this many for each connection, divided by that: so what shares a cell by
+/// chance counts a fraction of it. No more than that, since each count is at another place, and
+/// what a core's cache has no room for takes long.
+pub const SUSPECT_CELLS_PER_CONNECTION: u64 = 16;
 
-/// So many of them at least: a few connections may count several groups each.
-pub const SUSPECT_CELLS_MIN: usize = 1 << 12;
+/// So many of them at least: in a few, some connections would share one where few count much.
+pub const SUSPECT_CELLS_MIN: u64 = 1 << 12;
 
-/// So many at most, in a few tables of each thread: of more connections more share a cell, and more
-/// are looked at twice.
-pub const SUSPECT_CELLS_MAX: usize = 1 << 21;
+/// So many at most: each of several rules has a table, in each thread. Of more connections more
+/// share a cell, and more are looked at twice.
+pub const SUSPECT_CELLS_MAX: u64 = 1 << 20;
 
 /// How many are counted for such a finding before that table is made, and from then on at a time.
 /// They are searched one by one, so not many; a small capture, of which there may be very many, has

@@ -155,7 +155,7 @@ impl Suspicions {
 }
 
 impl Collector {
-    /// With these thresholds, for about so many connections.
+    /// With these thresholds, for so many connections.
     pub fn new(thresholds: Thresholds, connections: u64) -> Collector {
         let watch = |rule: &&'static Rule| {
             let Scope::Grouped(new) = rule.scope else { return None };
@@ -244,7 +244,8 @@ impl Collector {
         }
     }
 
-    /// Adds what another one, with the same thresholds, gathered of other connections.
+    /// Adds what another one, with the same thresholds and for as many connections, gathered of
+    /// others.
     pub fn join(&mut self, other: Collector) {
         for (own, more) in self.watches.iter_mut().zip(other.watches) {
             own.grouping.join(more.grouping);

@@ -4,7 +4,8 @@
 //! them would take more room than the connections. So the first look counts roughly, in a table of
 //! one size in which groups may share a cell: a cell is never less than what any of its groups
 //! counts. Whoever stays below what a finding takes needs no second look; the second look, at the
-//! connections of the others only, counts exactly. So no finding depends on who shares a cell.
+//! connections of the others only, counts exactly. So no finding depends on who shares a cell, as
+//! long as those that are looked at twice are no more than their rule has room for.
 //! A rule need not count a group at all of which the first look tells enough to know that no
 //! finding can come of it.
 //! Up to [`SUSPECT_FEW_MAX`] that count are kept in a list, and no table is made for them.
@@ -16,7 +17,7 @@ use foldhash::fast::FixedState;
 use crate::addr::HostPort;
 use crate::history::{History, Role};
 use crate::limits::{
-    CONNECTIONS_PER_SUSPECT_CELL, SUSPECT_CELLS_MAX, SUSPECT_CELLS_MIN, SUSPECT_FEW_MAX,
+    SUSPECT_CELLS_MAX, SUSPECT_CELLS_MIN, SUSPECT_CELLS_PER_CONNECTION, SUSPECT_FEW_MAX,
 };
 
 /// Both ends of one connection, and what the groups that they are in hash to.
@@ -106,7 +107,7 @@ impl Suspects {
         Suspects {
             few: Vec::new(),
             cells: Vec::new(),
-            size: SUSPECT_CELLS_MIN,
+            size: SUSPECT_CELLS_MIN as usize,
             enough: Vec::new(),
             least,
             any: false,
@@ -115,13 +116,13 @@ impl Suspects {
         }
     }
 
-    /// The same for so many connections. Whoever is joined must have been made for as many: who
-    /// shares a cell does not depend on how they are shared out.
+    /// The same among so many connections. Only those for as many can be joined: who shares a cell
+    /// does not depend on how the connections are shared out.
     pub fn among(self, connections: u64) -> Suspects {
-        let most = usize::try_from(connections).unwrap_or(usize::MAX);
-        let size = most.div_ceil(CONNECTIONS_PER_SUSPECT_CELL);
-        let size = size.clamp(SUSPECT_CELLS_MIN, SUSPECT_CELLS_MAX).next_power_of_two();
-        Suspects { size, ..self }
+        let cells =
+            connections.saturating_mul(SUSPECT_CELLS_PER_CONNECTION) / u64::from(self.least);
+        let cells = cells.clamp(SUSPECT_CELLS_MIN, SUSPECT_CELLS_MAX);
+        Suspects { size: cells.next_power_of_two() as usize, ..self }
     }
 
     /// One more of a group.
@@ -133,8 +134,9 @@ impl Suspects {
         }
     }
 
-    /// Adds those that another one of the same rule counted.
+    /// Adds those that another one of the same rule counted, among as many connections.
     pub fn join(&mut self, mut other: Suspects) {
+        debug_assert_eq!(self.size, other.size, "whoever shares a cell here does so there");
         if self.cells.is_empty() {
             core::mem::swap(self, &mut other);
         }
@@ -216,6 +218,34 @@ mod tests {
         suspects.count(client(2).party(Role::Client));
         suspects.settle();
         assert!(suspects.any() && suspects.concern(&client(1)) && !suspects.concern(&client(2)));
+    }
+
+    #[test]
+    fn a_table_grows_with_the_connections_and_is_smaller_where_more_must_be_counted() {
+        let size = |least, connections| Suspects::new(least, |_, _| true).among(connections).size;
+        let [min, max] = [SUSPECT_CELLS_MIN, SUSPECT_CELLS_MAX].map(|it| it as usize);
+        let most = SUSPECT_CELLS_MIN / SUSPECT_CELLS_PER_CONNECTION;
+        assert_eq!([0, 1, most].map(|connections| size(1, connections)), [min; 3]);
+        assert_eq!(
+            [size(1, most + 1), size(2, 2 * most + 1), size(2, most + 1)],
+            [2 * min, 2 * min, min]
+        );
+        assert_eq!([1, 255, u64::MAX].map(|least| size(least, u64::MAX)), [max; 3]);
+    }
+
+    #[test]
+    fn few_share_a_cell_with_whoever_counts_enough() {
+        for least in [1, 3, 20, 255] {
+            let mut suspects = Suspects::new(least, |_, _| true).among(50_000);
+            let group = |n: u64| hash(n);
+            (0..20).for_each(|n| (0..least).for_each(|_| suspects.count(group(n))));
+            let others = || (20..50_000).map(group);
+            others().filter(|_| least > 1).for_each(|group| suspects.count(group));
+            suspects.settle();
+            assert!((0..20).all(|n| suspects.holds(group(n))));
+            let strangers = others().filter(|group| suspects.holds(*group)).count();
+            assert!(strangers < 500, "{strangers} where {least} must be counted");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From the archive to the findings: every history is read once, and judged. Those that concern
-//! somebody who is suspect are read once more.
+//! somebody who is suspect are read once more, and in the end those of the worst findings, to tell
+//! these in full.
 //!
 //! Each thread has a collector and a survey of its own, so that a history, which is kilobytes, is
 //! read and counted by one core; in the end they are joined, and who counted what does not show.
@@ -152,6 +153,5 @@ pub(super) fn judge(
             judge.tell(&mut worst, archive, thresholds);
         }
     });
-    drop(worst);
     Judged { findings, survey, transitions_dropped }
 }

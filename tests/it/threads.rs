@@ -53,6 +53,8 @@ fn the_number_of_threads_does_not_show() {
                 let ends = State::ALL.into_iter().map(|it| analysis.survey.in_state(role, it));
                 assert_eq!(ends.sum::<u64>(), analysis.archive.len() as u64, "{name}, {threads}");
             }
+            let mut worst = analysis.findings.worst.values().flatten();
+            assert!(worst.all(|it| !it.message.is_empty()), "{name}, {threads}: all are told");
         }
     }
 }

@@ -75,10 +75,14 @@ impl Join for Sums {
     }
 }
 
-struct Hosts(Kept<Addr, Sums>);
+struct Hosts {
+    sums: Kept<Addr, Sums>,
+    /// Wrong ones of hosts for which there was no room.
+    beyond: u64,
+}
 
 fn new() -> Box<dyn Grouping> {
-    Box::new(Hosts(Kept::new(PEERS_MAX)))
+    Box::new(Hosts { sums: Kept::new(PEERS_MAX), beyond: 0 })
 }
 
 impl Grouping for Hosts {
@@ -98,10 +102,12 @@ impl Grouping for Hosts {
     }
 
     fn again(&mut self, history: &History, keys: &Keys, _: &Context, suspects: &Suspects) {
+        let Hosts { sums, beyond } = self;
         let is_suspect = |role: &Role| suspects.holds(keys.host(*role, Role::Client));
         let has_opened = |role: &Role| history.side(*role).tally.syns > 0;
         for role in Role::BOTH.into_iter().filter(is_suspect).filter(has_opened) {
-            let sums = self.0.entry(history.addr(role).ip(), |_, _| {}).or_default();
+            let host = history.addr(role).ip();
+            let sums = sums.entry(host, |_, sums| *beyond += sums.wrong).or_default();
             sums.connections += 1;
             if let Some(fact) = history.fact(FactKind::WrongChecksum, role) {
                 sums.wrong += 1;
@@ -112,7 +118,9 @@ impl Grouping for Hosts {
 
     fn join(&mut self, other: Box<dyn Any>) {
         if let Ok(other) = other.downcast::<Self>() {
-            self.0.join(other.0, |_, _| {});
+            let Hosts { sums, beyond } = *other;
+            self.beyond += beyond;
+            self.sums.join(sums, |_, sums| self.beyond += sums.wrong);
         }
     }
 
@@ -121,7 +129,7 @@ impl Grouping for Hosts {
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
-        let hosts = self.0.drain(|_, _| {}).into_iter();
+        let hosts = self.sums.drain(|_, sums| self.beyond += sums.wrong).into_iter();
         for (host, sums) in hosts.filter(|(_, sums)| sums.wrong == sums.connections) {
             let message = format!(
                 "the SYNs of {host} have no valid checksum: they were captured on that host, \
@@ -131,5 +139,36 @@ impl Grouping for Hosts {
             finding.host = Some(HostPort::new(host, 0));
             out.push(finding.with("connections", sums.connections));
         }
+    }
+
+    fn beyond(&self) -> u64 {
+        self.beyond
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{Collector, Thresholds};
+    use crate::testkit::connections;
+
+    #[test]
+    fn hosts_for_which_there_is_no_room_are_counted() {
+        let one = connections("0.0 > S 0:0(0) sum 0\n0.1 < S. 0:0(0) ack 1").remove(0);
+        let (client, most) = (one.addr(Role::Client).ip(), PEERS_MAX as u32);
+        let of = |host: u32| {
+            let own = Addr::from(host.to_be_bytes());
+            let moved = |addr| if addr == client { own } else { addr };
+            let mut history = one.clone();
+            history.tuple = one.tuple.with_addrs(moved);
+            history
+        };
+        // The last host twice.
+        let all: Vec<_> =
+            (0..most + 2).chain([most + 1]).map(|host| of(0x0a00_0000 + host)).collect();
+        let facts = CaptureFacts::default();
+        let summary = Collector::collect(Thresholds::default(), all.iter(), &facts);
+        assert_eq!(summary.by_name.get("checksum-offload"), Some(&most.into()));
+        assert_eq!(summary.groups_beyond, 3);
     }
 }
