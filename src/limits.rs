@@ -191,10 +191,10 @@ pub const SNAPSHOT_UNREAD_NAMED_MAX: usize = 3;
 /// what a core's cache has no room for takes long.
 pub const SUSPECT_CELLS_PER_CONNECTION: u64 = 16;
 
-/// So many of them at least: in a few, some connections would share one where few count much.
+/// So many of them at least: a page of memory, in which few connections meet.
 pub const SUSPECT_CELLS_MIN: u64 = 1 << 12;
 
-/// So many at most: each of several rules has a table, in each thread. Of more connections more
+/// So many at most: a megabyte for each of several rules, in each thread. Of more connections more
 /// share a cell, and more are looked at twice.
 pub const SUSPECT_CELLS_MAX: u64 = 1 << 20;
 

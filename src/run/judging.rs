@@ -155,3 +155,50 @@ pub(super) fn judge(
     });
     Judged { findings, survey, transitions_dropped }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Decoded;
+    use crate::decode::segment::{Flags, Segment};
+    use crate::decode::tuple::{FourTuple, widen_v4};
+    use crate::infer::Params;
+    use crate::pipeline::{Pipeline, Sink};
+    use crate::time::{Span, Timestamp};
+
+    struct Nobody;
+    impl Sink for Nobody {}
+
+    /// They would, in a table that did not grow with the connections.
+    #[test]
+    fn strangers_take_no_places_of_those_that_count() {
+        const STRANGERS: u32 = 16_000;
+        const WRONG: u32 = 20;
+        let mut pipeline = Pipeline::new(Params::default(), 1_000_000, Nobody);
+        // Those that come first in order are kept.
+        for number in 0..STRANGERS + WRONG {
+            let client = widen_v4((0x0a00_0000 + number).to_be_bytes());
+            let segment = Segment {
+                ts: Timestamp::default().after(Span::from_millis(number.into())),
+                frame: u64::from(number) + 1,
+                window: 500,
+                flags: Flags::SYN,
+                wrong_checksum: number >= STRANGERS,
+                ..Segment::default()
+            };
+            // So many that it is not a list.
+            for port in 0..15 * u16::from(segment.wrong_checksum) + 1 {
+                let server = (widen_v4([192, 0, 2, 1]), 80);
+                let (tuple, sender) = FourTuple::new(4, (client, 50_000 + port), server);
+                pipeline.decoded(&Decoded { tuple, sender, segment });
+            }
+        }
+        let archive = pipeline.close().1;
+        for threads in [1, 3] {
+            let facts = CaptureFacts::default();
+            let judged = judge(&archive, &Thresholds::default(), &facts, threads);
+            let found = judged.findings.by_name.get("checksum-offload").copied();
+            assert_eq!(found, Some(WRONG.into()), "{threads}");
+        }
+    }
+}
