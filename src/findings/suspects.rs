@@ -1,11 +1,11 @@
 //! Rules that count for each of very many groups, and report few, look twice.
 //!
 //! A capture can hold a million hosts with a connection each, and a count kept for every one of
-//! them would take more room than the connections. So the first look counts roughly, in a table of
-//! one size in which groups may share a cell: a cell is never less than what any of its groups
-//! counts. Whoever stays below what a finding takes needs no second look; the second look, at the
-//! connections of the others only, counts exactly. So no finding depends on who shares a cell, as
-//! long as those that are looked at twice are no more than their rule has room for.
+//! them would take more room than the connections. So the first look counts roughly, in a table in
+//! which groups may share a cell: a cell is never less than what any of its groups counts. Whoever
+//! stays below what a finding takes needs no second look; the second look, at the connections of
+//! the others only, counts exactly. So no finding depends on who shares a cell, as long as those
+//! that are looked at twice are no more than their rule has room for.
 //! A rule need not count a group at all of which the first look tells enough to know that no
 //! finding can come of it.
 //! Up to [`SUSPECT_FEW_MAX`] that count are kept in a list, and no table is made for them.
@@ -237,12 +237,11 @@ mod tests {
     fn few_share_a_cell_with_whoever_counts_enough() {
         for least in [1, 3, 20, 255] {
             let mut suspects = Suspects::new(least, |_, _| true).among(50_000);
-            let group = |n: u64| hash(n);
-            (0..20).for_each(|n| (0..least).for_each(|_| suspects.count(group(n))));
-            let others = || (20..50_000).map(group);
+            (0..20_u64).for_each(|n| (0..least).for_each(|_| suspects.count(hash(n))));
+            let others = || (20..50_000_u64).map(hash);
             others().filter(|_| least > 1).for_each(|group| suspects.count(group));
             suspects.settle();
-            assert!((0..20).all(|n| suspects.holds(group(n))));
+            assert!((0..20_u64).all(|n| suspects.holds(hash(n))));
             let strangers = others().filter(|group| suspects.holds(*group)).count();
             assert!(strangers < 500, "{strangers} where {least} must be counted");
         }
