@@ -403,17 +403,18 @@ impl<S: Sink> Tracker<S> {
 
     /// The capture is over: closes every record, and returns the sink, the records and the totals.
     pub fn close(mut self, intake: Intake) -> (S, Archive, Totals) {
-        for id in self.shelf.held() {
-            self.end_held(id);
-        }
         let mut totals = intake.into_totals();
+        let until = totals.last_ts.unwrap_or_default();
+        for id in self.shelf.held() {
+            self.end_held(id, until);
+        }
         self.add_to(&mut totals);
-        self.shelf.close(totals.last_ts.unwrap_or_default());
+        self.shelf.close(until);
         (self.sink, Archive::of(self.shelf), totals)
     }
 
     /// Ends the wait of a SYN for its answer.
-    fn end_held(&mut self, id: u32) {
+    fn end_held(&mut self, id: u32, until: Timestamp) {
         let (Some(tuple), Some(mut followed)) = (self.shelf.tuple(id), self.shelf.take_out(id))
         else {
             return;
@@ -424,7 +425,7 @@ impl<S: Sink> Tracker<S> {
             sink: &mut self.sink,
             tuple: &tuple,
         };
-        stage.end_held(&mut followed);
+        stage.end_held(&mut followed, until);
         self.shelf.follow(followed);
     }
 

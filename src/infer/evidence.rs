@@ -8,7 +8,7 @@ use crate::infer::endpoint::Repeats;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
-use crate::infer::trail::{Moment, Transition};
+use crate::infer::trail::Moment;
 use crate::seq::SeqNum;
 
 /// Transitions that rest on the peer's FIN having come.
@@ -177,13 +177,8 @@ impl Connection {
                 let fastest = self.end(from).fastest_answer();
                 self.confirm_answer(from, &[Event::RecvSynAck], at, fastest);
             }
-            // With Fast Open a server speaks before the handshake's ACK (RFC 7413 section 3), and
-            // data in its place leaves open whether a bare ACK came before. A SYN+ACK that was not
-            // captured may have accepted it.
-            let is_unseen = self.end(from).opening.first.frame == 0;
-            let (client, beyond) = (self.end(peer), self.is_beyond_syn(peer, ack));
-            let may_be = client.fast_open_accepted || (client.fast_open && is_unseen);
-            let early = may_be && !beyond;
+            // Data in the place of the handshake's ACK leaves open whether a bare ACK came before.
+            let early = self.may_speak_early(from) && !self.is_beyond_syn(peer, ack);
             // A socket in SYN_RCVD may abort, or challenge what it cannot place.
             let opened = !segment.has(Flags::RST) && !self.may_be_challenge(from, ack, segment);
             if !early && opened {
@@ -200,15 +195,22 @@ impl Connection {
         }
     }
 
+    /// Whether a server may speak before the handshake's ACK (RFC 7413 section 3): it has accepted
+    /// what came with the SYN, or its SYN+ACK, which was not captured, may have.
+    fn may_speak_early(&self, server: End) -> bool {
+        let client = self.end(server.peer());
+        let is_unseen = self.end(server).opening.first.frame == 0;
+        client.fast_open_accepted || (client.fast_open && is_unseen)
+    }
+
     /// Whether an end in SYN_RCVD shows by this segment that the handshake's ACK has come. Without
     /// that ACK it may still challenge a stray segment (RFC 9293 section 3.10.7.4), and with Fast
     /// Open it may speak already.
     fn shows_handshake(&self, from: End, ack: SeqNum, segment: &Segment) -> bool {
-        let opener = self.end(from.peer());
         let speaks = segment.seq_len() > 0 || self.is_beyond_syn(from.peer(), ack);
         let was_answered = self.end(from).ack_candidate.frame > 0;
         (was_answered && !self.may_be_challenge(from, ack, segment))
-            || (speaks && !opener.fast_open)
+            || (speaks && !self.may_speak_early(from))
     }
 
     /// Whether a socket in SYN_RCVD might have sent it, too: an ACK that says no more than the
@@ -419,10 +421,9 @@ impl Connection {
             return;
         }
         // The data had come, and the ACK of the FIN had not come with it.
-        let acked_with = self.end(from).acked_with.zip(segment.acked());
-        if acked_with.is_some_and(|(data, ack)| ack.at_or_after(data)) {
-            self.end_mut(from).acked_with = None;
-        }
+        let endpoint = self.end_mut(from);
+        let had_come = |data: SeqNum| segment.acked().is_some_and(|ack| ack.at_or_after(data));
+        endpoint.acked_with = endpoint.acked_with.filter(|data| !had_come(*data));
         if self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
             let endpoint = self.end_mut(from);
             endpoint.close_doubts = endpoint.close_doubts.saturating_add(1);
@@ -439,6 +440,11 @@ impl Connection {
         // A RST may overtake the data that was sent before it.
         let overtaken = self.end(from).reset_ahead.is_some_and(|reset| !end.after(reset));
         let fresh = self.end(from).nxt.is_some_and(|nxt| end.after(nxt)) && !overtaken;
+        // Its clock had stood there before the connection was over.
+        let tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
+        if !fresh && tsval.is_some() && tsval == self.end(from).tsval {
+            return;
+        }
         let in_flight = self.is_in_flight(from, last.at.ts, at.ts);
         // It had received more than the RST allows (RFC 5961 section 3.2), a FIN aside.
         let had_passed = |reset: SeqNum| segment.acked().is_some_and(|ack| ack.after(reset.add(1)));
@@ -458,23 +464,6 @@ impl Connection {
                 self.disown_reset(from, at);
             }
             _ => {}
-        }
-    }
-
-    /// Whether the segment, which says nothing new, challenges a RST that only what is left of a
-    /// closed socket would have believed.
-    fn is_challenge(&self, from: End, segment: &Segment, closed: &Transition) -> bool {
-        let endpoint = self.end(from);
-        let is_bare = segment.seq_len() == 0 && endpoint.nxt == Some(segment.seq);
-        let on_guess = closed.basis == Basis::Assumed && closed.from == State::FinWait2;
-        on_guess && is_bare && endpoint.proven == segment.acked()
-    }
-
-    /// It goes on after a RST that should have ended it: the RST did not arrive, or was not
-    /// believed.
-    fn survive_reset(&mut self, from: End, at: Moment) {
-        if self.withdraw(from, &[Event::RecvRst], at).is_some() {
-            self.note(FactKind::DisprovedRst, from.peer(), at);
         }
     }
 

@@ -45,13 +45,14 @@ pub enum FactKind {
     TimeWaitRestarted,
     /// Its SYN carried data.
     FastOpen,
-    /// It spoke after both ends had been silent for long: from the last segment before to its own.
-    /// The longest such silence that it ended.
+    /// It spoke after both ends had been silent for long, and neither repeated anything in vain:
+    /// from the last segment before to its own. The longest such silence that it ended.
     LongestIdle,
     /// The same of the newest that it ended.
     NewestIdle,
-    /// It closed, by its first FIN or RST, after both ends had been silent, as far as it knew:
-    /// from the last segment before to its own.
+    /// It closed, by its first FIN or RST, after both ends had been silent, as far as it knew, and
+    /// neither repeated anything in vain: from the last segment before, but for keepalives and
+    /// their answers, to its own.
     ClosedAfterIdle,
     /// Its new data crossed the peer's FIN: whichever passed first, the other does not acknowledge
     /// it.

@@ -292,16 +292,20 @@ impl Connection {
     /// Whether the network brings a packet again, or late, that its sender sent some time before:
     /// it says nothing of what its sender knows now.
     pub(super) fn is_old(&self, from: End, segment: &Segment) -> bool {
-        let endpoint = self.end(from);
-        let earlier = match (segment.options.timestamps, endpoint.tsval) {
-            (Some((tsval, _)), Some(newest)) => SeqNum(tsval).before(SeqNum(newest)),
-            _ => false,
-        };
+        let (endpoint, earlier) = (self.end(from), self.is_earlier(from, segment));
         // What was acknowledged once stays acknowledged.
         let behind =
             segment.acked().zip(endpoint.proven).is_some_and(|(ack, proven)| ack.before(proven));
         let marked = mark(segment).is_some() && mark(segment) == endpoint.fin_mark;
         earlier || behind || (marked && self.repeats_fin(from, segment))
+    }
+
+    /// Whether its sender's clock stood earlier than in what has passed.
+    pub(super) fn is_earlier(&self, from: End, segment: &Segment) -> bool {
+        match (segment.options.timestamps, self.end(from).tsval) {
+            (Some((tsval, _)), Some(newest)) => SeqNum(tsval).before(SeqNum(newest)),
+            _ => false,
+        }
     }
 
     /// Whether the peer's FIN, and everything before it, should have arrived.

@@ -45,28 +45,83 @@ pub enum Answer {
 pub struct Held {
     /// Who sent it.
     pub from: End,
-    /// The SYN and its repeats, oldest first.
-    pub syns: Vec<Segment>,
     /// Its Wireshark stream.
     pub stream: u32,
+    /// Whether its sender may still have the old socket, which a SYN of its own would have ended.
+    may_be_stale: bool,
+    /// The SYN and its repeats, oldest first; and where it may be stale, what answers it, until its
+    /// sender says more.
+    segments: Vec<(End, Segment)>,
+    /// The newest frame by which the other end went on with the connection that it has.
+    defied: u64,
+    /// When the old socket of its sender showed to be there still, by what it said to the answer.
+    disowned: Option<Moment>,
 }
 
 impl Held {
     /// Holds a SYN.
-    pub fn new(from: End, syn: &Segment, stream: u32) -> Held {
-        Held { from, syns: vec![*syn], stream }
+    pub fn new(from: End, syn: &Segment, stream: u32, may_be_stale: bool) -> Held {
+        let segments = vec![(from, *syn)];
+        Held { from, stream, may_be_stale, segments, defied: 0, disowned: None }
+    }
+
+    /// What is held, oldest first.
+    pub fn segments(&self) -> &[(End, Segment)] {
+        &self.segments
+    }
+
+    /// The SYN.
+    pub fn first(&self) -> Option<&Segment> {
+        self.segments.first().map(|(_, syn)| syn)
+    }
+
+    /// The SYN or repeat that the other end has taken, if it has taken any: none before it went on
+    /// with the old connection for the last time.
+    pub fn taken(&self) -> Option<&Segment> {
+        let mut syns = self.segments.iter().filter(|(from, _)| *from == self.from);
+        let newest = syns.clone().next_back();
+        syns.find(|(_, syn)| syn.frame > self.defied).or(newest).map(|(_, syn)| syn)
+    }
+
+    /// Whether the answer leaves open whether the SYN was meant.
+    pub fn is_open_after(&self, from: End, answer: &Segment) -> bool {
+        self.may_be_stale && self.disowned.is_none() && from != self.from && answer.has(Flags::SYN)
+    }
+
+    /// Whether it is held with an answer.
+    pub fn is_answered(&self) -> bool {
+        self.segments.iter().any(|(from, _)| *from != self.from)
+    }
+
+    /// Its sender's old socket answers its answer: the SYN was a stale one, and only the other end
+    /// has anything of it.
+    pub fn disown(&mut self, by: &Segment) {
+        let by = Moment { ts: by.ts, frame: by.frame };
+        self.disowned = self.disowned.or(Some(by));
+    }
+
+    /// When that was, if it was.
+    pub fn disowned(&self) -> Option<Moment> {
+        self.disowned
     }
 
     /// What the next segment on the four-tuple says of it.
     pub fn answered_by(&self, from: End, segment: &Segment) -> Answer {
-        let Some(syn) = self.syns.first() else {
+        let Some(syn) = self.first() else {
             return Answer::Nothing;
         };
+        let is_answered = self.is_answered();
+        if self.disowned.is_some() {
+            // The sender's old socket and what the other end has of the SYN are both at work.
+            let of_new = if from == self.from { Flags::RST } else { Flags::SYN };
+            return if segment.has(of_new) { Answer::Begins } else { Answer::Nothing };
+        }
         let wanted =
             segment.has(Flags::ACK) && segment.ack.in_window(syn.seq.add(1), syn.payload + 1);
         if from != self.from {
             let accepts = segment.has(Flags::SYN) || segment.has(Flags::RST);
             return match (wanted && accepts, segment.has(Flags::ACK) && segment.seq_len() == 0) {
+                _ if is_answered => Answer::Begins,
                 (true, _) => Answer::Begins,
                 (false, true) if !segment.has(Flags::RST) => Answer::Challenged,
                 _ => Answer::Nothing,
@@ -77,16 +132,24 @@ impl Held {
             return Answer::Repeated;
         }
         if segment.has(Flags::RST) || segment.has(Flags::SYN) {
-            return Answer::Nothing;
+            return if is_answered { Answer::Begins } else { Answer::Nothing };
         }
         // The ACK of a SYN+ACK that was not captured.
         if segment.seq == syn.seq_end() { Answer::Begins } else { Answer::Stale }
     }
 
-    /// Holds a repeat; beyond the bound it is only forgotten that it came again.
-    pub fn repeat(&mut self, syn: &Segment) {
-        if self.syns.len() < HELD_REPEATS_MAX {
-            self.syns.push(*syn);
+    /// Holds a repeat, or an answer; beyond the bound it is only forgotten what came before it.
+    pub fn hold(&mut self, from: End, segment: &Segment) {
+        if self.segments.len() >= HELD_REPEATS_MAX {
+            self.segments.pop();
+        }
+        self.segments.push((from, *segment));
+    }
+
+    /// The other end goes on with the connection that it has, whatever it made of the SYN so far.
+    pub fn defy(&mut self, from: End, segment: &Segment) {
+        if from != self.from && !segment.has(Flags::RST) {
+            self.defied = segment.frame;
         }
     }
 }
@@ -103,7 +166,7 @@ impl Connection {
     /// Whether the held SYN is the one that this connection began with.
     pub fn knows_syn(&self, held: &Held) -> bool {
         let isn = self.end(held.from).isn;
-        held.syns.first().is_some_and(|syn| isn == Some(syn.seq))
+        held.first().is_some_and(|syn| isn == Some(syn.seq))
     }
 
     /// Whether the segment, which could be the first behind the held SYN, goes on with this
@@ -115,11 +178,27 @@ impl Connection {
         is_opener && self.knows_syn(held) && segment.acked().and_then(own) == Some(true)
     }
 
+    /// Whether the end still has a socket.
+    pub fn is_there(&self, end: End) -> bool {
+        self.end(end).state != State::Closed
+    }
+
+    /// The SYN with which this life began was a stale one, as its sender showed then.
+    pub fn disown_syn(&mut self, opener: End, at: Moment) {
+        let syn = self.end(opener).opening.first;
+        self.withdraw(opener, &[Event::RecvSynAck], at);
+        self.withdraw(opener, &[Event::SentSyn], at);
+        self.note(FactKind::StaleSyn, opener, syn);
+    }
+
     /// The held SYN came to nothing.
     pub fn take_stale_syn(&mut self, held: &Held) {
-        for syn in &held.syns {
-            self.take_stray(held.from, syn);
-            self.note(FactKind::StaleSyn, held.from, Moment { ts: syn.ts, frame: syn.frame });
+        for (from, segment) in held.segments() {
+            self.take_stray(*from, segment);
+            if *from == held.from {
+                let at = Moment { ts: segment.ts, frame: segment.frame };
+                self.note(FactKind::StaleSyn, *from, at);
+            }
         }
     }
 
@@ -159,10 +238,17 @@ impl Connection {
             (_, State::SynSent) if own.isn.is_none() => Admission::Belongs,
             // It tries again with another number; nothing had answered the first.
             (State::SynSent, State::Unknown) => Admission::Begins,
+            _ if self.may_be_stale(from, syn) => Admission::Held,
             (_, State::Closed) => Admission::Begins,
             (_, State::TimeWait) if self.reopens(from, syn) => Admission::Begins,
             _ => Admission::Held,
         }
+    }
+
+    /// Whether a SYN may be an old one whose sender is still in TIME_WAIT: from there a new one
+    /// would be ahead.
+    pub fn may_be_stale(&self, from: End, syn: &Segment) -> bool {
+        self.end(from).state == State::TimeWait && !self.reopens(from, syn)
     }
 
     /// Whether a SYN may end the receiver's TIME_WAIT (RFC 9293 section 3.6.1 and RFC 6191): it is
@@ -180,7 +266,10 @@ impl Connection {
         let (own, other) = (self.end(from), self.end(from.peer()));
         let over = own.state.is_over() && other.state.is_over();
         let other_life = own.isn.is_some_and(|isn| isn != syn_ack.seq);
-        if over && other_life { Admission::Begins } else { Admission::Belongs }
+        match over && other_life && !self.is_earlier(from, syn_ack) {
+            true => Admission::Begins,
+            false => Admission::Belongs,
+        }
     }
 
     /// Whether both directions' numbers jump after a close: a new life whose SYN was not captured.

@@ -95,6 +95,8 @@ pub struct Connection {
     roles_from: RolesFrom,
     first: Moment,
     last: Moment,
+    /// The newest segment but for keepalives and their answers, of which no program knows.
+    spoke: Moment,
     frames: u64,
     zeek: zeek::Tracker,
     /// Its SYN may be a stale copy, which nobody sent now.
@@ -125,15 +127,14 @@ impl Connection {
         let at = Moment { ts: segment.ts.max(self.last.ts), frame: segment.frame };
         if self.frames == 0 {
             self.first = Moment { ts: segment.ts, frame: segment.frame };
-            self.last = self.first;
+            (self.last, self.spoke) = (self.first, self.first);
             self.client = Some(from);
         }
         let at = if self.frames == 0 { self.first } else { at };
         self.on_silence(at.ts, params);
         self.frames += 1;
         let before = core::mem::replace(&mut self.last, at);
-        let silence = at.ts.since(before.ts);
-        if silence >= SILENCE_MIN {
+        if at.ts.since(self.spoke.ts) >= SILENCE_MIN {
             self.note_silence(from, segment, before, at);
         }
         self.revive(from, at);
@@ -152,13 +153,34 @@ impl Connection {
             segment,
         );
         self.tally(from, segment, at);
+        if !self.keeps_alive(at) {
+            self.spoke = at;
+        }
     }
 
-    /// Both ends were silent from `before` to `at`, for a second at least.
+    /// Whether the segment that passed then is a keepalive, or the answer to one.
+    fn keeps_alive(&self, at: Moment) -> bool {
+        let kinds = [FactKind::Keepalive, FactKind::KeepaliveAnswered];
+        self.facts.iter().any(|fact| kinds.contains(&fact.kind) && fact.last == at)
+    }
+
+    /// Whether the segment has passed before, and its receiver has not acknowledged it since.
+    fn is_sent_again(&self, from: End, segment: &Segment) -> bool {
+        let (own, peer, last) = (self.end(from), self.end(from.peer()), segment.seq_end());
+        segment.seq_len() > 0
+            && own.nxt.is_some_and(|nxt| !last.after(nxt))
+            && !peer.has_proven(last)
+    }
+
+    /// Both ends were silent from `before` to `at`, but for keepalives for a second at least.
+    /// Whoever repeats something in vain is not idle, however rarely.
     fn note_silence(&mut self, from: End, segment: &Segment, before: Moment, at: Moment) {
+        if self.ends.iter().any(|end| end.repeats.count > 0) || self.is_sent_again(from, segment) {
+            return;
+        }
         let closes = segment.has(Flags::FIN) || segment.has(Flags::RST);
         if closes && self.end(from).fin.is_none() {
-            self.facts.put(FactKind::ClosedAfterIdle, from, before, at);
+            self.facts.put(FactKind::ClosedAfterIdle, from, self.spoke, at);
         }
         let silence = at.ts.since(before.ts);
         if silence < IDLE_MIN {
@@ -183,30 +205,25 @@ impl Connection {
         }
     }
 
-    /// A new life begins on the four-tuple at `at`: whatever is left of this one is over. Where the
-    /// capture's clock runs backwards, that is not before it began. `by` is the segment that shows
-    /// it.
-    pub fn supersede(&mut self, at: Moment, by: Moment) {
-        for end in End::BOTH {
-            self.supersede_end(end, at, by);
-        }
-    }
-
-    /// One end opens a new life at `at`, which the other end does not accept: only the opener's
-    /// old socket must be gone.
-    pub fn supersede_end(&mut self, end: End, at: Moment, by: Moment) {
+    /// A new life begins on the four-tuple: the old socket of `end` is over at `at`, and where the
+    /// capture's clock runs backwards, not before it began. `by` is the segment that shows it.
+    /// Returns the state that this ends.
+    pub fn supersede(&mut self, end: End, at: Moment, by: Moment) -> State {
         let at = Moment { ts: at.ts.max(self.first.ts), ..at };
-        // What was believed of the time after that moment never happened.
-        while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts && last.is_open()) {
-            if let Some(overtaken) = self.trail.overturn(end, &Event::ALL, by) {
-                self.go_back(end, &overtaken);
-            }
+        // What was believed of the time after that moment never happened; timers of the old socket
+        // ended nothing, and a RST was the new one's.
+        while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts)
+            && let Some(overtaken) = self.trail.overturn(end, &Event::ALL, by)
+        {
+            self.go_back(end, &overtaken);
         }
         // Without the SYN that it took, nothing shows that it listened for this life.
         if self.end(end).state == State::Listen {
             self.place(end, State::Unknown);
         }
+        let state = self.end(end).state;
         self.step(end, Event::Superseded, at);
+        state
     }
 
     /// One endpoint.
@@ -350,6 +367,7 @@ impl Connection {
         endpoint.state = undone.from;
         if undone.event == Event::RecvRst {
             endpoint.believed_reset = None;
+            self.facts.forget(&[FactKind::Assassinated], undone.at.ts);
         }
     }
 

@@ -49,6 +49,11 @@ impl Connection {
         let peer = from.peer();
         // Where both open at once, a SYN+ACK bears the number of the SYN before it.
         let repeated = self.end(from).isn == Some(segment.seq) && self.end(from).sent_syn_ack;
+        let has_another = self.end(from).isn.is_some_and(|isn| isn != segment.seq);
+        if has_another && self.is_earlier(from, segment) {
+            // An earlier life's.
+            return;
+        }
         self.meet_unseen_client(from, segment, at);
         if self.end(peer).isn.is_some_and(|isn| segment.ack != isn.add(1))
             && !self.acks_fast_open(from, segment)
@@ -58,11 +63,15 @@ impl Connection {
             return;
         }
         self.record_syn(from, segment, at, repeated);
-        if repeated {
+        if repeated && !self.is_old(from, segment) {
             self.refute_handshake(from, at);
         }
         let client = self.end_mut(peer);
         client.fast_open_accepted |= client.fast_open && client.nxt == Some(segment.ack);
+        if client.fast_open && client.isn.is_some_and(|isn| segment.ack == isn.add(1)) {
+            // What came with the SYN was not taken, and comes again.
+            client.after_syn = Some(segment.ack);
+        }
         self.end_mut(from).prove(segment.ack);
         self.end_mut(from).sent_syn_ack = true;
         self.end_mut(from).acked_syn = true;

@@ -55,16 +55,7 @@ impl Connection {
             _ => self.on_reset_sent(from, segment, at),
         }
         match verdict {
-            // What it sent before was not heard either.
-            Verdict::Accepted if self.end(from).repeats.count >= u16::from(DOUBTS_MAX) => {}
-            Verdict::Accepted => {
-                if self.end(to).state == State::TimeWait {
-                    self.note(FactKind::Assassinated, to, at);
-                }
-                if self.step(to, Event::RecvRst, at) {
-                    self.end_mut(to).believed_reset = Some(segment.seq);
-                }
-            }
+            Verdict::Accepted => self.on_reset_received(to, segment, at),
             Verdict::Refusal => {
                 self.step(to, Event::RecvRefusal, at);
             }
@@ -80,6 +71,31 @@ impl Connection {
                 self.note(FactKind::IgnoredRst, from, at);
             }
             Verdict::Ignored => {}
+        }
+    }
+
+    /// The RST, which ends the connection, is on its way to `to`.
+    fn on_reset_received(&mut self, to: End, segment: &Segment, at: Moment) {
+        let (own, peer) = (self.end(to), self.end(to.peer()));
+        // What its sender repeated in vain has not come, and this will not either; unless it is the
+        // answers that are lost.
+        let is_answered = own.last.ts > peer.repeats.since;
+        let is_heard = peer.repeats.count < u16::from(DOUBTS_MAX)
+            || (is_answered && peer.nxt.is_some_and(|nxt| own.has_proven(nxt)));
+        // The way back is open, and this one may be again.
+        let is_answer = own.last.ts >= peer.repeats.last;
+        if !is_heard && !is_answer {
+            return;
+        }
+        if self.end(to).state == State::TimeWait {
+            self.note(FactKind::Assassinated, to, at);
+        }
+        let moved = match is_heard {
+            true => self.step(to, Event::RecvRst, at),
+            false => self.step_as(to, Event::RecvRst, Basis::Assumed, at, Moment::default()),
+        };
+        if moved {
+            self.end_mut(to).believed_reset = Some(segment.seq);
         }
     }
 
@@ -117,10 +133,7 @@ impl Connection {
                 return Verdict::Ignored;
             }
             State::Unknown => return Verdict::Accepted,
-            // It has been seen to follow RFC 1337.
-            State::TimeWait if self.facts.get(FactKind::DisprovedRst, to.peer()).is_some() => {
-                return Verdict::Ignored;
-            }
+            State::TimeWait if self.follows_rfc_1337(to) => return Verdict::Ignored,
             State::SynSent => {
                 let answers = segment.has(Flags::ACK) && endpoint.nxt == Some(segment.ack);
                 return if answers { Verdict::Refusal } else { Verdict::Ignored };
@@ -144,6 +157,13 @@ impl Connection {
             return Verdict::Challenged;
         }
         Verdict::Ignored
+    }
+
+    /// Whether the end has been seen to ignore a RST in TIME_WAIT.
+    fn follows_rfc_1337(&self, end: End) -> bool {
+        let disproved = self.facts.get(FactKind::DisprovedRst, end.peer());
+        let waits = self.trail.newest_to(end, State::TimeWait);
+        disproved.zip(waits).is_some_and(|(disproved, waits)| disproved.last.ts >= waits.at.ts)
     }
 
     /// Whether the RST bears a number that its sender would use: its own next, or the one that it
@@ -360,6 +380,23 @@ impl Connection {
             self.take_back_fin(from, at, false);
             self.take_back_unacked(from, number, at);
             self.step(from, guess.event, guess.at);
+        }
+    }
+
+    /// Whether the segment, which says nothing new, challenges a RST that only what is left of a
+    /// closed socket would have believed.
+    pub(super) fn is_challenge(&self, from: End, segment: &Segment, closed: &Transition) -> bool {
+        let endpoint = self.end(from);
+        let is_bare = segment.seq_len() == 0 && endpoint.nxt == Some(segment.seq);
+        let on_guess = closed.basis == Basis::Assumed && closed.from == State::FinWait2;
+        on_guess && is_bare && endpoint.proven == segment.acked()
+    }
+
+    /// It goes on after a RST that should have ended it: the RST did not arrive, or was not
+    /// believed.
+    pub(super) fn survive_reset(&mut self, from: End, at: Moment) {
+        if self.withdraw(from, &[Event::RecvRst], at).is_some() {
+            self.note(FactKind::DisprovedRst, from.peer(), at);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::history::archive::{Before, Followed, Shelf};
 use crate::infer::trail::Moment;
 use crate::infer::{Admission, Answer, Connection, Held, Params};
 use crate::pipeline::{Keyed, Sink, Tracker};
+use crate::time::Timestamp;
 
 /// Where a segment goes of which no connection is told, at least for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,34 +52,55 @@ impl<S: Sink> Stage<'_, S> {
         if let Some(held) = &mut flow.held {
             match held.answered_by(from, segment) {
                 // A copy of this life's own SYN found no socket: nobody asks again.
-                Answer::Begins if segment.has(Flags::RST) && flow.connection.knows_syn(held) => {
+                Answer::Begins
+                    if segment.has(Flags::RST)
+                        && !held.is_answered()
+                        && flow.connection.knows_syn(held) =>
+                {
                     self.drop_held(flow);
                     return self.stray(flow, from, segment);
                 }
-                Answer::Begins if flow.connection.goes_on(held, from, segment) => {
+                Answer::Begins
+                    if !held.is_answered() && flow.connection.goes_on(held, from, segment) =>
+                {
                     self.drop_held(flow);
+                }
+                Answer::Begins if held.is_open_after(from, segment) => {
+                    return held.hold(from, segment);
+                }
+                // The old socket, which disowned the SYN, is there still: the lives overlap.
+                Answer::Begins
+                    if held.disowned().is_some() && flow.connection.is_there(held.from) =>
+                {
+                    return self.stray(flow, from, segment);
                 }
                 Answer::Begins => {
                     if let Some(held) = flow.held.take() {
-                        self.begin_held(flow, &held, segment);
+                        self.begin_held(flow, &held, moment(segment));
                     }
                 }
-                Answer::Repeated => return held.repeat(segment),
-                Answer::Challenged => flow.connection.note_challenged_syn(from, segment),
+                Answer::Repeated => return held.hold(from, segment),
+                Answer::Challenged => {
+                    held.defy(from, segment);
+                    flow.connection.note_challenged_syn(from, segment);
+                }
+                Answer::Stale if held.is_answered() => held.disown(segment),
                 Answer::Stale => self.drop_held(flow),
-                Answer::Nothing => {}
+                Answer::Nothing => held.defy(from, segment),
             }
         }
         flow.connection.on_silence(segment.ts, self.params);
         match flow.connection.admit(from, segment) {
             Admission::Belongs => self.belongs(flow, from, segment),
             Admission::Begins => {
-                let new = Connection::default();
-                self.replace(flow, segment, stream, new, |old, at| old.supersede(at, at));
+                let by = moment(segment);
+                let end = Succession { at: [Some(by); 2], by };
+                self.replace(flow, end, segment.ts, stream, Connection::default());
                 self.belongs(flow, from, segment);
             }
             Admission::Held => {
-                let held = Box::new(Held::new(from, segment, stream));
+                let may_be_stale = flow.connection.may_be_stale(from, segment);
+                let held = Box::new(Held::new(from, segment, stream, may_be_stale));
                 // Two SYNs with different numbers, and nobody answered the first.
                 self.drop_held(flow);
                 flow.held = Some(held);
@@ -95,8 +117,8 @@ impl<S: Sink> Stage<'_, S> {
 
     fn stale(&mut self, flow: &mut Followed, held: &Held) {
         flow.connection.take_stale_syn(held);
-        for syn in &held.syns {
-            self.tell(flow, held.from, syn);
+        for (from, segment) in held.segments() {
+            self.tell(flow, *from, segment);
         }
     }
 
@@ -116,28 +138,31 @@ impl<S: Sink> Stage<'_, S> {
         self.sink.segment(self.shelf.number(flow.id), stream, self.tuple, from, segment);
     }
 
-    /// Ends the old life as `supersede` has it, and begins another.
+    /// Ends the old life, which lasted until then, and begins another.
     fn replace(
         &mut self,
         flow: &mut Followed,
-        first: &Segment,
+        end: Succession,
+        until: Timestamp,
         stream: u32,
         connection: Connection,
-        supersede: impl FnOnce(&mut Connection, Moment),
     ) {
         let mut old = core::mem::replace(&mut flow.connection, connection);
         // A held SYN's answer comes late: what the time before it did comes first.
-        old.on_silence(first.ts, self.params);
-        let states = End::BOTH.map(|end| old.end(end).state);
-        supersede(&mut old, Moment { ts: first.ts, frame: first.frame });
-        old.on_silence(first.ts, self.params);
+        old.on_silence(until, self.params);
+        let [a, b] = end.at;
+        let states = [(End::A, a), (End::B, b)].map(|(it, at)| match at {
+            Some(at) => old.supersede(it, at, end.by),
+            None => old.end(it).state,
+        });
+        old.on_silence(until, self.params);
         let id = flow.id;
         let history = History::new(
             self.shelf.number(id),
             self.shelf.stream(id),
             *self.tuple,
             &old,
-            first.ts,
+            until,
             self.shelf.predecessor(id),
         );
         let eldest = self.shelf.before(id).map_or(history.id, |before| before.first);
@@ -146,39 +171,68 @@ impl<S: Sink> Stage<'_, S> {
         flow.id = self.shelf.add(self.tuple, stream, Some(before));
     }
 
-    /// A held SYN turns out to be a new life's first segment.
-    fn begin_held(&mut self, flow: &mut Followed, held: &Held, answer: &Segment) {
-        if let Some(first) = held.syns.first() {
-            let connection = match flow.connection.knows_syn(held) {
-                true => Connection::of_doubtful_syn(),
-                false => Connection::default(),
-            };
-            let by = Moment { ts: answer.ts, frame: answer.frame };
-            self.replace(flow, first, held.stream, connection, |old, at| old.supersede(at, by));
-        }
+    /// A held SYN turns out to be a new life's first segment, by what passed then.
+    fn begin_held(&mut self, flow: &mut Followed, held: &Held, by: Moment) {
+        let Some((first, taken)) = held.first().zip(held.taken()) else { return };
+        let disowned = held.disowned();
+        let connection = match flow.connection.knows_syn(held) || disowned.is_some() {
+            true => Connection::of_doubtful_syn(),
+            false => Connection::default(),
+        };
+        let opener = if disowned.is_some() { None } else { Some(moment(first)) };
+        let end = Succession::of(held.from, opener, Some(moment(taken)), by);
+        let until = if disowned.is_some() { by.ts } else { taken.ts };
+        self.replace(flow, end, until, held.stream, connection);
         self.replay(flow, held);
+        if let Some(at) = disowned {
+            flow.connection.disown_syn(held.from, at);
+        }
     }
 
     fn replay(&mut self, flow: &mut Followed, held: &Held) {
-        for syn in &held.syns {
-            self.belongs(flow, held.from, syn);
+        for (from, segment) in held.segments() {
+            self.belongs(flow, *from, segment);
         }
     }
 
-    /// The capture ends, and nobody has answered a held SYN. With a number of its own it is an
+    /// The capture ends then, and nobody has answered a held SYN. With a number of its own it is an
     /// attempt all the same.
-    pub fn end_held(&mut self, flow: &mut Followed) {
+    pub fn end_held(&mut self, flow: &mut Followed, until: Timestamp) {
         let Some(held) = flow.held.take() else { return };
-        if flow.connection.knows_syn(&held) {
+        if let Some(at) = held.disowned().filter(|_| !flow.connection.is_there(held.from)) {
+            return self.begin_held(flow, &held, at);
+        }
+        if flow.connection.knows_syn(&held) || held.disowned().is_some() {
             return self.stale(flow, &held);
         }
-        if let Some(first) = held.syns.first() {
-            let opener = held.from;
-            let new = Connection::of_doubtful_syn();
-            self.replace(flow, first, held.stream, new, |old, at| {
-                old.supersede_end(opener, at, at);
-            });
+        if let Some(first) = held.first().map(moment) {
+            // Unless it has answered, the other end has the connection that it had.
+            let taken = if held.is_answered() { held.taken().map(moment) } else { None };
+            let end = Succession::of(held.from, Some(first), taken, first);
+            let until = taken.map_or(until.max(first.ts), |taken| taken.ts);
+            self.replace(flow, end, until, held.stream, Connection::of_doubtful_syn());
         }
         self.replay(flow, &held);
     }
+}
+
+/// How one life ends another.
+#[derive(Clone, Copy)]
+struct Succession {
+    /// When the old socket of each end was over, if the new life ended it: whoever began that had
+    /// none any more, the other end when it took the SYN.
+    at: [Option<Moment>; 2],
+    /// What shows it.
+    by: Moment,
+}
+
+impl Succession {
+    fn of(opener: End, began: Option<Moment>, taken: Option<Moment>, by: Moment) -> Succession {
+        let at = if opener == End::A { [began, taken] } else { [taken, began] };
+        Succession { at, by }
+    }
+}
+
+fn moment(segment: &Segment) -> Moment {
+    Moment { ts: segment.ts, frame: segment.frame }
 }

@@ -81,6 +81,8 @@ pub(crate) fn close_together<S: Sink>(
         false => Deal::by_time(begun.iter().map(Begun::streams)),
     };
     drop(begun);
+    let mut totals = intake.into_totals();
+    let until = totals.last_ts.unwrap_or_default();
     // Those that wait end in the order in which one tracker would end them.
     let mut held = Vec::new();
     for (index, tracker) in trackers.iter().enumerate() {
@@ -93,15 +95,14 @@ pub(crate) fn close_together<S: Sink>(
     held.sort_unstable();
     for (_, index, id) in held {
         let Some(tracker) = trackers.get_mut(index) else { continue };
-        tracker.end_held(id);
+        tracker.end_held(id, until);
         while connections.dealt_to(index) < tracker.shelf.begun() {
             connections.push(index);
         }
     }
-    let mut totals = intake.into_totals();
     trackers.iter().for_each(|tracker| tracker.add_to(&mut totals));
     let mut shelves: Vec<_> = trackers.into_iter().map(|tracker| tracker.shelf).collect();
-    shelves.iter_mut().for_each(|shelf| shelf.close(totals.last_ts.unwrap_or_default()));
+    shelves.iter_mut().for_each(|shelf| shelf.close(until));
     (Archive::of_several(shelves, connections, streams), totals)
 }
 

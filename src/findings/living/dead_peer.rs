@@ -209,4 +209,20 @@ mod tests {
             assert_eq!(dead.message.contains("never took the connection"), !is_open, "{before}");
         }
     }
+
+    /// However rare its repeats get, whoever waits for an answer is not idle.
+    #[test]
+    fn repeats_that_get_rare_are_no_idle_time() {
+        let (mut at, mut gap, mut repeats) = (10.0, 0.2, String::new());
+        for _ in 0..12 {
+            repeats += &format!("{at} > P. 1:101(100) ack 1\n");
+            (at, gap) = (at + gap, gap * 2.0);
+        }
+        let names = |rest: &str| -> Vec<&str> {
+            let history = &connections(&format!("{}{repeats}{rest}", opened!("")))[0];
+            check(history, &Thresholds::default()).iter().map(|it| it.name).collect()
+        };
+        assert_eq!(names("500 end"), ["dead-peer"]);
+        assert_eq!(names("500 < R 1:1(0)"), ["peer-rebooted"]);
+    }
 }

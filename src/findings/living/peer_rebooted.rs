@@ -9,6 +9,7 @@ use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
+use crate::infer::trail::{Moment, Transition};
 
 finding! {
     /// One end had forgotten an open connection: its host restarted, or its socket is gone.
@@ -49,7 +50,9 @@ finding! {
         since: "0.1.0",
         thresholds: {},
         scope: PerConnection(check),
-        looks_for: [Signs::event(Event::SentRstWithoutSocket)],
+        looks_for: [
+            Signs::event(Event::SentRstWithoutSocket).or(Signs::fact(FactKind::ChallengedSyn)),
+        ],
         raises: opened!(
             "0.1 > P. 1:101(100) ack 1
              0.2 < P. 1:101(100) ack 101
@@ -69,18 +72,32 @@ finding! {
     }
 }
 
+/// The RST by which a role disowned its open connection, and whether it did so to open another one,
+/// as its peer challenged its SYN.
+fn disowning(history: &History, role: Role) -> Option<(Moment, bool)> {
+    let was_open = |it: &&Transition| it.from == State::Established;
+    let peer = role.peer();
+    if let Some(challenged) = history.fact(FactKind::ChallengedSyn, peer)
+        && history.by_event(role, &[Event::Superseded]).filter(was_open).is_some()
+    {
+        let killed = history.by_event(peer, &[Event::RecvRst])?;
+        return (killed.at.ts >= challenged.first.ts).then_some((killed.at, true));
+    }
+    let reset = history.by_event(role, &[Event::SentRstWithoutSocket]).filter(was_open)?;
+    Some((reset.at, history.fact(FactKind::ChallengedSyn, peer).is_some()))
+}
+
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
-        let Some(reset) = history.by_event(role, &[Event::SentRstWithoutSocket]) else { continue };
+        let Some((reset, challenged)) = disowning(history, role) else { continue };
         let peer = role.peer();
-        let lived = reset.from == State::Established && had_socket(history, role);
         let opened = !matches!(history.handshake(), Handshake::HalfOpen | Handshake::FastOpen);
         let is_path = disowned(history, peer, &context.of(&SILENT_DROP)).is_some();
-        let is_refusal = refusal(history).is_some_and(|it| it.at == reset.at);
-        if !lived || !opened || is_path || is_refusal || history.fin_of(role).is_some() {
+        let is_refusal = refusal(history).is_some_and(|it| it.at == reset);
+        let has_closed = history.fin_of(role).is_some();
+        if !had_socket(history, role) || !opened || is_path || is_refusal || has_closed {
             continue;
         }
-        let challenged = history.fact(FactKind::ChallengedSyn, peer).is_some();
         let how = match challenged {
             true => "asked for a new connection from the same port",
             false => "answered with the RST of a host that knows no such connection",
@@ -100,7 +117,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             who(history, role),
             who(history, peer),
         );
-        let finding = context.about(history, role, reset.at, message);
+        let finding = context.about(history, role, reset, message);
         out.push(finding.with("new_syn", if challenged { "yes" } else { "no" }));
     }
 }

@@ -111,7 +111,10 @@ pub(super) fn disowned<'a>(
     let reset = history.by_event(role.peer(), &[Event::SentRstWithoutSocket])?;
     let idle = history.fact(FactKind::NewestIdle, role)?;
     let answers = idle.last.ts <= reset.at.ts && idle.span() >= idle_min;
-    (reset.from == State::Established && answers).then(|| (reset, idle.span()))
+    // It did not speak by itself: it challenged the SYN of a peer that has lost its memory.
+    let challenged = history.fact(FactKind::ChallengedSyn, role);
+    let asked = challenged.is_some_and(|challenged| challenged.first == idle.last);
+    (reset.from == State::Established && answers && !asked).then(|| (reset, idle.span()))
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
@@ -182,4 +185,46 @@ fn rejected(
     );
     let finding = context.about(history, role, reset.at, message).lasting(idle);
     finding.with("idle_s", idle).with("other_ttl", if strange { "yes" } else { "no" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    fn told(rest: &str) -> Vec<Finding> {
+        check(&connections(&format!("{}{rest}", opened!("")))[0], &Thresholds::default())
+    }
+
+    /// The idle time is that before the data, not that between its repeats.
+    #[test]
+    fn the_idle_time_came_before_the_first_repeat() {
+        let repeats = "350 > P. 1:101(100) ack 1
+             351 > P. 1:101(100) ack 1
+             353 > P. 1:101(100) ack 1
+             357 > P. 1:101(100) ack 1
+             370 > P. 1:101(100) ack 1
+             400 end";
+        let [drop] = told(repeats).try_into().expect("one finding");
+        assert_eq!(drop.name, SILENT_DROP.name);
+        assert!(drop.message.contains("after 5.83 min idle"), "{}", drop.message);
+    }
+
+    /// It was asked by a SYN, and so it was not the path that forgot.
+    #[test]
+    fn who_challenges_a_syn_did_not_speak_by_itself() {
+        let reboot = "0.1 > P. 1:101(100) ack 1
+             0.2   < .  1:1(0) ack 101
+             200.0 > S  90000:90000(0)
+             200.1 < .  1:1(0) ack 101
+             200.2 > R  101:101(0)
+             201.0 > S  90000:90000(0)
+             201.1 < S. 70000:70000(0) ack 90001";
+        let names: Vec<_> = told(reboot).iter().map(|it| it.name).collect();
+        assert!(
+            names.contains(&"peer-rebooted") && !names.contains(&SILENT_DROP.name),
+            "{names:?}"
+        );
+    }
 }

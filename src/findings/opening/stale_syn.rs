@@ -25,7 +25,8 @@ finding! {
     /// RST accepted or refused it, and its sender went on with the old connection.
     ///
     /// Or a SYN came again after its connection was over, the server answered it, and the client
-    /// sent a RST to that answer: the client had not sent the SYN now.
+    /// sent a RST to that answer, or the ACK of the connection before, of which it was still in
+    /// TIME_WAIT: it had not sent the SYN now.
     ///
     /// ## When it is wrong
     ///
@@ -74,6 +75,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         );
         let finding = context.about(history, Role::Client, history.first, message);
         out.push(finding.frame(history.last).with("syns", 1_u64));
+        return;
     }
     // A client that was refused and tries again with the same number is not late.
     let refused = history.handshake() == Handshake::Refused;
@@ -95,5 +97,6 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
 fn is_refused_by_its_sender(history: &History) -> bool {
     history.roles_from == RolesFrom::Syn
         && history.by_event(Role::Client, &[Event::SentSyn, Event::FoundOpen]).is_none()
-        && history.by_event(Role::Server, &[Event::RecvRst]).is_some()
+        && (history.by_event(Role::Server, &[Event::RecvRst]).is_some()
+            || history.fact(FactKind::StaleSyn, Role::Client).is_some())
 }

@@ -3,7 +3,6 @@
 
 use super::transcript::{Reader, plain_syn};
 use super::{Brief, FOUND, Phase};
-use crate::infer::IDLE_MIN;
 use crate::infer::endpoint::{Gaps, Repeats, Tally};
 use crate::infer::silence::syn_given_up;
 use crate::infer::trail::Moment;
@@ -82,8 +81,8 @@ impl Brief {
             before = lines.syn_again(before)?;
             let at = Moment { ts: clock.time(before.0), frame: first.frame + u64::from(before.1) };
             let gap = at.ts.since(again.last.ts);
-            // A long silence is a fact, and whoever goes on had not given up.
-            if gap >= IDLE_MIN || syn_given_up(first.ts, &again.repeats, at.ts).is_some() {
+            // Whoever goes on had not given up.
+            if syn_given_up(first.ts, &again.repeats, at.ts).is_some() {
                 return None;
             }
             again.gaps.push(gap);

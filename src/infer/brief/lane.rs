@@ -191,7 +191,7 @@ impl Connection {
         endpoint.last = last;
         endpoint.tally.segments = own.segments.into();
         if last.frame >= self.last.frame {
-            self.last = last;
+            (self.last, self.spoke) = (last, last);
         }
         self.frames = self.ends.iter().map(|end| end.tally.segments).sum();
     }

@@ -474,6 +474,7 @@ impl Brief {
         let segment = Segment { seq, ack, flags: Flags::ACK, window: 1, ..Segment::default() };
         // What the client sent in between is not told: nobody was silent.
         connection.last.ts = self.clock().time(moment.0);
+        connection.spoke.ts = connection.last.ts;
         self.tell(connection, server, &segment, moment, params);
         let at = connection.span().1;
         connection.confirm_handshake(server, at);

@@ -146,3 +146,88 @@ fn a_syn_ack_with_the_number_of_a_waiting_syn_belongs_to_its_life() {
     let frames: Vec<_> = histories.iter().map(|history| history.frames).collect();
     assert_eq!(frames, [3, 2]);
 }
+
+/// Whoever challenges a SYN goes on with what it has, until it takes the SYN.
+#[test]
+fn what_challenges_a_syn_lives_on_until_it_takes_one() {
+    let histories = check(&opened(
+        "9.0  > S 90000:90000(0)
+         9.01 < . 1:1(0) ack 1
+         10.0 > S 90000:90000(0)
+         10.01 < . 1:1(0) ack 1
+         12.0 > S 90000:90000(0)
+         12.01 < S. 70000:70000(0) ack 90001 ; ESTABLISHED SYN_RCVD",
+    ));
+    let ended = Role::BOTH.map(|role| histories[0].transitions_of(role).last().unwrap().at.frame);
+    assert_eq!(ended, [4, 8], "the client at its SYN, the server at the one that it took");
+    // A RST of the new socket does not end the old one once more.
+    let reset = check(&opened(
+        "9.0  > S 90000:90000(0)
+         9.01 < . 1:1(0) ack 1
+         9.02 > R 1:1(0)
+         10.0 > S 90000:90000(0)
+         10.01 < S. 70000:70000(0) ack 90001 ; ESTABLISHED SYN_RCVD",
+    ));
+    let ended = Role::BOTH.map(|role| *reset[0].transitions_of(role).last().unwrap());
+    let events = ended.map(|it| (it.event, it.at.frame));
+    assert_eq!(events, [(Event::Superseded, 4), (Event::RecvRst, 6)]);
+}
+
+#[test]
+fn where_no_syn_is_taken_the_other_end_goes_on_to_the_end() {
+    let histories = check(&opened(
+        "0.10 < F. 1:1(0) ack 1
+         0.11 > F. 1:1(0) ack 2
+         0.12 < .  2:2(0) ack 2
+         2.00 > S  -90000:-90000(0)
+         2.01 < .  2:2(0) ack 2
+         3.00 > S  -90000:-90000(0)
+         3.01 < .  2:2(0) ack 2
+         90.0 end",
+    ));
+    let over = histories[0].transitions_of(Role::Server).last().unwrap();
+    assert_eq!((over.from, over.event), (State::TimeWait, Event::TwoMslPassed));
+    assert_eq!(histories[0].until, histories[1].until);
+}
+
+/// From TIME_WAIT the client answers what the server made of an old SYN with its old ACK.
+#[test]
+fn an_old_syn_in_the_client_s_time_wait_opens_nothing() {
+    let closed = "0.10 > F. 1:1(0) ack 1
+         0.11 < F. 1:1(0) ack 2
+         0.12 > .  2:2(0) ack 2            ; TIME_WAIT CLOSED
+         1.00 > S  0:0(0) id 0
+         1.01 < S. 90000:90000(0) ack 1\n";
+    let histories = check(&opened(&format!(
+        "{closed} 1.02 > .  2:2(0) ack 2
+         1.03 < R  2:2(0)
+         2.01 < S. 90000:90000(0) ack 1
+         2.02 > R  1:1(0)                  ; CLOSED CLOSED"
+    )));
+    let [old, new] = histories.as_slice() else { panic!("{histories:#?}") };
+    let killed = old.by_event(Role::Client, &[Event::RecvRst]).unwrap();
+    assert_eq!((killed.from, killed.at.frame), (State::TimeWait, 10));
+    assert!(old.fact(FactKind::Assassinated, Role::Client).is_some());
+    assert!(new.transitions_of(Role::Client).next().is_none(), "{new:#?}");
+    assert_eq!(new.left_by(Role::Server, State::SynRcvd), Some(Event::RecvRst));
+    // One that is meant gets its ACK, and goes on.
+    let meant = check(&opened(&format!("{closed} 1.02 > .  1:1(0) ack 90001")));
+    assert_eq!(meant[1].last_state(Role::Client), State::Established);
+    // Where the client follows RFC 1337, its TIME_WAIT outlives that.
+    let alive = check(&opened(&format!("{closed} 1.02 > .  2:2(0) ack 2\n 9.0 end")));
+    assert_eq!(alive.len(), 1);
+    assert_eq!(alive[0].last_state(Role::Client), State::TimeWait);
+}
+
+#[test]
+fn a_late_syn_ack_of_an_earlier_life_begins_none() {
+    let closed = "0.00 > S  0:0(0)         <ts 100:0>
+         0.01 < S. 0:0(0) ack 1            <ts 500:100>
+         0.02 > .  1:1(0) ack 1            <ts 110:500>
+         0.05 < .  1:1(0) ack 1            <ts 990:110>
+         0.10 > R. 1:1(0) ack 1            <ts 200:500>\n";
+    for (tsval, count) in [(400, 1), (1400, 2)] {
+        let text = format!("{closed} 1.00 < S. 70000:70000(0) ack 1  <ts {tsval}:90>");
+        assert_eq!(connections(&text).len(), count, "{tsval}");
+    }
+}

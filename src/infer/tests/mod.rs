@@ -113,6 +113,10 @@ const RARE: &[&str] = &[
      0.6 < F. 1:1(0) ack 2
      0.7 > R 2:2(0)                     ; CLOSED CLOSED",
     "0.0 > F. 1:1(0) ack 1
+     0.1 < .  1:1(0) ack 2
+     9.0 > .  1:1(0) ack 1
+     9.1 < R 1:1(0)                     ; CLOSED CLOSED",
+    "0.0 > F. 1:1(0) ack 1
      0.1 < F. 1:1(0) ack 2
      0.2 > P. 2:3(1) ack 1
      0.3 < R 1:1(0)                     ; - CLOSED",
@@ -135,6 +139,10 @@ const RARE: &[&str] = &[
     // A new connection before the old one was over.
     "0.0 > S 0:0(0)
      0.1 > S 90000:90000(0)             ; SYN_SENT UNKNOWN",
+    "0.0 > S 0:0(0)
+     0.1 < S. 0:0(0) ack 1
+     0.5 > S 90000:90000(0)
+     0.6 < S. 70000:70000(0) ack 90001  ; ESTABLISHED SYN_RCVD",
     "0.0 > F. 1:1(0) ack 1
      9.0 > S 90000:90000(0)
      9.1 < S. 70000:70000(0) ack 90001  ; ESTABLISHED SYN_RCVD",

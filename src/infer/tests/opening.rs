@@ -210,3 +210,14 @@ fn a_reset_after_crossing_syns_leaves_open_which_of_them_came() {
     );
     assert!(history.stay_in(Role::Client, State::Established).is_none());
 }
+
+/// Data that came with the SYN and was not taken comes again, with the handshake's ACK.
+#[test]
+fn a_refused_fast_open_opens_by_its_third_segment() {
+    history(
+        "0.00 > S  0:50(50)
+         0.01 < S. 0:0(0) ack 1            ; ESTABLISHED SYN_RCVD
+         0.02 > P. 1:51(50) ack 1          ; ESTABLISHED ESTABLISHED
+         0.03 < .  1:1(0) ack 51           ; ESTABLISHED ESTABLISHED",
+    );
+}

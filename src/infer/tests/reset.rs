@@ -362,3 +362,61 @@ fn a_rst_to_the_ack_that_ends_closing_shows_that_the_socket_was_gone() {
                  0.070 > R 2:2(0)      ; CLOSED CLOSED";
     assert_eq!(gone(asked), Some(State::TimeWait));
 }
+
+/// What was repeated was answered each time: it is the answers that do not come.
+#[test]
+fn a_reset_after_repeats_that_were_answered_arrives() {
+    let unheard = "0.100 > F. 1:1(0) ack 1
+         0.101 < .  1:1(0) ack 2
+         0.400 > F. 1:1(0) ack 1
+         0.401 < .  1:1(0) ack 2
+         0.800 > F. 1:1(0) ack 1
+         0.801 < .  1:1(0) ack 2
+         1.600 > F. 1:1(0) ack 1
+         1.601 < .  1:1(0) ack 2\n";
+    let ended = history(&opened(&format!("{unheard} 1.700 > R. 2:2(0) ack 1 ; CLOSED CLOSED")));
+    let closed = ended.transitions_of(Role::Server).last().unwrap();
+    assert_eq!((closed.from, closed.basis), (State::CloseWait, Basis::Inferred));
+}
+
+#[test]
+fn a_reset_after_repeats_without_an_answer_is_as_little_heard() {
+    let repeated = "1.0 > P. 1:101(100) ack 1
+         1.3 > P. 1:101(100) ack 1
+         1.9 > P. 1:101(100) ack 1
+         3.1 > P. 1:101(100) ack 1\n";
+    history(&opened(&format!("{repeated} 5.0 > R. 101:101(0) ack 1 ; CLOSED ESTABLISHED")));
+    // It answers one that has just come: the path may be whole again, in both directions.
+    let healed = history(&opened(&format!(
+        "{repeated} 4.0 < P. 1:51(50) ack 1
+         4.001 > R  1:1(0)                 ; CLOSED CLOSED"
+    )));
+    let closed = healed.transitions_of(Role::Server).last().unwrap();
+    assert_eq!((closed.event, closed.basis), (Event::RecvRst, Basis::Assumed));
+}
+
+#[test]
+fn only_who_ignored_a_reset_in_time_wait_follows_rfc_1337() {
+    let closing = "0.100 < F. 1:1(0) ack 1
+         0.140 > .  1:1(0) ack 2           ; CLOSE_WAIT FIN_WAIT_2\n";
+    let history = history(&opened(&format!(
+        "{closing} 0.200 > F. 1:1(0) ack 2 ; LAST_ACK TIME_WAIT
+         0.240 < .  2:2(0) ack 2           ; CLOSED TIME_WAIT
+         0.300 > R  2:2(0)                 ; CLOSED CLOSED"
+    )));
+    assert!(history.fact(FactKind::Assassinated, Role::Server).is_some());
+}
+
+/// A RST that ended no TIME_WAIT is not told of as one that did.
+#[test]
+fn a_time_wait_that_goes_on_was_not_ended() {
+    let history = history(&opened(
+        "0.100 < F. 1:1(0) ack 1
+         0.110 > F. 1:1(0) ack 2
+         0.120 < .  2:2(0) ack 2           ; CLOSED TIME_WAIT
+         1.000 > R  2:2(0)                 ; CLOSED CLOSED
+         2.000 > F. 1:1(0) ack 2
+         2.010 < .  2:2(0) ack 2           ; - TIME_WAIT",
+    ));
+    assert!(history.fact(FactKind::Assassinated, Role::Server).is_none());
+}
