@@ -459,6 +459,8 @@ impl Connection {
             Event::RecvRst if passed_reset => {
                 self.withdraw(from, &[Event::RecvRst], at);
             }
+            // Whoever was refused would not acknowledge a SYN+ACK.
+            Event::RecvRefusal => self.survive_refusal(from, last.at, at),
             // Somebody else sent that RST in its name, and the peer did not believe it either.
             Event::SentRst | Event::SentRstWithoutSocket if fresh || !in_flight => {
                 self.disown_reset(from, at);

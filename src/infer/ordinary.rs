@@ -11,6 +11,7 @@ use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
 use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
+use crate::time::Timestamp;
 
 impl Connection {
     /// A segment with neither SYN nor RST. Without ACK it is dropped wherever it arrives (RFC 9293
@@ -223,6 +224,7 @@ impl Connection {
         let Some(nxt) = self.end(from).nxt else {
             return;
         };
+        let (edge, spoke) = (self.end(from).edge, self.end(from).tally.bytes > 0);
         let fresh = segment.seq_end().offset_from(nxt).max(0).unsigned_abs();
         let bytes = data_end.offset_from(nxt).max(0).unsigned_abs().min(segment.payload);
         if segment.payload > 0 && self.end(from).fin.is_some_and(|fin| data_end.after(fin)) {
@@ -250,19 +252,37 @@ impl Connection {
                 self.end_mut(from).repeats = Repeats::default();
             }
         }
-        let peer = self.end(from.peer());
-        if bytes > 0 && peer.fin.is_some() && !peer.fin_unseen {
-            let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
-            if !covers {
-                self.note(FactKind::DataCrossedFin, from, at);
-            }
-        }
-        if bytes > 0 && self.end(from).state == State::CloseWait {
-            self.end_mut(from).tally.after_peer_fin += u64::from(bytes);
-            self.note(FactKind::HalfCloseData, from, at);
+        if bytes > 0 && self.end(from.peer()).fin.is_some() {
+            let before = spoke.then_some(edge);
+            self.on_data_after_peer_fin(from, segment, bytes, before, at);
         }
         if segment.has(Flags::FIN) {
             self.on_fin_sent(from, segment, at);
+        }
+    }
+
+    /// New data passes behind the peer's FIN. The newest before it was sent at `before`.
+    fn on_data_after_peer_fin(
+        &mut self,
+        from: End,
+        segment: &Segment,
+        bytes: u32,
+        before: Option<Timestamp>,
+        at: Moment,
+    ) {
+        let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
+        if !covers && !self.end(from.peer()).fin_unseen {
+            self.note(FactKind::DataCrossedFin, from, at);
+        }
+        if !covers || self.end(from).state != State::CloseWait {
+            return;
+        }
+        if let Some(before) = before {
+            self.doubt_close_wait(from, before, at.ts);
+        }
+        if !self.end(from).may_have_queued_fin {
+            self.end_mut(from).tally.after_peer_fin += u64::from(bytes);
+            self.note(FactKind::HalfCloseData, from, at);
         }
     }
 

@@ -53,6 +53,19 @@ impl Connection {
         }
     }
 
+    /// An end in CLOSE_WAIT sends more, and sent the newest before that at `edge`. If it goes on
+    /// without a pause from before the peer's FIN came, the FIN of its own may wait behind that:
+    /// a sender that paces has more to send than is on its way.
+    pub(super) fn doubt_close_wait(&mut self, end: End, edge: Timestamp, now: Timestamp) {
+        let Some(entered) = self.trail.newest_to(end, State::CloseWait) else { return };
+        // What passes before the ACK of that FIN may have been sent before it came.
+        let came = entered.confirmed.ts.max(entered.at.ts);
+        if edge < came && self.is_in_flight(end, edge, now) {
+            self.end_mut(end).may_have_queued_fin = true;
+            self.trail.assume(end, State::CloseWait);
+        }
+    }
+
     /// The end learns that the peer's window is open again.
     pub(super) fn set_free(&mut self, end: End) {
         self.end_mut(end).flight = FLIGHT_MAX;

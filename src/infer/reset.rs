@@ -400,6 +400,14 @@ impl Connection {
         }
     }
 
+    /// It opens after a RST that refused it: somebody else sent that, or it came too late.
+    pub(super) fn survive_refusal(&mut self, from: End, refused: Moment, at: Moment) {
+        if self.withdraw(from, &[Event::RecvRefusal], at).is_some() {
+            self.facts.forget(&[FactKind::Refused], refused.ts);
+            self.note(FactKind::DisprovedRst, from.peer(), at);
+        }
+    }
+
     /// A RST in the name of `from` was not its own: it goes on, and so does the other end.
     pub(super) fn disown_reset(&mut self, from: End, at: Moment) {
         let to = from.peer();

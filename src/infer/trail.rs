@@ -245,6 +245,14 @@ impl Trail {
         self.refuted.iter().any(|refuted| refuted.end == end && refuted.doubted)
     }
 
+    /// The endpoint's newest transition to that state is no more than assumed.
+    pub fn assume(&mut self, end: End, state: State) {
+        let newest = self.transitions.iter_mut().rev().find(|t| t.end == end && t.to == state);
+        if let Some(newest) = newest {
+            (newest.basis, newest.confirmed) = (Basis::Assumed, Moment::default());
+        }
+    }
+
     /// Firms up what was assumed because a FIN might have gone unseen, once no such doubt is left.
     /// Who sent a RST, whether it was believed, and who gave up, is doubted for other reasons.
     pub fn settle(&mut self) {

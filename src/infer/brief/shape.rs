@@ -11,7 +11,10 @@
 //! so, the engine replays. A build with debug assertions replays all, and compares.
 
 mod again;
+mod queued;
 mod unopened;
+
+use queued::{goes_on, is_free};
 
 use super::clock::Clock;
 use super::closing::{Later, Lines};
@@ -20,9 +23,9 @@ use super::lane::Lane;
 use super::{Blocks, Brief, CLIENT_IS_B, FOUND, Phase, SHAKEN, TIMESTAMPS, bits};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
-use crate::infer::endpoint::{Repeats, fastest_answer, in_flight, scaled, segment_max};
+use crate::infer::endpoint::{Repeats, fastest_answer, scaled};
 use crate::infer::fin::ACK_DELAY;
-use crate::infer::queued::{fills, flight_kib, wait_for};
+use crate::infer::queued::flight_kib;
 use crate::infer::reset::{is_strange_ttl, shrank};
 use crate::infer::trail::Moment;
 use crate::infer::{IDLE_MIN, Params, SILENCE_MIN};
@@ -430,6 +433,9 @@ impl Cast<'_> {
             let latest = if may_be_late { fastest.plus(ACK_DELAY) } else { answered_after };
             (fastest..=latest).contains(&answered_after)
         };
+        if goes_on(own, peer, later, clock) {
+            return None;
+        }
         let is_answer = own.has_answered || peer.fin.is_none_or(answers);
         Some(is_answer && (!later.is_fin() || is_free(peer, own, later, clock)))
     }
@@ -481,14 +487,4 @@ impl Cast<'_> {
         self.put(0, over << 4);
         Some(())
     }
-}
-
-/// Whether nothing of `end` can wait for room behind what it has sent, when its peer's FIN passes.
-fn is_free(end: &Side, peer: &Side, fin: &Later, clock: Clock) -> bool {
-    let (room, most) = (scaled(fin.segment.window, peer.shift), segment_max(peer.mss));
-    let turnaround = end.lane.turnaround().unwrap_or_default();
-    let patience = in_flight(turnaround).plus(wait_for(room, most));
-    let silence = Span::from_nanos(clock.nanos(fin.moment.0 - peer.lane.last));
-    let is_idle = end.unheard == 0 && silence > patience;
-    !fills(end.lane.flight, room, most) || is_idle
 }

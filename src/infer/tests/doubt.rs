@@ -3,6 +3,7 @@
 use super::opened;
 use crate::history::{History, Role};
 use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Transition;
 use crate::testkit::history;
@@ -218,4 +219,34 @@ fn a_late_answer_is_no_measure_of_itself() {
          0.079 > .  2:2(0) ack 2",
     );
     assert!(!certain(&told, Role::Server).contains(&State::LastAck));
+}
+
+/// A sender that paces has more to send than is on its way, and a FIN of its own may wait behind.
+#[test]
+fn data_that_goes_on_over_the_peer_s_fin_leaves_open_who_closed_first() {
+    let goes_on = history(&opened(
+        "0.100 > . 1:1449(1448) ack 1
+         0.102 < F. 1:1(0) ack 1449
+         0.104 > . 1449:2897(1448) ack 2
+         0.13 < .  2:2(0) ack 2897
+         0.14 > F. 2897:2897(0) ack 2
+         0.15 < .  2:2(0) ack 2898          ; CLOSED TIME_WAIT",
+    ));
+    for state in [State::CloseWait, State::LastAck, State::Closed] {
+        let entered = goes_on.stay_in(Role::Client, state).unwrap().entered;
+        assert_eq!(entered.basis, Basis::Assumed, "{state}");
+    }
+    assert!(goes_on.fact(FactKind::HalfCloseData, Role::Client).is_none());
+    // Whoever pauses had sent all that it had.
+    let pauses = history(&opened(
+        "0.10 > . 1:1449(1448) ack 1
+         0.11 < F. 1:1(0) ack 1449
+         0.12 > .  1449:1449(0) ack 2
+         3.12 > . 1449:2897(1448) ack 2
+         3.13 < .  2:2(0) ack 2897
+         3.14 > F. 2897:2897(0) ack 2       ; LAST_ACK TIME_WAIT",
+    ));
+    let entered = pauses.stay_in(Role::Client, State::CloseWait).unwrap().entered;
+    assert_eq!((entered.basis, entered.confirmed.frame), (Basis::Inferred, 6));
+    assert!(pauses.fact(FactKind::HalfCloseData, Role::Client).is_some());
 }

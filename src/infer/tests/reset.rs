@@ -1,7 +1,7 @@
 //! RST: whose socket it ends, and who believes it.
 
 use super::{confirmation, opened};
-use crate::history::{Close, History, Role};
+use crate::history::{Close, Handshake, History, Role};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
@@ -419,4 +419,18 @@ fn a_time_wait_that_goes_on_was_not_ended() {
          2.010 < .  2:2(0) ack 2           ; - TIME_WAIT",
     ));
     assert!(history.fact(FactKind::Assassinated, Role::Server).is_none());
+}
+
+#[test]
+fn who_opens_after_all_was_not_refused() {
+    let history = history(
+        "0.00 > S  0:0(0)
+         0.01 < R. 0:0(0) ack 1            ; CLOSED CLOSED
+         0.02 < S. 0:0(0) ack 1
+         0.03 > .  1:1(0) ack 1            ; ESTABLISHED ESTABLISHED
+         0.04 > P. 1:11(10) ack 1          ; ESTABLISHED ESTABLISHED",
+    );
+    assert_eq!(history.handshake(), Handshake::Complete);
+    assert!(history.fact(FactKind::Refused, Role::Server).is_none());
+    assert!(history.fact(FactKind::DisprovedRst, Role::Server).is_some());
 }

@@ -1,7 +1,8 @@
 //! A FIN that is sent again and again, since nothing comes: the last thing that a shape may hold.
 //! What the peer says then, if it says anything, the engine looks at.
 
-use super::{CLOSE, Cast, GAVE_UP, LINES, SENT_AGAIN, is_free};
+use super::queued::is_free;
+use super::{CLOSE, Cast, GAVE_UP, LINES, SENT_AGAIN};
 use crate::decode::segment::Flags;
 use crate::decode::tuple::End;
 use crate::infer::brief::closing::{Later, Lines};
