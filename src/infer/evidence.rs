@@ -268,11 +268,13 @@ impl Connection {
             self.step_as(from, event, Basis::Assumed, came, Moment::default());
             self.end_mut(from).take_open(&BY_FIN);
         } else if came.frame > 0 {
-            self.step_as(from, event, Basis::Inferred, came, Moment::default());
+            let basis = self.doubted(from, event, Basis::Inferred);
+            self.step_as(from, event, basis, came, Moment::default());
             self.restore_first_fin(from, segment, at);
             self.confirm_fin(from, segment, at);
         } else {
-            self.step_as(from, event, Basis::Observed, at, Moment::default());
+            let basis = self.doubted(from, event, Basis::Observed);
+            self.step_as(from, event, basis, at, Moment::default());
         }
     }
 

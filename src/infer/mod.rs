@@ -198,7 +198,7 @@ impl Connection {
         if self.end(end).state != State::Closed {
             return;
         }
-        if self.trail.last(end).is_some_and(|last| last.event == Event::GaveUp)
+        if self.has_given_up(end)
             && let Some(wrong) = self.trail.overturn(end, &[Event::GaveUp], at)
         {
             self.go_back(end, &wrong);
@@ -277,6 +277,12 @@ impl Connection {
     /// Moves one endpoint along its row of the table, if there is one. A state is written by
     /// [`Self::step_as`], [`Self::place`] and [`Self::go_back`] only.
     fn step(&mut self, end: End, event: Event, at: Moment) -> bool {
+        let basis = self.doubted(end, event, event.basis());
+        self.step_as(end, event, basis, at, Moment::default())
+    }
+
+    /// The basis of a transition, where nothing is in doubt this one.
+    fn doubted(&self, end: End, event: Event, basis: Basis) -> Basis {
         // A FIN that nobody saw, or that nobody has shown to have come, leaves open what its
         // receiver's own FIN followed.
         let on_guess = event == Event::SentFin
@@ -284,11 +290,10 @@ impl Connection {
         let doubtful = self.ends.iter().any(|end| end.may_have_closed)
             || self.end(end).may_have_queued_fin
             || on_guess;
-        let basis = match event.basis() {
+        match basis {
             Basis::Observed | Basis::Inferred if doubtful && !is_certain(event) => Basis::Assumed,
             basis => basis,
-        };
-        self.step_as(end, event, basis, at, Moment::default())
+        }
     }
 
     /// Whether the end was taken into CLOSE_WAIT, and nothing has confirmed that.

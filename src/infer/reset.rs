@@ -337,8 +337,19 @@ impl Connection {
         if !segment.has(Flags::ACK) {
             self.settle_guess(from, at);
             self.trail.confirm_last(from, &[Event::RecvAckOfFin], at);
-        } else if self.withdraw(from, &[Event::RecvAckOfFin], at).is_some() {
-            // Only a socket sends a RST with an ACK and a number of its own.
+            return;
+        }
+        // Only a socket sends a RST with an ACK and a number of its own. One of its host, when that
+        // socket was gone, may overtake it.
+        let without = [Event::SentRstWithoutSocket];
+        let overtook = self.trail.last(from).is_some_and(|last| {
+            last.event == Event::SentRstWithoutSocket && self.is_in_flight(from, last.at.ts, at.ts)
+        });
+        let wrong = match overtook {
+            true => self.trail.overturn(from, &without, at).inspect(|it| self.go_back(from, it)),
+            false => self.withdraw(from, &[Event::RecvAckOfFin], at),
+        };
+        if wrong.is_some() {
             self.step(from, Event::SentRst, at);
         }
     }

@@ -80,6 +80,11 @@ impl Connection {
         self.step_as(end, Event::GaveUp, basis, at, Moment::default());
     }
 
+    /// Whether the end is taken to have given up.
+    pub(super) fn has_given_up(&self, end: End) -> bool {
+        self.trail.last(end).is_some_and(|last| last.event == Event::GaveUp)
+    }
+
     /// Its repeats stopped when an answer to the newest had passed. The answers before were lost,
     /// so that this one was not believed either; but that it came explains the silence best.
     fn hears_at_last(&mut self, end: End) -> bool {

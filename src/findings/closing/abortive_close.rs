@@ -1,6 +1,7 @@
 //! RST instead of FIN.
 
 use crate::findings::closing::unread_data_reset::reset_over_data;
+use crate::findings::living::dead_peer::died_probing;
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{had_socket, who};
 use crate::findings::{Context, Finding};
@@ -69,6 +70,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             || !had_socket(history, role)
             || reset_over_data(history, role).is_some()
             || history.fin_of(role).is_some()
+            || died_probing(history, role)
         {
             continue;
         }

@@ -1,5 +1,6 @@
 //! RST out of CLOSE_WAIT: the second to close did it with an abort.
 
+use crate::findings::living::dead_peer::died_probing;
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{had_socket, wait_in, who};
 use crate::findings::{Context, Finding};
@@ -61,7 +62,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let Some(wait) = wait_in(history, role, State::CloseWait) else { continue };
         let reset = history.by_event(role, &[Event::SentRst]);
         let Some(reset) = reset.filter(|reset| reset.from == State::CloseWait) else { continue };
-        if !had_socket(history, role) {
+        if !had_socket(history, role) || died_probing(history, role) {
             continue;
         }
         let message = words!(

@@ -1,6 +1,7 @@
 //! FIN, then RST to the data that still came.
 
 use crate::findings::closing::keepalive_race::raced;
+use crate::findings::living::dead_peer::died_probing;
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{FINS, RESETS, number, who};
 use crate::findings::{Context, Finding};
@@ -81,7 +82,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let bytes = history.side(peer).tally.after_peer_fin;
         let answers_fin = history.fin_of(peer).is_some() && bytes == 0;
         let is_race = role == Role::Server && raced(history).is_some();
-        if waited >= context.span("orphan_s") || answers_fin || is_race {
+        let is_other = answers_fin || is_race || died_probing(history, role);
+        if waited >= context.span("orphan_s") || is_other {
             continue;
         }
         let lost = match bytes {

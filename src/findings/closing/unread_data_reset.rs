@@ -66,8 +66,10 @@ finding! {
 /// The RST by which a role closed over data of its peer.
 pub(super) fn reset_over_data(history: &History, role: Role) -> Option<&Transition> {
     let reset = history.by_event(role, &[Event::SentRst])?;
-    let noted =
-        |kind| history.fact(kind, role).is_some_and(|fact| fact.first.frame == reset.at.frame);
+    let noted = |kind| {
+        let fact = history.fact(kind, role);
+        fact.is_some_and(|it| (it.first.frame..=it.last.frame).contains(&reset.at.frame))
+    };
     let spoke = history.side(role).tally.bytes > 0;
     let is_likely = noted(FactKind::ResetOverData) && (role == Role::Server || !spoke);
     let is_certain = noted(FactKind::ResetWithUnread);

@@ -27,8 +27,8 @@ finding! {
     ///
     /// One end repeated data or a keepalive at least `repeats_min` times, for at least `wait_s`,
     /// and no answer passed until the record ended or the sender gave up. The peer had been
-    /// heard before. Data that follows a long idle time, or that both ends repeat in vain, is
-    /// silent-drop.
+    /// heard before. Two keepalives are enough where their sender resets when the third is due.
+    /// Data that follows a long idle time, or that both ends repeat in vain, is silent-drop.
     ///
     /// ## When it is wrong
     ///
@@ -96,20 +96,14 @@ pub(super) struct Unanswered {
     pub is_probe: bool,
 }
 
-/// Whether an open end repeats data or keepalives in vain, so often at least.
+/// Whether an open end repeats data or keepalives in vain, so often at least. As many keepalives as
+/// are sent come before a RST of their sender at the time when the next was due.
 pub(super) fn unanswered(history: &History, role: Role, repeats_min: u64) -> Option<Unanswered> {
+    /// So many show when the next would be due.
+    const TIMED: u64 = 2;
     let side = history.side(role);
     let repeats = u64::from(side.unanswered_at_end);
     let heard = history.side(role.peer()).tally.segments > 0;
-    // Unanswered FINs are another finding; whoever has closed does not wait for data.
-    let was_open = history.transitions_of(role).rev().find_map(|it| match it.event {
-        Event::GaveUp | Event::SentRst | Event::Superseded => None,
-        _ => Some(it.to),
-    });
-    let open = matches!(was_open, Some(State::Established | State::CloseWait));
-    if repeats < repeats_min || !heard || !open {
-        return None;
-    }
     let over = history.transitions_of(role).rev().find(|it| it.to == State::Closed);
     let end = over.map_or(history.until, |over| over.at.ts);
     let reset = history.by_event(role, &[Event::SentRst]);
@@ -117,12 +111,34 @@ pub(super) fn unanswered(history: &History, role: Role, repeats_min: u64) -> Opt
     let probing = history
         .fact(FactKind::Keepalive, role)
         .filter(|probe| probe.last.ts >= began && u64::from(probe.count) >= repeats);
+    // Unanswered FINs are another finding; whoever has closed does not wait for data.
+    let was_open = history.transitions_of(role).rev().find_map(|it| match it.event {
+        Event::GaveUp | Event::SentRst | Event::Superseded => None,
+        _ => Some(it.to),
+    });
+    let open = match was_open {
+        Some(State::Established | State::CloseWait) => true,
+        Some(State::FinWait2) => probing.is_some(),
+        _ => false,
+    };
+    let is_all = probing.is_some() && reset.is_some() && repeats >= TIMED;
+    if (repeats < repeats_min && !is_all) || !heard || !open {
+        return None;
+    }
     if probing.is_some_and(|probe| is_answered(history, probe, reset)) {
         return None;
     }
     let began = probing.map_or(began, |it| before(it.last.ts, side.tally.unanswered_for));
     let (length, is_ongoing, is_probe) = (end.since(began), over.is_none(), probing.is_some());
     Some(Unanswered { began, length, is_ongoing, repeats, is_probe })
+}
+
+/// Whether the last that a role sent before its RST were keepalives to which nothing came: that RST
+/// is its kernel's, and not its program's.
+pub(in crate::findings) fn died_probing(history: &History, role: Role) -> bool {
+    let heard = history.side(role.peer()).last.ts;
+    let probe = history.fact(FactKind::Keepalive, role);
+    history.side(role).unanswered_at_end > 0 && probe.is_some_and(|probe| probe.last.ts > heard)
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
@@ -224,5 +240,28 @@ mod tests {
         };
         assert_eq!(names("500 end"), ["dead-peer"]);
         assert_eq!(names("500 < R 1:1(0)"), ["peer-rebooted"]);
+    }
+
+    /// However few keepalives a kernel sends before it resets: the RST is not its program's.
+    #[test]
+    fn a_rst_when_the_next_keepalive_was_due_is_the_end_of_a_dead_connection() {
+        let data = "0.1 > P. 1:41(40) ack 1
+             0.2 < P. 1:41(40) ack 41
+             0.3 > .  41:41(0) ack 41\n";
+        let half_closed = [
+            (data, "41:41(0) ack 41", "40:40(0) ack 41"),
+            ("0.1 < F. 1:1(0) ack 1\n0.11 > . 1:1(0) ack 2\n", "1:1(0) ack 2", "0:0(0) ack 2"),
+            ("0.1 > F. 1:1(0) ack 1\n0.11 < . 1:1(0) ack 2\n", "2:2(0) ack 1", "1:1(0) ack 1"),
+        ];
+        for (before, reset, probe) in half_closed {
+            let rest = format!("{before} 10 > . {probe}\n20 > . {probe}\n30 > R. {reset}");
+            let history = &connections(&format!("{}{rest}", opened!("")))[0];
+            let found = check(history, &Thresholds::default());
+            let names: Vec<_> = found.iter().map(|it| it.name).collect();
+            assert!(names.contains(&DEAD_PEER.name), "{rest}: {names:?}");
+            for cause in ["abortive-close", "close-wait-reset", "reset-after-fin"] {
+                assert!(!names.contains(&cause), "{rest}: {names:?}");
+            }
+        }
     }
 }

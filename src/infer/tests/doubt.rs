@@ -250,3 +250,33 @@ fn data_that_goes_on_over_the_peer_s_fin_leaves_open_who_closed_first() {
     assert_eq!((entered.basis, entered.confirmed.frame), (Basis::Inferred, 6));
     assert!(pauses.fact(FactKind::HalfCloseData, Role::Client).is_some());
 }
+
+/// Where the capture began behind the client's FIN, that is in doubt however often the server's
+/// FIN comes.
+#[test]
+fn a_fin_that_may_have_been_missed_stays_in_doubt() {
+    let told = history(
+        "0.0 > .  1:1(0) ack 1
+         1.4 < F. 1:1(0) ack 1
+         1.6 < F. 1:1(0) ack 1
+         2.1 < F. 1:1(0) ack 1
+         2.2 > .  1:1(0) ack 2              ; CLOSE_WAIT FIN_WAIT_2",
+    );
+    for role in Role::BOTH {
+        assert!(told.transitions_of(role).all(|it| it.basis == Basis::Assumed), "{told:#?}");
+    }
+}
+
+#[test]
+fn who_repeated_data_until_the_peer_s_fin_may_have_closed() {
+    let told = history(&opened(
+        "1.0 > P. 1:41(40) ack 1
+         1.2 > P. 1:41(40) ack 1
+         1.6 > P. 1:41(40) ack 1
+         2.4 > P. 1:41(40) ack 1
+         9.0 < F. 1:1(0) ack 1
+         9.1 > .  41:41(0) ack 2            ; CLOSE_WAIT FIN_WAIT_2",
+    ));
+    let entered = told.stay_in(Role::Client, State::CloseWait).unwrap().entered;
+    assert_eq!(entered.basis, Basis::Assumed);
+}

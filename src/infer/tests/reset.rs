@@ -434,3 +434,15 @@ fn who_opens_after_all_was_not_refused() {
     assert!(history.fact(FactKind::Refused, Role::Server).is_none());
     assert!(history.fact(FactKind::DisprovedRst, Role::Server).is_some());
 }
+
+/// The RST of a host without the socket passes before that of the socket.
+#[test]
+fn a_socket_that_resets_had_not_gone_before() {
+    let told = history(&opened(
+        "0.100 > P. 1:51(50) ack 1
+         0.110 < R  1:1(0)                  ; CLOSED CLOSED
+         0.111 < R. 1:1(0) ack 51           ; CLOSED CLOSED",
+    ));
+    let closed = told.transitions_of(Role::Server).last().unwrap();
+    assert_eq!((closed.event, closed.at.frame), (Event::SentRst, 6));
+}
