@@ -94,6 +94,13 @@ impl fmt::Display for Value {
     }
 }
 
+impl Value {
+    /// A count, which may have been taken no further.
+    pub const fn count(count: u64, at_least: bool) -> Value {
+        if at_least { Value::AtLeast(count) } else { Value::Integer(count) }
+    }
+}
+
 impl From<u64> for Value {
     fn from(number: u64) -> Value {
         Value::Integer(number)

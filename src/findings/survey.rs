@@ -40,6 +40,8 @@ pub struct Survey {
     pub limits: Limits,
     /// Servers, by address and port: enough of them to know how many there are.
     services: HashSet<HostPort, RandomState>,
+    /// There are more services than were told apart.
+    pub has_more_services: bool,
     /// Those of them that were counted last, by a hash: nearly all are counted again and again.
     newest_services: Vec<Option<HostPort>>,
     /// Findings by severity, name and place, once all are counted.
@@ -110,6 +112,7 @@ impl Survey {
             waiting_so_far: Kept::new(max),
             limits: Limits::default(),
             services: HashSet::default(),
+            has_more_services: false,
             newest_services: vec![None; NEWEST_SERVICES],
             groups: Vec::new(),
             by_place: Kept::new(max),
@@ -168,6 +171,7 @@ impl Survey {
         self.waiting_so_far.join(other.waiting_so_far, |_, _| {});
         self.limits.join(&other.limits);
         other.services.into_iter().for_each(|service| self.add(service));
+        self.has_more_services |= other.has_more_services;
         let Survey { by_place, elsewhere, .. } = self;
         by_place.join(other.by_place, |_, group| put(elsewhere, &group));
         other.elsewhere.values().for_each(|group| put(elsewhere, group));
@@ -210,6 +214,8 @@ impl Survey {
     fn add(&mut self, service: HostPort) {
         if self.services.len() < self.max {
             self.services.insert(service);
+        } else if !self.has_more_services {
+            self.has_more_services = !self.services.contains(&service);
         }
     }
 
@@ -353,7 +359,7 @@ mod tests {
             let mut survey = all.pop().unwrap();
             all.into_iter().for_each(|other| survey.join(other));
             survey.finish(&[]);
-            let services = survey.services();
+            let services = (survey.services(), survey.has_more_services);
             (format!("{:?}", survey.waiting), services, format!("{:#?}", survey.groups), survey)
         };
         let (waiting, services, groups, survey) = told(1);
@@ -361,7 +367,7 @@ mod tests {
             let other = told(parts);
             assert_eq!((&other.0, other.1, &other.2), (&waiting, services, &groups), "{parts}");
         }
-        assert_eq!((survey.waiting.len(), services), (4, 4));
+        assert_eq!((survey.waiting.len(), services), (4, (4, true)));
         let of = |name| survey.groups.iter().filter(move |group| group.name == name);
         assert_eq!(of("connection-refused").map(|group| group.count).sum::<u64>(), 30);
         assert_eq!(of("long-close-wait").map(|group| group.count).sum::<u64>(), 60);

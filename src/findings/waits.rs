@@ -74,6 +74,11 @@ pub(super) fn number(count: u64, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
+/// The same, of which there may be more: `at least 2 connections`.
+pub(super) fn number_at_least(count: u64, word: &str, at_least: bool) -> String {
+    format!("{}{}", if at_least { "at least " } else { "" }, number(count, word))
+}
+
 /// The last stay of a role in a state, with what ended it.
 pub(super) fn wait_in(history: &History, role: Role, state: State) -> Option<Wait> {
     let stay = history.stay_in(role, state)?;

@@ -80,9 +80,10 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
         false => format!("; not used: {}", skipped.join(", ")),
     };
     let tcp = format!(
-        "{} in {} to {}{not_used}",
+        "{} in {} to {}{}{not_used}",
         plural(totals.segments, "segment"),
         plural(totals.connections, "connection"),
+        if survey.has_more_services { "at least " } else { "" },
         plural(survey.services(), "service"),
     );
     facts.push(("tcp", tcp));

@@ -11,8 +11,8 @@ use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::{Firsts, Stretch};
-use crate::findings::waits::{had_socket, number};
-use crate::findings::{CaptureFacts, Context, Finding, Grouping};
+use crate::findings::waits::{had_socket, number_at_least};
+use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
 use crate::history::{Handshake, History, Role};
 use crate::limits::{FIRST_LOOK_CLIENTS_MAX, SPOKEN_TO_MAX};
 
@@ -102,6 +102,8 @@ struct Scanner {
     open: u64,
     shut: u64,
     hosts: BTreeSet<Addr>,
+    /// Other targets of it may not have been counted.
+    is_cut: bool,
     stretch: Stretch,
     first: Firsts,
 }
@@ -221,9 +223,13 @@ impl Grouping for Scans {
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         let tried = self.tried.drain();
+        // Those that come first in order were kept, so of no client but the last one some are not.
+        let last = tried.last().map(|(party, _)| party.host);
+        let cut = last.filter(|_| self.beyond() > 0);
         // A client's parties stand together: they are in order of its address.
         for client in tried.chunk_by(|(one, _), (other, _)| one.host == other.host) {
-            let mut scanner = Scanner::default();
+            let is_cut = client.first().map(|(party, _)| party.host) == cut && cut.is_some();
+            let mut scanner = Scanner { is_cut, ..Scanner::default() };
             client.iter().for_each(|(party, tried)| scanner.add(party, tried));
             let least = targets_min(context);
             let is_scan = scanner.targets >= least
@@ -280,26 +286,30 @@ impl Scanner {
     fn finding(&self, party: &Party, context: &Context) -> Finding {
         let (first, last) = self.stretch.ends().unwrap_or_default();
         let length = last.since(first);
+        let hosts = self.hosts.len() as u64;
+        let at_least = if self.is_cut { "at least " } else { "" };
         let message = format!(
-            "client {} tried {} of {} in {length} and said nothing to {} of them; {}: a port \
-             scan",
+            "client {} tried {} of {} in {length} and said nothing to {at_least}{} of them; {}: a \
+             port scan",
             party.host,
-            number(self.targets, "port"),
-            number(self.hosts.len() as u64, "host"),
+            number_at_least(self.targets, "port", self.is_cut),
+            number_at_least(hosts, "host", self.is_cut),
             self.silent,
             match self.open {
-                1 => "1 was open".to_owned(),
-                open => format!("{open} were open"),
+                0 if self.is_cut => "none of those that were counted was open".to_owned(),
+                1 => format!("{at_least}1 was open"),
+                open => format!("{at_least}{open} were open"),
             },
         );
+        let count = |count| Value::count(count, self.is_cut);
         let finding = self.first.finding(self.targets, party, context, message);
         // It is about the client, and all that it tried.
         Finding { service: None, ..finding }
             .lasting(length)
-            .with("targets", self.targets)
-            .with("hosts", self.hosts.len() as u64)
-            .with("silent", self.silent)
-            .with("open", self.open)
+            .with("targets", count(self.targets))
+            .with("hosts", count(hosts))
+            .with("silent", count(self.silent))
+            .with("open", count(self.open))
     }
 }
 
@@ -392,6 +402,25 @@ mod tests {
         let (scans, again) = found(&histories);
         assert_eq!(scans, counted(&histories));
         assert!(scans.len() == 1 && again < 200, "{again}");
+    }
+
+    #[test]
+    fn targets_beyond_the_bound_are_said_to_be_more() {
+        let targets = |client: u32| (0..30).map(move |server| (client, server, false));
+        let histories = histories(&targets(1).chain(targets(2)).collect::<Vec<_>>());
+        let thresholds = Thresholds::default();
+        let context = Context::new(&PORT_SCAN, &thresholds);
+        let mut scans = Scans { tried: Parties::with_max(50), ..Scans::default() };
+        let nobody = Suspects::new(1, |_, _| true);
+        histories.iter().for_each(|it| scans.again(it, &Keys::of(it), &context, &nobody));
+        let mut found = Vec::new();
+        scans.finish(&CaptureFacts::default(), &context, &mut found);
+        let [whole, cut] = &found[..] else { panic!("{found:#?}") };
+        assert_eq!(whole.value("targets"), Some(&Value::Integer(30)));
+        assert_eq!(cut.value("targets"), Some(&Value::AtLeast(20)));
+        let said = "tried at least 20 ports of at least 20 hosts";
+        assert!(cut.message.contains(said), "{}", cut.message);
+        assert!(!whole.message.contains("at least"), "{}", whole.message);
     }
 
     proptest! {

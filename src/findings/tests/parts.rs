@@ -70,9 +70,10 @@ fn told(survey: &Survey) -> String {
     let closed = [ClosedFirst::Client, ClosedFirst::Server, ClosedFirst::Both];
     let Survey { never_opened, open, waiting, limits, groups, .. } = survey;
     format!(
-        "{states:?} {:?} {never_opened} {open} {waiting:?} {limits:?} {} {groups:#?}",
+        "{states:?} {:?} {never_opened} {open} {waiting:?} {limits:?} {} {} {groups:#?}",
         closed.map(|who| survey.first(who)),
         survey.services(),
+        survey.has_more_services,
     )
 }
 
