@@ -3,6 +3,7 @@
 //! A leak belongs to a program, and a program is known on the wire by the service that it offers
 //! or uses, not by the port that it happened to be given.
 
+use core::hash::Hash;
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
@@ -47,12 +48,16 @@ impl Party {
     }
 }
 
-/// Something counted for each party, bounded: beyond the bound, the parties that come first in
-/// order are kept.
+/// A party of those connections that are in one tunnel, by its number: behind another tunnel the
+/// same addresses are other hosts'.
+pub(super) type InTunnel = (Party, u32);
+
+/// Something counted for each party, or each in a tunnel, bounded: beyond the bound, those that
+/// come first in order are kept.
 #[derive(Debug)]
-pub(super) struct Parties<T> {
+pub(super) struct Parties<T, K = Party> {
     /// With each, how often it was asked for.
-    counts: Kept<Party, (u64, T)>,
+    counts: Kept<K, (u64, T)>,
     beyond: u64,
 }
 
@@ -62,14 +67,14 @@ impl<T> Default for Parties<T> {
     }
 }
 
-impl<T> Parties<T> {
+impl<T, K: Copy + Ord + Hash> Parties<T, K> {
     /// For at most that many.
     pub fn with_max(max: usize) -> Self {
         Parties { counts: Kept::new(max), beyond: 0 }
     }
 
     /// The counts of a party, to which something is added.
-    pub fn entry(&mut self, party: Party) -> &mut T
+    pub fn entry(&mut self, party: K) -> &mut T
     where
         T: Default,
     {
@@ -80,7 +85,7 @@ impl<T> Parties<T> {
     }
 
     /// Adds the counts of others.
-    pub fn join(&mut self, other: Parties<T>)
+    pub fn join(&mut self, other: Parties<T, K>)
     where
         T: Join,
     {
@@ -89,7 +94,7 @@ impl<T> Parties<T> {
     }
 
     /// All that were kept, in order.
-    pub fn drain(&mut self) -> Vec<(Party, T)> {
+    pub fn drain(&mut self) -> Vec<(K, T)> {
         let all = self.counts.drain(|_, (asked, _)| self.beyond += asked);
         all.into_iter().map(|(party, (_, counts))| (party, counts)).collect()
     }

@@ -20,12 +20,18 @@ const SHIFT_MIN: u32 = 30;
 #[derive(Debug)]
 pub(super) struct Crowd {
     shift: u32,
-    /// In order, how many began in each bucket and how many ended.
+    /// In order.
     buckets: Vec<(i64, Flow)>,
 }
 
-/// How many began, and how many ended.
-type Flow = (u64, u64);
+/// What happened in a bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Flow {
+    began: u64,
+    /// Those of them that took nobody's place.
+    fresh: u64,
+    ended: u64,
+}
 
 impl Default for Crowd {
     fn default() -> Self {
@@ -34,11 +40,12 @@ impl Default for Crowd {
 }
 
 impl Crowd {
-    /// One more, from `begin` on, to `end` if it has one.
-    pub fn add(&mut self, begin: Timestamp, end: Option<Timestamp>) {
-        self.count(begin, (1, 0));
+    /// One more, from `begin` on, to `end` if it has one. One that `follows` took the place of
+    /// another one that was over by then.
+    pub fn add(&mut self, begin: Timestamp, end: Option<Timestamp>, follows: bool) {
+        self.count(begin, Flow { began: 1, fresh: u64::from(!follows), ended: 0 });
         if let Some(end) = end {
-            self.count(end, (0, 1));
+            self.count(end, Flow { ended: 1, ..Flow::default() });
         }
     }
 
@@ -46,11 +53,13 @@ impl Crowd {
     pub fn peak(&self) -> (u64, Timestamp) {
         let mut now = 0_u64;
         let mut peak = (0, Timestamp::default());
-        for (bucket, (began, ended)) in &self.buckets {
-            // Within a bucket nobody knows who came first: those that end in it were there.
-            let most = now + began;
-            now = most.saturating_sub(*ended);
-            let seen = if self.shift == SHIFT_MIN { most } else { now };
+        for (bucket, Flow { began, fresh, ended }) in &self.buckets {
+            // Within a bucket nobody knows who came first: those that end in it were there. But
+            // whoever follows was not there together with the one before, so such a one counts
+            // only if it is there at the end: never are there more than places.
+            let most = now + fresh;
+            now = (now + began).saturating_sub(*ended);
+            let seen = if self.shift == SHIFT_MIN { most.max(now) } else { now };
             if seen > peak.0 {
                 peak = (seen, Timestamp::from_nanos(bucket << self.shift));
             }
@@ -104,7 +113,9 @@ impl Join for Crowd {
 }
 
 fn add(sum: &mut Flow, flow: Flow) {
-    *sum = (sum.0 + flow.0, sum.1 + flow.1);
+    sum.began += flow.began;
+    sum.fresh += flow.fresh;
+    sum.ended += flow.ended;
 }
 
 /// Lengths of time, counted by their magnitude: each class is twice the one before.
@@ -169,8 +180,7 @@ impl Hosts {
 
     /// How many, or how many at least.
     pub fn count(&self) -> Value {
-        let count = self.known.len() as u64;
-        if self.more { Value::AtLeast(count) } else { Value::Integer(count) }
+        Value::count(self.known.len() as u64, self.more)
     }
 
     /// `10.9.0.1`, or `3 hosts`, or `64 hosts or more`.
@@ -358,12 +368,27 @@ mod tests {
     fn the_peak_of_a_crowd_counts_those_that_are_there_at_once() {
         let mut crowd = Crowd::default();
         for at in 0..10 {
-            crowd.add(second(at * 10), Some(second(at * 10 + 25)));
+            crowd.add(second(at * 10), Some(second(at * 10 + 25)), false);
         }
         assert_eq!(crowd.peak().0, 3);
-        crowd.add(second(100), None);
-        crowd.add(second(100_000), None);
-        assert_eq!(crowd.buckets.iter().map(|(_, (began, _))| began).sum::<u64>(), 12);
+        crowd.add(second(100), None, false);
+        crowd.add(second(100_000), None, false);
+        assert_eq!(crowd.buckets.iter().map(|(_, flow)| flow.began).sum::<u64>(), 12);
+    }
+
+    #[test]
+    fn those_that_follow_one_another_are_never_there_at_once() {
+        let mut crowd = Crowd::default();
+        let moment = |millis: i64| Timestamp::from_nanos(millis * 1_000_000);
+        // Two places, each taken again and again within one bucket, and in the next.
+        for at in 0..150 {
+            crowd.add(moment(at * 10), Some(moment(at * 10 + 20)), at >= 2);
+        }
+        assert_eq!(crowd.peak().0, 2);
+        // A third place is taken for long, and after a pause once more.
+        crowd.add(moment(500), Some(moment(2_500)), false);
+        crowd.add(moment(5_000), Some(moment(9_500)), true);
+        assert_eq!(crowd.peak().0, 3);
     }
 
     #[test]
@@ -371,7 +396,7 @@ mod tests {
         let spans = [(5, Some(9)), (1, None), (90_000, Some(90_001)), (40, Some(41)), (41, None)];
         let fill = |order: &mut dyn Iterator<Item = &(i64, Option<i64>)>| {
             let mut crowd = Crowd::default();
-            order.for_each(|(begin, end)| crowd.add(second(*begin), end.map(second)));
+            order.for_each(|(begin, end)| crowd.add(second(*begin), end.map(second), false));
             (crowd.shift, crowd.buckets)
         };
         assert_eq!(fill(&mut spans.iter()), fill(&mut spans.iter().rev()));

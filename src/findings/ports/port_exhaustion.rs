@@ -4,12 +4,13 @@ use core::any::Any;
 
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
-use crate::findings::service::{Parties, Party};
+use crate::findings::service::{InTunnel, Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::{Crowd, Firsts, Stretch};
 use crate::findings::waits::ended;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
 use crate::history::{Handshake, History, Role};
+use crate::infer::event::Event;
 use crate::infer::state::State;
 use crate::limits::CROWDS_MAX;
 use crate::time::Span;
@@ -26,16 +27,23 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// For each client address and service: how many ports were in use at once at most, those in
-    /// TIME_WAIT counted, and how many new connections came per second. It is reported when that
-    /// is `used_percent` of `ports`, or when as many would be in TIME_WAIT at that rate; then
-    /// the message says in how much time.
+    /// For each client address and service, and each tunnel by itself: how many ports were in use
+    /// at once at most, those in TIME_WAIT counted, and how many per second entered TIME_WAIT to
+    /// stay there. It is reported when that is `used_percent` of `ports`, or when as many would be
+    /// in TIME_WAIT at that rate; then the message says in how much time.
+    ///
+    /// A port is in use once, however many connections follow one another on it: one that takes
+    /// the port of an earlier one counts as soon as a second ends that it lasts beyond, and a
+    /// TIME_WAIT that the next connection cut short is no part of the rate. Where most were cut
+    /// short, the client takes its ports again, and no rate is told.
     ///
     /// ## When it is wrong
     ///
     /// The client's port range may be set otherwise (`net.ipv4.ip_local_port_range`), and
-    /// `net.ipv4.tcp_tw_reuse` lets Linux use ports in TIME_WAIT again after a second. A NAT
-    /// between client and observer has ports of its own.
+    /// `net.ipv4.tcp_tw_reuse` lets Linux use ports in TIME_WAIT again after a second: where it
+    /// has not come to that yet, the rate promises too much. A NAT between client and observer has
+    /// ports of its own. Ports that came free and were taken again within one second may have been
+    /// in use at once with others more than is said.
     ///
     /// ## What to do
     ///
@@ -80,8 +88,10 @@ finding! {
 #[derive(Debug, Default)]
 struct Ports {
     connections: u64,
-    /// Those whose client waits in TIME_WAIT.
+    /// Those whose client waits in TIME_WAIT, and no other took their port before that was over.
     waiting: u64,
+    /// Those of which another one did.
+    cut_short: u64,
     crowd: Crowd,
     stretch: Stretch,
     first: Firsts,
@@ -89,16 +99,17 @@ struct Ports {
 
 impl Join for Ports {
     fn join(&mut self, other: &Ports) {
-        let Ports { connections, waiting, crowd, stretch, first } = other;
+        let Ports { connections, waiting, cut_short, crowd, stretch, first } = other;
         self.connections += connections;
         self.waiting += waiting;
+        self.cut_short += cut_short;
         self.crowd.join(crowd);
         self.stretch.join(stretch);
         self.first.join(first);
     }
 }
 
-struct Clients(Parties<Ports>);
+struct Clients(Parties<Ports, InTunnel>);
 
 fn new() -> Box<dyn Grouping> {
     Box::new(Clients(Parties::with_max(CROWDS_MAX)))
@@ -118,11 +129,17 @@ impl Grouping for Clients {
         if history.handshake() == Handshake::NotCaptured {
             return;
         }
-        let ports = self.0.entry(Party::of(keys, Role::Client));
+        let party = Party::of(keys, Role::Client);
+        let ports = self.0.entry((party, history.tuple.tunnel()));
         ports.connections += 1;
-        ports.waiting += u64::from(history.was_in(Role::Client, State::TimeWait));
+        if history.was_in(Role::Client, State::TimeWait) {
+            match history.left_by(Role::Client, State::TimeWait) {
+                Some(Event::Superseded) => ports.cut_short += 1,
+                _ => ports.waiting += 1,
+            }
+        }
         let at = history.first.ts;
-        ports.crowd.add(at, ended(history, Role::Client));
+        ports.crowd.add(at, ended(history, Role::Client), history.predecessor.is_some());
         ports.stretch.add(at);
         ports.first.add(history.first, history.id);
     }
@@ -138,7 +155,7 @@ impl Grouping for Clients {
     }
 
     fn finish(&mut self, _capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
-        for (party, ports) in self.0.drain() {
+        for ((party, _), ports) in self.0.drain() {
             out.extend(ports.finding(&party, context));
         }
     }
@@ -166,7 +183,10 @@ impl Ports {
         let seconds = last.since(first).as_secs_f64().max(1.0);
         let per_second = self.waiting as f64 / seconds;
         let steady = per_second * context.value("time_wait_s");
-        let is_known = self.connections >= context.count("connections_min") && steady >= enough;
+        // A client that takes ports in TIME_WAIT again and again does not run out of them.
+        let is_known = self.connections >= context.count("connections_min")
+            && self.waiting > self.cut_short
+            && steady >= enough;
         if (peak as f64) < enough && !is_known {
             return None;
         }
@@ -191,5 +211,63 @@ impl Ports {
             Some(left) => finding.with("left_s", left),
             None => finding,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{Collector, Thresholds};
+    use crate::testkit::connections;
+
+    /// Two ports that a client uses by turns, each again as soon as it has closed the one before.
+    fn by_turns(lives: u64) -> Vec<History> {
+        let mut trace = String::new();
+        for life in 0..lives {
+            let [syn, data, fin] = [0, 1, 2].map(|it| life * 100_000 + it);
+            let steps = [
+                format!("> S {syn}:{syn}(0)"),
+                format!("< S. {syn}:{syn}(0) ack {data}"),
+                format!("> . {data}:{data}(0) ack {data}"),
+                format!("> F. {data}:{data}(0) ack {data}"),
+                format!("< F. {data}:{data}(0) ack {fin}"),
+                format!("> . {fin}:{fin}(0) ack {fin}"),
+            ];
+            for (millis, step) in (life * 10..).zip(steps) {
+                trace += &format!("{:.3} {}{step}\n", millis as f64 / 1e3, life % 2);
+            }
+        }
+        connections(&trace)
+    }
+
+    fn in_use(histories: &[History], ports: u64) -> Vec<Value> {
+        let mut thresholds = Thresholds::default();
+        for setting in [format!("ports={ports}"), "connections_min=100".to_owned()] {
+            thresholds.set(&format!("port-exhaustion.{setting}")).unwrap();
+        }
+        let summary = Collector::collect(thresholds, histories.iter(), &CaptureFacts::default());
+        let found = summary.grouped.iter().filter(|it| it.name == PORT_EXHAUSTION.name);
+        found.filter_map(|it| it.value("in_use").cloned()).collect()
+    }
+
+    #[test]
+    fn a_port_that_is_used_again_and_again_is_one_port() {
+        let histories = by_turns(300);
+        assert_eq!(histories.len(), 300);
+        assert!(in_use(&histories, 5).is_empty(), "neither that many at once, nor at that rate");
+        assert_eq!(in_use(&histories, 2), [2_u64.into()]);
+    }
+
+    #[test]
+    fn in_each_tunnel_there_are_ports_of_its_own() {
+        let in_tunnel = |tunnel| {
+            by_turns(2).into_iter().map(move |mut history| {
+                history.tuple = history.tuple.in_tunnel(tunnel);
+                history
+            })
+        };
+        let histories: Vec<_> = (1..=60).flat_map(in_tunnel).collect();
+        assert!(in_use(&histories, 5).is_empty());
+        assert_eq!(in_use(&histories, 2), vec![2_u64.into(); 60]);
     }
 }

@@ -27,7 +27,8 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// For each service and side, the most TIME_WAITs at once; at least `crowd_min`.
+    /// For each service and side, the most TIME_WAITs at once; at least `crowd_min`. One that a
+    /// new connection on the same four-tuple ended is not counted together with that one's.
     ///
     /// ## When it is wrong
     ///
@@ -97,7 +98,7 @@ fn new() -> Box<dyn Grouping> {
 impl Waiting {
     fn add(&mut self, history: &History, peer: HostPort, stay: &Stay) {
         self.total += 1;
-        self.crowd.add(stay.entered.at.ts, stay.left);
+        self.crowd.add(stay.entered.at.ts, stay.left, history.predecessor.is_some());
         self.longest = self.longest.max(stay.dwell);
         self.peers.add(peer.ip());
         self.first.add(stay.entered.at, history.id);
