@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::Compression;
+use crate::limits::UNPACK_WINDOW_BYTES_MAX;
 
 /// Why a capture, or the rest of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +76,20 @@ pub enum Error {
         file: Arc<str>,
         /// How it is compressed.
         compression: Compression,
+    },
+    /// The file is compressed in a way that takes much memory to unpack.
+    #[error(
+        "{file}: cannot unpack its {compression} stream after frame {frame}: it takes more than \
+         the {} MiB of memory that finwait gives it; unpack it first: {} {file} | finwait -",
+        UNPACK_WINDOW_BYTES_MAX >> 20, unpacker(*compression)
+    )]
+    StreamTooLarge {
+        /// The file as the user named it.
+        file: Arc<str>,
+        /// How it is compressed.
+        compression: Compression,
+        /// The last frame that was read, 0 for none.
+        frame: u64,
     },
     /// The file has a format that is known, and not read.
     #[error("{file}: is {format}, which finwait does not read: {way_out}")]
@@ -155,6 +170,7 @@ impl Error {
             | Error::NoCapture { .. }
             | Error::HeaderCut { .. }
             | Error::StreamCut { .. }
+            | Error::StreamTooLarge { .. }
             | Error::Damaged { .. } => false,
         }
     }
@@ -169,12 +185,19 @@ impl Error {
             | Error::TextBeside { file, .. }
             | Error::HeaderCut { file, .. }
             | Error::StreamCut { file, .. }
+            | Error::StreamTooLarge { file, .. }
             | Error::Unsupported { file, .. }
             | Error::NoPacketLine { file, .. }
             | Error::Unknown { file, .. }
             | Error::Damaged { file, .. } => file,
         }
     }
+}
+
+/// The program that unpacks whatever takes how much memory.
+fn unpacker(compression: Compression) -> String {
+    let more = if compression == Compression::Zstd { " --long=31" } else { "" };
+    format!("{} -dc{more}", compression.name())
 }
 
 /// That no line is something, as the begin of a sentence.

@@ -133,6 +133,8 @@ pub(super) fn unpack(
 pub(super) enum Broken {
     /// It ends too early.
     Cut(Compression),
+    /// It takes more memory than it may.
+    TooLarge(Compression),
     /// It is corrupt.
     Corrupt(String),
 }
@@ -142,6 +144,7 @@ pub(super) fn broken(compression: Option<Compression>, cause: &io::Error) -> Opt
     let compression = compression.filter(|_| cause.raw_os_error().is_none())?;
     Some(match cause.kind() {
         io::ErrorKind::UnexpectedEof => Broken::Cut(compression),
+        io::ErrorKind::OutOfMemory => Broken::TooLarge(compression),
         _ => Broken::Corrupt(format!("the {compression} stream is corrupt ({cause})")),
     })
 }
@@ -158,6 +161,9 @@ pub(super) fn opening_failed(
     let compression = compression.or(is_cut.then_some(Compression::Zstd));
     match broken(compression, &cause) {
         Some(Broken::Cut(compression)) => Error::StreamCut { file, compression },
+        Some(Broken::TooLarge(compression)) => {
+            Error::StreamTooLarge { file, compression, frame: 0 }
+        }
         Some(Broken::Corrupt(what)) => {
             Error::Damaged { file, offset: 0, unpacked: true, frame: 1, what }
         }

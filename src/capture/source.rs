@@ -396,6 +396,10 @@ impl Source {
                 Some(Broken::Cut(_)) => {
                     return Ok(self.cut(Cut { file, offset, frame, length, compression }));
                 }
+                Some(Broken::TooLarge(compression)) => {
+                    let frame = self.frames;
+                    return Err(Error::StreamTooLarge { file, compression, frame });
+                }
                 Some(Broken::Corrupt(what)) => what,
                 None => {
                     return Err(Error::Read { file, offset: length, frame: self.frames, cause });

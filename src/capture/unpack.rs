@@ -19,14 +19,16 @@ use crate::limits::{UNPACK_WINDOW_BYTES_MAX, UNPACKED_PIECE_BYTES, UNPACKED_PIEC
 /// of the input have been consumed, which goes on counting.
 ///
 /// The reader's errors tell what is wrong: one of the system is the system's, one of kind
-/// [`io::ErrorKind::UnexpectedEof`] means that the input ends too early, and any other that it is
+/// [`io::ErrorKind::UnexpectedEof`] means that the input ends too early, one of kind
+/// [`io::ErrorKind::OutOfMemory`] that it takes more memory than it may, and any other that it is
 /// corrupt.
 pub(super) fn unpack(window: Window) -> io::Result<(Box<dyn Read + Send>, Arc<AtomicU64>)> {
     let (pieces, received) = sync_channel(UNPACKED_PIECES);
     let (spent, returned) = channel();
     let consumed = Arc::new(AtomicU64::new(0));
     let input = Input { window, consumed: Arc::clone(&consumed), starved: false };
-    let unpacker = Unpacker { pieces, returned, input };
+    let outlet = Outlet { pieces, returned, piece: Vec::new() };
+    let unpacker = Unpacker { outlet, input };
     thread::Builder::new().name("unpack".to_string()).spawn(move || unpacker.run())?;
     let reader =
         Unpacked { pieces: received, spent, piece: Vec::new(), start: 0, end: 0, ended: false };
@@ -67,9 +69,17 @@ impl Read for Unpacked {
 
 /// The side that unpacks.
 struct Unpacker {
+    outlet: Outlet,
+    input: Input,
+}
+
+/// Where unpacked bytes go.
+struct Outlet {
     pieces: SyncSender<Piece>,
     returned: Receiver<Vec<u8>>,
-    input: Input,
+    /// The buffer that is filled next, if one is there already: a frame may be empty, and making
+    /// one for each takes longer than unpacking it.
+    piece: Vec<u8>,
 }
 
 /// Why unpacking stops early.
@@ -93,7 +103,7 @@ impl Unpacker {
             Err(Stop::Broken(error)) => Err(error),
             Err(Stop::Unwanted) => return,
         };
-        let _ = self.pieces.send(last);
+        let _ = self.outlet.pieces.send(last);
     }
 
     /// Unpacks one member or frame after the other.
@@ -114,22 +124,22 @@ impl Unpacker {
     /// Unpacks one member or frame.
     fn frame(&mut self, compression: Compression) -> Result<(), Stop> {
         const XZ_KIB_MAX: u32 = (UNPACK_WINDOW_BYTES_MAX >> 10) as u32;
-        let Unpacker { pieces, returned, input } = self;
-        let pump = |decoder: &mut dyn Read| pump(decoder, pieces, returned);
+        let Unpacker { outlet, input } = self;
         match compression {
-            Compression::Gzip => pump(&mut flate2::bufread::GzDecoder::new(input)),
-            Compression::Bzip2 => pump(&mut bzip2::bufread::BzDecoder::new(input)),
+            Compression::Bzip2 if skip_empty_bzip2(input)? => Ok(()),
+            Compression::Gzip => outlet.pump(&mut flate2::bufread::GzDecoder::new(input)),
+            Compression::Bzip2 => outlet.pump(&mut bzip2::bufread::BzDecoder::new(input)),
             Compression::Xz => {
                 let decoder = lzma_rust2::XzReader::new_mem_limit(input, false, XZ_KIB_MAX);
-                pump(&mut BitByBit(decoder))
+                outlet.pump(&mut BitByBit(decoder))
             }
             Compression::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?.single_frame();
                 decoder.window_log_max(UNPACK_WINDOW_BYTES_MAX.ilog2())?;
-                pump(&mut decoder)
+                outlet.pump(&mut decoder).map_err(of_memory)
             }
             Compression::Lz4 => {
-                pump(&mut lz4_flex::frame::FrameDecoder::new(&mut *input))?;
+                outlet.pump(&mut lz4_flex::frame::FrameDecoder::new(&mut *input))?;
                 // It takes an end of the input for the end of the frame.
                 match input.starved {
                     true => Err(Stop::Broken(io::ErrorKind::UnexpectedEof.into())),
@@ -140,21 +150,35 @@ impl Unpacker {
     }
 }
 
-/// Sends what a decoder gives, to its end.
-fn pump(
-    decoder: &mut dyn Read,
-    pieces: &SyncSender<Piece>,
-    returned: &Receiver<Vec<u8>>,
-) -> Result<(), Stop> {
-    loop {
-        let mut piece = returned.try_recv().unwrap_or_default();
-        piece.resize(UNPACKED_PIECE_BYTES, 0);
-        match decoder.read(&mut piece) {
-            Ok(0) => return Ok(()),
-            Ok(length) => pieces.send(Ok((piece, length))).map_err(|_| Stop::Unwanted)?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Stop::Broken(error)),
+impl Outlet {
+    /// Sends what a decoder gives, to its end.
+    fn pump(&mut self, decoder: &mut dyn Read) -> Result<(), Stop> {
+        loop {
+            if self.piece.is_empty() {
+                self.piece = self.returned.try_recv().unwrap_or_default();
+                self.piece.resize(UNPACKED_PIECE_BYTES, 0);
+            }
+            match decoder.read(&mut self.piece) {
+                Ok(0) => return Ok(()),
+                Ok(length) => {
+                    let piece = core::mem::take(&mut self.piece);
+                    self.pieces.send(Ok((piece, length))).map_err(|_| Stop::Unwanted)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Stop::Broken(error)),
+            }
         }
+    }
+}
+
+/// What zstd says in words only, that a frame takes more memory than it may, in the kind of error
+/// that it is.
+fn of_memory(stop: Stop) -> Stop {
+    match stop {
+        Stop::Broken(error) if error.to_string().contains("too much memory") => {
+            Stop::Broken(io::Error::new(io::ErrorKind::OutOfMemory, error))
+        }
+        stop => stop,
     }
 }
 
@@ -196,6 +220,23 @@ impl Read for Input {
         self.consume(count);
         Ok(count)
     }
+}
+
+/// Steps over a stream of bzip2 in which there is nothing, if there is one here. The decoder clears
+/// room for a whole block of each stream, 3.6 MB, which takes longer than all else.
+fn skip_empty_bzip2(input: &mut Input) -> io::Result<bool> {
+    /// What stands behind the size of the blocks, which is a digit: the end, and a checksum.
+    const REST: [u8; 10] = [0x17, 0x72, 0x45, 0x38, 0x50, 0x90, 0, 0, 0, 0];
+    const BYTES: usize = 4 + REST.len();
+    input.window.fill(BYTES)?;
+    let is_empty = matches!(
+        input.window.bytes(),
+        [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] if rest.starts_with(&REST)
+    );
+    if is_empty {
+        input.consume(BYTES);
+    }
+    Ok(is_empty)
 }
 
 /// Steps over the zeros with which tapes and xz fill up a block.
@@ -383,15 +424,52 @@ mod tests {
 
     #[test]
     fn a_window_larger_than_allowed_is_refused() {
+        let (bytes, expected) = capture();
         let mut out = Vec::new();
         let mut packer = zstd::stream::write::Encoder::new(&mut out, 3).unwrap();
         packer.window_log(UNPACK_WINDOW_BYTES_MAX.ilog2() + 1).unwrap();
-        packer.write_all(&capture().0).unwrap();
+        packer.write_all(&bytes).unwrap();
         packer.finish().unwrap();
-        let error = open(&out).err().unwrap().to_string();
-        assert!(
-            error.contains("zstd stream is corrupt (Frame requires too much memory"),
-            "{error}"
-        );
+        let refused = |packed: &[u8], told: &str| {
+            let error = open(packed).err().unwrap().to_string();
+            assert!(error.ends_with(told) && error.contains("128 MiB of memory"), "{error}");
+        };
+        refused(&out, "unpack it first: zstd -dc --long=31 test | finwait -");
+        let mut xz = packed(Compression::Xz, &bytes);
+        // The dictionary's size, in the header of the first block, and what checks that header.
+        let header = 12..24;
+        assert_eq!(xz[header.clone()][2..4], [0x21, 1], "LZMA2 alone");
+        xz[header.start + 4] = 37;
+        let mut sum = flate2::Crc::new();
+        sum.update(&xz[header.start..header.end - 4]);
+        xz[header.end - 4..header.end].copy_from_slice(&sum.sum().to_le_bytes());
+        refused(&xz, "unpack it first: xz -dc test | finwait -");
+        let (found, ending, _) =
+            drain(open(&[packed(Compression::Zstd, &bytes), out].concat()).unwrap());
+        assert_eq!(found, expected);
+        let error = ending.unwrap_err().to_string();
+        assert!(error.contains("zstd stream after frame 40"), "{error}");
+    }
+
+    #[test]
+    fn empty_streams_take_no_buffer_each() {
+        let ((pieces, _wanted), (_spent, returned)) = (sync_channel(1), channel());
+        let mut outlet = Outlet { pieces, returned, piece: Vec::new() };
+        let mut buffer = || {
+            assert!(outlet.pump(&mut io::empty()).is_ok());
+            (outlet.piece.as_ptr(), outlet.piece.len())
+        };
+        let first = buffer();
+        assert_eq!((first.1, buffer()), (UNPACKED_PIECE_BYTES, first));
+    }
+
+    #[test]
+    fn empty_streams_of_bzip2_are_stepped_over() {
+        let (empty, other) =
+            (packed(Compression::Bzip2, b""), packed(Compression::Bzip2, b"something"));
+        let window = Window::new(Box::new(io::Cursor::new([empty, other].concat())), 1 << 10);
+        let mut input = Input { window, consumed: Arc::default(), starved: false };
+        assert_eq!([(); 2].map(|()| skip_empty_bzip2(&mut input).unwrap()), [true, false]);
+        assert!(input.window.bytes().starts_with(b"BZh"));
     }
 }
