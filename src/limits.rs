@@ -114,10 +114,10 @@ pub const HELD_FRAMES_MAX: usize = 4 * HELD_REPEATS_MAX;
 /// behind three thousand half.
 pub const DUPLICATE_SLOTS_PER_LOT: usize = 1 << 12;
 
-/// Four-tuples, by default. About two gigabytes with their connections, if all are open and none is
-/// ordinary. Beyond them, what matters least is forgotten (see `pipeline/forget.rs`), and where all
-/// are open, segments of others are left out. Lives that others followed on their four-tuples may
-/// be as many again.
+/// Four-tuples, by default. About four gigabytes with their connections, two kilobytes each, if all
+/// are open and none is ordinary, as in tunnels; a tenth of that if all are ordinary. Beyond them,
+/// what matters least is forgotten (see `pipeline/forget.rs`), and where all are open, segments of
+/// others are left out. Lives that others followed on their four-tuples may be as many again.
 pub const CONNECTIONS_MAX: usize = 1 << 21;
 
 /// Pairs of what SYN and SYN+ACK announce that are kept once for all connections, by each thread
@@ -243,7 +243,7 @@ pub const CROWDS_MAX: usize = 1 << 12;
 /// Tunnels inside one another, reassembled packets among them. Real ones nest two deep.
 pub const TUNNEL_DEPTH_MAX: usize = 4;
 
-/// Tunnels that are told apart: about 60 MB.
+/// Tunnels that are told apart: about 200 MB, or 700 with an open connection in each.
 pub const TUNNELS_MAX: usize = 1 << 18;
 
 /// GTP-U tunnels between the same two nodes that carry the same address and port pair.
