@@ -167,6 +167,16 @@ pub const CENSUS_MOMENTS_MAX: usize = 600_000;
 /// step summary of more than 1 MiB.
 pub const MARKDOWN_BYTES_MAX: usize = 60_000;
 
+/// Bytes of a file of settings, or of a baseline: thirty thousand entries of one, which are more
+/// than anybody looks at.
+pub const SETTINGS_BYTES_MAX: u64 = 4 << 20;
+
+/// Bytes of a file of hosts' names: room for a million hosts, with some 40 bytes a line.
+pub const HOSTS_FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// Characters of somebody's line that are repeated in a message: enough to find it again.
+pub const QUOTED_CHARS_MAX: usize = 40;
+
 /// Bytes of one file that is said to be a host's socket table. A line takes some 150, so this is
 /// room for more sockets than a host can have to one peer.
 pub const SNAPSHOT_BYTES_MAX: u64 = 256 << 20;

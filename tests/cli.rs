@@ -529,6 +529,18 @@ fn a_settings_file_that_is_none_is_told_of_in_one_line() {
     assert!(!said.contains('\u{fffd}') && said.trim().lines().count() == 1, "{said}");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_stands_beside_a_capture_is_not_read_without_end() {
+    let capture = leak("with-endless.pcap");
+    for option in [&["--config"][..], &["--names"], &["--sockets"], &["check", "--baseline"]] {
+        let (option, command) = option.split_last().unwrap();
+        let said = refused(&[command, &[*option, "/dev/zero", str_of(&capture)]].concat());
+        let told = "/dev/zero: cannot read it: it has more than the";
+        assert!(said.contains(told) && said.trim().lines().count() == 1, "{option}: {said}");
+    }
+}
+
 #[test]
 fn a_closed_pipe_is_0_and_silent() {
     let many = (0..3000).fold(Pcap::new(), |pcap, at| pcap.connection(0.0, 1000 + at, true));

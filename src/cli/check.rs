@@ -1,6 +1,5 @@
 //! `finwait check`: a report, and an exit code that fails a job.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +10,10 @@ use toml::value::Date;
 use super::args::{PrintArgs, ReadArgs};
 use super::config::CheckSettings;
 use super::report::{Job, print};
-use super::{ERROR, FOUND, Outcome, output, read};
+use super::{ERROR, FOUND, Outcome, input, output, read};
 use crate::findings::Severity;
 use crate::findings::thresholds::find;
+use crate::limits::SETTINGS_BYTES_MAX;
 use crate::report::ci::baseline::Baseline;
 use crate::report::ci::gate::Gate;
 use crate::report::ci::issues::{Issues, issues};
@@ -140,16 +140,17 @@ fn refuse_one_file_for_both<'a>(
 /// Reads a baseline. One that is not there yet, and is about to be written, holds nothing.
 fn load(path: &Path, written: Option<&PathBuf>) -> Result<Baseline> {
     let is_first = written.is_some_and(|written| output::is_same_file(written, path));
-    let text = match fs::read_to_string(path) {
-        Err(error) if is_first && error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Baseline::default());
-        }
-        read => read.with_context(|| {
-            let path = path.display();
-            format!("{path}: cannot read it (--write-baseline {path} makes it)")
-        })?,
+    let name = path.display();
+    let text = match input::text(path, SETTINGS_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match is_first {
+            true => return Ok(Baseline::default()),
+            false => Err(error).with_context(|| {
+                format!("{name}: cannot read it (--write-baseline {name} makes it)")
+            }),
+        },
+        read => read.with_context(|| format!("{name}: cannot read it")),
     };
-    Baseline::parse(&text).with_context(|| format!("{}: is no baseline", path.display()))
+    Baseline::parse(&text?).with_context(|| format!("{name}: is no baseline"))
 }
 
 /// Writes what fails now as a baseline.

@@ -3,15 +3,16 @@
 //! A key that is not known is an error, not a thing to pass over: a typing error must not turn a
 //! check into one that never fails.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use toml::{Table, Value};
 
 use super::check::{at_most, severity};
+use super::input;
 use crate::findings::Severity;
 use crate::findings::thresholds::nearest;
+use crate::limits::SETTINGS_BYTES_MAX;
 use crate::report::ci::form::fault;
 use crate::run::Options;
 use crate::time::Span;
@@ -52,7 +53,7 @@ impl Config {
         match named.map(Path::to_path_buf).or_else(find) {
             None => Ok(Config::default()),
             Some(path) => {
-                let text = fs::read_to_string(&path)
+                let text = input::text(&path, SETTINGS_BYTES_MAX)
                     .with_context(|| format!("{}: cannot read it", path.display()))?;
                 Config::parse(&text, &path).with_context(|| path.display().to_string())
             }

@@ -9,6 +9,7 @@ mod check;
 mod config;
 mod explain;
 mod extract;
+mod input;
 mod interrupt;
 mod list;
 mod netstat;

@@ -1,7 +1,6 @@
 //! Reading captures for a command: which files, with progress, and what went wrong on the way.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
@@ -13,10 +12,11 @@ use super::at::{At, out_of_range};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::sockets::Tables;
-use super::{ERROR, Outcome, sockets};
+use super::{ERROR, Outcome, input, sockets};
 use crate::capture;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
+use crate::limits::HOSTS_FILE_BYTES_MAX;
 use crate::report::text::plural;
 use crate::report::verdict::passed_over;
 use crate::run::{self, Analysis, Names, Watcher};
@@ -90,8 +90,8 @@ pub fn names(args: &ReadArgs) -> Result<Names> {
     let Some(path) = args.names.as_ref().or(args.settings.names.as_ref()) else {
         return Ok(Names::default());
     };
-    let text =
-        fs::read_to_string(path).with_context(|| format!("{}: cannot read it", path.display()))?;
+    let text = input::text(path, HOSTS_FILE_BYTES_MAX)
+        .with_context(|| format!("{}: cannot read it", path.display()))?;
     Names::parse(&text).with_context(|| path.display().to_string())
 }
 

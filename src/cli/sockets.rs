@@ -1,7 +1,6 @@
 //! `--sockets`: hosts' own socket tables, from their files.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -9,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::at::At;
+use super::input;
 use crate::capture::text::Clock;
 use crate::limits::SNAPSHOT_BYTES_MAX;
 use crate::run::Analysis;
@@ -55,12 +55,7 @@ fn table(path: &Path) -> Result<(Snapshot, Timestamp)> {
     }
     let name = path.display().to_string();
     let cannot = || format!("{name}: cannot read it");
-    let file = File::open(path).with_context(cannot)?;
-    let mut bytes = Vec::new();
-    file.take(SNAPSHOT_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(cannot)?;
-    if bytes.len() as u64 > SNAPSHOT_BYTES_MAX {
-        bail!("{name}: is larger than the {SNAPSHOT_BYTES_MAX} bytes that a socket table may have");
-    }
+    let bytes = input::bytes(path, SNAPSHOT_BYTES_MAX).with_context(cannot)?;
     let snapshot = Snapshot::parse(&name, &bytes);
     if !snapshot.is_one() {
         bail!(

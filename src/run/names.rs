@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::addr::{Addr, HostPort};
 use crate::capture::FileInfo;
-use crate::limits::NAME_BYTES_MAX;
+use crate::limits::{NAME_BYTES_MAX, QUOTED_CHARS_MAX};
 
 /// What hosts are called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum NamesError {
     Address {
         /// The line's number, from 1.
         line: usize,
-        /// What it begins with.
+        /// What it begins with, or how that begins.
         word: String,
     },
     /// It has no name, or what follows is none.
@@ -32,7 +32,7 @@ pub enum NamesError {
     Name {
         /// The line's number, from 1.
         line: usize,
-        /// What follows the address.
+        /// What follows the address, or how that begins.
         word: String,
     },
 }
@@ -50,11 +50,10 @@ impl Names {
             let Some(word) = words.next() else { continue };
             // An address may have a zone, which a capture does not show.
             let addr = word.split('%').next().unwrap_or_default().parse::<IpAddr>();
-            let addr =
-                addr.map_err(|_| NamesError::Address { line, word: word.to_owned() })?.into();
+            let addr = addr.map_err(|_| NamesError::Address { line, word: quoted(word) })?.into();
             let name = words.next().unwrap_or_default();
             if !is_name(name) {
-                return Err(NamesError::Name { line, word: name.to_owned() });
+                return Err(NamesError::Name { line, word: quoted(name) });
             }
             names.by_addr.entry(addr).or_insert_with(|| name.to_owned());
             [name].into_iter().chain(words).for_each(|name| names.call(addr, name));
@@ -127,6 +126,12 @@ impl Names {
     }
 }
 
+/// As much of a word as a message has room for.
+fn quoted(word: &str) -> String {
+    let cut: String = word.chars().take(QUOTED_CHARS_MAX).collect();
+    if cut.len() < word.len() { cut + "..." } else { cut }
+}
+
 fn is_name(word: &str) -> bool {
     let is_letter = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '.' | '_');
     (1..=NAME_BYTES_MAX).contains(&word.len()) && word.chars().all(is_letter)
@@ -194,6 +199,13 @@ mod tests {
         assert_eq!(refused("\nlocalhost 127.0.0.1"), "line 2: `localhost` is no address");
         assert_eq!(refused("127.0.0.1"), "line 1: `` is no name of a host");
         assert!(refused("127.0.0.1 a\u{1b}[31mb").contains("is no name"));
+        let long = "é".repeat(20_000);
+        let cut = "é".repeat(QUOTED_CHARS_MAX);
+        assert_eq!(refused(&long), format!("line 1: `{cut}...` is no address"));
+        assert_eq!(
+            refused(&format!("::1 {long}")),
+            format!("line 1: `{cut}...` is no name of a host")
+        );
     }
 
     #[test]

@@ -35,7 +35,7 @@ use stamp::Reckoning;
 
 use super::window::Window;
 use super::{Fault, FileInfo, LinkType, Packet, Record, Step};
-use crate::limits::{TEXT_LINE_BYTES_MAX, TEXT_PREAMBLE_BYTES_MAX};
+use crate::limits::{QUOTED_CHARS_MAX, TEXT_LINE_BYTES_MAX, TEXT_PREAMBLE_BYTES_MAX};
 
 /// What is known of a text as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl Reader {
             let Next::Line(at, length) = self.next_line(window)? else { break };
             let text = String::from_utf8_lossy(window.taken(at, length));
             if first.is_empty() {
-                first = text.trim().chars().take(40).collect();
+                first = text.trim().chars().take(QUOTED_CHARS_MAX).collect();
             }
             self.entries.take(&clean(&text), window.bytes(), &mut self.reckoning, info);
         }
