@@ -80,6 +80,10 @@ fn what_fails_is_chosen() {
     let (_, says) = check(&["--max", "close-wait-leak=1", LEAKING]);
     let told = "no other finding at or above error; --max lets 1 close-wait-leak pass";
     assert!(says.contains(told), "{says}");
+    let twice = |one, other| check(&["--max", one, "--max", other, LEAKING]);
+    assert_eq!(twice("close-wait-leak=0", "close-wait-leak=1").0, Some(0));
+    let (code_of_last, says) = twice("close-wait-leak=1", "close-wait-leak=0");
+    assert!(code_of_last == Some(1) && !says.contains("--max"), "{says}");
     assert_eq!(code(&["--allow", "close-wait-leak"]), Some(0));
     assert_eq!(code(&["--allow", "close-wait-leak", "--fail-on", "warning"]), Some(1));
     let warnings = ["long-close-wait=9", "fin-wait-2-stuck=9", "abortive-close=1"];
@@ -224,6 +228,17 @@ fn a_report_is_not_written_over_a_baseline() {
     let before = fs::read_to_string(&path).unwrap();
     assert_eq!(check(&["--baseline", known, "-o", known, LEAKING]).0, Some(2));
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
+}
+
+#[test]
+fn a_baseline_is_written_to_a_file_that_is_no_capture() {
+    let capture = file("own-baseline.pcap", &fs::read(LEAKING).unwrap());
+    let capture = capture.to_str().unwrap();
+    let (code, says) = check(&["--write-baseline", capture, capture]);
+    assert!(code == Some(2) && says.contains("give --write-baseline another file"), "{says}");
+    assert_eq!(fs::read(capture).unwrap(), fs::read(LEAKING).unwrap());
+    let (code, says) = check(&["--write-baseline", "-", LEAKING]);
+    assert!(code == Some(2) && says.contains("--write-baseline takes a file"), "{says}");
 }
 
 #[test]

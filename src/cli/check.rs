@@ -40,7 +40,7 @@ struct GateArgs {
     /// Fail on findings of this severity or a graver one: note, warning or error [default: error]
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
-    /// Up to N findings of a name are fine; may be repeated
+    /// Up to N findings of a name are fine; may be repeated, and the last N of a name counts
     #[arg(long, value_name = "NAME=N", value_parser = at_most)]
     max: Vec<(&'static str, u64)>,
     /// Findings that FILE holds do not fail, unless there are more of them
@@ -60,9 +60,12 @@ struct GateArgs {
 impl GateArgs {
     /// What fails, with what a file says of it.
     fn gate(&self, settings: &CheckSettings) -> Gate {
-        let mut max = settings.max.clone();
-        max.retain(|(name, _)| self.max.iter().all(|(known, _)| known != name));
-        max.extend(&self.max);
+        // What is said last of a name counts, as with other options.
+        let mut max: Vec<(&'static str, u64)> = Vec::new();
+        for (name, count) in settings.max.iter().chain(&self.max) {
+            max.retain(|(known, _)| known != name);
+            max.push((name, *count));
+        }
         Gate {
             fail_on: self.fail_on.or(settings.fail_on).unwrap_or(Severity::Error),
             max,
@@ -78,6 +81,9 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
     let settings = &args.read.settings.check;
     let known = args.gate.baseline.as_ref().or(settings.baseline.as_ref());
     let written = args.gate.write_baseline.as_ref();
+    if written.is_some_and(|path| path.as_os_str() == "-") {
+        bail!("--write-baseline takes a file: `-` is none, the report goes to standard output");
+    }
     refuse_one_file_for_both(args.print.output.as_ref(), known.into_iter().chain(written))?;
     let mut baseline = known.map_or_else(|| Ok(Baseline::default()), |path| load(path, written))?;
     let has_baseline = known.or(written).is_some();
@@ -162,7 +168,9 @@ fn write_baseline(
     before: &Baseline,
 ) -> Result<Baseline> {
     let baseline = Baseline::new(&found.issues, gate.fail_on, before);
-    output::to_file(path, inputs, |out| out.write_all(baseline.to_string().as_bytes()))?;
+    output::to_file(path, "--write-baseline", inputs, |out| {
+        out.write_all(baseline.to_string().as_bytes())
+    })?;
     Ok(baseline)
 }
 

@@ -51,14 +51,15 @@ pub fn to_stdout(
 /// Bytes that are written at once.
 const BUFFER: usize = 1 << 16;
 
-/// Writes a file, without colours, in place of any that is there; on an error that one stays as it
-/// was.
+/// Writes a file that an option names, without colours, in place of any that is there; on an error
+/// that one stays as it was.
 pub fn to_file(
     path: &Path,
+    option: &str,
     inputs: &[PathBuf],
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    refuse_input(inputs, path)?;
+    refuse_input(inputs, path, option)?;
     replace(path, |file| write_text(file, write))
 }
 
@@ -91,13 +92,13 @@ fn replace(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> Result<()
     written.with_context(cannot)
 }
 
-/// Writes packets to a file, as [`to_file`] does text.
+/// Writes packets to the file that -o names, as [`to_file`] does text.
 pub fn packets_to_file(
     path: &Path,
     inputs: &[PathBuf],
     write: impl FnOnce(&mut dyn Write) -> Result<(), extract::Error>,
 ) -> Result<()> {
-    refuse_input(inputs, path)?;
+    refuse_input(inputs, path, "-o")?;
     let mut failed = None;
     let written = replace(path, |file| {
         write(&mut BufWriter::new(file)).map_err(|error| {
@@ -141,7 +142,7 @@ fn write_text(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
 }
 
 /// What is written over a capture that is read loses it.
-fn refuse_input(inputs: &[PathBuf], path: &Path) -> Result<()> {
+fn refuse_input(inputs: &[PathBuf], path: &Path, option: &str) -> Result<()> {
     let folder = place(path).and_then(|place| Some(place.parent()?.to_path_buf()));
     let is_in = |input: &Path| folder.is_some() && fs::canonicalize(input).ok() == folder;
     // A report may stand in the folder that it is of.
@@ -149,7 +150,7 @@ fn refuse_input(inputs: &[PathBuf], path: &Path) -> Result<()> {
     if inputs.iter().any(|input| is_same_file(input, path))
         || (inputs.iter().any(|input| is_in(input)) && is_capture())
     {
-        bail!("{}: is the capture itself: give -o another file", path.display());
+        bail!("{}: is the capture itself: give {option} another file", path.display());
     }
     Ok(())
 }

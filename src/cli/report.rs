@@ -136,7 +136,9 @@ pub fn print(
         move |out: &mut dyn Write| write(analysis, print, &read.finding, &paper, job, out)
     };
     match &print.output {
-        Some(path) if path.as_os_str() != "-" => output::to_file(path, inputs, write(output::FILE)),
+        Some(path) if path.as_os_str() != "-" => {
+            output::to_file(path, "-o", inputs, write(output::FILE))
+        }
         _ => output::to_stdout(print.format.colored(read.color.color), write(output::paper())),
     }
 }
