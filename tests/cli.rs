@@ -1,6 +1,7 @@
 //! The binary as a script sees it: exit codes, formats, pipes, filters, and captures that are
 //! damaged or cut. Captures are made here, packet by packet.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -265,7 +266,101 @@ fn the_table_shows_a_last_finding_instead_of_counting_it() {
         [" error ", " warning ", " note "].iter().any(|severity| line.starts_with(severity))
     };
     assert_eq!(report.lines().filter(is_finding).count(), 13, "{report}");
-    assert!(!report.contains("other finding\n"), "{report}");
+    assert!(!report.contains(" of 1 kind\n"), "{report}");
+}
+
+/// A row of the table of findings, cell by cell.
+fn cells(line: &str) -> Vec<&str> {
+    line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()
+}
+
+/// The rows of a report's table of findings.
+fn finding_rows(report: &str) -> Vec<Vec<&str>> {
+    let lines = report.lines().skip_while(|line| *line != "Findings").skip(2);
+    let is_row = |line: &&str| !line.is_empty() && !line.starts_with(" -");
+    lines.take_while(is_row).map(cells).collect()
+}
+
+#[test]
+fn what_the_table_has_no_room_for_is_counted_in_findings() {
+    let folder = Path::new("testdata/kernel");
+    let names = fs::read_dir(folder).expect("recordings").map(|it| it.expect("one").path());
+    let captures = names.map(|name| name.join("middle.pcap")).filter(|it| it.exists());
+    let captures: Vec<PathBuf> = captures.collect();
+    let captures: Vec<&str> = captures.iter().map(|it| str_of(it)).collect();
+    let report = printed(&captures);
+    let rows = finding_rows(&report);
+    let (last, rows) = rows.split_last().expect("rows");
+    let [beyond] = last[..] else { panic!("{last:?}") };
+    let number = |text: &str| text.replace(',', "").parse::<usize>().expect("a number");
+    let words: Vec<&str> = beyond.split_whitespace().collect();
+    let ["and", beyond, "other", "findings", "of", kinds, "kinds"] = words[..] else {
+        panic!("{words:?}")
+    };
+    let shown: usize = rows.iter().map(|row| number(row[3])).sum();
+    let options = ["--format", "jsonl"];
+    let lines = lines(&[&options[..], &captures].concat());
+    let all: Vec<&Value> = lines.iter().filter(|line| line["type"] == "finding").collect();
+    assert_eq!(shown + number(beyond), all.len(), "{report}");
+    let told: BTreeSet<&str> = rows.iter().map(|row| row[1]).collect();
+    let found: BTreeSet<&str> = all.iter().filter_map(|it| it["name"].as_str()).collect();
+    assert_eq!(told.len() + number(kinds), found.len(), "{report}");
+}
+
+/// A leak beside kinds of which there are more, and which stand before it in the alphabet.
+const LEAK_AMONG_OTHERS: [&str; 3] = [
+    "testdata/services/leaks-on-errors/server.pcap",
+    "testdata/services/accept-queue-full/server.pcap",
+    "testdata/services/reboots/server.pcap",
+];
+
+#[test]
+fn the_findings_begin_with_what_the_verdict_tells() {
+    let report = printed(&LEAK_AMONG_OTHERS);
+    assert!(report.starts_with("Server 10.9.0.2:8443 never closed 12 of the 100"), "{report}");
+    let first = &finding_rows(&report)[0];
+    let leak = ["error", "close-wait-leak", "server 10.9.0.2:8443", "1"];
+    assert_eq!((&first[..4], first[5]), (&leak[..], "12 stuck"), "{report}");
+    let (_, next) = report.split_once("Go on with\n").expect("the commands");
+    for command in ["finwait list --finding close-wait-leak ", "finwait explain close-wait-leak\n"]
+    {
+        assert!(next.contains(command), "{report}");
+    }
+    let (_, id) = next.split_once("finwait show ").expect("one to show");
+    let id = id.split_whitespace().next().expect("its id");
+    let list =
+        printed(&[&["list", "--finding", "close-wait-leak"], &LEAK_AMONG_OTHERS[..]].concat());
+    assert!(list.lines().any(|row| row.trim_start().starts_with(&format!("{id} "))), "{id}");
+    let format = |format| printed(&[&["--format", format], &LEAK_AMONG_OTHERS[..]].concat());
+    let markdown = format("markdown");
+    let row = markdown.lines().find(|line| line.contains("| `")).expect("a row");
+    assert!(row.contains("`close-wait-leak`") && row.contains("| 12 stuck |"), "{row}");
+    let html = format("html");
+    let row = html.split("class=\"issue\"").nth(1).expect("a row");
+    assert!(row.contains("#close-wait-leak"), "{row}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_report_goes_on_with_what_prints_something() {
+    // What is found is of the capture.
+    let capture = "testdata/observer/capture-twice/middle.pcap";
+    let commands = next_commands(&[capture]);
+    assert_eq!(commands[..2], [vec!["list", capture], vec!["show", "0", capture]]);
+    assert_eq!(commands[2], ["explain", "duplicate-packets"]);
+    // What came from standard input is gone, and the names of a masked report are no files'.
+    let leak = leak("go-on.pcap");
+    let file = fs::File::open(&leak).expect("a capture");
+    let out = Command::new(env!("CARGO_BIN_EXE_finwait")).arg("--no-config").stdin(file).output();
+    let report = text(&out.expect("finwait").stdout);
+    assert!(report.contains(" finwait show 0 --no-config FILE "), "{report}");
+    let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mask.toml");
+    fs::write(&config, "").expect("written");
+    let options = ["--mask", "--config", str_of(&config)];
+    let commands = next_commands(&[&options[..], &[str_of(&leak)]].concat());
+    assert_eq!(commands[1], ["show", "0", "--mask", "--config", "FILE", "FILE"]);
+    let commands = next_commands(&["--mask", str_of(&leak), capture]);
+    assert_eq!(commands[1], ["show", "0", "--mask", "FILE..."]);
 }
 
 /// The commands that a report goes on with, each as a shell splits it.

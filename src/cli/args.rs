@@ -201,9 +201,9 @@ impl ReadArgs {
     }
 }
 
-/// Those of a command's options that change what is found, as they were given.
+/// Those of a command's options that change what is found or how it is called, as they were given.
 pub fn finding_options(matches: &ArgMatches) -> Vec<OsString> {
-    const FLAGS: [&str; 2] = ["no_config", "decode_tunnels"];
+    const FLAGS: [&str; 3] = ["no_config", "mask", "decode_tunnels"];
     const VALUES: [&str; 8] =
         ["config", "msl", "until", "close_wait", "fd_limit", "set", "allow", "max_connections"];
     let option = |name: &str| OsString::from(format!("--{}", name.replace('_', "-")));

@@ -201,6 +201,14 @@ impl Finding {
         self.evidence.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
     }
 
+    /// How many connections it says are stuck: a leak is one finding, however large.
+    pub fn stuck(&self) -> u64 {
+        match self.value("stuck") {
+            Some(Value::Integer(stuck)) => *stuck,
+            _ => 0,
+        }
+    }
+
     /// What puts findings of one name in order: the gravest first, then the one that stands for
     /// the most connections, then the longest, then by connection and by place.
     pub(super) fn order(&self) -> Order {

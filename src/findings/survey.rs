@@ -88,14 +88,53 @@ pub struct Group {
     pub name: &'static str,
     /// The service, or the host, if they are about one.
     pub place: Option<HostPort>,
+    /// The side that they are all about.
+    pub side: Side,
     /// How many.
     pub count: u64,
+    /// How many connections they say are stuck: a leak is one finding, however large.
+    pub stuck: u64,
     /// The longest.
     pub longest: Lasted,
     /// A connection that has it, of those that are known the one with the longest.
     pub example: Option<u64>,
     /// How long it has it.
     pub example_lasted: Lasted,
+}
+
+/// The side of its place that a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// None, or both.
+    None,
+    /// The server.
+    Server,
+    /// The clients of the server that is the place.
+    Clients,
+    /// The client that is the place.
+    Client,
+}
+
+impl Side {
+    fn of(finding: &Finding, place: Option<HostPort>) -> Side {
+        match finding.role {
+            _ if place.is_none() => Side::None,
+            None => Side::None,
+            Some(Role::Server) => Side::Server,
+            Some(Role::Client) if finding.host == place => Side::Client,
+            Some(Role::Client) => Side::Clients,
+        }
+    }
+
+    /// What stands before the place: nothing, `server `, `clients of ` or `client `.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Side::None => "",
+            Side::Server => "server ",
+            Side::Clients => "clients of ",
+            Side::Client => "client ",
+        }
+    }
 }
 
 impl Survey {
@@ -239,9 +278,8 @@ impl Survey {
 
 /// Adds a group to those at no place.
 fn put(elsewhere: &mut Groups, group: &Group) {
-    let own =
-        elsewhere.entry(group.name).or_insert(Group { place: None, count: 0, ..group.clone() });
-    own.join(group);
+    let nothing = || Group { place: None, side: Side::None, count: 0, stuck: 0, ..group.clone() };
+    elsewhere.entry(group.name).or_insert_with(nothing).join(group);
 }
 
 impl Group {
@@ -251,7 +289,9 @@ impl Group {
             severity: finding.severity,
             name: finding.name,
             place,
+            side: Side::of(finding, place),
             count: 1,
+            stuck: finding.stuck(),
             longest: Lasted::of(finding),
             example: finding.connection,
             example_lasted: Lasted::of(finding),
@@ -262,7 +302,11 @@ impl Group {
 impl Join for Group {
     fn join(&mut self, other: &Group) {
         self.severity = self.severity.max(other.severity);
+        if self.side != other.side {
+            self.side = Side::None;
+        }
         self.count += other.count;
+        self.stuck += other.stuck;
         self.longest = self.longest.max(other.longest);
         // The longest, and of those as long the first.
         let rank = |it: &Group| it.example.map(|id| (it.example_lasted, Reverse(id)));

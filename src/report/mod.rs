@@ -2,8 +2,9 @@
 //!
 //! - For programs: [`model`] is the one shape of the machine formats, and [`json`] writes it.
 //! - For people, on a [`paper`] of some width: [`table`] is the report, from what the run's survey
-//!   counts, with the [`verdict`] on top; [`list`] has a row for each connection; [`show`] is the
-//!   page of one, with its [`ladder`] from the segments on a [`reel`].
+//!   counts, with the [`verdict`] on top and the commands that show more at its end; [`list`] has a
+//!   row for each connection; [`show`] is the page of one, with its [`ladder`] from the segments on
+//!   a [`reel`].
 //! - [`sockets`] is the socket table of the capture's hosts at a moment and [`census`] its counts
 //!   over time; [`netstat`] and [`plot`] show them to people.
 //! - For people elsewhere: [`html`] is the report as one file.
@@ -36,6 +37,8 @@ mod markup;
 pub mod model;
 #[cfg(feature = "cli")]
 pub mod netstat;
+#[cfg(feature = "cli")]
+mod next;
 #[cfg(feature = "cli")]
 mod overview;
 #[cfg(feature = "cli")]

@@ -1,6 +1,7 @@
 //! The report for people: the verdict first, then what was read, what was found and where, the
 //! connections to look at, and how to see the rest. A screen or two, whatever the capture's size.
 
+use core::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -8,16 +9,16 @@ use std::io::{self, Write};
 use comfy_table::{Cell, Table};
 
 use crate::addr::HostPort;
-use crate::findings::survey::{Group, Lasted, Survey};
+use crate::findings::survey::{Group, Lasted};
 use crate::findings::{Finding, Severity};
 use crate::history::{History, Role};
 use crate::report::ci::gate::{Judged, Judgement};
-use crate::report::holders;
 use crate::report::overview::{input, states};
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, fits, heading, keep_whole, plain_table, put_table};
-use crate::report::text::{Grouped, clean, plural, wrap};
+use crate::report::text::{Grouped, plural, wrap};
 use crate::report::verdict::{of_connections, verdict, worst_findings};
+use crate::report::{holders, next};
 use crate::run::{Analysis, Names};
 
 /// Rows of findings.
@@ -58,53 +59,85 @@ pub fn report(
         holders::section(join, analysis, paper, out)?;
     }
     heading("Findings", out)?;
-    findings(survey, &analysis.names, paper, out)?;
+    findings(analysis, worst.first().copied(), paper, out)?;
     messages(&worst, paper, out)?;
     connections(analysis, &worst, paper, out)?;
     heading("Go on with", out)?;
-    next(analysis, options, paper, out)
+    next::commands(analysis, &worst, options, paper, out)
 }
 
-fn findings(survey: &Survey, names: &Names, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
-    if survey.groups.is_empty() {
+/// Writes what was found and where: first what the verdict tells, then the gravest.
+fn findings(
+    analysis: &Analysis,
+    told: Option<&Finding>,
+    paper: &Paper,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let groups = in_order(analysis, told);
+    if groups.is_empty() {
         return writeln!(out, " none");
     }
-    let (rows, beyond) = finding_rows(survey, names);
-    let mut table = plain_table(paper.columns);
-    let head = ["severity", "finding", "where", "count", "longest", "example"];
-    table.set_header(head.map(|name| Tone::Faint.cell(name)));
-    for (group, place) in &rows {
-        let tone = Tone::of_severity(group.severity);
-        table.add_row([
-            tone.cell(group.severity),
-            tone.cell(group.name),
-            Tone::Plain.cell(place),
-            Tone::Plain.cell(Grouped(group.count)),
-            Tone::Plain.cell(group.longest),
-            Tone::Plain.cell(example(group)),
-        ]);
-    }
-    match fits(&table, paper.columns) {
-        true => keep_whole(&mut table, &[0, 1, 2, 3, 4, 5]),
-        false => table = narrow_findings(&rows, paper),
-    }
+    let (rows, beyond) = finding_rows(&groups);
+    let wide = |has_sides| {
+        let mut table = plain_table(paper.columns);
+        let head = ["severity", "finding", "where", "count", "longest", "example"];
+        table.set_header(head.map(|name| Tone::Faint.cell(name)));
+        for row in &rows {
+            let (group, tone) = (&row.group, Tone::of_severity(row.group.severity));
+            table.add_row([
+                tone.cell(group.severity),
+                tone.cell(group.name),
+                Tone::Plain.cell(row.place(&analysis.names, has_sides)),
+                Tone::Plain.cell(Grouped(group.count)),
+                Tone::Plain.cell(group.longest),
+                Tone::Plain.cell(example(group)),
+            ]);
+        }
+        table
+    };
+    // What is to be copied comes before the side, which the messages tell, too.
+    let whole = [true, false].into_iter().map(wide).find(|table| fits(table, paper.columns));
+    let table = match whole {
+        Some(mut table) => {
+            keep_whole(&mut table, &[0, 1, 2, 3, 4, 5]);
+            table
+        }
+        None => narrow_findings(&rows, &analysis.names, paper),
+    };
     put_table(&table, out)?;
-    if beyond > 0 {
-        writeln!(out, " and {}", plural(beyond, "other finding"))?;
+    match beyond {
+        Beyond { kinds: 0, .. } => Ok(()),
+        Beyond { kinds, findings } => {
+            let (findings, kinds) = (plural(findings, "other finding"), plural(kinds, "kind"));
+            writeln!(out, " and {findings} of {kinds}")
+        }
     }
-    Ok(())
+}
+
+/// The groups of findings; of those that are as grave, first what the verdict tells, where it
+/// tells it.
+fn in_order<'a>(analysis: &'a Analysis, told: Option<&Finding>) -> Vec<&'a Group> {
+    let mut groups: Vec<&Group> = analysis.survey.groups.iter().collect();
+    let Some(told) = told else { return groups };
+    let history = told.connection.and_then(|id| analysis.archive.get(id));
+    let places = [told.host, history.map(|it| it.addr(Role::Server))];
+    groups.sort_by_key(|group| {
+        let is_told = group.name == told.name;
+        Reverse((group.severity, is_told, is_told && places.contains(&group.place)))
+    });
+    groups
 }
 
 /// The same findings, each with its place beneath it: an address is to be copied.
-fn narrow_findings(rows: &[(Group, String)], paper: &Paper) -> Table {
+fn narrow_findings(rows: &[Row], names: &Names, paper: &Paper) -> Table {
     let mut table = plain_table(paper.columns);
     let head = ["severity", "finding\nwhere", "count", "longest\nexample"];
     table.set_header(head.map(|name| Tone::Faint.cell(name)));
-    for (group, place) in rows {
-        let tone = Tone::of_severity(group.severity);
+    for row in rows {
+        let (group, tone) = (&row.group, Tone::of_severity(row.group.severity));
         table.add_row([
             tone.cell(group.severity),
-            tone.cell(format!("{}\n{place}", group.name)),
+            tone.cell(format!("{}\n{}", group.name, row.place(names, true))),
             Tone::Plain.cell(Grouped(group.count)),
             Tone::Plain.cell(format!("{}\n{}", group.longest, example(group))),
         ]);
@@ -114,41 +147,71 @@ fn narrow_findings(rows: &[(Group, String)], paper: &Paper) -> Table {
     table
 }
 
-/// The rows of the findings, each with its place, and how many findings are beyond them.
-fn finding_rows(survey: &Survey, names: &Names) -> (Vec<(Group, String)>, u64) {
+/// A row of findings.
+struct Row {
+    group: Group,
+    /// It stands for as many other places, if not for one.
+    others: u64,
+}
+
+impl Row {
+    /// Where it is, with the side that it is about if that is wanted.
+    fn place(&self, names: &Names, has_side: bool) -> String {
+        let side = if has_side { self.group.side.words() } else { "" };
+        match (self.others, self.group.place) {
+            (0, None) => "the capture".to_string(),
+            (0, Some(socket)) => format!("{side}{}", place(names, socket)),
+            (others, _) => format!("{} others", Grouped(others)),
+        }
+    }
+}
+
+/// What there was no room for.
+#[derive(Default)]
+struct Beyond {
+    kinds: u64,
+    findings: u64,
+}
+
+/// The rows of the findings, and what is beyond them.
+fn finding_rows(groups: &[&Group]) -> (Vec<Row>, Beyond) {
     let mut rows = Vec::new();
-    let mut beyond = 0;
-    let last = survey.groups.iter().map(|group| group.name).collect::<BTreeSet<_>>().len();
+    let mut beyond = Beyond::default();
+    let last = groups.iter().map(|group| group.name).collect::<BTreeSet<_>>().len();
     let mut seen: Vec<&str> = Vec::new();
-    for group in &survey.groups {
+    for group in groups {
         if seen.contains(&group.name) {
             continue;
         }
         seen.push(group.name);
-        let same: Vec<&Group> = survey.groups.iter().filter(|it| it.name == group.name).collect();
+        let same: Vec<&&Group> = groups.iter().filter(|it| it.name == group.name).collect();
         // The line that counts one more takes as much room as that one.
-        let is_only_one_left = beyond == 0 && seen.len() == last;
+        let is_only_one_left = beyond.kinds == 0 && seen.len() == last;
         if rows.len() >= FINDINGS_MAX && !is_only_one_left {
-            beyond += 1;
+            beyond.kinds += 1;
+            beyond.findings += same.iter().map(|group| group.count).sum::<u64>();
             continue;
         }
         let shown = if same.len() > PLACES_MAX { PLACES_MAX - 1 } else { PLACES_MAX };
-        for group in same.iter().take(shown) {
-            let place = group.place.map_or("the capture".to_string(), |it| place(names, it));
-            rows.push(((*group).clone(), place));
-        }
+        rows.extend(same.iter().take(shown).map(|it| Row { group: (**it).clone(), others: 0 }));
         if let Some(rest) = same.get(shown..).filter(|rest| !rest.is_empty()) {
             let count = rest.iter().map(|group| group.count).sum();
+            let stuck = rest.iter().map(|group| group.stuck).sum();
             let longest = rest.iter().map(|group| group.longest).max().unwrap_or_default();
-            let sum = Group { count, longest, example: None, ..(*group).clone() };
-            rows.push((sum, format!("{} others", Grouped(rest.len() as u64))));
+            let sum = Group { count, stuck, longest, example: None, ..(*group).clone() };
+            rows.push(Row { group: sum, others: rest.len() as u64 });
         }
     }
     (rows, beyond)
 }
 
+/// A connection to look at; of one finding about many connections, how many are stuck.
 fn example(group: &Group) -> String {
-    group.example.map_or(String::new(), |id| format!("id {id}"))
+    match (group.example, group.stuck) {
+        (Some(id), _) => format!("id {id}"),
+        (None, 0) => String::new(),
+        (None, stuck) => format!("{} stuck", Grouped(stuck)),
+    }
 }
 
 /// Writes what a baseline holds of the findings, if it holds any.
@@ -320,59 +383,5 @@ impl Shape {
                 vec![id, ends, both, lasted]
             }
         }
-    }
-}
-
-/// The commands that show more.
-fn next(
-    analysis: &Analysis,
-    options: &[OsString],
-    paper: &Paper,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let groups = &analysis.survey.groups;
-    let files: Vec<String> = analysis.files.iter().map(|file| file_word(&file.file)).collect();
-    let files = if files.len() > 4 { vec!["FILE...".to_string()] } else { files };
-    let options = options.iter().map(|word| quoted(&word.to_string_lossy()));
-    let rest = options.chain(files).collect::<Vec<_>>().join(" ");
-    let worst = groups.first();
-    let example = groups.iter().find_map(|group| group.example).unwrap_or_default();
-    let list = match worst {
-        Some(group) => format!("finwait list --finding {} {rest}", group.name),
-        None => format!("finwait list {rest}"),
-    };
-    let explain =
-        worst.map_or("finwait explain".into(), |it| format!("finwait explain {}", it.name));
-    let lines = [
-        (list, "its connections"),
-        (format!("finwait show {example} {rest}"), "one of them, segment by segment"),
-        (explain, "what it means, when it is wrong, what to do"),
-    ];
-    let widest = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or_default();
-    for (line, says) in lines {
-        match widest + says.len() + 3 <= usize::from(paper.columns) {
-            true => writeln!(out, " {line:widest$}  {}", Tone::Faint.paint(says))?,
-            false => writeln!(out, " {line}")?,
-        }
-    }
-    Ok(())
-}
-
-/// A capture as a shell and the command take it.
-fn file_word(path: &str) -> String {
-    match path.starts_with('-') && path != "-" {
-        true => quoted(&format!("./{path}")),
-        false => quoted(path),
-    }
-}
-
-/// A word as a shell takes it; one that no text can hold, as a path may be, is `FILE`.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./,:@%+=".contains(letter);
-    let is_unprintable = clean(word).contains(char::REPLACEMENT_CHARACTER);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        _ if is_unprintable => "FILE".to_owned(),
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }

@@ -5,10 +5,11 @@ use core::fmt;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::addr::{Addr, HostPort};
-use crate::findings::{Counts, Finding, Severity, Value};
+use crate::findings::{Counts, Finding, Severity};
 use crate::history::{History, Role};
 use crate::infer::RolesFrom;
 use crate::limits::SERVICES_MAX;
+use crate::report::verdict::worst_findings;
 use crate::run::Analysis;
 use crate::time::Timestamp;
 
@@ -122,7 +123,7 @@ impl Key {
 /// All findings of a run, grouped.
 #[derive(Clone, Debug, Default)]
 pub struct Issues {
-    /// The gravest first, then the most frequent.
+    /// The gravest first, of those what the verdict tells, then the most frequent.
     pub issues: Vec<Issue>,
     /// Where something could have been found.
     pub services: BTreeSet<Place>,
@@ -138,8 +139,7 @@ pub fn issues_among(analysis: &Analysis, is_wanted: impl Fn(&Finding) -> bool) -
     let mut issues = HashMap::new();
     let mut services = BTreeSet::new();
     for finding in analysis.findings.grouped.iter().filter(|it| is_wanted(it)) {
-        let place = place_of(finding, analysis);
-        take(&mut issues, Key { name: finding.name, place, side: finding.role }, finding);
+        take(&mut issues, key_of(finding, analysis), finding);
     }
     for history in analysis.archive.iter() {
         let place = service(&history);
@@ -150,23 +150,33 @@ pub fn issues_among(analysis: &Analysis, is_wanted: impl Fn(&Finding) -> bool) -
             take(&mut issues, Key { name: finding.name, place, side: finding.role }, finding);
         }
     }
-    Issues { issues: in_order(issues), services }
+    let told = worst_findings(analysis).first().map(|told| key_of(told, analysis));
+    Issues { issues: in_order(issues, told), services }
 }
 
 /// Groups these findings of a run.
 pub fn issues_of(analysis: &Analysis, findings: &[Finding]) -> Vec<Issue> {
     let mut issues = HashMap::new();
     for finding in findings {
-        let place = place_of(finding, analysis);
-        take(&mut issues, Key { name: finding.name, place, side: finding.role }, finding);
+        take(&mut issues, key_of(finding, analysis), finding);
     }
-    in_order(issues)
+    in_order(issues, None)
 }
 
-fn in_order(issues: HashMap<Key, Issue>) -> Vec<Issue> {
+/// The gravest first, and of those as grave what the verdict tells.
+fn in_order(issues: HashMap<Key, Issue>, told: Option<Key>) -> Vec<Issue> {
     let mut issues: Vec<Issue> = issues.into_values().collect();
-    issues.sort_by_key(|issue| (Reverse((issue.severity(), issue.count())), issue.key));
+    issues.sort_by_key(|issue| {
+        let is_told = told.is_some_and(|told| told.name == issue.key.name);
+        let rank = (issue.severity(), is_told, told == Some(issue.key), issue.count());
+        (Reverse(rank), issue.key)
+    });
     issues
+}
+
+/// What a finding is counted by.
+fn key_of(finding: &Finding, analysis: &Analysis) -> Key {
+    Key { name: finding.name, place: place_of(finding, analysis), side: finding.role }
 }
 
 /// Ports from here on may have been given out for one connection only (RFC 6335 and Linux's
@@ -206,9 +216,7 @@ fn take(issues: &mut HashMap<Key, Issue>, key: Key, finding: &Finding) {
         last: None,
         stuck: 0,
     });
-    if let Some(Value::Integer(stuck)) = finding.value("stuck") {
-        issue.stuck = issue.stuck.saturating_add(*stuck);
-    }
+    issue.stuck = issue.stuck.saturating_add(finding.stuck());
     issue.counts.add(finding.severity);
     issue.last = issue.last.max(finding.last());
     let rank = |finding: &Finding| (finding.severity, finding.duration);

@@ -90,7 +90,11 @@ fn findings(judgement: &Judgement, names: &Names) -> String {
             0 => String::new(),
             known => format!(" ({} known)", Grouped(known)),
         };
-        let example = issue.worst.connection.map_or(String::new(), |id| format!("id {id}"));
+        let example = match (issue.worst.connection, issue.stuck) {
+            (Some(id), _) => format!("id {id}"),
+            (None, 0) => String::new(),
+            (None, stuck) => format!("{} stuck", Grouped(stuck)),
+        };
         table += &format!(
             "| {icon}{} | `{}` | {} | {}{known} | {} | {example} |\n",
             issue.severity(),
