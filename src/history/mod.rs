@@ -236,7 +236,9 @@ impl History {
         let (client, roles_from) = connection.client();
         let (client, roles_from) = roles(&tuple, (client.unwrap_or(End::A), roles_from));
         let (first, last) = connection.span();
-        let side = |end| Side::new(connection.end(end), until);
+        let is_over = |it: &&Transition| it.to == State::Closed;
+        let over = connection.trail().transitions().iter().find(is_over).map(|it| it.at.ts);
+        let side = |end| Side::new(connection.end(end), over.map_or(until, |over| over.min(until)));
         (self.id, self.stream, self.tuple) = (id, stream, tuple);
         (self.client, self.roles_from) = (client, roles_from);
         (self.first, self.last, self.until) = (first, last, until.max(last.ts));
@@ -442,10 +444,11 @@ impl History {
 }
 
 impl Side {
+    /// Of an end of a connection that was there until then.
     fn new(endpoint: &Endpoint, until: Timestamp) -> Side {
         let mut tally = endpoint.tally;
         if let Some(since) = endpoint.window_closed {
-            tally.zero_window = tally.zero_window.max(until.since(since));
+            tally.stalled(since, until);
         }
         Side {
             last_state: endpoint.state,

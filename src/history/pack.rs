@@ -204,6 +204,9 @@ impl Writer<'_> {
         self.optional(side.window_closed.map(|since| since.as_nanos() as u64));
         self.number(side.syn_gaps.iter().count() as u64);
         side.syn_gaps.iter().for_each(|gap| self.number(gap.as_nanos()));
+        if tally.zero_window > Span::ZERO {
+            self.number(tally.zero_window_since.as_nanos() as u64);
+        }
     }
 }
 
@@ -300,10 +303,11 @@ impl Reader<'_> {
             fins: self.number()? as u32,
             resets: self.number()? as u32,
             zero_window: Span::from_nanos(self.number()?),
+            zero_window_since: Timestamp::default(),
             unanswered: self.number()? as u16,
             unanswered_for: Span::from_nanos(self.number()?),
         };
-        Some(Side {
+        let mut side = Side {
             last_state: *State::ALL.get((state >> 4) as usize)?,
             acked_syn: state & 8 > 0,
             fast_open: state & 4 > 0,
@@ -320,6 +324,10 @@ impl Reader<'_> {
             mss: self.optional()?.map(|number| number as u16),
             window_closed: self.optional()?.map(|nanos| Timestamp::from_nanos(nanos as i64)),
             syn_gaps: self.gaps()?,
-        })
+        };
+        if tally.zero_window > Span::ZERO {
+            side.tally.zero_window_since = Timestamp::from_nanos(self.number()? as i64);
+        }
+        Some(side)
     }
 }

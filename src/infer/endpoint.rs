@@ -79,6 +79,8 @@ pub struct Tally {
     pub resets: u32,
     /// Longest time that it advertised a closed window.
     pub zero_window: Span,
+    /// When that began.
+    pub zero_window_since: Timestamp,
     /// Longest run of repeats without an answer.
     pub unanswered: u16,
     /// How long that run took, first sending to last repeat.
@@ -86,6 +88,13 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Its window was closed from then until then.
+    pub fn stalled(&mut self, since: Timestamp, until: Timestamp) {
+        if until.since(since) > self.zero_window {
+            (self.zero_window, self.zero_window_since) = (until.since(since), since);
+        }
+    }
+
     /// Counts a segment by its flags.
     pub(super) fn take(&mut self, segment: &Segment) {
         self.segments += 1;
@@ -450,11 +459,9 @@ impl Endpoint {
         self.window = window;
         match (window, self.window_closed) {
             (0, None) => self.window_closed = Some(at),
-            (0, Some(since)) => {
-                self.tally.zero_window = self.tally.zero_window.max(at.since(since));
-            }
+            (0, Some(since)) => self.tally.stalled(since, at),
             (_, Some(since)) => {
-                self.tally.zero_window = self.tally.zero_window.max(at.since(since));
+                self.tally.stalled(since, at);
                 self.window_closed = None;
             }
             (_, None) => {}

@@ -82,12 +82,13 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let message = words!(
             context,
-            "{} repeated its FIN {} in {} and got no ACK of {}: the last ACK is missing",
+            "{} repeated its FIN {} in {} and got no ACK of {}{}: the last ACK is missing",
             who(history, role),
             number(repeats, "time"),
             // What comes after the last repeat is the wait of a timer.
             side.last.ts.since(wait.since.ts),
             history.addr(role.peer()),
+            if wait.goes_on() { format!(" in {}", wait.words()) } else { String::new() },
         );
         let finding = context
             .about(history, role, wait.since, message)

@@ -1,9 +1,10 @@
 //! A receiver whose window stayed closed for long: its program does not read.
 
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::{lasting, who};
+use crate::findings::waits::{ended, lasting, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
+use crate::infer::endpoint::Tally;
 use crate::infer::fact::FactKind;
 use crate::infer::trail::Moment;
 use crate::time::Span;
@@ -74,22 +75,53 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if still.is_some() && over && probed.is_none() {
             continue;
         }
+        let Tally { zero_window_since: since, .. } = history.side(role).tally;
+        let is_over = Role::BOTH.iter().any(|role| ended(history, *role).is_some());
+        let goes_on = still == Some(since) && !is_over;
         let message = words!(
             context,
             "{} kept its window closed to {} for {}: its program did not read; look there for a \
              blocked thread, a long pause or a slow disk",
             who(history, role),
             history.addr(role.peer()),
-            lasting(stall, still.is_some()),
+            lasting(stall, goes_on),
         );
-        let at = match (still, probed) {
-            (_, Some(probe)) => probe.first,
-            (Some(since), None) => Moment::silent(since),
-            (None, None) => history.first,
-        };
         let probes = probed.map_or(0, |fact| u64::from(fact.count));
-        let finding =
-            context.about(history, role, at, message).lasting(stall).going_on(still.is_some());
+        let at = Moment::silent(since);
+        let finding = context.about(history, role, at, message).lasting(stall).going_on(goes_on);
+        let finding = match probed {
+            Some(probe) => finding.frame(probe.first),
+            None => finding,
+        };
         out.push(finding.with("zero_window_s", stall).with("probes", probes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    #[test]
+    fn a_stall_begins_with_the_closed_window_and_ends_with_the_connection() {
+        let stalled = "1.0 > P. 1:1001(1000) ack 1
+             1.1 < .  1:1(0) ack 1001 win 0
+             4.0 > .  1000:1000(0) ack 1
+             4.1 < .  1:1(0) ack 1001 win 0
+";
+        for (rest, lasted, goes_on) in [
+            ("90. end", 88.9, true),
+            ("21.1 > R. 1001:1001(0) ack 1\n90. end", 20.0, false),
+            ("21.1 < .  1:1(0) ack 1001 win 500\n90. end", 20.0, false),
+        ] {
+            let history = &connections(&format!("{}{stalled}{rest}", opened!("")))[0];
+            let found = check(history, &Thresholds::default());
+            let stall = found.iter().find(|it| it.name == ZERO_WINDOW_STALL.name).expect("told");
+            assert_eq!(stall.duration, Some(Span::from_secs_f64(lasted)), "{rest}");
+            assert_eq!(stall.ongoing, Some(goes_on), "{rest}");
+            assert_eq!(stall.message.contains(">="), goes_on, "{}", stall.message);
+            assert_eq!(stall.ts.since(history.first.ts), Span::from_secs_f64(1.1), "{rest}");
+        }
     }
 }
