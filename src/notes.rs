@@ -136,6 +136,13 @@ impl Notes {
         self.texts = self.comments.values().map(Vec::len).sum();
     }
 
+    /// All holders, by the connection.
+    pub(crate) fn owners_mut(&mut self) -> impl Iterator<Item = &mut Owner> {
+        let mut all: Vec<_> = self.owners.iter_mut().collect();
+        all.sort_by_key(|((id, end), _)| (*id, *end == End::B));
+        all.into_iter().flat_map(|(_, owners)| owners)
+    }
+
     /// Drops what was written by hand, which may name anything.
     pub(crate) fn drop_comments(&mut self) {
         self.comments.clear();

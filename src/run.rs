@@ -203,11 +203,12 @@ impl Analysis {
 
     /// Joins the connections with hosts' own socket tables, each with the moment that it is of.
     /// From then on findings say who holds the sockets that they are about. Tables are masked if
-    /// the capture is; programs keep their names.
+    /// the capture is.
     pub fn join(&mut self, mut snapshots: Vec<(Snapshot, Timestamp)>) {
         if let Some(mask) = &mut self.mask {
             for (at, (snapshot, _)) in (1..).zip(&mut snapshots) {
                 snapshot.mask(format!("sockets-{at}"), |addr| mask.addr(addr.into()).ip());
+                snapshot.owners_mut().for_each(|owner| mask.owner(owner));
             }
         }
         let first = self.totals.first_ts.unwrap_or_default();

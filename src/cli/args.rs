@@ -32,14 +32,14 @@ const AFTER_HELP: &str = "\
   finwait server.pcap                     what is wrong, and on which side
   finwait list server.pcap --state CLOSE_WAIT
   finwait show 7 server.pcap              one connection, segment by segment
-  finwait netstat --at +60 server.pcap    the hosts' sockets a minute after its start
+  finwait netstat --at +60 server.pcap    the hosts' sockets after a minute
   tcpdump -w - tcp | finwait              from a pipe, at its end
   tcpdump -U -w - tcp | finwait watch     from a pipe, while it grows
   finwait check server.pcap               for a job: fails if an error is found
   finwait explain CLOSE_WAIT              what a state or a finding means
   finwait demo                            see it work, without a capture
 
-Exit codes: 0 done; 1 `check` found something; 2 an error (bad usage, unreadable or damaged
+Exit codes: 0 done; 1 `check` found something; 2 an error (bad usage, unreadable or damaged \
 capture, unwritable output).";
 
 /// Which TCP state was each endpoint in, who closed first, and who never did.
@@ -136,7 +136,8 @@ pub struct ReadArgs {
     /// Names of hosts, in the form of /etc/hosts
     #[arg(long, value_name = "FILE")]
     pub names: Option<PathBuf>,
-    /// Replace addresses and names in all output, so that it can be published; ports stay
+    /// Replace addresses, names and processes in all output, so that it can be published; ports
+    /// stay
     #[arg(long)]
     pub mask: bool,
     /// Follow at most N address and port pairs [default: 2097152]

@@ -35,6 +35,6 @@ pub fn list(args: &ListArgs) -> Result<Outcome> {
 fn nothing(analysis: &Analysis) -> String {
     match analysis.totals.connections {
         0 => read::no_connection(analysis),
-        all => format!("none of the {all} connections is wanted by these filters"),
+        all => format!("none of the {all} connections matches these filters"),
     }
 }

@@ -15,6 +15,7 @@ use super::sockets::Tables;
 use super::{ERROR, Outcome, input, sockets};
 use crate::capture;
 use crate::decode::segment::Segment;
+use crate::decode::skip::Skip;
 use crate::decode::tuple::End;
 use crate::limits::HOSTS_FILE_BYTES_MAX;
 use crate::report::text::plural;
@@ -51,6 +52,7 @@ pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> R
     let options = args.options()?;
     let tables = args.sockets.read()?;
     let analysis = run::read(files, &options, &mut watched)?;
+    check_there_are_packets(&analysis)?;
     fit_to_show(analysis, tables, args)
 }
 
@@ -60,6 +62,20 @@ pub fn fit_to_show(analysis: Analysis, tables: Tables, args: &ReadArgs) -> Resul
     check_until(&analysis, args)?;
     let analysis = if args.mask { analysis.masked() } else { analysis };
     Ok(joined(analysis, tables, names(args)?, args))
+}
+
+/// A text whose lines begin like packets, and none of which is one, is somebody's prose or log.
+fn check_there_are_packets(analysis: &Analysis) -> Result<()> {
+    let totals = &analysis.totals;
+    let unreadable = totals.skipped.get(Skip::UnreadableLine);
+    let file = analysis.files.first().filter(|_| unreadable > 0 && unreadable == totals.packets);
+    let Some(file) = file else { return Ok(()) };
+    let lines = plural(unreadable, "line");
+    bail!(
+        "{}: is no capture and no printed packets: of {lines} that might be tcpdump's, none can be \
+         read",
+        file.file
+    )
 }
 
 /// How far `--until` may be before the last packet: a time is often given in whole seconds.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use super::args::{Format, ShowArgs};
 use super::read::Wanted;
@@ -67,8 +67,8 @@ fn pages(
 
 fn parse_id(word: &std::ffi::OsStr) -> Result<u64> {
     let word = word.to_string_lossy();
-    word.parse().with_context(|| {
-        format!("`{word}` is no connection's id: give one as `finwait list` prints it, then FILE")
+    word.parse().map_err(|_| {
+        anyhow!("`{word}` is no connection's id: give one as `finwait list` prints it, then FILE")
     })
 }
 

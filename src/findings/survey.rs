@@ -13,6 +13,7 @@ use crate::findings::kept::{Join, Kept, Name};
 use crate::findings::suspects::Keys;
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, Handshake, History, Role};
+use crate::infer::fact::FactKind;
 use crate::infer::state::State;
 use crate::limits::{NEWEST_SERVICES, SERVICES_MAX};
 use crate::time::Span;
@@ -33,8 +34,8 @@ pub struct Survey {
     /// Those of them that opened, and that nobody has closed.
     pub unclosed: u64,
     /// Ends that are in CLOSE_WAIT when the capture ends, by role and service, once all are
-    /// counted: how many, and for how long at most.
-    pub waiting: BTreeMap<(Role, HostPort), (u64, Span)>,
+    /// counted.
+    pub waiting: BTreeMap<(Role, HostPort), Waits>,
     waiting_so_far: Kept<(Role, HostPort), Waits>,
     /// Connections with more than one thing that the capture does not tell.
     pub limits: Limits,
@@ -56,9 +57,16 @@ pub struct Survey {
 /// Findings of each name.
 type Groups = BTreeMap<&'static str, Group>;
 
-/// How many wait, and the longest.
-#[derive(Clone, Copy, Debug, Default)]
-struct Waits(u64, Span);
+/// Ends that wait in CLOSE_WAIT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// How many.
+    pub count: u64,
+    /// For how long at most.
+    pub longest: Span,
+    /// How many of them sent data meanwhile: a half-close that is used is no neglect.
+    pub talking: u64,
+}
 
 impl Default for Survey {
     fn default() -> Survey {
@@ -193,7 +201,9 @@ impl Survey {
                 && let Some(stay) = history.stay_in(role, State::CloseWait)
             {
                 let waits = self.waiting_so_far.entry((role, server), |_, _| {}).or_default();
-                waits.join(&Waits(1, stay.dwell));
+                let talks = history.fact(FactKind::HalfCloseData, role).is_some();
+                let talking = u64::from(talks);
+                waits.join(&Waits { count: 1, longest: stay.dwell, talking });
             }
         }
     }
@@ -219,9 +229,7 @@ impl Survey {
     /// Counts the findings about services and the capture: all others are counted.
     pub fn finish(&mut self, grouped: &[Finding]) {
         grouped.iter().for_each(|finding| self.count(finding, finding.host));
-        let waiting = self.waiting_so_far.drain(|_, _| {}).into_iter();
-        self.waiting =
-            waiting.map(|(place, Waits(count, longest))| (place, (count, longest))).collect();
+        self.waiting = self.waiting_so_far.drain(|_, _| {}).into_iter().collect();
         let Survey { by_place, elsewhere, .. } = self;
         let kept = by_place.drain(|_, group| put(elsewhere, &group));
         let elsewhere = core::mem::take(elsewhere).into_values();
@@ -318,7 +326,9 @@ impl Join for Group {
 
 impl Join for Waits {
     fn join(&mut self, other: &Waits) {
-        *self = Waits(self.0 + other.0, self.1.max(other.1));
+        self.count += other.count;
+        self.longest = self.longest.max(other.longest);
+        self.talking += other.talking;
     }
 }
 

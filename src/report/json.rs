@@ -221,14 +221,35 @@ fn member(out: &mut dyn Write, name: &str, it: &impl Serialize) -> io::Result<()
 }
 
 fn value(out: &mut Vec<u8>, it: &impl Serialize) -> io::Result<()> {
-    let mut serializer = serde_json::Serializer::with_formatter(out, PlainNumbers);
+    let mut serializer = serde_json::Serializer::with_formatter(out, Plain);
     it.serialize(&mut serializer).map_err(io::Error::from)
 }
 
-/// Compact JSON without exponents.
-struct PlainNumbers;
+/// Compact JSON without exponents, and without letters that a terminal obeys: it is looked at, too.
+struct Plain;
 
-impl Formatter for PlainNumbers {
+impl Formatter for Plain {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        if fragment.bytes().all(|byte| byte < 0x7f) {
+            return writer.write_all(fragment.as_bytes());
+        }
+        let mut rest = fragment;
+        while let Some(at) = rest.find(is_obeyed) {
+            let (before, from) = rest.split_at(at);
+            writer.write_all(before.as_bytes())?;
+            let mut letters = from.chars();
+            if let Some(letter) = letters.next() {
+                write!(writer, "\\u{:04x}", u32::from(letter))?;
+            }
+            rest = letters.as_str();
+        }
+        writer.write_all(rest.as_bytes())
+    }
+
     fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         if let Some(nanos) = whole_nanos(value) {
             let mut digits = [0; DIGITS];
@@ -239,6 +260,13 @@ impl Formatter for PlainNumbers {
         }
         write!(writer, "{value}")
     }
+}
+
+/// Whether a terminal obeys the letter, which JSON itself leaves as it is: control characters that
+/// are not ASCII's, and marks that turn the writing's direction. All have four digits.
+fn is_obeyed(letter: char) -> bool {
+    matches!(letter, '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Digits before the point of what has nine behind it and fifteen in all.
@@ -293,6 +321,17 @@ mod tests {
         assert_eq!(shown(4_210_500_000_001), "4210.500000001\n");
     }
 
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        let text = "a\u{9b}31m\u{202e}b\u{2066}\u{85}\u{7f}é✓";
+        let mut out = Vec::new();
+        line(&mut out, &text).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert_eq!(shown, "\"a\\u009b31m\\u202eb\\u2066\\u0085\\u007fé✓\"\n");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
+        assert!(!is_obeyed('\u{2027}') && !is_obeyed('é'));
+    }
+
     proptest! {
         #[test]
         fn numbers_are_written_as_the_shortest_decimals(
@@ -305,7 +344,7 @@ mod tests {
         ) {
             for number in [nanos as f64 / 1e9, nanos as f64 / 1e7, nanos as f64, other, -0.0] {
                 let mut out = Vec::new();
-                PlainNumbers.write_f64(&mut out, number).unwrap();
+                Plain.write_f64(&mut out, number).unwrap();
                 let plain = match number.fract() == 0.0 {
                     true => format!("{number:.1}"),
                     false => number.to_string(),

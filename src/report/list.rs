@@ -75,9 +75,11 @@ pub fn table(
     let columns = COLUMNS.split_at(COLUMNS.len() - without).0;
     let widths = widths(columns, wanted().map(|history| cells(analysis, &history)));
     let layout = Layout::new(columns, &widths, FINDINGS, paper);
-    layout.head("findings", out)?;
     let mut rows = 0;
     for history in wanted() {
+        if rows == 0 {
+            layout.head("findings", out)?;
+        }
         let states = Role::BOTH.map(|role| Tone::of_state(history.last_state(role)));
         let tones = [Tone::Plain; COLUMNS.len() - 3].into_iter().chain(states).chain([Tone::Plain]);
         let (names, severity) = names(analysis, &history);

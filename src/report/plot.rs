@@ -69,7 +69,9 @@ fn plots(census: &Census, first: Timestamp, paper: &Paper, out: &mut dyn Write) 
         ]);
     }
     right(&mut table, [2, 3, 4, 5]);
-    put_table(&table, out)
+    put_table(&table, out)?;
+    let says = "`most` is of these moments; `entered` counts what came between them, too";
+    writeln!(out, " {}", Tone::Faint.paint(says))
 }
 
 /// Numbers stand to the right.

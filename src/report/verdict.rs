@@ -5,12 +5,14 @@ use std::collections::HashSet;
 
 use crate::addr::HostPort;
 use crate::decode::skip::Skip;
-use crate::findings::survey::Survey;
+use crate::findings::closing::long_close_wait::LONG_CLOSE_WAIT;
+use crate::findings::survey::{Survey, Waits};
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, Role};
 use crate::report::paint::Tone;
 use crate::report::text::{Grouped, clean, plural};
 use crate::run::Analysis;
+use crate::time::Span;
 
 /// What a finding about one side of a service explains of its connections: those are counted, and
 /// not told beside it.
@@ -181,9 +183,10 @@ fn capitalised(text: &str) -> String {
 /// Ends that wait in CLOSE_WAIT, none of them long enough for a verdict: said, because a capture
 /// of a leak may be too short to show it.
 fn waiting(analysis: &Analysis, survey: &Survey) -> Option<String> {
-    let all: u64 = survey.waiting.values().map(|(count, _)| count).sum();
-    let ((role, server), (count, longest)) =
-        survey.waiting.iter().max_by_key(|(_, (count, longest))| (*count, *longest))?;
+    let all: u64 = survey.waiting.values().map(|waits| waits.count).sum();
+    let ((role, server), waits) =
+        survey.waiting.iter().max_by_key(|(_, waits)| (waits.count, waits.longest))?;
+    let Waits { count, longest, talking } = *waits;
     let server = analysis.names.socket(*server);
     let who = match role {
         Role::Server => format!("server {server}"),
@@ -193,10 +196,19 @@ fn waiting(analysis: &Analysis, survey: &Survey) -> Option<String> {
         0 => String::new(),
         rest => format!(", and others {rest} more"),
     };
+    let hold = analysis.thresholds.value(&LONG_CLOSE_WAIT, "hold_s").map(Span::from_secs_f64);
+    let why = match () {
+        () if hold.is_some_and(|hold| longest < hold) => {
+            "; the capture ends too soon to judge that (see --close-wait)"
+        }
+        () if talking == count => "; it sent data meanwhile, and a half-close in use is no leak",
+        // Whatever it is, as a FIN of which it is not clear whether it came.
+        () => "",
+    };
     Some(format!(
-        "but {who} had not closed {} yet that the peer had closed, for {longest} at most{more}; \
-         the capture ends too soon to judge that (see --close-wait)",
-        plural(*count, "connection"),
+        "but {who} had not closed {} yet that the peer had closed, for {longest} at \
+         most{more}{why}",
+        plural(count, "connection"),
     ))
 }
 

@@ -14,6 +14,7 @@ use crate::addr::Addr;
 use crate::history::archive::Archive;
 use crate::history::{History, Role};
 use crate::limits::MASKED_AHEAD_MAX;
+use crate::owner::Owner;
 
 /// What stands for which address.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Mask {
     next_v4: u32,
     next_v6: u128,
     macs: HashMap<[u8; 6], u32>,
+    programs: HashMap<Box<str>, usize>,
+    pids: HashMap<u32, u32>,
     /// The number of the first connection whose hosts are not met yet.
     met: u64,
 }
@@ -82,6 +85,19 @@ impl Mask {
         mac.copy_from_slice(&[2 | old[0] & 1, 0, a, b, c, d]);
     }
 
+    /// Puts numbers in the place of a program's name and of a process; descriptors stay.
+    pub fn owner(&mut self, owner: &mut Owner) {
+        if let Some(program) = &mut owner.program {
+            let next = self.programs.len() + 1;
+            let number = self.programs.entry(core::mem::take(program)).or_insert(next);
+            *program = format!("program-{number}").into();
+        }
+        if let Some(pid) = &mut owner.pid {
+            let next = self.pids.len() as u32 + 1;
+            *pid = *self.pids.entry(*pid).or_insert(next);
+        }
+    }
+
     /// The address that another stands for; itself if it stands for none.
     pub fn real(&self, addr: Addr) -> Addr {
         self.real.get(&addr).copied().unwrap_or(addr)
@@ -116,8 +132,8 @@ impl Mask {
 }
 
 impl Analysis {
-    /// The same with other addresses, in the order of their first appearance, and without names
-    /// of files, hosts and interfaces, and without what somebody wrote.
+    /// The same with other addresses and processes, in the order of their first appearance, and
+    /// without names of files, hosts and interfaces, and without what somebody wrote.
     pub fn masked(self) -> Analysis {
         self.masked_as(Mask::default())
     }
@@ -143,6 +159,7 @@ impl Analysis {
         let facts = facts(&self.totals, &self.files);
         let judged = judge(&self.archive, &self.thresholds, &facts, 1);
         (self.findings, self.survey) = (judged.findings, judged.survey);
+        self.notes.owners_mut().for_each(|owner| mask.owner(owner));
         self.mask = Some(mask);
         self.mask_files();
         self.notes.drop_comments();

@@ -239,6 +239,14 @@ impl Snapshot {
         }
     }
 
+    /// All holders of sockets, in order.
+    pub fn owners_mut(&mut self) -> impl Iterator<Item = &mut Owner> {
+        self.rows.iter_mut().flat_map(|row| match &mut row.holders {
+            Holders::These(owners) => owners.as_mut_slice(),
+            _ => &mut [],
+        })
+    }
+
     /// Whether it is a socket table at all.
     pub fn is_one(&self) -> bool {
         !self.dialects.is_empty()

@@ -75,9 +75,16 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     }
     let syns = u64::from(history.side(Role::Client).tally.syns);
     let gaps = &history.side(Role::Client).syn_gaps;
+    // A socket that is still there answers a SYN with an ACK, which belongs to that connection.
+    let before = history.predecessor.map(|it| (it.id, it.states[1]));
+    let before = before.filter(|(_, state)| *state > State::Listen);
+    let answer = if before.is_some() { "SYN+ACK" } else { "answer" };
+    let still = before.map_or(String::new(), |(id, state)| {
+        format!("; the server's end of connection {id} on the same ports was in {state} then")
+    });
     let message = words!(
         context,
-        "{} got no answer from {} to {}{} in {}{}",
+        "{} got no {answer} from {} to {}{} in {}{still}{}",
         who(history, Role::Client),
         who(history, Role::Server),
         number(syns, "SYN"),
