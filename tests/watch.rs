@@ -106,7 +106,8 @@ fn a_file_is_watched_as_it_happened() {
     assert!(lines.iter().any(|line| line.contains("so far") && line.contains("CLOSE_WAIT")));
     let grave = run(&["--at-least", "error", "--every", "0"]);
     let lines: Vec<&str> = grave.lines().take_while(|line| !line.is_empty()).collect();
-    assert_eq!(lines.len(), 1, "{grave}");
+    // The day, and what is of it.
+    assert_eq!((lines.len(), lines[0]), (2, "2026-11-24 UTC"), "{grave}");
     let masked = run(&["--mask"]);
     assert!(masked.contains("192.0.2.") && !masked.contains("10.9.0."), "{masked}");
     // The client came first, so it has the first number, as in a report.
@@ -128,6 +129,95 @@ fn what_is_about_many_connections_is_over_when_nothing_is_added_to_it() {
     let told = run(&["--max-connections", "60"], "leaks-on-errors");
     let words = "over     time-wait-census: client 10.9.0.1 (note), not found any more\n";
     assert!(told.contains(words), "{told}");
+}
+
+/// The packets of recordings, each so many seconds later than it was, one after the other.
+fn joined(parts: &[(&str, u32)]) -> Vec<u8> {
+    let mut file = Vec::new();
+    for (name, later) in parts {
+        let mut raw = std::fs::read(recording(name)).expect("a recording");
+        let word = |raw: &[u8], at: usize| u32::from_le_bytes(raw[at..at + 4].try_into().unwrap());
+        let mut at = 24;
+        while at < raw.len() {
+            let ts = word(&raw, at) + later;
+            raw[at..at + 4].copy_from_slice(&ts.to_le_bytes());
+            at += 16 + word(&raw, at + 8) as usize;
+        }
+        file.extend_from_slice(if file.is_empty() { &raw } else { &raw[24..] });
+    }
+    file
+}
+
+/// What `watch` says of a file of these bytes before the report, and beside it.
+fn watched(bytes: &[u8], name: &str, args: &[&str]) -> (String, String) {
+    let file = std::env::temp_dir().join(format!("finwait-{name}-{}.pcap", std::process::id()));
+    std::fs::write(&file, bytes).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_finwait"));
+    let output = command.arg("watch").args(args).arg(&file).output().expect("finwait");
+    std::fs::remove_file(&file).expect("the file");
+    let told = String::from_utf8(output.stdout).expect("text");
+    let (lines, _) = told.split_once("\n\n").expect("lines, then the report");
+    (lines.to_owned(), String::from_utf8(output.stderr).expect("text"))
+}
+
+const DAY: u32 = 86_400;
+
+#[test]
+fn days_without_packets_are_told_the_same_each_time_and_nothing_before_it_came() {
+    let bytes = joined(&[("keepalive-race", 0), ("keepalive-race", DAY), ("closes-late", 5 * DAY)]);
+    let (told, _) = watched(&bytes, "days", &["--every", "0"]);
+    for threads in ["1", "2", "3"] {
+        let args = ["--every", "0", "--threads", threads];
+        assert_eq!(watched(&bytes, "days-again", &args).0, told);
+    }
+    let begins = ["keepalive-race", "keepalive-race", "closes-late"].map(|name| {
+        let raw = std::fs::read(recording(name)).expect("a recording");
+        u32::from_le_bytes(raw[24..28].try_into().unwrap()) % DAY
+    });
+    let (mut begins, mut began) = (begins.into_iter(), 0);
+    for line in told.lines() {
+        if line.ends_with(" UTC") {
+            began = begins.next().expect("a day for each recording");
+            continue;
+        }
+        let what = &line[10..];
+        let same = told.lines().filter(|it| it.ends_with(what)).count();
+        assert!(same <= 2, "once for each of two recordings that are the same: {told}");
+        let parts = line[..8].split(':').map(|part| part.parse::<u32>().expect("a number"));
+        let time = parts.fold(0, |all, part| 60 * all + part);
+        assert!((began..began + 600).contains(&time), "{line} is not within minutes of {began}");
+    }
+    assert_eq!(begins.next(), None, "{told}");
+}
+
+#[test]
+fn a_clock_that_jumps_by_years_takes_few_lines() {
+    // What comes last is before what came, too.
+    let later = 7_000 * DAY;
+    let parts = [("leaks", 0), ("keepalive-race", later), ("closes-late", later), ("leaks", 0)];
+    let (told, _) = watched(&joined(&parts), "jumps", &["--every", "0"]);
+    assert!(told.lines().count() < 40, "{told}");
+}
+
+#[test]
+fn a_syn_that_nobody_answers_is_told_once() {
+    let raw = std::fs::read(recording("closes-late")).expect("a recording");
+    let len = u32::from_le_bytes(raw[32..36].try_into().unwrap()) as usize;
+    let mut bytes = raw[..24 + 16 + len].to_vec();
+    bytes.extend(&joined(&[("keepalive-race", DAY)])[24..]);
+    let (told, _) = watched(&bytes, "one-syn", &["--every", "0"]);
+    let syn = told.lines().filter(|line| line.contains("syn-unanswered: "));
+    let what: Vec<&str> = syn.map(|line| &line[10..14]).collect();
+    assert_eq!(what, ["warn", "over"], "{told}");
+}
+
+#[test]
+fn progress_is_told_in_lines_where_it_is_asked_for() {
+    let bytes = joined(&[("leaks", 0)]);
+    let (_, said) = watched(&bytes, "progress", &["--progress", "always"]);
+    assert!(said.ends_with(" read\n"), "{said}");
+    let (_, said) = watched(&bytes, "no-progress", &[]);
+    assert_eq!(said, "");
 }
 
 #[test]

@@ -20,7 +20,7 @@ enum How {
     Silent,
     /// A bar on a terminal.
     Bar(Option<ProgressBar>),
-    /// A line now and then, where there is no terminal.
+    /// A line now and then, where there is no terminal, or other lines come too.
     Lines(Lines),
 }
 
@@ -56,6 +56,16 @@ impl Progress {
             (When::Always, false) => {
                 How::Lines(Lines { due: PATIENCE, newest: None, is_told: false })
             }
+        };
+        Progress { started: Instant::now(), how }
+    }
+
+    /// Progress of what writes lines all the time, which a bar would break: lines, if it is asked
+    /// for.
+    pub fn in_lines(when: When) -> Progress {
+        let how = match when {
+            When::Always => How::Lines(Lines { due: PATIENCE, newest: None, is_told: false }),
+            When::Auto | When::Never => How::Silent,
         };
         Progress { started: Instant::now(), how }
     }

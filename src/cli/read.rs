@@ -1,8 +1,9 @@
 //! Reading captures for a command: which files, with progress, and what went wrong on the way.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
@@ -30,6 +31,15 @@ pub fn inputs(files: &[PathBuf]) -> Option<Vec<PathBuf>> {
         [] => Some(vec![PathBuf::from("-")]),
         _ => Some(files.to_vec()),
     }
+}
+
+/// Whether all of these are there to their ends, so that nobody waits for what comes.
+pub fn are_stored(inputs: &[PathBuf]) -> bool {
+    let is_stored = |input: &PathBuf| {
+        let path = if input.as_os_str() == "-" { Path::new("/dev/stdin") } else { input };
+        fs::metadata(path).is_ok_and(|it| it.is_file() || it.is_dir())
+    };
+    inputs.iter().all(is_stored)
 }
 
 /// Prints the help of a command, or of finwait.

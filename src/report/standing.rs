@@ -7,13 +7,14 @@ use core::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use crate::capture::text::Clock;
 use crate::findings::{Finding, Severity};
 use crate::history::Role;
 use crate::infer::state::State;
 use crate::report::ci::issues::{Issue, Key, issues_among, issues_of};
 use crate::report::paint::Tone;
 use crate::report::paper::Paper;
-use crate::report::text::{clean, plural, time_of_day, wrap};
+use crate::report::text::{clean, day, plural, time_of_day, wrap};
 use crate::run::Analysis;
 use crate::time::{Span, Timestamp};
 
@@ -103,9 +104,9 @@ impl Standing {
         self.past.retain(|_, told| now.since(*told) < MOMENTARY);
         self.past.extend(before.keys().map(|key| (*key, now)));
         for issue in issues_of(analysis, &over.into_inner()) {
-            let is_told = self.known.contains_key(&issue.key) || self.past.contains_key(&issue.key);
-            if !is_told {
-                self.past.insert(issue.key, now);
+            // What happens again and again, each time within a minute, is told once.
+            let is_past = self.past.insert(issue.key, now).is_some();
+            if !is_past && !self.known.contains_key(&issue.key) {
                 began.push(Change::Began(Box::new(issue)));
             }
         }
@@ -236,6 +237,16 @@ impl Line {
     /// A line on how things are.
     pub fn of_summary(now: Timestamp, words: String) -> Line {
         Line { now, tone: Tone::Faint, what: "so far", words }
+    }
+
+    /// The day it is of.
+    pub fn day(&self, clock: Clock) -> String {
+        day(self.now, clock)
+    }
+
+    /// Writes the day that the lines below it are of.
+    pub fn write_day(day: &str, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", Tone::Faint.paint(day))
     }
 
     /// Writes it: on a terminal, what is too long goes on below its beginning.

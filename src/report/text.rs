@@ -114,6 +114,17 @@ fn date_time(ts: Timestamp) -> String {
     utc(ts, "%Y-%m-%d %H:%M:%S.%6f UTC")
 }
 
+/// The day of a time, as far as the capture's clock tells it.
+pub fn day(ts: Timestamp, clock: Clock) -> String {
+    match clock {
+        Clock::Utc => utc(ts, "%Y-%m-%d UTC"),
+        Clock::NoZone => utc(ts, "%Y-%m-%d (time zone not known)"),
+        Clock::TimeOfDay | Clock::SinceStart | Clock::None => {
+            format!("{}date not known", days(ts))
+        }
+    }
+}
+
 /// A time of day in UTC, to the second.
 pub fn time_of_day(ts: Timestamp) -> String {
     utc(ts, "%H:%M:%S")

@@ -3,6 +3,7 @@
 //! One thread waits for packets and makes segments of them; the caller's takes those segments at
 //! its own pace and has them judged in between. Nothing here reads a clock but the capture's.
 
+use std::collections::VecDeque;
 use std::mem::take;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use super::noting::{self, Noting};
 use super::{Analysis, Options, Parts};
 use crate::capture::{Error, Merge, Note};
 use crate::limits::{FED_SEGMENTS_MAX, FORGET_FROM};
-use crate::pipeline::{Intake, Keyed, Tracker};
+use crate::pipeline::{Intake, Keyed, Totals, Tracker};
 use crate::time::{Span, Timestamp};
 
 /// How long a connection that is over still counts: long enough for a scan, a flood or a leak to
@@ -28,6 +29,10 @@ pub struct Live {
     /// What has come; taken up to `taken`.
     come: Vec<Keyed>,
     taken: usize,
+    /// Segments that were taken since the beginning.
+    segments: u64,
+    /// What was known of the packets when the newest of those passed, or shortly before.
+    known: Known,
     /// From so many connections on, some are to be forgotten.
     forget_from: usize,
 }
@@ -46,8 +51,21 @@ struct Feed {
     /// What the capture says of packets, those with and without a segment among these.
     notes: Vec<Note>,
     errors: Vec<Error>,
-    parts: Parts,
+    parts: Arc<Parts>,
+    /// What was known at moments on the way, so that judging sees nothing of what comes later.
+    marks: VecDeque<Known>,
+    /// Bytes that are read, of how many, if that is known.
+    position: (u64, Option<u64>),
     is_over: bool,
+}
+
+/// What is known of a capture's packets, those without a segment among them.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// How many segments were in them.
+    segments: u64,
+    totals: Totals,
+    parts: Arc<Parts>,
 }
 
 impl Feed {
@@ -77,14 +95,25 @@ impl Live {
             segments: Vec::new(),
             notes: Vec::new(),
             errors: Vec::new(),
-            parts: Parts::of(&merge),
+            parts: Arc::new(Parts::of(&merge)),
+            marks: VecDeque::new(),
+            position: (0, merge.size()),
             is_over: false,
         };
         let (came, went) = (Condvar::new(), Condvar::new());
         let shared = Arc::new(Shared { feed: Mutex::new(feed), came, went });
         let own = Arc::clone(&shared);
         thread::spawn(move || read(merge, &own));
-        Ok(Live { shared, tracker, options, come: Vec::new(), taken: 0, forget_from: FORGET_FROM })
+        Ok(Live {
+            shared,
+            tracker,
+            options,
+            come: Vec::new(),
+            taken: 0,
+            segments: 0,
+            known: Known::default(),
+            forget_from: FORGET_FROM,
+        })
     }
 
     /// Waits for segments, so long at most, unless there are some. Whether the capture goes on.
@@ -119,15 +148,54 @@ impl Live {
         let few = come.get(..count).unwrap_or_default();
         self.tracker.batch(few);
         self.taken += few.len();
+        self.segments += few.len() as u64;
         few.iter().map(Keyed::ts).max().unwrap_or_default()
+    }
+
+    /// Segments that were taken.
+    pub fn segments(&self) -> u64 {
+        self.segments
+    }
+
+    /// Connections that are known, each of which is looked at to judge.
+    pub fn connections(&self) -> usize {
+        self.tracker.connections()
+    }
+
+    /// Bytes that are read, of how many, if that is known.
+    pub fn position(&self) -> (u64, Option<u64>) {
+        self.shared.lock().position
+    }
+
+    /// The latest time of the packets that have come, those without a segment among them.
+    pub fn last_ts(&self) -> Option<Timestamp> {
+        self.shared.lock().intake.totals().last_ts
+    }
+
+    /// What is known of the packets at the segments that were taken: not what the other thread,
+    /// which is ahead by chance, has read since.
+    fn learn(&mut self) {
+        let is_all_taken = self.next_ts().is_none();
+        let mut feed = self.shared.lock();
+        while let Some(mark) = feed.marks.front()
+            && mark.segments <= self.segments
+        {
+            // More is known where all had been taken, and judged, since then.
+            let mark = feed.marks.pop_front();
+            let news = mark.filter(|it| it.totals.packets >= self.known.totals.packets);
+            self.known = news.unwrap_or_else(|| take(&mut self.known));
+        }
+        if is_all_taken && feed.is_empty() {
+            let totals = feed.intake.totals().clone();
+            self.known = Known { segments: self.segments, totals, parts: Arc::clone(&feed.parts) };
+        }
     }
 
     /// Judges what was taken as if the capture ended at `now`. Of a capture that goes on, that
     /// must never be earlier than the last time.
     pub fn judge<R>(&mut self, now: Timestamp, look: impl FnOnce(&Analysis) -> R) -> R {
-        let feed = self.shared.lock();
-        let (parts, mut totals) = (feed.parts.clone(), feed.intake.totals().clone());
-        drop(feed);
+        self.learn();
+        let (parts, mut totals) = (Parts::clone(&self.known.parts), self.known.totals.clone());
         let archive = self.tracker.lend_archive(now);
         self.tracker.skip_copies(&mut totals);
         totals.connections = archive.begun();
@@ -164,7 +232,7 @@ impl Live {
     pub fn finish(self, now: Timestamp) -> Analysis {
         let mut feed = self.shared.lock();
         let mut intake = core::mem::replace(&mut feed.intake, self.tracker.intake());
-        let (parts, errors) = (feed.parts.clone(), take(&mut feed.errors));
+        let (parts, errors) = (Parts::clone(&feed.parts), take(&mut feed.errors));
         drop(feed);
         intake.silence(now);
         let (noting, archive, totals) = self.tracker.close(intake);
@@ -176,6 +244,7 @@ impl Live {
 fn read(mut merge: Merge, shared: &Shared) {
     let is_noting = merge.keeps_details();
     let (mut notes, mut copies) = (Vec::new(), Copies { said: merge.said(), room: COPIED_FREELY });
+    let mut marker = Marker::default();
     loop {
         // This waits for the capture, so nothing is locked.
         let next = match is_noting {
@@ -187,13 +256,18 @@ fn read(mut merge: Merge, shared: &Shared) {
         match next {
             Ok(Some(packet)) => {
                 let (link, data, orig_len) = (packet.link.0, packet.data, packet.orig_len);
+                marker.pass(packet.ts, &mut feed);
                 let Feed { intake, segments, .. } = &mut *feed;
-                let push = |keyed| segments.push(keyed);
+                let push = |keyed| {
+                    marker.segments += 1;
+                    segments.push(keyed);
+                };
                 intake.packet(link, data, orig_len, packet.ts, packet.frame, push);
                 copies.keep(&merge, &mut feed.parts);
+                feed.position.0 = merge.position();
             }
             Ok(None) => {
-                feed.parts = Parts::of(&merge);
+                feed.parts = Arc::new(Parts::of(&merge));
                 feed.is_over = true;
             }
             Err(error) => feed.errors.push(error),
@@ -205,6 +279,32 @@ fn read(mut merge: Merge, shared: &Shared) {
         let is_full =
             |feed: &mut Feed| feed.segments.len().max(feed.notes.len()) >= FED_SEGMENTS_MAX;
         drop(shared.went.wait_while(feed, is_full));
+    }
+}
+
+/// How often it is kept what is known of the packets, by their own clock.
+const MARKED: Span = Span::from_millis(250);
+
+/// Keeps what is known of the packets now and then, at moments that depend on them alone.
+#[derive(Default)]
+struct Marker {
+    /// Segments that were sent.
+    segments: u64,
+    /// After how many it was kept last, and from when on it is again.
+    last: Option<(u64, Timestamp)>,
+}
+
+impl Marker {
+    /// A packet of that time comes next.
+    fn pass(&mut self, ts: Timestamp, feed: &mut Feed) {
+        let Marker { segments, last } = *self;
+        // One is enough between two segments: there may be ever so many other packets.
+        if last.is_some_and(|(after, due)| after == segments || ts < due) {
+            return;
+        }
+        self.last = Some((segments, ts.after(MARKED)));
+        let (totals, parts) = (feed.intake.totals().clone(), Arc::clone(&feed.parts));
+        feed.marks.push_back(Known { segments, totals, parts });
     }
 }
 
@@ -222,7 +322,7 @@ const COPIED_FREELY: usize = 1 << 20;
 const COPIED_PER_PACKET: usize = 64;
 
 impl Copies {
-    fn keep(&mut self, merge: &Merge, parts: &mut Parts) {
+    fn keep(&mut self, merge: &Merge, parts: &mut Arc<Parts>) {
         self.room = self.room.saturating_add(COPIED_PER_PACKET);
         let said = merge.said();
         if said == self.said {
@@ -231,7 +331,7 @@ impl Copies {
         let entries: usize = merge.sources().iter().map(|source| source.info().entries()).sum();
         if let Some(room) = self.room.checked_sub(entries) {
             *self = Copies { said, room };
-            *parts = Parts::of(merge);
+            *parts = Arc::new(Parts::of(merge));
         }
     }
 }

@@ -92,10 +92,11 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         lasting(length, wait.goes_on()),
         icmp_said(history, Role::Client),
     );
-    let finding =
-        context.about(history, Role::Client, wait.since, message).going_on(wait.goes_on());
+    let finding = context.about(history, Role::Client, wait.since, message);
     let gaps = Value::Spans(gaps.iter().collect());
-    let finding = finding.lasting(length).frame(history.last);
+    let mut finding = finding.going_on(wait.goes_on()).lasting(length).frame(history.last);
+    // The time without an answer grows; nothing happened in it.
+    finding.newest = Some(history.last.ts);
     out.push(finding.with("syns", syns).with("gaps_s", gaps));
 }
 
