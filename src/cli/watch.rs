@@ -62,7 +62,7 @@ const SPENT_FREELY: Duration = Duration::from_secs(2);
 /// Of a file, for each segment so many connections may be looked at, and so many more for nothing:
 /// that is the same on every machine, as a share of the time is not.
 const LOOKS_PER_SEGMENT: u64 = 4;
-const LOOKS_FREELY: u64 = 1 << 22;
+const LOOKS_FREELY: u64 = 1 << 19;
 
 /// Watches captures.
 pub fn watch(args: &WatchArgs) -> Result<Outcome> {
