@@ -5,10 +5,10 @@
 //! endpoint can tell, so what could be either is never certain.
 
 use crate::decode::tuple::End;
-use crate::infer::Connection;
 use crate::infer::evidence::BY_FIN;
 use crate::infer::silence::RTO_INITIAL;
 use crate::infer::state::State;
+use crate::infer::{Connection, DOUBTS_MAX};
 use crate::time::{Span, Timestamp};
 
 /// A flight of this many KiB or more.
@@ -108,7 +108,9 @@ impl Connection {
         let (endpoint, peer) = (self.end(end), self.end(end.peer()));
         let room = self.window_of(end.peer(), window).unwrap_or(u32::MAX);
         let patience = endpoint.in_flight().plus(wait_for(room, peer.segment_max())).plus(longer);
-        let is_drained = endpoint.nxt.is_some_and(|nxt| peer.has_proven(nxt));
+        // Whoever repeats again and again what was acknowledged has not got the ACK.
+        let is_heard = endpoint.repeats.count < u16::from(DOUBTS_MAX);
+        let is_drained = is_heard && endpoint.nxt.is_some_and(|nxt| peer.has_proven(nxt));
         room > 0 && is_drained && now.since(peer.last.ts) > patience
     }
 }

@@ -280,3 +280,22 @@ fn who_repeated_data_until_the_peer_s_fin_may_have_closed() {
     let entered = told.stay_in(Role::Client, State::CloseWait).unwrap().entered;
     assert_eq!(entered.basis, Basis::Assumed);
 }
+
+/// Its repeats show that the ACK of its data was lost, and a FIN of its own may wait behind them.
+#[test]
+fn who_repeats_what_was_acknowledged_may_have_closed() {
+    let told = history(&opened(
+        "0.10 < P. 1:601(600) ack 1
+         0.11 > .  1:1(0) ack 601
+         0.40 < P. 1:601(600) ack 1
+         1.00 < P. 1:601(600) ack 1
+         3.00 > F. 1:1(0) ack 601
+         3.01 < .  601:601(0) ack 2
+         3.02 < F. 601:601(0) ack 2
+         3.03 > .  2:2(0) ack 602           ; TIME_WAIT CLOSED",
+    ));
+    for state in [State::CloseWait, State::LastAck] {
+        let entered = told.stay_in(Role::Server, state).unwrap().entered;
+        assert_eq!(entered.basis, Basis::Assumed, "{state}");
+    }
+}
