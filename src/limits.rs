@@ -101,7 +101,8 @@ pub const HOLES_MAX: usize = 4;
 /// Times kept between a SYN and its repeats. Linux repeats one six times, and then gives up.
 pub const SYN_GAPS_MAX: usize = 7;
 
-/// Repeats kept of a SYN that waits to be accepted or refused on a four-tuple still in use.
+/// Segments kept of a SYN that waits to be accepted or refused on a four-tuple still in use: it,
+/// its repeats, and what answers it. Linux repeats a SYN six times.
 pub const HELD_REPEATS_MAX: usize = 8;
 
 /// Frames of such a SYN, its repeats and copies that are kept to be extracted with the connection

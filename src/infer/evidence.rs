@@ -444,7 +444,7 @@ impl Connection {
         let fresh = self.end(from).nxt.is_some_and(|nxt| end.after(nxt)) && !overtaken;
         // Its clock had stood there before the connection was over.
         let tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
-        if !fresh && tsval.is_some() && tsval == self.end(from).tsval {
+        if !fresh && !segment.has(Flags::FIN) && tsval.is_some() && tsval == self.end(from).tsval {
             return;
         }
         let in_flight = self.is_in_flight(from, last.at.ts, at.ts);
@@ -462,7 +462,9 @@ impl Connection {
                 self.withdraw(from, &[Event::RecvRst], at);
             }
             // Whoever was refused would not acknowledge a SYN+ACK.
-            Event::RecvRefusal => self.survive_refusal(from, last.at, at),
+            Event::RecvRefusal if self.opens_by(from, segment) => {
+                self.survive_refusal(from, last.at, at)
+            }
             // Somebody else sent that RST in its name, and the peer did not believe it either.
             Event::SentRst | Event::SentRstWithoutSocket if fresh || !in_flight => {
                 self.disown_reset(from, at);

@@ -138,10 +138,13 @@ impl Held {
         if segment.seq == syn.seq_end() { Answer::Begins } else { Answer::Stale }
     }
 
-    /// Holds a repeat, or an answer; beyond the bound it is only forgotten what came before it.
+    /// Holds a repeat, or an answer. At the bound the newest of that sender is forgotten for it,
+    /// but not the SYN.
     pub fn hold(&mut self, from: End, segment: &Segment) {
         if self.segments.len() >= HELD_REPEATS_MAX {
-            self.segments.pop();
+            let newest = self.segments.iter().skip(1).rposition(|(sender, _)| *sender == from);
+            let at = newest.map_or(self.segments.len() - 1, |it| it + 1);
+            self.segments.remove(at);
         }
         self.segments.push((from, *segment));
     }

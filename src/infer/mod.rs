@@ -211,8 +211,12 @@ impl Connection {
     pub fn supersede(&mut self, end: End, at: Moment, by: Moment) -> State {
         let at = Moment { ts: at.ts.max(self.first.ts), ..at };
         // What was believed of the time after that moment never happened; timers of the old socket
-        // ended nothing, and a RST was the new one's.
-        while self.trail.last(end).is_some_and(|last| last.at.ts > at.ts)
+        // ended nothing, and a RST was the new one's. Segments are in the order of the capture.
+        let is_later = |it: &Transition| match it.at.frame {
+            0 => it.at.ts > at.ts,
+            frame => frame > at.frame,
+        };
+        while self.trail.last(end).is_some_and(is_later)
             && let Some(overtaken) = self.trail.overturn(end, &Event::ALL, by)
         {
             self.go_back(end, &overtaken);

@@ -280,8 +280,8 @@ impl Connection {
         if let Some(before) = before {
             self.doubt_close_wait(from, before, at.ts);
         }
+        self.end_mut(from).tally.after_peer_fin += u64::from(bytes);
         if !self.end(from).may_have_queued_fin {
-            self.end_mut(from).tally.after_peer_fin += u64::from(bytes);
             self.note(FactKind::HalfCloseData, from, at);
         }
     }

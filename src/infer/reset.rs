@@ -411,6 +411,14 @@ impl Connection {
         }
     }
 
+    /// Whether the segment acknowledges a SYN+ACK that the capture holds, behind its sender's SYN.
+    pub(super) fn opens_by(&self, from: End, segment: &Segment) -> bool {
+        let (own, peer) = (self.end(from), self.end(from.peer()));
+        let is_behind = own.after_syn.is_some_and(|after| segment.seq.at_or_after(after));
+        let acks = segment.acked().is_some_and(|ack| peer.is_syn_acked_by(ack));
+        peer.sent_syn_ack && is_behind && acks
+    }
+
     /// It opens after a RST that refused it: somebody else sent that, or it came too late.
     pub(super) fn survive_refusal(&mut self, from: End, refused: Moment, at: Moment) {
         if self.withdraw(from, &[Event::RecvRefusal], at).is_some() {

@@ -93,6 +93,8 @@ impl<S: Sink> Stage<'_, S> {
         match flow.connection.admit(from, segment) {
             Admission::Belongs => self.belongs(flow, from, segment),
             Admission::Begins => {
+                // What waits for an answer was of the time before.
+                self.drop_held(flow);
                 let by = moment(segment);
                 let end = Succession { at: [Some(by); 2], by };
                 self.replace(flow, end, segment.ts, stream, Connection::default());
@@ -149,7 +151,7 @@ impl<S: Sink> Stage<'_, S> {
     ) {
         let mut old = core::mem::replace(&mut flow.connection, connection);
         // A held SYN's answer comes late: what the time before it did comes first.
-        old.on_silence(until, self.params);
+        old.on_silence(until.min(end.by.ts), self.params);
         let [a, b] = end.at;
         let states = [(End::A, a), (End::B, b)].map(|(it, at)| match at {
             Some(at) => old.supersede(it, at, end.by),

@@ -149,7 +149,9 @@ impl Live {
         self.tracker.batch(few);
         self.taken += few.len();
         self.segments += few.len() as u64;
-        few.iter().map(Keyed::ts).max().unwrap_or_default()
+        let newest = few.iter().map(Keyed::ts).max().unwrap_or_default();
+        self.learn();
+        newest
     }
 
     /// Segments that were taken.
@@ -299,7 +301,9 @@ impl Marker {
     fn pass(&mut self, ts: Timestamp, feed: &mut Feed) {
         let Marker { segments, last } = *self;
         // One is enough between two segments: there may be ever so many other packets.
-        if last.is_some_and(|(after, due)| after == segments || ts < due) {
+        let is_early = |due: Timestamp| ts < due && due <= ts.after(MARKED);
+        // A clock that jumped, and was set back, must not stop this.
+        if last.is_some_and(|(after, due)| after == segments || is_early(due)) {
             return;
         }
         self.last = Some((segments, ts.after(MARKED)));

@@ -136,9 +136,15 @@ pub(super) fn unanswered(history: &History, role: Role, repeats_min: u64) -> Opt
 /// Whether the last that a role sent before its RST were keepalives to which nothing came: that RST
 /// is its kernel's, and not its program's.
 pub(in crate::findings) fn died_probing(history: &History, role: Role) -> bool {
+    /// Linux sends keepalives a second apart at least, and resets as long after the last.
+    const INTERVAL_MIN: Span = Span::from_secs(1);
     let heard = history.side(role.peer()).last.ts;
-    let probe = history.fact(FactKind::Keepalive, role);
-    history.side(role).unanswered_at_end > 0 && probe.is_some_and(|probe| probe.last.ts > heard)
+    let reset = history.by_event(role, &[Event::SentRst]);
+    let is_due = |(probe, reset): (&Fact, &Transition)| {
+        probe.last.ts > heard && reset.at.ts.since(probe.last.ts) >= INTERVAL_MIN
+    };
+    history.side(role).unanswered_at_end > 0
+        && history.fact(FactKind::Keepalive, role).zip(reset).is_some_and(is_due)
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {

@@ -446,3 +446,13 @@ fn a_socket_that_resets_had_not_gone_before() {
     let closed = told.transitions_of(Role::Server).last().unwrap();
     assert_eq!((closed.event, closed.at.frame), (Event::SentRst, 6));
 }
+
+#[test]
+fn a_stray_ack_of_who_was_refused_opens_nothing() {
+    let told = history(
+        "0.00 > S  0:0(0)
+         0.01 < R. 0:0(0) ack 1            ; CLOSED CLOSED
+         0.50 > .  5000:5000(0) ack 7000   ; CLOSED CLOSED",
+    );
+    assert_eq!(told.handshake(), Handshake::Refused);
+}
