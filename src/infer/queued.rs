@@ -43,9 +43,9 @@ impl Connection {
         let endpoint = self.end(to);
         let is_unclosed = match endpoint.state {
             State::SynRcvd | State::Established => true,
-            // What left before the FIN came may pass after it, and even after a RST.
             // Whoever is taken to have given up may go on.
             State::Closed if self.has_given_up(to) => true,
+            // What left before the FIN came may pass after it, and even after a RST.
             State::CloseWait | State::Closed => endpoint.has_open(&BY_FIN),
             _ => false,
         };

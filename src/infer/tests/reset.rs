@@ -397,13 +397,16 @@ fn a_reset_after_repeats_without_an_answer_is_as_little_heard() {
 
 #[test]
 fn only_who_ignored_a_reset_in_time_wait_follows_rfc_1337() {
-    let closing = "0.100 < F. 1:1(0) ack 1
-         0.140 > .  1:1(0) ack 2           ; CLOSE_WAIT FIN_WAIT_2\n";
-    let history = history(&opened(&format!(
-        "{closing} 0.200 > F. 1:1(0) ack 2 ; LAST_ACK TIME_WAIT
-         0.240 < .  2:2(0) ack 2           ; CLOSED TIME_WAIT
-         0.300 > R  2:2(0)                 ; CLOSED CLOSED"
-    )));
+    let history = history(&opened(
+        "0.100 < F. 1:1(0) ack 1
+         0.140 > .  1:1(0) ack 2           ; CLOSE_WAIT FIN_WAIT_2
+         0.150 > R  9:9(0)
+         0.151 < .  2:2(0) ack 1
+         0.400 > F. 1:1(0) ack 2           ; LAST_ACK TIME_WAIT
+         0.440 < .  2:2(0) ack 2           ; CLOSED TIME_WAIT
+         0.500 > R  2:2(0)                 ; CLOSED CLOSED",
+    ));
+    assert!(history.fact(FactKind::DisprovedRst, Role::Client).is_some());
     assert!(history.fact(FactKind::Assassinated, Role::Server).is_some());
 }
 
