@@ -243,8 +243,9 @@ fn data_that_goes_on_over_the_peer_s_fin_leaves_open_who_closed_first() {
          0.11 < F. 1:1(0) ack 1449
          0.12 > .  1449:1449(0) ack 2
          3.12 > . 1449:2897(1448) ack 2
-         3.13 < .  2:2(0) ack 2897
-         3.14 > F. 2897:2897(0) ack 2       ; LAST_ACK TIME_WAIT",
+         3.121 > . 2897:4345(1448) ack 2
+         3.13 < .  2:2(0) ack 4345
+         3.14 > F. 4345:4345(0) ack 2       ; LAST_ACK TIME_WAIT",
     ));
     let entered = pauses.stay_in(Role::Client, State::CloseWait).unwrap().entered;
     assert_eq!((entered.basis, entered.confirmed.frame), (Basis::Inferred, 6));

@@ -184,6 +184,8 @@ fn where_no_syn_is_taken_the_other_end_goes_on_to_the_end() {
     let over = histories[0].transitions_of(Role::Server).last().unwrap();
     assert_eq!((over.from, over.event), (State::TimeWait, Event::TwoMslPassed));
     assert_eq!(histories[0].until, histories[1].until);
+    let before = histories[1].predecessor.unwrap().states;
+    assert_eq!(before, [State::Closed, State::TimeWait], "as it was at the SYN");
 }
 
 /// From TIME_WAIT the client answers what the server made of an old SYN with its old ACK.

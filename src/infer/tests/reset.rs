@@ -459,3 +459,29 @@ fn a_stray_ack_of_who_was_refused_opens_nothing() {
     );
     assert_eq!(told.handshake(), Handshake::Refused);
 }
+
+/// The network brings again what passed before: its sender's clock has not gone on since.
+#[test]
+fn late_copies_give_nobody_back_what_a_reset_ended() {
+    for copy in ["< .  1:1(0) ack 51 <ts 21:20>", "< S. 0:0(0) ack 1 <ts 1:1>"] {
+        history(&opened(&format!(
+            "0.100 > P. 1:51(50) ack 1 <ts 20:1>
+             0.110 < .  1:1(0) ack 51 <ts 21:20>
+             0.200 > R. 51:51(0) ack 1          ; CLOSED CLOSED
+             0.900 {copy} ; CLOSED CLOSED"
+        )));
+    }
+}
+
+#[test]
+fn keepalives_end_no_idle_time_of_programs() {
+    let told = history(&opened(
+        "0.100 > P. 1:51(50) ack 1
+         0.101 < .  1:1(0) ack 51
+         10.00 > .  50:50(0) ack 1
+         10.01 < .  1:1(0) ack 51
+         15.00 > F. 51:51(0) ack 1",
+    ));
+    let idle = told.fact(FactKind::ClosedAfterIdle, Role::Client).unwrap();
+    assert_eq!((idle.first.frame, idle.last.frame), (5, 8));
+}
