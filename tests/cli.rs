@@ -1070,6 +1070,9 @@ fn everything_is_explained() {
         assert!(list.contains(name), "{name}");
         assert!(printed(&["explain", name]).lines().count() > 8, "{name}");
     }
+    let leak = printed(&["explain", "close-wait-leak"]);
+    assert!(leak.contains("one alone is a long-close-wait.\n\n  - `stuck`: CLOSE_WAIT lasted"));
+    assert!(leak.contains("\n\nHow it is inferred\n  Connections are counted for each service"));
     assert!(printed(&["explain", "close-wait"]).starts_with("CLOSE_WAIT"));
 }
 

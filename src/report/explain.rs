@@ -117,8 +117,14 @@ fn finding(rule: &Rule, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
     let severity = Tone::of_severity(rule.severity).paint(rule.severity.name());
     writeln!(out, "{} ({severity}, since {})", Tone::Strong.paint(rule.name), rule.since)?;
     let text = rule.text();
+    let mut is_below_text = false;
     for block in text.split("\n\n") {
-        match block.trim().strip_prefix("## ") {
+        let title = block.trim().strip_prefix("## ");
+        if is_below_text && title.is_none() {
+            writeln!(out)?;
+        }
+        is_below_text = title.is_none();
+        match title {
             Some(title) => heading(title, out)?,
             None if is_verbatim(block) => {
                 block.trim_matches('\n').lines().try_for_each(|line| writeln!(out, "  {line}"))?;

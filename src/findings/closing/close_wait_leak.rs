@@ -36,20 +36,29 @@ finding! {
     /// ## How it is inferred
     ///
     /// Connections are counted for each service and side: for servers by their address and port,
-    /// for clients by their host and the service that they use. `stuck` are those whose CLOSE_WAIT
-    /// lasted `hold_s` in silence and was not ended by the program itself; `open` those of them
-    /// that are in CLOSE_WAIT still, for a peer can end them by a RST or a new connection;
-    /// `closed` those on which this side did send its FIN or RST; `total` all but health checks.
-    /// From `stuck_min` on it is a leak: one alone is a long-close-wait. `per_minute` is how many
-    /// came into CLOSE_WAIT and stayed, those too young to be stuck among them, from the first of
-    /// them to the capture's end. `trend` is `burst` if they came together and none in `hold_s`
-    /// since, `steady` if none came in `hold_s` and in five times as long as it took from one to
-    /// the next before, `ended` if none is open, else `growing`; then `limit_in_s` is the time
-    /// until `fd_limit` descriptors are used up, at that rate, and 0 if they are. A socket that
-    /// the peer ended is counted there: it is CLOSED, and keeps its descriptor until the program
-    /// closes it. Where this side closed all that were stuck, it is a warning, with the trend
-    /// `released`, if half of them or more had come one by one and went together: so the kernel
-    /// closes what a program that ends has left open.
+    /// for clients by their host and the service that they use. From `stuck_min` stuck ones on it
+    /// is a leak: one alone is a long-close-wait.
+    ///
+    /// - `stuck`: CLOSE_WAIT lasted `hold_s` in silence, and the program did not end it
+    /// - `open`: those of them that are in CLOSE_WAIT still; a peer can end them by a RST
+    ///   or a new connection
+    /// - `closed`: those of them on which this side did send its FIN or RST
+    /// - `total`: all connections but health checks
+    /// - `per_minute`: how many came into CLOSE_WAIT and stayed, those too young to be
+    ///   stuck among them, from the first of them to the capture's end
+    /// - `limit_in_s`: the time until `fd_limit` descriptors are used up, at that rate,
+    ///   while the trend is `growing`; 0 if they are
+    ///
+    /// A socket that the peer ended is counted for the limit: it is CLOSED, and keeps its
+    /// descriptor until the program closes it. `trend` is the first of these that holds:
+    ///
+    /// - `released`: this side closed all that had been stuck, and half of them or more
+    ///   together, as when a program ends; a warning
+    /// - `ended`: none is open any more
+    /// - `burst`: none came in `hold_s`, and in four times as long as all took to come
+    /// - `steady`: none came in `hold_s`, and in five times as long as it took from one
+    ///   to the next before
+    /// - `growing`: else
     ///
     /// ## When it is wrong
     ///
