@@ -25,7 +25,7 @@ pub struct Seen {
 pub type Error = Box<dyn std::error::Error>;
 type Stage = fn(&str) -> Result<Seen, Error>;
 
-const STAGES: [(&str, &str, Stage); 8] = [
+const STAGES: [(&str, &str, Stage); 9] = [
     ("read", "read() in pieces of 1 MiB", stages::read),
     ("packets", "finwait's reader", stages::packets),
     ("decode", "and its decoder", stages::decode),
@@ -38,6 +38,7 @@ const STAGES: [(&str, &str, Stage); 8] = [
         "the same in batches of 32, with an own table that is fetched ahead",
         public::batched,
     ),
+    ("threads", "the same with the table in a second thread", public::in_two_threads),
 ];
 
 fn main() -> ExitCode {

@@ -3,6 +3,8 @@
 
 use std::fs::File;
 use std::hash::BuildHasher;
+use std::sync::mpsc::{channel, sync_channel};
+use std::thread;
 
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice, TcpHeaderSlice};
 use foldhash::fast::RandomState;
@@ -41,6 +43,41 @@ pub fn batched(file: &str) -> Result<Seen, Error> {
     })?;
     table.count(&batch);
     Ok(Seen { packets, flows: table.len as u64 })
+}
+
+/// Segments that go to the other thread at once, and how often they may do so unread.
+const HANDED: (usize, usize) = (1024, 8);
+
+/// The same with the table in a second thread.
+pub fn in_two_threads(file: &str) -> Result<Seen, Error> {
+    let (hand_over, filled) = sync_channel::<Vec<(u64, Key)>>(HANDED.1);
+    let (hand_back, empty) = channel();
+    thread::scope(|scope| {
+        let counting = scope.spawn(move || {
+            let mut table = Table { slots: vec![Slot::default(); 1 << 12], len: 0 };
+            for mut handed in filled {
+                handed.chunks(BATCH).for_each(|batch| table.count(batch));
+                handed.clear();
+                // The other thread may have come to the end.
+                let _ = hand_back.send(handed);
+            }
+            table.len
+        });
+        let hasher = RandomState::default();
+        let mut batch = Vec::with_capacity(HANDED.0);
+        let packets = each(file, |key| {
+            batch.push((hasher.hash_one(key), key));
+            if batch.len() == HANDED.0 {
+                let room = empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(HANDED.0));
+                // It does not fail: the other thread takes all that comes.
+                let _ = hand_over.send(std::mem::replace(&mut batch, room));
+            }
+        })?;
+        hand_over.send(batch)?;
+        drop(hand_over);
+        let flows = counting.join().map_err(|_| "the other thread panicked")?;
+        Ok(Seen { packets, flows: flows as u64 })
+    })
 }
 
 /// A key with its hash, and the counter of its packets: 64 bytes.
