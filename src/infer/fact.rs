@@ -61,6 +61,10 @@ pub enum FactKind {
     ResetOverData,
     /// It sent a RST when its window was smaller than at the start: received data took the room.
     ResetWithUnread,
+    /// It answered with the RST of a host without such a socket, and had spoken a moment before, or
+    /// the peer's window was closed: no host restarts so fast, but who closes may leave data, and
+    /// its FIN behind that, unsent.
+    ResetWhileBusy,
     /// A RST bears another TTL than what it sent before.
     StrangeTtl,
     /// It repeated its SYN+ACK although data of the peer had passed.
@@ -75,7 +79,7 @@ pub enum FactKind {
 
 impl FactKind {
     /// Every kind, in the order above.
-    pub const ALL: [FactKind; 32] = [
+    pub const ALL: [FactKind; 33] = [
         FactKind::Refused,
         FactKind::ChallengedSyn,
         FactKind::StaleSyn,
@@ -99,6 +103,7 @@ impl FactKind {
         FactKind::DataCrossedFin,
         FactKind::ResetOverData,
         FactKind::ResetWithUnread,
+        FactKind::ResetWhileBusy,
         FactKind::StrangeTtl,
         FactKind::SynAckRepeatedAfterData,
         FactKind::KeepaliveAnswered,
@@ -136,11 +141,12 @@ impl FactKind {
             FactKind::DataCrossedFin => 20,
             FactKind::ResetOverData => 21,
             FactKind::ResetWithUnread => 22,
-            FactKind::StrangeTtl => 23,
-            FactKind::SynAckRepeatedAfterData => 24,
-            FactKind::KeepaliveAnswered => 25,
-            FactKind::WrongChecksum => 26,
-            FactKind::Icmp(error) => 27 + error as usize,
+            FactKind::ResetWhileBusy => 23,
+            FactKind::StrangeTtl => 24,
+            FactKind::SynAckRepeatedAfterData => 25,
+            FactKind::KeepaliveAnswered => 26,
+            FactKind::WrongChecksum => 27,
+            FactKind::Icmp(error) => 28 + error as usize,
         }
     }
 }

@@ -8,6 +8,10 @@ use crate::infer::state::{Basis, State};
 use crate::infer::trail::{Moment, Transition};
 use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
+use crate::time::Span;
+
+/// What a host takes to restart at least, or another one to take its place.
+pub(super) const RESTART_MIN: Span = Span::from_secs(1);
 
 /// What the receiver of a RST makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,11 +290,20 @@ impl Connection {
             self.step_as(from, Event::RecvRst, Basis::Inferred, believed.at, at);
             return;
         }
+        if gone && state == State::Established && self.is_busy(from, at) {
+            self.note(FactKind::ResetWhileBusy, from, at);
+        }
         let event = if gone { Event::SentRstWithoutSocket } else { Event::SentRst };
         match self.has_strange_ttl(from, segment) {
             true => self.step_as(from, event, Basis::Assumed, at, Moment::default()),
             false => self.step(from, event, at),
         };
+    }
+
+    /// Whether the end has just spoken, or the peer's closed window keeps it from speaking.
+    fn is_busy(&self, end: End, at: Moment) -> bool {
+        let is_held = self.end(end.peer()).window_closed.is_some();
+        is_held || at.ts.since(self.end(end).last.ts) < RESTART_MIN
     }
 
     /// The RST may answer the handshake's own ACK: then that found no place, and the end never came

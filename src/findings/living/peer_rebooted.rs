@@ -27,7 +27,9 @@ finding! {
     /// An end that was ESTABLISHED and had sent neither FIN nor RST answered a segment with the
     /// RST of a host that has no such socket. After a long silence it is silent-drop: a device
     /// on the path may have sent that RST. A RST that may answer the handshake's own ACK is
-    /// accept-queue-overflow.
+    /// accept-queue-overflow. Who spoke within a second before its RST, or had more to send than
+    /// the peer's window took, has not restarted but closed: its FIN waited behind data. Who was
+    /// sent a RST before has forgotten nothing.
     ///
     /// ## When it is wrong
     ///
@@ -84,7 +86,19 @@ fn disowning(history: &History, role: Role) -> Option<(Moment, bool)> {
         return (killed.at.ts >= challenged.first.ts).then_some((killed.at, true));
     }
     let reset = history.by_event(role, &[Event::SentRstWithoutSocket]).filter(was_open)?;
-    Some((reset.at, history.fact(FactKind::ChallengedSyn, peer).is_some()))
+    let challenged = history.fact(FactKind::ChallengedSyn, peer).is_some();
+    let is_other = !challenged && has_other_reason(history, role, reset.at);
+    (!is_other).then_some((reset.at, challenged))
+}
+
+/// Whether a host that runs on may have sent the RST: its program had closed, and data, with its
+/// FIN behind, was not all sent; or a RST of the peer had ended the socket.
+fn has_other_reason(history: &History, role: Role, reset: Moment) -> bool {
+    let of_peer = [FactKind::InexactRst, FactKind::IgnoredRst, FactKind::DisprovedRst];
+    let was_reset = of_peer
+        .into_iter()
+        .any(|kind| history.fact(kind, role.peer()).is_some_and(|fact| fact.first.ts <= reset.ts));
+    was_reset || history.fact(FactKind::ResetWhileBusy, role).is_some()
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
@@ -139,6 +153,32 @@ mod tests {
     fn a_rst_to_the_handshake_s_ack_is_no_reboot() {
         assert_eq!(told("0.018 < R 1:1(0)"), None);
         assert_eq!(told("0.012 > P. 1:101(100) ack 1\n0.018 < R 1:1(0)"), None);
+    }
+
+    #[test]
+    fn who_has_just_spoken_or_has_no_room_has_closed_and_not_restarted() {
+        let after = |spoke: &str| {
+            told(&format!(
+                "0.1 > P. 1:101(100) ack 1\n{spoke} < P. 1:11(10) ack 101\n\
+                 4.0 > P. 101:201(100) ack 11\n4.01 < R 11:11(0)"
+            ))
+        };
+        assert!(after("3.0").is_some());
+        assert_eq!(after("3.02"), None);
+        let closed = "0.1 > P. 1:101(100) ack 1\n0.2 < P. 1:11(10) ack 101\n\
+                      0.3 > . 101:101(0) ack 11 win 0\n4.0 > P. 101:201(100) ack 11 win 0\n\
+                      4.01 < R 11:11(0)";
+        assert_eq!(told(closed), None);
+        assert!(told(&closed.replace(" win 0", "")).is_some());
+    }
+
+    #[test]
+    fn who_was_sent_a_rst_before_has_forgotten_nothing() {
+        let rest = "0.1 > P. 1:101(100) ack 1\n0.2 < P. 1:11(10) ack 101\n3.9 > R. 150:150(0) \
+                    ack 11\n4.0 > P. 101:201(100) ack 11\n4.01 < R 11:11(0)";
+        assert_eq!(told(rest), None);
+        let without = rest.replace("3.9 > R. 150:150(0) ack 11\n", "");
+        assert!(told(&without).is_some());
     }
 
     #[test]
