@@ -24,12 +24,12 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::decode::Decoded;
-use crate::decode::segment::Segment;
+use crate::decode::segment::{Flags, Segment};
 use crate::decode::skip::{Skip, SkipCounts};
 use crate::decode::tunnel::Tunnels;
 use crate::decode::tuple::{End, FourTuple};
 use crate::findings::Thresholds;
-use crate::flow::duplicates::Duplicates;
+use crate::flow::duplicates::{Duplicates, is_marked};
 use crate::flow::stream::Numbering;
 use crate::flow::table::{Hasher, Places, TUPLES_MAX};
 use crate::history::History;
@@ -253,7 +253,10 @@ impl<S: Sink> Tracker<S> {
 
     #[inline]
     fn take(&mut self, keyed: &Keyed, likely: u32) {
-        if keyed.glimpse.is_none() && self.duplicates.is_copy(&keyed.decoded, keyed.fingerprint) {
+        if keyed.glimpse.is_none()
+            && self.duplicates.is_copy(&keyed.decoded, keyed.fingerprint)
+            && !self.answers_anew(keyed)
+        {
             self.copies += 1;
             return;
         }
@@ -268,6 +271,20 @@ impl<S: Sink> Tracker<S> {
         if let Some(begun) = &mut self.begun {
             begun.catch_up(segment.frame, self.shelf.begun(), self.next_stream);
         }
+    }
+
+    /// Whether what looks like a copy is the answer to another segment: a host without a socket
+    /// answers each with the same RST, and nothing marks one of them.
+    #[cold]
+    fn answers_anew(&self, keyed: &Keyed) -> bool {
+        let Decoded { tuple, sender, segment } = &keyed.decoded;
+        let shelf = &self.shelf;
+        segment.has(Flags::RST)
+            && !is_marked(segment)
+            && self
+                .places
+                .find(keyed.hash, |id| shelf.is_of(id, tuple))
+                .is_some_and(|id| shelf.has_spoken_last(id, sender.peer()))
     }
 
     /// Finds the connection of a segment, and what it is to that. The likely one is known not to

@@ -11,7 +11,7 @@ use prefetch_index::prefetch_index;
 use super::table::Hasher;
 use crate::decode::Decoded;
 use crate::decode::lot::LOTS;
-use crate::decode::segment::Flags;
+use crate::decode::segment::{Flags, Segment};
 use crate::limits::DUPLICATE_SLOTS_PER_LOT;
 use crate::time::{Span, Timestamp};
 
@@ -93,8 +93,7 @@ impl Recent {
     #[cold]
     fn may_be_of(&self, decoded: &Decoded) -> bool {
         let segment = &decoded.segment;
-        let marked = segment.ip_id != 0 || segment.options.timestamps.is_some();
-        let within = if marked { WITHIN } else { WITHIN_UNMARKED };
+        let within = if is_marked(segment) { WITHIN } else { WITHIN_UNMARKED };
         let apart = segment.ts.since(self.ts).max(self.ts.since(segment.ts));
         let checksum = self.hash as u16;
         apart <= within && (checksum == segment.checksum || may_agree(decoded, checksum))
@@ -123,6 +122,12 @@ impl Duplicates {
         *recent = Recent { ts: decoded.segment.ts, hash };
         is_copy
     }
+}
+
+/// Whether the packet bears a mark of its own, by which a copy of it is told from one that was sent
+/// later.
+pub fn is_marked(segment: &Segment) -> bool {
+    segment.ip_id != 0 || segment.options.timestamps.is_some()
 }
 
 /// Whether a copy of the packet may bear another checksum: before its host's network interface has

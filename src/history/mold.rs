@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use crate::decode::tuple::{End, FourTuple};
 use crate::history::{History, Side};
 use crate::infer::brief::{Key, Shape};
-use crate::infer::endpoint::Tally;
+use crate::infer::tally::Tally;
 use crate::infer::trail::{Moment, Refuted};
 use crate::limits::MOLDS_MAX;
 use crate::seq::SeqNum;

@@ -6,10 +6,11 @@
 use crate::decode::tuple::{End, FourTuple};
 use crate::history::{History, Predecessor, Side};
 use crate::infer::RolesFrom;
-use crate::infer::endpoint::{Gaps, Tally};
+use crate::infer::endpoint::Gaps;
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::{Basis, State};
+use crate::infer::tally::Tally;
 use crate::infer::trail::{Moment, Refuted, Transition};
 use crate::infer::zeek::ConnState;
 use crate::time::{Span, Timestamp};

@@ -1,10 +1,11 @@
 //! What the observer knows of one endpoint's sequence space: what it sent, what it has shown to
 //! have received, and what it should have received if nothing was lost behind the observer.
 
-use crate::decode::segment::{Flags, Segment};
+use crate::decode::segment::Segment;
 use crate::infer::event::Event;
 use crate::infer::holes::Holes;
 use crate::infer::state::State;
+use crate::infer::tally::Tally;
 use crate::infer::trail::Moment;
 use crate::limits::SYN_GAPS_MAX;
 use crate::seq::SeqNum;
@@ -55,57 +56,6 @@ impl Repeats {
     /// How long all of them took, from the first sending on.
     pub fn took(&self) -> Span {
         self.last.since(self.since)
-    }
-}
-
-/// What an endpoint sent, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Segments, copies of one packet not counted.
-    pub segments: u64,
-    /// Payload bytes, each number once.
-    pub bytes: u64,
-    /// Segments that repeat data, SYN, SYN+ACK or FIN.
-    pub retransmitted: u64,
-    /// Bytes that the peer acknowledged and the capture does not hold.
-    pub missing: u64,
-    /// Payload bytes sent after the peer's FIN had come.
-    pub after_peer_fin: u64,
-    /// SYNs, with and without ACK.
-    pub syns: u32,
-    /// FINs.
-    pub fins: u32,
-    /// RSTs.
-    pub resets: u32,
-    /// Longest time that it advertised a closed window.
-    pub zero_window: Span,
-    /// When that began.
-    pub zero_window_since: Timestamp,
-    /// Longest run of repeats without an answer.
-    pub unanswered: u16,
-    /// How long that run took, first sending to last repeat.
-    pub unanswered_for: Span,
-}
-
-impl Tally {
-    /// Its window was closed from then until then.
-    pub fn stalled(&mut self, since: Timestamp, until: Timestamp) {
-        if until.since(since) > self.zero_window {
-            (self.zero_window, self.zero_window_since) = (until.since(since), since);
-        }
-    }
-
-    /// Counts a segment by its flags.
-    pub(super) fn take(&mut self, segment: &Segment) {
-        self.segments += 1;
-        let flags = [
-            (Flags::SYN, &mut self.syns),
-            (Flags::FIN, &mut self.fins),
-            (Flags::RST, &mut self.resets),
-        ];
-        for (flag, count) in flags {
-            *count = count.saturating_add(u32::from(segment.has(flag)));
-        }
     }
 }
 
@@ -206,6 +156,8 @@ pub struct Endpoint {
     /// The next number it waits for, if all that passed the observer arrived.
     pub expected: Option<SeqNum>,
     beyond: Option<Beyond>,
+    /// The highest number that its SACKs said it had received, behind something that it had not.
+    pub sacked: Option<SeqNum>,
     /// The peer's newest segment that may have completed the peer's FIN.
     pub fin_candidate: Moment,
     /// The peer's newest segment that acknowledges this end's SYN.
@@ -255,7 +207,7 @@ pub struct Endpoint {
     pub syn_window: u16,
     /// Its newest segment.
     pub last: Moment,
-    /// Its newest TSval.
+    /// Its highest TSval.
     pub tsval: Option<u32>,
     /// Counts of what it sent.
     pub tally: Tally,
@@ -311,6 +263,11 @@ impl Endpoint {
         } else if !acks && self.acked_with.is_some_and(is_same) {
             self.acked_with = None;
         }
+    }
+
+    /// Whether the newest data that passed on its way here ends at this number, behind a hole.
+    pub fn is_beyond_to(&self, number: SeqNum) -> bool {
+        self.beyond.is_some_and(|beyond| beyond.to == number)
     }
 
     /// Remembers that a transition by this event may still be refuted.

@@ -29,12 +29,11 @@ impl Connection {
         let fin = segment.seq_end().sub(1);
         let known = self.end(from).fin;
         if known == Some(fin) && !self.end(from).fin_unseen {
-            if !self.is_old(from, segment) {
-                let endpoint = self.end_mut(from);
-                endpoint.tally.retransmitted += 1;
-                endpoint.repeat(at.ts);
-                endpoint.fin_mark = mark(segment);
-            }
+            return self.on_fin_again(from, segment, at);
+        }
+        // The peer has long had what lies behind it: it is none of this connection's.
+        let is_behind = self.end(from.peer()).proven.is_some_and(|it| it.after(fin.add(1)));
+        if known.is_none() && is_behind {
             return;
         }
         self.meet_later_fin(from, fin, at);
@@ -61,7 +60,7 @@ impl Connection {
         }
         // A RST that passed it had not come, but the peer's FIN may have.
         let believed = self.end(from).believed_reset;
-        let reset = self.withdraw(from, &[Event::RecvRst], at).is_some();
+        let reset = self.take_back_reset(from, at);
         let covers = segment.acked().is_some_and(|ack| self.fin_covered(from.peer(), ack));
         if reset && covers {
             self.prove_fin(from, segment, at);
@@ -77,10 +76,8 @@ impl Connection {
             self.uncross_fins(from, segment, at);
         }
         self.step(from, Event::SentFin, at);
-        let acked = self.end(from.peer()).proven;
-        let by = self.end(from).acked_by;
-        if overtaken && by.frame > 0 && acked.is_some_and(|acked| self.fin_covered(from, acked)) {
-            self.step(from, Event::RecvAckOfFin, by);
+        if overtaken {
+            self.take_earlier_ack(from);
         }
         if reset {
             self.step(from, Event::RecvRst, at);
@@ -95,6 +92,39 @@ impl Connection {
             self.step(from, Event::RecvFin, at);
             self.end_mut(from).mark_late(Event::RecvFin);
         }
+    }
+
+    /// A FIN that has passed passes again.
+    fn on_fin_again(&mut self, from: End, segment: &Segment, at: Moment) {
+        if !self.is_old(from, segment) {
+            let endpoint = self.end_mut(from);
+            endpoint.tally.retransmitted += 1;
+            endpoint.repeat(at.ts);
+            endpoint.fin_mark = mark(segment);
+        }
+    }
+
+    /// The ACK of the FIN of `from` passed before that FIN, which was known from it.
+    fn take_earlier_ack(&mut self, from: End) {
+        let (own, acked) = (self.end(from), self.end(from.peer()).proven);
+        let by = own.acked_by;
+        let waits = table::lookup(own.state, Event::RecvAckOfFin).is_some();
+        let is_acked = acked.is_some_and(|acked| self.fin_covered(from, acked));
+        if waits && by.frame > 0 && is_acked {
+            self.step(from, Event::RecvAckOfFin, by);
+        }
+    }
+
+    /// The RST that passed had not come when the end sent this. Whether it was believed until now.
+    /// What its host answered when the socket was gone may have overtaken this, too.
+    fn take_back_reset(&mut self, from: End, at: Moment) -> bool {
+        let confirmed = self.trail.last(from).and_then(Transition::confirmation);
+        let overtook = confirmed.is_some_and(|by| self.is_in_flight(from, by.ts, at.ts));
+        if !overtook {
+            return self.withdraw(from, &[Event::RecvRst], at).is_some();
+        }
+        let reset = self.trail.overturn(from, &[Event::RecvRst], at);
+        reset.inspect(|reset| self.go_back(from, reset)).is_some()
     }
 
     /// The peer's new data and the FIN of `from` are on their ways at once: to `from` the silence
@@ -304,6 +334,14 @@ impl Connection {
     pub(super) fn is_earlier(&self, from: End, segment: &Segment) -> bool {
         match (segment.options.timestamps, self.end(from).tsval) {
             (Some((tsval, _)), Some(newest)) => SeqNum(tsval).before(SeqNum(newest)),
+            _ => false,
+        }
+    }
+
+    /// Whether its sender's clock stands later than in what has passed.
+    pub(super) fn is_later(&self, from: End, segment: &Segment) -> bool {
+        match (segment.options.timestamps, self.end(from).tsval) {
+            (Some((tsval, _)), Some(newest)) => SeqNum(tsval).after(SeqNum(newest)),
             _ => false,
         }
     }

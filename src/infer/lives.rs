@@ -232,7 +232,9 @@ impl Connection {
             // The same number again is a repeat, or a stale duplicate of a life that is over.
             // Some stacks repeat a refused SYN.
             let refused = self.trail().last(from).is_some_and(|t| t.event == Event::RecvRefusal);
-            let over = own.state.is_over() && other.state.is_over() && !refused;
+            // A socket that had reset would come back with another number: somebody else did.
+            let lives_on = self.has_reset(from) && self.is_later(from, syn);
+            let over = own.state.is_over() && other.state.is_over() && !refused && !lives_on;
             return if over { Admission::Held } else { Admission::Belongs };
         }
         match (own.state, other.state) {
@@ -271,6 +273,7 @@ impl Connection {
         let other_life = own.isn.is_some_and(|isn| isn != syn_ack.seq);
         match over && other_life && !self.is_earlier(from, syn_ack) {
             true => Admission::Begins,
+            false if self.jumps(from, syn_ack) => Admission::Begins,
             false => Admission::Belongs,
         }
     }

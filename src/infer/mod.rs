@@ -8,7 +8,7 @@
 //! Nothing here does I/O, reads a clock or can fail. Time is the capture's, handed in.
 //!
 //! - [`opening`](self): SYN and SYN+ACK; `ordinary`: ACK and data; `fin`: FIN; `reset`: RST.
-//! - `evidence`: what a segment proves or refutes of its sender's past. `queued`: closes that wait.
+//! - `evidence`, `refute`: what a segment shows of its sender's past. `queued`: closes that wait.
 //! - `silence`: what passing time proves. `lives`: whether a SYN opens a new life.
 
 pub mod brief;
@@ -23,10 +23,12 @@ mod opening;
 mod ordinary;
 mod queued;
 pub mod refusal;
+mod refute;
 mod reset;
 mod silence;
 pub mod state;
 pub mod table;
+pub mod tally;
 pub mod trail;
 pub mod zeek;
 
@@ -406,8 +408,9 @@ impl Connection {
         let endpoint = self.end_mut(from);
         endpoint.last = at;
         endpoint.tally.take(segment);
-        if let Some((tsval, _)) = segment.options.timestamps {
-            endpoint.tsval = Some(tsval);
+        // Anybody can put any number into a RST.
+        if let Some((tsval, _)) = segment.options.timestamps.filter(|_| !segment.has(Flags::RST)) {
+            endpoint.tsval = Some(endpoint.tsval.map_or(tsval, |it| later_stamp(it, segment)));
         }
     }
 
@@ -437,6 +440,14 @@ impl Connection {
         self.has_gap |= kind == FactKind::Gap;
         self.facts.note(kind, end, at);
     }
+}
+
+/// The TSval of the segment, or that one if it is later: what the network brings late does not turn
+/// back its sender's clock.
+#[inline(always)]
+fn later_stamp(newest: u32, segment: &Segment) -> u32 {
+    let (tsval, _) = segment.options.timestamps.unwrap_or((newest, 0));
+    SeqNum(newest).latest(SeqNum(tsval)).0
 }
 
 /// Events that tell all they need by themselves, whatever was missed before.

@@ -4,6 +4,7 @@ use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::endpoint::Gaps;
 use crate::infer::event::Event;
+use crate::infer::evidence::BY_FIN;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
@@ -24,6 +25,9 @@ impl Connection {
             self.note(FactKind::FastOpen, from, at);
         }
         if repeated {
+            if self.has_reset(from) {
+                self.disown_reset(from, at);
+            }
             self.refute_answer(from, at);
             if self.end(from).acked_syn {
                 self.note(FactKind::StaleSyn, from, at);
@@ -50,8 +54,13 @@ impl Connection {
         // Where both open at once, a SYN+ACK bears the number of the SYN before it.
         let repeated = self.end(from).isn == Some(segment.seq) && self.end(from).sent_syn_ack;
         let has_another = self.end(from).isn.is_some_and(|isn| isn != segment.seq);
-        if has_another && self.is_earlier(from, segment) {
-            // An earlier life's.
+        // Only a connection that was found open has a first number without a SYN's.
+        let own = self.end(from);
+        let first = own.first_seq.or(own.nxt).filter(|_| own.isn.is_none());
+        let is_within = first.is_some_and(|first| first != segment.seq_end());
+        let is_settled = has_another && self.end(peer).acked_syn;
+        if is_within || is_settled || (has_another && self.is_earlier(from, segment)) {
+            // An earlier life's, or that of another host which answers to the same address.
             return;
         }
         self.meet_unseen_client(from, segment, at);
@@ -189,8 +198,10 @@ impl Connection {
         // Where both open at once, the answer is to the SYN before the peer's SYN+ACK.
         let answers = with_ack && !self.end(peer).sent_syn_ack;
         if answers && self.end(peer).opening.first.frame > 0 {
-            let since = self.end(peer).opening.last.ts;
-            self.end_mut(from).sample_turnaround(at.ts.since(since));
+            // Which of several SYNs it answers, only an echo tells (RFC 6298 section 3).
+            let (answered, is_known) = self.answered_syn(peer, segment);
+            let since = if is_known { answered } else { self.end(peer).opening.first };
+            self.end_mut(from).sample_turnaround(at.ts.since(since.ts));
         }
         self.end_mut(peer).take(segment.seq, segment.seq_end());
     }
@@ -210,6 +221,10 @@ impl Connection {
         };
         if self.is_in_flight(client, last.at.ts, at.ts) {
             return;
+        }
+        if !self.end(client).acked_syn {
+            // What seemed to come after a SYN+ACK that was not captured.
+            self.withdraw(client, &BY_FIN, at);
         }
         let events = [Event::RecvSynAck, Event::RecvRefusal];
         let withdrawn = self.withdraw(client, &events, at);

@@ -151,9 +151,13 @@ impl Connection {
         // What was lost behind the observer leaves the receiver between the two.
         let ahead = segment.seq.offset_from(low);
         let span = high.offset_from(low);
+        // Linux: tcp_validate_incoming takes that number, too, though data before it is missing.
+        let is_at_edge = endpoint.sacked == Some(segment.seq)
+            || (self.sacks() && endpoint.is_beyond_to(segment.seq));
         let after_fin =
             matches!(endpoint.state, State::CloseWait | State::LastAck | State::Closing);
-        if (0..=span).contains(&ahead) || (ahead == -1 && after_fin) {
+        let is_next = (0..=span).contains(&ahead) || (ahead == -1 && after_fin);
+        if is_next || (is_at_edge && ahead > 0) {
             return Verdict::Accepted;
         }
         let window = endpoint.window_bytes(self.scales());
@@ -350,6 +354,7 @@ impl Connection {
         if !segment.has(Flags::ACK) {
             self.settle_guess(from, at);
             self.trail.confirm_last(from, &[Event::RecvAckOfFin], at);
+            self.confirm(from, &[Event::RecvRst], at);
             return;
         }
         // Only a socket sends a RST with an ACK and a number of its own. One of its host, when that
@@ -438,6 +443,12 @@ impl Connection {
             self.facts.forget(&[FactKind::Refused], refused.ts);
             self.note(FactKind::DisprovedRst, from.peer(), at);
         }
+    }
+
+    /// Whether the end is taken to be over by a RST in its own name.
+    pub(super) fn has_reset(&self, end: End) -> bool {
+        let sent = [Event::SentRst, Event::SentRstWithoutSocket];
+        self.trail.last(end).is_some_and(|last| sent.contains(&last.event))
     }
 
     /// A RST in the name of `from` was not its own: it goes on, and so does the other end.

@@ -4,8 +4,8 @@ use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{ended, lasting, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
-use crate::infer::endpoint::Tally;
 use crate::infer::fact::FactKind;
+use crate::infer::tally::Tally;
 use crate::infer::trail::Moment;
 use crate::time::Span;
 

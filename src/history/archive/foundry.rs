@@ -985,6 +985,13 @@ mod tests {
                 "+.01 C . 11:11(0) ack 11 <ts 111:910> | +.01 < P. 11:16(5) ack 11 <ts 911:111> | \
                  +.01 < R 16:16(0)",
             ),
+            // Whether the sender of a RST had just spoken.
+            (
+                "+.01 C . 11:11(0) ack 11 <ts 111:910> | +.01 < . 11:11(0) ack 11 <ts 911:111> | \
+                 +.9 C P. 11:21(10) ack 11 <ts 900:911> | +.01 < R 11:11(0)",
+                "+.01 C . 11:11(0) ack 11 <ts 111:910> | +.01 < . 11:11(0) ack 11 <ts 911:111> | \
+                 +1.1 C P. 11:21(10) ack 11 <ts 1100:911> | +.01 < R 11:11(0)",
+            ),
             // Whose silence a close follows.
             (
                 "+.01 C . 11:11(0) ack 11 <ts 111:910> | +.01 < . 11:11(0) ack 11 <ts 911:111> | \
@@ -1038,6 +1045,13 @@ mod tests {
             ),
             // Whether a RST comes from as far as its sender's other segments.
             ("+.01 < R. 11:11(0) ack 12 ttl 64", "+.01 < R. 11:11(0) ack 12 ttl 255"),
+            // Whether a RST with ACK can have been overtaken by one without.
+            (
+                "+.2 < P. 11:16(5) ack 12 <ts 930:120> | +.01 C R 12:12(0) | \
+                 +.001 C R. 12:12(0) ack 16",
+                "+.2 < P. 11:16(5) ack 12 <ts 930:120> | +.01 C R 12:12(0) | \
+                 +.5 C R. 12:12(0) ack 16",
+            ),
             // How long a close was silent.
             ("+4 < F. 11:11(0) ack 12 <ts 930:120>", "+40 < F. 11:11(0) ack 12 <ts 930:120>"),
         ];

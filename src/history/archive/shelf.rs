@@ -282,6 +282,23 @@ impl Shelf {
         }
     }
 
+    /// Whether the newest segment of a connection to which segments still come is of that end.
+    pub(crate) fn has_spoken_last(&self, id: u32, end: End) -> bool {
+        let spoke = |it: &Connection| it.end(end).last.frame > it.end(end.peer()).last.frame;
+        match self.records.get(id).map(|record| record.form) {
+            Some(Form::Followed(at)) => {
+                let followed = self.followed.get(u32::from_le_bytes(at)).and_then(Option::as_ref);
+                followed.is_some_and(|it| spoke(&it.connection))
+            }
+            Some(Form::Brief(brief)) => {
+                let mut connection = Connection::default();
+                brief.replay(&self.blocks, &self.params, &mut connection);
+                spoke(&connection)
+            }
+            Some(Form::Packed(_) | Form::Gone) | None => false,
+        }
+    }
+
     /// Keeps a connection in brief.
     pub(crate) fn keep_brief(&mut self, id: u32, brief: Brief) {
         self.set(id, Form::Brief(brief));

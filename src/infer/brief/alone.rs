@@ -3,8 +3,9 @@
 
 use super::transcript::{Reader, plain_syn};
 use super::{Brief, FOUND, Phase};
-use crate::infer::endpoint::{Gaps, Repeats, Tally};
+use crate::infer::endpoint::{Gaps, Repeats};
 use crate::infer::silence::syn_given_up;
+use crate::infer::tally::Tally;
 use crate::infer::trail::Moment;
 use crate::seq::SeqNum;
 use crate::time::Timestamp;

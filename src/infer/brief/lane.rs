@@ -2,9 +2,9 @@
 
 use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
-use crate::infer::Connection;
 use crate::infer::brief::clock::Clock;
 use crate::infer::trail::Moment;
+use crate::infer::{Connection, later_stamp};
 use crate::seq::SeqNum;
 use crate::time::Span;
 
@@ -31,7 +31,7 @@ pub(super) struct Lane {
     pub last: u64,
     /// Its newest segment's frame, counted from the first segment's.
     pub frame: u32,
-    /// Its newest TSval.
+    /// Its highest TSval.
     pub tsval: u32,
     /// Its newest window.
     pub window: u16,
@@ -129,7 +129,10 @@ impl Lane {
     /// Its newest segment, of those before it runs.
     pub fn pass(&mut self, segment: &Segment, (units, frames): (u64, u32)) {
         (self.last, self.frame, self.window) = (units, frames, segment.window);
-        self.tsval = segment.options.timestamps.unwrap_or_default().0;
+        self.tsval = match self.segments {
+            0 => segment.options.timestamps.unwrap_or_default().0,
+            _ => later_stamp(self.tsval, segment),
+        };
         self.segments += 1;
     }
 

@@ -31,7 +31,7 @@ use prefetch_index::prefetch_index;
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::queued::flight_kib;
-use crate::infer::{Connection, IDLE_MIN, Params, RolesFrom};
+use crate::infer::{Connection, IDLE_MIN, Params, RolesFrom, later_stamp};
 use crate::slab::Slab;
 use crate::time::Timestamp;
 
@@ -440,7 +440,7 @@ impl Brief {
         own.flight = if speaks { flight } else { own.flight };
         own.edge = if speaks { units } else { own.edge };
         (own.last, own.frame, own.window) = (units, frames, segment.window);
-        own.tsval = segment.options.timestamps.unwrap_or_default().0;
+        own.tsval = later_stamp(own.tsval, segment);
         self.rest(from, &own);
         true
     }

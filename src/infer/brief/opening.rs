@@ -8,6 +8,7 @@ use super::{
 };
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
+use crate::infer::later_stamp;
 use crate::infer::queued::flight_kib;
 
 /// A silence in which no end of a connection gives up.
@@ -179,7 +180,7 @@ impl Brief {
             edge: if ack.payload > 0 { moment.0 } else { 0 },
             last: moment.0,
             frame: moment.1,
-            tsval: ack.options.timestamps.unwrap_or_default().0,
+            tsval: later_stamp(near.tsval(self.client()), ack),
             window: ack.window,
             segments: 2,
             flight: flight_kib(ack.payload),

@@ -362,7 +362,8 @@ impl Cast<'_> {
                 && usize::from(count) < LINES
                 && !(is_idle && was_idle)
                 && open_for < two_msl
-                && (later.is_rst() || !was_reset)
+                // Whether one with ACK may have been overtaken by one without is a matter of time.
+                && (!was_reset || (later.is_rst() && !later.segment.has(Flags::ACK)))
                 && self.may_send(&later)
                 && self.is_sure(&later)?;
             if !in_order {

@@ -440,3 +440,72 @@ fn a_fin_takes_no_moment_of_an_earlier_byte() {
     let came = history.stay_in(Role::Client, State::CloseWait).unwrap();
     assert_eq!(came.entered.at.frame, 7);
 }
+
+/// A clock that was ahead stays ahead: what the network brings late does not turn it back.
+#[test]
+fn a_fin_that_two_later_segments_overtook_did_not_cross_the_other() {
+    history(
+        "0.000 > S  0:0(0) <ts 1000:0>
+         0.020 < S. 0:0(0) ack 1 <ts 1010:1000>
+         0.040 > .  1:1(0) ack 1 <ts 1040:1010>
+         0.100 < F. 1:1(0) ack 1 <ts 1100:1040>
+         0.120 > .  2:2(0) ack 2 <ts 1112:1100>
+         0.1205 > . 1:1(0) ack 2 <ts 1110:1100>
+         0.121 > F. 1:1(0) ack 2 <ts 1110:1100>
+         0.145 < .  2:2(0) ack 2 <ts 1130:1110>  ; CLOSED TIME_WAIT",
+    );
+}
+
+/// An old packet, or another's.
+#[test]
+fn a_fin_before_what_was_acknowledged_long_ago_closes_nothing() {
+    let told = history(&opened(
+        "0.100 > P. 1:101(100) ack 1
+         0.120 < P. 1:101(100) ack 101
+         0.121 > .  101:101(0) ack 101
+         0.500 < F. 51:51(0) ack 101          ; ESTABLISHED ESTABLISHED
+         9.000 > P. 101:201(100) ack 101
+         9.100 < P. 101:201(100) ack 201
+         9.200 > .  201:201(0) ack 201        ; ESTABLISHED ESTABLISHED",
+    ));
+    assert!(told.fact(FactKind::DataAfterFin, Role::Server).is_none());
+}
+
+#[test]
+fn a_late_bare_ack_from_before_its_fin_gives_nobody_back_a_closed_socket() {
+    history(&opened(
+        "0.100 > P. 1:101(100) ack 1
+         0.120 < P. 1:101(100) ack 101
+         0.121 > .  101:101(0) ack 101
+         1.000 > F. 101:101(0) ack 101
+         1.010 < .  101:101(0) ack 102
+         1.500 < F. 101:101(0) ack 102
+         1.501 > .  102:102(0) ack 102        ; TIME_WAIT CLOSED
+         2.000 < .  101:101(0) ack 102        ; TIME_WAIT CLOSED",
+    ));
+}
+
+/// The answer to a FIN that shows in its acknowledgement alone: three segments, and none crossed.
+#[test]
+fn a_fin_that_was_not_captured_and_answers_the_other_did_not_cross_it() {
+    history(&opened(
+        "0.100 > P. 1:101(100) ack 1
+         0.120 < P. 1:101(100) ack 101
+         0.121 > .  101:101(0) ack 101
+         1.000 < F. 101:101(0) ack 101
+         1.012 < .  102:102(0) ack 102        ; CLOSED TIME_WAIT",
+    ));
+}
+
+/// Nothing shows that it had a socket that could wait for that.
+#[test]
+fn an_overtaken_fin_of_an_unknown_state_is_not_acknowledged() {
+    history(
+        "0.000 < R 0:0(0)
+         0.000 > . 0:0(0) ack 4
+         0.000 < . 5:5(0) ack 0
+         0.211 < . 0:0(0) ack 2
+         0.211 > . 0:0(0) ack 5
+         0.211 < F. 0:0(0) ack 0",
+    );
+}

@@ -262,3 +262,16 @@ fn a_clock_that_runs_backwards_takes_nothing_of_a_life_that_is_over() {
     assert_eq!(histories[0].left_by(Role::Server, State::LastAck), Some(Event::RecvAckOfFin));
     assert!(histories[0].refuted.is_empty(), "{:#?}", histories[0].refuted);
 }
+
+/// Of a connection that closed, only one direction was captured, and of the next one, too.
+#[test]
+fn a_syn_ack_far_from_a_closed_connection_begins_another() {
+    let histories = connections(
+        "0.0 < P. 1:101(100) ack 1
+         0.1 < F. 101:101(0) ack 1
+         99. < S. 2000000:2000000(0) ack 3000001
+         99.1 < P. 2000001:2000101(100) ack 3000001",
+    );
+    assert_eq!(histories.len(), 2);
+    assert!(histories[0].fact(FactKind::DataAfterFin, Role::Server).is_none());
+}

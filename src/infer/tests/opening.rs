@@ -1,10 +1,11 @@
 //! SYN and SYN+ACK, and what answers them.
 
 use super::{confirmation, opened};
-use crate::history::{Handshake, Role};
+use crate::history::{Handshake, History, Role};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
+use crate::infer::trail::Transition;
 use crate::testkit::history;
 
 #[test]
@@ -219,5 +220,93 @@ fn a_refused_fast_open_opens_by_its_third_segment() {
          0.01 < S. 0:0(0) ack 1            ; ESTABLISHED SYN_RCVD
          0.02 > P. 1:51(50) ack 1          ; ESTABLISHED ESTABLISHED
          0.03 < .  1:1(0) ack 51           ; ESTABLISHED ESTABLISHED",
+    );
+}
+
+/// Two hosts that answer to one address.
+#[test]
+fn another_syn_ack_than_the_acknowledged_one_changes_nothing() {
+    let told = history(
+        "0.000 > S  0:0(0)
+         1.000 > S  0:0(0)
+         1.010 < S. 0:0(0) ack 1
+         1.011 > .  1:1(0) ack 1
+         1.012 < S. 777000:777000(0) ack 1 ; ESTABLISHED ESTABLISHED
+         1.100 > P. 1:101(100) ack 1
+         1.120 < P. 1:101(100) ack 101
+         1.121 > .  101:101(0) ack 101
+         2.000 > F. 101:101(0) ack 101
+         2.010 < F. 101:101(0) ack 102
+         2.011 > .  102:102(0) ack 102      ; TIME_WAIT CLOSED",
+    );
+    assert!(told.fact(FactKind::Gap, Role::Client).is_none());
+}
+
+#[test]
+fn a_stray_syn_ack_in_the_middle_of_a_stream_opens_nothing() {
+    let told = history(
+        "0.000 > P. 1:101(100) ack 1
+         0.020 < P. 1:101(100) ack 101
+         0.030 < S. 777000:777000(0) ack 101
+         0.121 > .  101:101(0) ack 101
+         1.000 < P. 101:201(100) ack 101    ; ESTABLISHED ESTABLISHED",
+    );
+    assert_eq!(told.handshake(), Handshake::NotCaptured);
+    assert_eq!(told.side(Role::Server).tally.bytes, 200);
+}
+
+/// Which SYN it answers, a SYN+ACK without an echo leaves open: so it may have taken that long, and
+/// what it sends soon after an ACK may have been sent before that came.
+#[test]
+fn an_answer_to_a_repeated_syn_is_timed_from_the_first() {
+    let slow = |stamps: [&str; 4]| {
+        let [first, second, third, echo] = stamps;
+        history(&format!(
+            "0.00 > S  0:0(0) {first}
+             1.00 > S  0:0(0) {second}
+             3.00 > S  0:0(0) {third}
+             3.50 < S. 0:0(0) ack 1 {echo}
+             3.501 > . 1:1(0) ack 1
+             3.51 > P. 1:101(100) ack 1
+             4.50 < S. 0:0(0) ack 1
+             6.50 < S. 0:0(0) ack 1
+             7.01 < .  1:1(0) ack 101       ; ESTABLISHED ESTABLISHED"
+        ))
+    };
+    let unstamped = slow([""; 4]);
+    let first = slow(["<ts 10:0>", "<ts 1010:0>", "<ts 3010:0>", "<ts 5:10>"]);
+    let newest = slow(["<ts 10:0>", "<ts 1010:0>", "<ts 3010:0>", "<ts 5:3010>"]);
+    let repeated = |told: &History| {
+        told.fact(FactKind::SynAckRepeatedAfterAck, Role::Server).map_or(0, |it| it.count)
+    };
+    assert_eq!([repeated(&unstamped), repeated(&first), repeated(&newest)], [0, 0, 1]);
+}
+
+/// Both open at once, and one closes or aborts before the other's SYN+ACK has come.
+#[test]
+fn a_fin_or_rst_from_syn_rcvd_confirms_no_established() {
+    for last in ["> F. 1:1(0) ack 1", "> R. 1:1(0) ack 1"] {
+        let told = history(&format!(
+            "0.00 > S  0:0(0)
+             0.01 < S  0:0(0)
+             0.02 > S. 0:0(0) ack 1
+             0.02 < S. 0:0(0) ack 1
+             0.03 {last}
+             0.04 < .  1:1(0) ack 2
+             0.05 > .  2:2(0) ack 1"
+        ));
+        let opened = |it: &&Transition| it.to == State::Established;
+        let established = told.transitions_of(Role::Client).find(opened);
+        assert!(established.is_none_or(|it| it.confirmation().is_none()), "{last}");
+    }
+}
+
+/// A repeated SYN shows that no answer had come, seen or not.
+#[test]
+fn a_fin_before_any_syn_ack_was_taken_by_no_socket_that_repeats_its_syn() {
+    history(
+        "0.00 > S  0:0(0)
+         0.01 < F. 1:1(0) ack 1             ; CLOSE_WAIT FIN_WAIT_1
+         1.00 > S  0:0(0)                   ; SYN_SENT FIN_WAIT_1",
     );
 }

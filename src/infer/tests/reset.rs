@@ -485,3 +485,91 @@ fn keepalives_end_no_idle_time_of_programs() {
     let idle = told.fact(FactKind::ClosedAfterIdle, Role::Client).unwrap();
     assert_eq!((idle.first.frame, idle.last.frame), (5, 8));
 }
+
+/// Linux takes the number behind the newest data that it has, though something before that is
+/// missing (tcp_validate_incoming).
+#[test]
+fn a_reset_behind_what_a_sack_has_told_is_believed() {
+    let lost_before = "0.100 > P. 1001:2001(1000) ack 1
+                       0.110 < .  1:1(0) ack 1 <sack 1001:2001>
+                       0.200 > R. 2001:2001(0) ack 1      ; CLOSED CLOSED";
+    history(&opened(lost_before));
+    // Its SACK has not passed yet.
+    let at_once = "0.100 > P. 1001:2001(1000) ack 1
+                   0.101 > R. 2001:2001(0) ack 1          ; CLOSED CLOSED";
+    history(&opened(at_once));
+    let lost_behind = "0.100 > P. 1:1001(1000) ack 1
+                       0.100 > P. 1001:2001(1000) ack 1
+                       0.110 < .  1:1(0) ack 1 <sack 1001:2001>
+                       0.120 > P. 2001:3001(1000) ack 1
+                       0.200 > R. 2001:2001(0) ack 1      ; CLOSED CLOSED";
+    history(&opened(lost_behind));
+}
+
+#[test]
+fn a_reset_behind_a_hole_is_challenged_without_sack_or_when_the_hole_is_filled() {
+    let hole = "0.100 > P. 1001:2001(1000) ack 1
+                0.200 > R. 2001:2001(0) ack 1 ; CLOSED ESTABLISHED";
+    history(&opened(hole).replace(",sackOK", ""));
+    let filled = "0.100 > P. 1001:2001(1000) ack 1
+                  0.110 < .  1:1(0) ack 1 <sack 1001:2001>
+                  0.120 > P. 1:1001(1000) ack 1
+                  0.130 < .  1:1(0) ack 2001
+                  0.140 > P. 2001:3001(1000) ack 1
+                  0.150 < .  1:1(0) ack 3001
+                  0.200 > R. 2001:2001(0) ack 1 ; - ESTABLISHED";
+    history(&opened(filled));
+}
+
+/// A host without a socket answers each segment with the same RST, which nothing marks.
+#[test]
+fn resets_that_answer_one_segment_each_are_no_copies() {
+    let told = history(&opened(
+        "0.1000 > P. 1:51(50) ack 1
+         0.1100 < .  1:1(0) ack 51 id 2
+         0.2000 > R  51:51(0) id 0
+         0.2010 < P. 1:101(100) ack 51 id 3
+         0.2011 > R  51:51(0) id 0
+         0.2012 < P. 101:201(100) ack 51 id 4
+         0.2013 > R  51:51(0) id 0
+         0.2014 > R  51:51(0) id 0           ; CLOSED CLOSED",
+    ));
+    assert_eq!(told.side(Role::Client).tally.resets, 3);
+}
+
+#[test]
+fn who_answers_as_a_host_without_a_socket_had_believed_the_reset() {
+    history(&opened(
+        "0.1000 > P. 1:51(50) ack 1
+         0.1100 < .  1:1(0) ack 51
+         0.2000 < R. 1:1(0) ack 51           ; CLOSED CLOSED
+         0.2010 < .  1:1(0) ack 51
+         0.2011 > R  51:51(0)
+         0.2500 < F. 1:1(0) ack 51           ; CLOSED FIN_WAIT_1",
+    ));
+}
+
+/// Whoever sent that RST in its name, the socket lived.
+#[test]
+fn who_acknowledges_what_passed_after_its_reset_had_not_sent_it() {
+    let told = history(&opened(
+        "0.1000 > P. 1:51(50) ack 1 <ts 20:1>
+         0.1010 < .  1:1(0) ack 51 <ts 21:20>
+         0.2000 < R. 1:1(0) ack 51
+         0.2001 > P. 51:101(50) ack 1 <ts 22:21>
+         0.2010 < .  1:1(0) ack 101 <ts 21:22>  ; - ESTABLISHED",
+    ));
+    assert!(told.fact(FactKind::DisprovedRst, Role::Server).is_some());
+}
+
+/// Some firewalls answer in the name of who they protect.
+#[test]
+fn a_socket_that_repeats_its_syn_had_not_reset() {
+    let told = history(
+        "0.00 > S  0:0(0) <ts 100:0>
+         0.01 < S. 0:0(0) ack 1 <ts 7:100>
+         0.02 > R  1:1(0)                    ; CLOSED CLOSED
+         1.00 > S  0:0(0) <ts 1100:0>        ; SYN_SENT -",
+    );
+    assert!(told.fact(FactKind::DisprovedRst, Role::Client).is_some());
+}
