@@ -710,7 +710,7 @@ mod tests {
 
     /// What many connections do, so that they have the same shapes: whether the client sends it, the
     /// kind of its move, and whether there is data in it.
-    const SCRIPTS: [&[(bool, u8, bool)]; 11] = [
+    const SCRIPTS: [&[(bool, u8, bool)]; 12] = [
         &[(true, 1, false), (false, 1, false), (true, 0, false)],
         &[
             (true, 0, true),
@@ -783,6 +783,14 @@ mod tests {
             (false, 4, false),
             (true, 0, false),
         ],
+        // One RST of the host, and one of the socket.
+        &[
+            (true, 1, false),
+            (false, 0, false),
+            (false, 0, true),
+            (true, 2, false),
+            (true, 3, false),
+        ],
     ];
 
     /// One of these, with something else here and there.
@@ -817,6 +825,25 @@ mod tests {
         let pauses = [a_pause().boxed(), answer().boxed(), answer().boxed()];
         let moves = prop_oneof![1 => prop::collection::vec(a_move(), 0..16), 2 => a_common_close()];
         ((0..4_u8, 0..4_u8, 0..80_u8), pauses, moves)
+    }
+
+    /// Eight that differ in a few pauses of what follows the handshake: most are of one shape.
+    fn a_crowd() -> impl Strategy<Value = Vec<Play>> {
+        let pauses = || prop::collection::vec(prop::option::weighted(0.2, a_pause()), 20);
+        (a_play(), prop::collection::vec(pauses(), 8)).prop_map(|(play, crowd)| {
+            let other = |pauses: Vec<Option<Pause>>| {
+                let mut play = play.clone();
+                let both = play.2.iter_mut().zip(pauses);
+                both.for_each(|(it, pause)| it.pause = pause.unwrap_or(it.pause));
+                play
+            };
+            crowd.into_iter().map(other).collect()
+        })
+    }
+
+    fn plays() -> impl Strategy<Value = Vec<Play>> {
+        let crowds = prop::collection::vec(a_crowd(), 40).prop_map(|it| it.concat());
+        prop_oneof![prop::collection::vec(a_play(), 300), crowds]
     }
 
     /// Client and server, by IPv6 or not; the client with the higher address or not.
@@ -926,7 +953,7 @@ mod tests {
         /// Whatever was cast for others of its shape, the engine would have made.
         #[test]
         fn what_is_cast_is_what_the_engine_makes(
-            plays in prop::collection::vec(a_play(), 300),
+            plays in plays(),
             until in prop::sample::select(vec![1_u64, 3, 5, 59, 60, 62, 200]),
             msl in prop::sample::select(vec![30_000_u64, 30_000, 30_000, 0, 1, 500, 120_000]),
         ) {
