@@ -195,6 +195,8 @@ pub struct Endpoint {
     pub window: u16,
     /// Its window scale shift, if its SYN announced one.
     pub window_scale: Option<u8>,
+    /// The capture, or its own fault, cut the options of its SYN: it may have announced more.
+    pub options_cut: bool,
     /// Its SYN carried timestamps.
     pub timestamps: bool,
     /// Its SYN permitted SACK.

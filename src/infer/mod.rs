@@ -424,6 +424,11 @@ impl Connection {
         self.ends.iter().all(|end| end.window_scale.is_some())
     }
 
+    /// Whether it is known that they did, or did not.
+    fn knows_scales(&self) -> bool {
+        self.ends.iter().all(|end| end.opening.first.frame > 0 && !end.options_cut)
+    }
+
     /// Whether the FIN of `end` is acknowledged by a peer that has shown everything up to
     /// `number`.
     fn fin_covered(&self, end: End, number: SeqNum) -> bool {

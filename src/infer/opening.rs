@@ -186,6 +186,7 @@ impl Connection {
         endpoint.edge = at.ts;
         endpoint.first_seq = Some(segment.seq);
         endpoint.window_scale = segment.options.window_scale;
+        endpoint.options_cut = segment.options.incomplete;
         endpoint.mss = segment.options.mss;
         endpoint.sack_permitted = segment.options.sack_permitted;
         endpoint.timestamps = segment.options.timestamps.is_some();

@@ -108,7 +108,10 @@ impl Connection {
     fn note_reset(&mut self, from: End, segment: &Segment, at: Moment) {
         let (own, peer) = (self.end(from), self.end(from.peer()));
         let spoke_last = peer.edge > own.edge && peer.fin.is_none();
-        let took_room = own.has_sent() && shrank(own.window_bytes(self.scales()), own.syn_window);
+        // A SYN's window is never scaled, and compares to no other if that may be.
+        let took_room = self.knows_scales()
+            && own.has_sent()
+            && shrank(own.window_bytes(self.scales()), own.syn_window);
         let heard = peer.tally.bytes > 0;
         if heard && spoke_last {
             self.note(FactKind::ResetOverData, from, at);

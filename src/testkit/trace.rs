@@ -13,7 +13,7 @@
 //! tcpdump's flags, sequence numbers from each side's first one, `ack` (which is the flag as
 //! well), `win`, `id` (IPv4 identification), `ttl`, `sum 0` for a wrong checksum, `dport` at the
 //! line's end for another port of the server, and options: `mss N`, `wscale N`, `ts VAL:ECR`,
-//! `sack FROM:TO`, `sackOK`, `fo`.
+//! `sack FROM:TO`, `sackOK`, `fo`; `cut` where others are cut off.
 //! `end` lets time pass to the end of the capture; `cut` is a packet cut inside its TCP header.
 //! Behind `;` stand the client's and the server's state after that line, `-` for any. A line
 //! `! NAME` names a finding that the trace must raise; `set NAME.THRESHOLD=VALUE` changes a
@@ -252,6 +252,7 @@ fn options(text: &str, peer: u32) -> Options {
             }
             "sackOK" => options.sack_permitted = true,
             "fo" => options.fast_open = true,
+            "cut" => options.incomplete = true,
             other => panic!("no option is {other}"),
         }
     }

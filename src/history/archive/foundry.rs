@@ -194,6 +194,7 @@ mod tests {
                 mss: is(3).then_some(1_000 + n as u16 % 2),
                 window_scale: is(4).then_some(7),
                 sack_permitted: is(5),
+                incomplete: is(4) && is(5),
                 ..Options::default()
             };
             let segment = Segment {
@@ -930,6 +931,7 @@ mod tests {
                     window_scale: (is_syn && scales).then_some(7 * (looks.1 % 2)),
                     mss: (is_syn && looks.1 > 0).then_some(if is(3) { 1_460 } else { 536 }),
                     sack_permitted: is_syn && looks.1 > 1,
+                    incomplete: is_syn && looks.2 % 7 == 6,
                     ..Options::default()
                 },
                 ..Segment::default()

@@ -35,15 +35,17 @@ const NO_SCALE: u8 = u8::MAX;
 const MSS: u8 = 1;
 const SACK_PERMITTED: u8 = 2;
 const WRONG_CHECKSUM: u8 = 4;
+const OPTIONS_CUT: u8 = 8;
 
 impl Announced {
     #[inline(always)]
     pub fn by(syn: &Segment) -> Announced {
-        let Options { mss, window_scale, sack_permitted, .. } = syn.options;
+        let Options { mss, window_scale, sack_permitted, incomplete, .. } = syn.options;
         let marks = super::bits([
             (mss.is_some(), MSS),
             (sack_permitted, SACK_PERMITTED),
             (syn.wrong_checksum, WRONG_CHECKSUM),
+            (incomplete, OPTIONS_CUT),
         ]);
         let [w0, w1] = syn.window.to_le_bytes();
         let [m0, m1] = mss.unwrap_or_default().to_le_bytes();
@@ -59,6 +61,7 @@ impl Announced {
             mss: (marks & MSS > 0).then_some(u16::from_le_bytes([m0, m1])),
             window_scale: (scale != NO_SCALE).then_some(scale),
             sack_permitted: marks & SACK_PERMITTED > 0,
+            incomplete: marks & OPTIONS_CUT > 0,
             ..Options::default()
         };
         Segment {

@@ -262,7 +262,9 @@ impl Cast<'_> {
             && self.is_in_time(opened.0.checked_sub(answered.0)?)
             && echoes(syn_ack.options.timestamps, syn.options.timestamps)
             && syn.window > 0
-            && syn_ack.window > 0;
+            && syn_ack.window > 0
+            && !syn.options.incomplete
+            && !syn_ack.options.incomplete;
         if !is_plain {
             return None;
         }

@@ -268,6 +268,7 @@ fn a_syn(bits: u32) -> (End, Segment) {
         mss: is(2).then_some(1460),
         window_scale: is(3).then_some(7),
         sack_permitted: is(4),
+        incomplete: is(10),
         ..Options::default()
     };
     let segment = Segment {
@@ -285,7 +286,7 @@ fn a_syn(bits: u32) -> (End, Segment) {
 
 #[test]
 fn a_syn_is_stepped_over_as_it_is_read() {
-    for bits in 0..1 << 10 {
+    for bits in 0..1 << 11 {
         let (from, syn) = a_syn(bits);
         let brief = Brief::begin(from, &syn).unwrap();
         let (mut near, mut reader) = (Near::default(), Reader::new(brief.written()));

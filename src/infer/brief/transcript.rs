@@ -82,6 +82,7 @@ const FROM_B: u8 = 1;
 const SYN: u8 = 2;
 /// On a SYN, which never is a FIN here: its checksum does not fit.
 const FIN: u8 = 4;
+/// On a SYN, which never is a RST here: its options are cut.
 const RST: u8 = 8;
 const ACK: u8 = 16;
 /// The sequence number is the sender's next.
@@ -164,7 +165,8 @@ impl Line {
         let mut kind = if from == End::B { FROM_B } else { 0 };
         kind |= if is_syn { SYN } else { 0 };
         kind |= if segment.has(Flags::FIN) || is_syn && segment.wrong_checksum { FIN } else { 0 };
-        kind |= if segment.has(Flags::RST) { RST } else { 0 };
+        let is_cut = is_syn && !is_repeat && segment.options.incomplete;
+        kind |= if segment.has(Flags::RST) || is_cut { RST } else { 0 };
         kind |= if segment.has(Flags::ACK) { ACK } else { 0 };
         kind |= if segment.seq == near.next_of(from) { NEXT } else { 0 };
         kind |= if segment.ack == near.next_of(peer) { ACKS_ALL } else { 0 };
@@ -284,7 +286,8 @@ impl<'a> Reader<'a> {
             false => (0, 0),
         };
         let mut segment = Segment { window: 1, ..Segment::default() };
-        let (is_syn, is_rst) = (kind & SYN > 0, kind & RST > 0);
+        let is_syn = kind & SYN > 0;
+        let is_rst = !is_syn && kind & RST > 0;
         segment.wrong_checksum = is_syn && kind & FIN > 0;
         let is_fin = !is_syn && kind & FIN > 0;
         let flags = [
@@ -306,6 +309,7 @@ impl<'a> Reader<'a> {
         let mut has_payload = true;
         if is_first_syn {
             (segment.options, has_payload) = self.syn_options(kind, near.tsval(peer))?;
+            segment.options.incomplete = kind & RST > 0;
         } else if kind & TIMESTAMPS > 0 {
             let tsval = unfolded(self.number()? as u32, near.tsval(from));
             segment.options.timestamps = Some((tsval, 0));

@@ -573,3 +573,32 @@ fn a_socket_that_repeats_its_syn_had_not_reset() {
     );
     assert!(told.fact(FactKind::DisprovedRst, Role::Client).is_some());
 }
+
+/// What is not scaled where the other end announced no scale compares to no SYN's window.
+#[test]
+fn a_window_of_unknown_scale_shows_no_unread_data() {
+    const WHOLE: &str = "
+        0.000 > S  0:0(0) win 64240 <mss 1460,wscale 7>
+        0.010 < S. 0:0(0) ack 1 win 64240 <mss 1460,wscale 7>
+        0.020 > .  1:1(0) ack 1 win 502
+        0.100 < P. 1:101(100) ack 1 win 502
+        0.200 > R. 1:1(0) ack 101";
+    let has = |text: &str| history(text).fact(FactKind::ResetWithUnread, Role::Client).is_some();
+    let answer = "0.010 < S. 0:0(0) ack 1 win 64240 <mss 1460,wscale 7>";
+    assert!(!has(WHOLE) && !has(&WHOLE.replace(answer, "")));
+    // Without a scale, it is small.
+    assert!(has(&WHOLE.replace(",wscale 7", "")));
+}
+
+/// A snap length of 64 bytes cuts the last option of a SYN, which may be its scale.
+#[test]
+fn a_window_whose_scale_was_cut_off_shows_no_unread_data() {
+    let text = "
+        0.000 > S  0:0(0) win 64240 <mss 1460>
+        0.010 < S. 0:0(0) ack 1 win 64240 <mss 1460>
+        0.020 > .  1:1(0) ack 1 win 502
+        0.100 < P. 1:101(100) ack 1 win 502
+        0.200 > R. 1:1(0) ack 101";
+    let has = |text: &str| history(text).fact(FactKind::ResetWithUnread, Role::Client).is_some();
+    assert!(has(text) && !has(&text.replace("mss 1460", "mss 1460,cut")));
+}

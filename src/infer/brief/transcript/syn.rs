@@ -49,7 +49,7 @@ impl Reader<'_> {
     #[inline(always)]
     pub fn syn(&mut self, near: &mut Near) -> Option<Said> {
         let kind = self.bytes.first()?;
-        if kind & (SYN | RST) != SYN || near.is_repeat(kind & ACK > 0) {
+        if kind & SYN == 0 || near.is_repeat(kind & ACK > 0) {
             return None;
         }
         let (_, syn, moment) = self.line(near, true)?;
