@@ -192,6 +192,11 @@ impl Connection {
         endpoint.timestamps = segment.options.timestamps.is_some();
         endpoint.may_have_closed = false;
         endpoint.tally.bytes += u64::from(segment.payload);
+        if segment.window == 0 && with_ack {
+            // A proxy that has nobody to send to yet.
+            endpoint.window_closed = Some(at.ts);
+            self.note(FactKind::ZeroWindow, from, at);
+        }
         if segment.wrong_checksum {
             self.note(FactKind::WrongChecksum, from, at);
         }

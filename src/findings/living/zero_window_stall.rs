@@ -63,6 +63,10 @@ finding! {
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
+    if history.close().is_none() {
+        // It never opened, so nobody had anything to send.
+        return;
+    }
     for role in Role::BOTH {
         let stall = history.side(role).tally.zero_window;
         if stall == Span::ZERO || stall < context.span("stall_s") {
@@ -102,6 +106,17 @@ mod tests {
     use super::*;
     use crate::findings::{Thresholds, check};
     use crate::testkit::connections;
+
+    #[test]
+    fn what_never_opened_does_not_stall() {
+        let told = |ack: &str| {
+            let text = format!("0.00 > S 0:0(0)\n0.01 < S. 0:0(0) ack 1 win 0\n{ack}\n90. end");
+            let found = check(&connections(&text)[0], &Thresholds::default());
+            found.iter().any(|it| it.name == ZERO_WINDOW_STALL.name)
+        };
+        let probe = "0.02 > . 1:1(0) ack 1\n0.5 > . 0:0(0) ack 1\n0.6 < . 1:1(0) ack 1 win 0";
+        assert!(!told("") && told(probe));
+    }
 
     #[test]
     fn a_stall_begins_with_the_closed_window_and_ends_with_the_connection() {

@@ -53,6 +53,13 @@ impl Announced {
         Announced(u64::from_le_bytes([syn.ttl, w0, w1, m0, m1, scale, marks, 0]))
     }
 
+    /// Whether there is room for anything.
+    #[inline(always)]
+    pub fn has_window(self) -> bool {
+        let [_, w0, w1, ..] = self.0.to_le_bytes();
+        [w0, w1] != [0, 0]
+    }
+
     /// A SYN that announces this.
     #[inline(always)]
     fn syn(self) -> Segment {

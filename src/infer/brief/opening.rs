@@ -72,6 +72,7 @@ impl Brief {
         let syn_ack = lines.syn(&mut near)?;
         let is_answer = lines.is_at_end()
             && syn_ack.timestamps.is_some() == self.is(TIMESTAMPS)
+            && syn_ack.announced.has_window()
             && syn_ack.ack == near.next_of(self.client());
         let answered = Some([*syn, syn_ack]);
         is_answer.then_some(Opening { near, is_lone_syn: false, is_reset: false, answered })

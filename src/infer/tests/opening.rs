@@ -7,6 +7,7 @@ use crate::infer::fact::FactKind;
 use crate::infer::state::State;
 use crate::infer::trail::Transition;
 use crate::testkit::history;
+use crate::time::Span;
 
 #[test]
 fn simultaneous_open() {
@@ -309,4 +310,21 @@ fn a_fin_before_any_syn_ack_was_taken_by_no_socket_that_repeats_its_syn() {
          0.01 < F. 1:1(0) ack 1             ; CLOSE_WAIT FIN_WAIT_1
          1.00 > S  0:0(0)                   ; SYN_SENT FIN_WAIT_1",
     );
+}
+
+/// A proxy that has not reached the server yet opens with a closed window.
+#[test]
+fn what_comes_into_a_window_that_was_closed_from_the_start_is_a_probe() {
+    let told = history(
+        "0.000 > S  0:0(0)
+         0.010 < S. 0:0(0) ack 1 win 0
+         0.011 > .  1:1(0) ack 1
+         0.500 > .  0:0(0) ack 1
+         0.510 < .  1:1(0) ack 1 win 0
+         1.500 > .  0:0(0) ack 1
+         1.510 < .  1:1(0) ack 1 win 500",
+    );
+    assert!(told.fact(FactKind::Keepalive, Role::Client).is_none());
+    assert_eq!(told.fact(FactKind::WindowProbe, Role::Client).map(|it| it.count), Some(2));
+    assert_eq!(told.side(Role::Server).tally.zero_window, Span::from_millis(1_500));
 }
