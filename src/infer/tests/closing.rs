@@ -509,3 +509,26 @@ fn an_overtaken_fin_of_an_unknown_state_is_not_acknowledged() {
          0.211 < F. 0:0(0) ack 0",
     );
 }
+
+const WAITING: &str = "0.100 > F. 1:1(0) ack 1
+    0.110 < F. 1:1(0) ack 2
+    0.120 > .  2:2(0) ack 2                  ; TIME_WAIT CLOSED
+";
+
+#[test]
+fn an_ack_that_says_nothing_new_starts_the_two_lifetimes_again() {
+    history(&opened(&format!(
+        "{WAITING}
+         30.00 < .  2:2(0) ack 2             ; TIME_WAIT -
+         89.00 end                           ; TIME_WAIT -"
+    )));
+    history(&opened(&format!("{WAITING}61.0 end ; CLOSED -")));
+}
+
+/// There is no window in TIME_WAIT that a RST could lie in (Linux: tcp_timewait_state_process).
+#[test]
+fn a_reset_ahead_is_challenged_by_nobody_in_time_wait() {
+    let told = history(&opened(&format!("{WAITING}0.500 < R 90:90(0) ; TIME_WAIT CLOSED")));
+    assert!(told.fact(FactKind::InexactRst, Role::Server).is_none());
+    assert!(told.fact(FactKind::IgnoredRst, Role::Server).is_some());
+}

@@ -393,3 +393,28 @@ fn a_fin_that_was_acknowledged_before_it_passed_settles_nothing() {
     let closed = history.transitions_of(Role::Client).find(|it| it.event == Event::SentFin);
     assert_eq!(closed.map(|it| it.basis), Some(Basis::Assumed));
 }
+
+#[test]
+fn a_capture_that_begins_with_a_keepalive_misses_no_byte() {
+    let told = history(
+        "0.00 > .  0:0(0) ack 1
+         0.01 < .  1:1(0) ack 1
+         9.00 > P. 1:101(100) ack 1
+         9.01 < .  1:1(0) ack 101            ; ESTABLISHED ESTABLISHED",
+    );
+    assert!(told.fact(FactKind::Gap, Role::Client).is_none());
+    assert_eq!(told.side(Role::Client).tally.missing, 0);
+}
+
+/// No window reaches so far.
+#[test]
+fn an_ack_a_quarter_of_all_numbers_ahead_acknowledges_nothing() {
+    let told = history(&opened(
+        "0.10 > P. 1:101(100) ack 1
+         0.11 < .  1:1(0) ack 1200000000
+         0.12 < .  1:1(0) ack 101
+         0.20 > P. 101:201(100) ack 1        ; ESTABLISHED ESTABLISHED",
+    ));
+    assert!(told.fact(FactKind::Gap, Role::Client).is_none());
+    assert_eq!(told.side(Role::Client).tally.bytes, 200);
+}
