@@ -81,10 +81,12 @@ impl Connection {
         fills(endpoint.flight, room, peer.segment_max()) || endpoint.tally.retransmitted > 0
     }
 
-    /// The window in bytes, unless a SYN was not captured whole: what it means is not known then.
+    /// The window in bytes, unless its SYN was not captured: what it means is not known then. Where
+    /// only a scale is not known, the window counts as the smallest that it may be.
     fn window_of(&self, end: End, window: u16) -> Option<u32> {
-        let known = self.knows_scales() || window == 0;
-        known.then(|| self.end(end).scaled(window, self.scales()))
+        let endpoint = self.end(end);
+        let known = endpoint.opening.first.frame > 0 || window == 0;
+        known.then(|| endpoint.scaled(window, self.scales()))
     }
 
     /// Whoever has nothing more to send, and sends nothing, had no FIN waiting behind data. Twice
