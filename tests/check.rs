@@ -604,6 +604,30 @@ fn what_there_is_no_room_for_is_counted_in_findings_and_in_places() {
     }
 }
 
+/// A leak is one finding, however large, and one refusal is as good as another: the place with most
+/// of them is the one to begin at, wherever it stands by its address or in time.
+#[test]
+fn the_largest_group_comes_first_and_is_what_the_verdict_tells() {
+    let path = file("largest.pcap", &refused(&[(1..=9), (5..=5), (5..=5)]));
+    let path = path.to_str().unwrap();
+    let args = ["--fail-on", "warning", "--allow", "port-scan"];
+    let (_, says) = check(&[&args[..], &[path]].concat());
+    assert!(says.contains("(connection-refused: server 10.9.0.2:5; "), "{says}");
+    let report = printed(&[&args[..], &[path]].concat());
+    let (verdict, rest) = report.split_once('\n').unwrap();
+    assert!(verdict.starts_with("Server 10.9.0.2:5 refused"), "{verdict}");
+    assert!(
+        verdict.ends_with(
+            "(the same on 2 more connections of 10.9.0.2:5; \
+        the same on 8 connections elsewhere)."
+        ),
+        "{verdict}"
+    );
+    let shown = rest.split("Connections to look at").nth(1).unwrap();
+    let first: Vec<&str> = shown.lines().skip(2).take(2).collect();
+    assert!(first[1].trim().starts_with("10.9.0.2:5 "), "{report}");
+}
+
 #[test]
 fn a_path_cannot_forge_a_command_or_a_tag() {
     let name = "::error::%0A<script>|`x`\n::set-env name=a::b.pcap";

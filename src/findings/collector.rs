@@ -15,12 +15,16 @@ use crate::findings::due::{Due, Places};
 use crate::findings::finding::{Finding, Order, Severity};
 use crate::findings::kept::{Join, Name};
 use crate::findings::rule::{Context, Grouping, Rule, Scope};
+use crate::findings::survey::Group;
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::thresholds::Thresholds;
-use crate::findings::{ALL, check};
+use crate::findings::{ALL, check, worst_of};
 use crate::history::{History, Role};
 use crate::limits::FINDINGS_KEPT_PER_NAME;
 use crate::time::{Span, Timestamp};
+
+/// Groups of one name whose examples stand in front of the worst.
+const LEADING_GROUPS_MAX: usize = 8;
 
 /// What is known of the capture as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,7 +104,8 @@ pub struct Summary {
     pub of_one: BTreeMap<u64, Vec<usize>>,
     /// The places in `grouped` of those of each name, at each place.
     at: HashMap<At, Vec<usize>, RandomState>,
-    /// The worst about single connections, by name: at most [`FINDINGS_KEPT_PER_NAME`] each.
+    /// The worst about single connections, by name: at most [`FINDINGS_KEPT_PER_NAME`] each, those
+    /// of the largest groups in front.
     pub worst: BTreeMap<&'static str, Vec<Finding>>,
     /// How often something was to be counted for a group that had no room.
     pub groups_beyond: u64,
@@ -311,6 +316,30 @@ impl Summary {
         let all = of_ends.chain([(None, None)]);
         let places = all.filter_map(move |(role, host)| self.at.get(&(rule.name, role, host)));
         places.flatten().filter_map(|place| self.grouped.get(*place))
+    }
+
+    /// Puts in front, of the findings of each name about single connections, one of each of its
+    /// largest groups, which stand in order: where it happens most is looked at first. `read` has
+    /// the history of a number.
+    pub fn lead(
+        &mut self,
+        groups: &[Group],
+        thresholds: &Thresholds,
+        mut read: impl FnMut(u64) -> Option<History>,
+    ) {
+        for (name, worst) in &mut self.worst {
+            let Some(severity) = worst.first().map(|first| first.severity) else { continue };
+            let own = groups.iter().filter(|it| it.name == *name && it.place.is_some());
+            let examples = own.filter_map(|group| group.example).take(LEADING_GROUPS_MAX);
+            let mut leading: Vec<Finding> = examples
+                .filter_map(|id| worst_of(name, &read(id)?, thresholds))
+                .filter(|finding| finding.severity == severity)
+                .collect();
+            worst.retain(|finding| !leading.contains(finding));
+            leading.append(worst);
+            leading.truncate(FINDINGS_KEPT_PER_NAME);
+            *worst = leading;
+        }
     }
 
     fn count(&mut self, name: &'static str, counts: &Counts) {

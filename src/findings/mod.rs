@@ -116,6 +116,13 @@ pub fn check(history: &History, thresholds: &Thresholds) -> Vec<Finding> {
     found
 }
 
+/// The worst finding of that name about one connection by itself.
+fn worst_of(name: &str, history: &History, thresholds: &Thresholds) -> Option<Finding> {
+    let mut found = Vec::new();
+    run(history, &Context::new(rule(name)?, thresholds), &mut found);
+    found.into_iter().min_by_key(Finding::order)
+}
+
 /// The rules about single connections that are on.
 pub struct Sketcher<'a> {
     thresholds: &'a Thresholds,

@@ -45,7 +45,8 @@ pub struct Survey {
     pub has_more_services: bool,
     /// Those of them that were counted last, by a hash: nearly all are counted again and again.
     newest_services: Vec<Option<HostPort>>,
-    /// Findings by severity, name and place, once all are counted.
+    /// Findings by severity, name and place, once all are counted: the gravest first, kind by kind,
+    /// the most frequent kind first, and of each the largest group.
     pub groups: Vec<Group>,
     by_place: Kept<(Name, HostPort), Group>,
     /// Those at no place, and at places for which there is no room.
@@ -234,8 +235,15 @@ impl Survey {
         let kept = by_place.drain(|_, group| put(elsewhere, &group));
         let elsewhere = core::mem::take(elsewhere).into_values();
         self.groups = kept.into_iter().map(|(_, group)| group).chain(elsewhere).collect();
-        let rank = |it: &Group| (Reverse((it.severity, it.count)), it.name, it.place);
-        self.groups.sort_by_key(rank);
+        let mut of_name: BTreeMap<&str, u64> = BTreeMap::new();
+        for group in &self.groups {
+            *of_name.entry(group.name).or_default() += group.count;
+        }
+        self.groups.sort_by_key(|it| {
+            let all = of_name.get(it.name).copied().unwrap_or_default();
+            let size = (it.count, it.stuck, it.longest);
+            (Reverse((it.severity, all)), it.name, Reverse(size), it.place)
+        });
     }
 
     /// Counts a finding at its place. Beyond the bound of places, at no place.
@@ -429,5 +437,25 @@ mod tests {
         assert_eq!(hosts.len(), 4, "its name is the first: {hosts:?}");
         let elsewhere = of("long-close-wait").find(|group| group.place.is_none()).unwrap();
         assert_eq!((elsewhere.count, elsewhere.example), (60, Some(1)));
+    }
+    /// A leak is one finding at its service, however many connections are stuck.
+    #[test]
+    fn the_largest_stand_in_front() {
+        let refused = connections("0.0 > S 0:0(0)\n0.1 < R. 0:0(0) ack 1\n500 end");
+        let one = check(&refused[0], &Thresholds::default()).remove(0);
+        let at = |port: u16, name, stuck: u64, seconds| Finding {
+            name,
+            host: Some(HostPort::new([10, 9, 0, 2].into(), port)),
+            ..one.clone().lasting(Span::from_secs(seconds)).with("stuck", stuck)
+        };
+        let few = [at(1, "b", 3, 9), at(2, "b", 16, 1), at(3, "b", 16, 2), at(4, "b", 16, 2)];
+        let many = [at(9, "a", 0, 1), at(8, "c", 0, 1), at(7, "c", 0, 0), at(8, "c", 0, 1)];
+        let mut survey = Survey::with_max(100);
+        survey.finish(&[few, many, [5, 6, 7, 8].map(|port| at(port, "c", 0, 0))].concat());
+        let port = |group: &Group| group.place.map(|place| place.port());
+        let order: Vec<_> = survey.groups.iter().map(|it| (it.name, port(it).unwrap())).collect();
+        let c = [("c", 8), ("c", 7), ("c", 5), ("c", 6)];
+        let b = [("b", 3), ("b", 4), ("b", 2), ("b", 1)];
+        assert_eq!(order, [&c[..], &b[..], &[("a", 9)]].concat());
     }
 }

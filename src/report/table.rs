@@ -281,9 +281,7 @@ pub fn worst_connections<'a>(
 ) -> Vec<(&'a Finding, History)> {
     let mut shown: Vec<(&Finding, History)> = Vec::new();
     let grave = worst.iter().filter(|it| it.severity >= Severity::Warning);
-    let names = grave.map(|it| of_connections(it.name));
-    let lists: Vec<&Vec<Finding>> =
-        names.filter_map(|name| analysis.findings.worst.get(name)).collect();
+    let lists: Vec<Vec<&Finding>> = grave.map(|told| examples(analysis, told)).collect();
     // One of each kind, then a second of each.
     for place in 0..max {
         for finding in lists.iter().filter_map(|list| list.get(place)) {
@@ -295,6 +293,22 @@ pub fn worst_connections<'a>(
     }
     shown.truncate(max);
     shown
+}
+
+/// The worst connections with what a finding says; of one about a service, first those there.
+fn examples<'a>(analysis: &'a Analysis, told: &Finding) -> Vec<&'a Finding> {
+    let kept = analysis.findings.worst.get(of_connections(told.name));
+    let mut list: Vec<&Finding> = kept.into_iter().flatten().collect();
+    if told.connection.is_none()
+        && let Some(place) = told.service.or(told.host)
+    {
+        let server = |it: &&Finding| {
+            let history = analysis.archive.get(it.connection?)?;
+            Some(history.addr(Role::Server))
+        };
+        list.sort_by_cached_key(|it| server(it) != Some(place));
+    }
+    list
 }
 
 /// Writes the worst connections, if any is bad.

@@ -153,6 +153,7 @@ pub(super) fn judge(
             judge.tell(&mut worst, archive, thresholds);
         }
     });
+    findings.lead(&survey.groups, thresholds, |id| archive.get(id));
     Judged { findings, survey, transitions_dropped }
 }
 

@@ -123,7 +123,7 @@ impl Key {
 /// All findings of a run, grouped.
 #[derive(Clone, Debug, Default)]
 pub struct Issues {
-    /// The gravest first, of those what the verdict tells, then the most frequent.
+    /// The gravest first, kind by kind: first what the verdict tells, then the most frequent.
     pub issues: Vec<Issue>,
     /// Where something could have been found.
     pub services: BTreeSet<Place>,
@@ -163,13 +163,20 @@ pub fn issues_of(analysis: &Analysis, findings: &[Finding]) -> Vec<Issue> {
     in_order(issues, None)
 }
 
-/// The gravest first, and of those as grave what the verdict tells.
+/// The gravest first, and of those as grave the kind that the verdict tells, and then that of which
+/// there are most; of one kind the largest first, but for what the verdict tells.
 fn in_order(issues: HashMap<Key, Issue>, told: Option<Key>) -> Vec<Issue> {
     let mut issues: Vec<Issue> = issues.into_values().collect();
+    let mut of_kind: HashMap<&str, u64> = HashMap::new();
+    for issue in &issues {
+        *of_kind.entry(issue.key.name).or_default() += issue.count();
+    }
     issues.sort_by_key(|issue| {
         let is_told = told.is_some_and(|told| told.name == issue.key.name);
-        let rank = (issue.severity(), is_told, told == Some(issue.key), issue.count());
-        (Reverse(rank), issue.key)
+        let all = of_kind.get(issue.key.name).copied().unwrap_or_default();
+        let kind = Reverse((issue.severity(), is_told, all));
+        let size = (told == Some(issue.key), issue.count(), issue.stuck, issue.worst.duration);
+        (kind, issue.key.name, Reverse(size), issue.key)
     });
     issues
 }
