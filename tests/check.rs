@@ -597,10 +597,58 @@ fn what_there_is_no_room_for_is_counted_in_findings_and_in_places() {
     assert!(says.contains("80 findings") && says.contains("; 74 more findings at 37 places)"));
     for (format, words) in [
         ("github", "::notice title=finwait::60 more findings at 30 places: see the report"),
-        ("markdown", "\nand 21 more findings at 11 places\n"),
+        ("markdown", "| ❌ warning | `connection-refused` | 12 others | 24 |  |  |\n"),
     ] {
         let text = printed(&[&args[..], &["--format", format, path]].concat());
         assert!(text.contains(words), "{text}");
+    }
+}
+
+/// Beside six thousand refusals, which fill any table, stand kinds of which there is one each.
+#[test]
+fn a_kind_of_which_there_are_many_hides_no_other() {
+    let scan = file("scan-beside.pcap", &refused(&[1..=6_000]));
+    let captures = [scan.to_str().unwrap(), LEAKING];
+    let args = [&["--fail-on", "note", "--allow", "port-scan"][..], &captures].concat();
+    let said = |format: &str| printed(&[&args[..], &["--format", format]].concat());
+    let all = said("jsonl");
+    let findings = all.lines().filter(|line| line.starts_with("{\"type\":\"finding\""));
+    let name = |line: &str| line.split('"').nth(7).unwrap().to_string();
+    let kinds: std::collections::BTreeSet<String> = findings.map(name).collect();
+    assert!(kinds.len() > 4 && kinds.len() < 10, "{kinds:?}");
+    type Row = fn(&str) -> String;
+    let rows: [(&str, Row); 7] = [
+        ("table", |kind| format!("  {kind}  ")),
+        ("markdown", |kind| format!("| `{kind}` |")),
+        ("html", |kind| format!("<a href=\"#{kind}\">")),
+        ("github", |kind| format!("::error title={kind} at ")),
+        ("sarif", |kind| format!("\"ruleId\": \"{kind}\"")),
+        ("gitlab", |kind| format!("\"check_name\": \"{kind}\"")),
+        ("junit", |kind| format!("name=\"{kind}\">\n      <failure")),
+    ];
+    for (format, row) in rows {
+        let said = said(format);
+        let missing: Vec<_> = kinds.iter().filter(|kind| !said.contains(&row(kind))).collect();
+        assert!(missing.is_empty(), "{format} has no {missing:?}");
+    }
+    // What has no row is named.
+    let of_all = fs::read_dir("testdata/kernel").unwrap();
+    let of_all = of_all.map(|it| it.unwrap().path().join("middle.pcap"));
+    let of_all: Vec<String> =
+        of_all.filter(|it| it.exists()).map(|it| it.to_string_lossy().into_owned()).collect();
+    let of_all: Vec<&str> = of_all.iter().map(String::as_str).collect();
+    let args = ["--fail-on", "note", "--format"];
+    let github = printed(&[&args[..], &["github"], &of_all].concat());
+    let last = github.lines().last().unwrap();
+    assert!(last.contains(", among them all of ") && last.contains(" keepalive,"), "{last}");
+    let markdown = printed(&[&args[..], &["markdown"], &of_all].concat());
+    let beyond = markdown.lines().find(|line| line.starts_with("and ")).expect("what has no row");
+    let jsonl = printed(&[&args[..], &["jsonl"], &of_all].concat());
+    let findings = jsonl.lines().filter(|line| line.starts_with("{\"type\":\"finding\""));
+    for kind in findings.map(name) {
+        let is_there = [format!("| `{kind}` |"), format!(" {kind} ")];
+        let [row, named] = [markdown.contains(&is_there[0]), beyond.contains(&is_there[1])];
+        assert!(row != named, "{kind}: {markdown}");
     }
 }
 

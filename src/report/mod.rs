@@ -27,6 +27,8 @@ pub mod hosts;
 pub mod html;
 pub mod json;
 #[cfg(feature = "cli")]
+mod kinds;
+#[cfg(feature = "cli")]
 mod label;
 #[cfg(feature = "cli")]
 pub mod ladder;

@@ -2,7 +2,6 @@
 //! connections to look at, and how to see the rest. A screen or two, whatever the capture's size.
 
 use core::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
@@ -13,6 +12,7 @@ use crate::findings::survey::{Group, Lasted};
 use crate::findings::{Finding, Severity};
 use crate::history::{History, Role};
 use crate::report::ci::gate::{Judged, Judgement};
+use crate::report::kinds::{Kind, Room, beyond, kinds, others};
 use crate::report::overview::{input, states};
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, fits, heading, keep_whole, plain_table, put_table};
@@ -22,7 +22,7 @@ use crate::report::{holders, next};
 use crate::run::{Analysis, Names};
 
 /// Rows of findings.
-const FINDINGS_MAX: usize = 12;
+const FINDINGS_MAX: usize = 20;
 
 /// Rows of one finding, at as many places.
 const PLACES_MAX: usize = 3;
@@ -77,7 +77,9 @@ fn findings(
     if groups.is_empty() {
         return writeln!(out, " none");
     }
-    let (rows, beyond) = finding_rows(&groups);
+    let room = Room { rows: FINDINGS_MAX, each: PLACES_MAX, has_sums: true };
+    let kinds = kinds(groups, |group| group.name, room);
+    let rows: Vec<Row> = kinds.iter().flat_map(rows).collect();
     let wide = |has_sides| {
         let mut table = plain_table(paper.columns);
         let head = ["severity", "finding", "where", "count", "longest", "example"];
@@ -105,13 +107,9 @@ fn findings(
         None => narrow_findings(&rows, &analysis.names, paper),
     };
     put_table(&table, out)?;
-    match beyond {
-        Beyond { kinds: 0, .. } => Ok(()),
-        Beyond { kinds, findings } => {
-            let (findings, kinds) = (plural(findings, "other finding"), plural(kinds, "kind"));
-            writeln!(out, " and {findings} of {kinds}")
-        }
-    }
+    let Some(beyond) = beyond(&kinds, |group| group.count) else { return Ok(()) };
+    let room = usize::from(paper.columns).saturating_sub(1);
+    wrap(&format!("and {beyond}"), room).iter().try_for_each(|line| writeln!(out, " {line}"))
 }
 
 /// The groups of findings; of those that are as grave, first what the verdict tells, where it
@@ -150,59 +148,38 @@ fn narrow_findings(rows: &[Row], names: &Names, paper: &Paper) -> Table {
 /// A row of findings.
 struct Row {
     group: Group,
-    /// It stands for as many other places, if not for one.
-    others: u64,
+    /// What stands for the places of several, if it sums them up.
+    others: Option<String>,
 }
 
 impl Row {
     /// Where it is, with the side that it is about if that is wanted.
     fn place(&self, names: &Names, has_side: bool) -> String {
         let side = if has_side { self.group.side.words() } else { "" };
-        match (self.others, self.group.place) {
-            (0, None) => "the capture".to_string(),
-            (0, Some(socket)) => format!("{side}{}", place(names, socket)),
-            (others, _) => format!("{} others", Grouped(others)),
+        match (&self.others, self.group.place) {
+            (Some(others), _) => others.clone(),
+            (None, None) => "the capture".to_string(),
+            (None, Some(socket)) => format!("{side}{}", place(names, socket)),
         }
     }
 }
 
-/// What there was no room for.
-#[derive(Default)]
-struct Beyond {
-    kinds: u64,
-    findings: u64,
-}
-
-/// The rows of the findings, and what is beyond them.
-fn finding_rows(groups: &[&Group]) -> (Vec<Row>, Beyond) {
-    let mut rows = Vec::new();
-    let mut beyond = Beyond::default();
-    let last = groups.iter().map(|group| group.name).collect::<BTreeSet<_>>().len();
-    let mut seen: Vec<&str> = Vec::new();
-    for group in groups {
-        if seen.contains(&group.name) {
-            continue;
-        }
-        seen.push(group.name);
-        let same: Vec<&&Group> = groups.iter().filter(|it| it.name == group.name).collect();
-        // The line that counts one more takes as much room as that one.
-        let is_only_one_left = beyond.kinds == 0 && seen.len() == last;
-        if rows.len() >= FINDINGS_MAX && !is_only_one_left {
-            beyond.kinds += 1;
-            beyond.findings += same.iter().map(|group| group.count).sum::<u64>();
-            continue;
-        }
-        let shown = if same.len() > PLACES_MAX { PLACES_MAX - 1 } else { PLACES_MAX };
-        rows.extend(same.iter().take(shown).map(|it| Row { group: (**it).clone(), others: 0 }));
-        if let Some(rest) = same.get(shown..).filter(|rest| !rest.is_empty()) {
-            let count = rest.iter().map(|group| group.count).sum();
-            let stuck = rest.iter().map(|group| group.stuck).sum();
-            let longest = rest.iter().map(|group| group.longest).max().unwrap_or_default();
-            let sum = Group { count, stuck, longest, example: None, ..(*group).clone() };
-            rows.push(Row { group: sum, others: rest.len() as u64 });
-        }
+/// The rows of a kind of finding.
+fn rows(kind: &Kind<'_, Group>) -> Vec<Row> {
+    let one = |group: &&Group| Row { group: (*group).clone(), others: None };
+    let mut rows: Vec<Row> = kind.shown.iter().map(one).collect();
+    if let Some(first) = kind.rest.first().filter(|_| kind.has_room) {
+        let rest = || kind.rest.iter();
+        let count = rest().map(|group| group.count).sum();
+        let stuck = rest().map(|group| group.stuck).sum();
+        let longest = rest().map(|group| group.longest).max().unwrap_or_default();
+        let severity = rest().map(|group| group.severity).max().unwrap_or(first.severity);
+        // Where others stand above, they have the connection to look at.
+        let example = first.example.filter(|_| kind.shown.is_empty());
+        let sum = Group { severity, count, stuck, longest, example, ..(*first).clone() };
+        rows.push(Row { group: sum, others: Some(others(kind.shown.len(), kind.rest.len())) });
     }
-    (rows, beyond)
+    rows
 }
 
 /// A connection to look at; of one finding about many connections, how many are stuck.
@@ -222,15 +199,17 @@ pub fn known(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let known: Vec<&Judged> = judgement.issues.iter().filter(|it| it.known > 0).collect();
-    let (shown, beyond) = known.split_at(known.len().min(KNOWN_MAX));
-    if shown.is_empty() {
+    if known.is_empty() {
         return Ok(());
     }
+    let kinds = kinds(known, |judged| judged.issue.key.name, Room::rows(KNOWN_MAX));
+    let shown = || kinds.iter().flat_map(|kind| &kind.shown);
+    let beyond: usize = kinds.iter().map(|kind| kind.rest.len()).sum();
     heading("Known by the baseline", out)?;
     let table = |head: &[&str]| {
         let mut table = plain_table(paper.columns);
         table.set_header(head.iter().map(|name| Tone::Faint.cell(name)));
-        for judged in shown {
+        for judged in shown() {
             let issue = &judged.issue;
             let (tone, name) = (Tone::of_severity(issue.severity()), issue.key.name);
             let place = issue.key.at();
@@ -248,9 +227,9 @@ pub fn known(
     keep_whole(&mut wide, &[0, 1, 2, 3]);
     let narrow = || table(&["finding\nwhere", "count", "known"]);
     put_table(&if fits(&wide, paper.columns) { wide } else { narrow() }, out)?;
-    match beyond.len() as u64 {
+    match beyond {
         0 => Ok(()),
-        beyond => writeln!(out, " and {}", plural(beyond, "other row")),
+        beyond => writeln!(out, " and {}", plural(beyond as u64, "other row")),
     }
 }
 

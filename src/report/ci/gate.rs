@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::findings::Severity;
 use crate::report::ci::issues::{Issue, Issues, Place};
 use crate::report::ci::obstacles;
+use crate::report::ci::rows::first_of_kinds;
 use crate::report::text::plural;
 use crate::run::Analysis;
 
@@ -159,9 +160,11 @@ impl Judgement {
             let other = if let_pass.is_empty() { "" } else { "other " };
             return format!("no {other}{new}finding at or above {fail_on}{known}");
         }
-        let mut places: Vec<String> =
-            self.failures().take(PLACES_MAX).map(|it| it.issue.key.to_string()).collect();
-        places.extend(more(self.failures().skip(PLACES_MAX), |it| it.failing));
+        let kinds = first_of_kinds(self, Judged::fails, PLACES_MAX);
+        let shown = kinds.iter().flat_map(|kind| &kind.shown);
+        let mut places: Vec<String> = shown.map(|it| it.issue.key.to_string()).collect();
+        let rest = kinds.iter().flat_map(|kind| &kind.rest).copied();
+        places.extend(more(rest, |it| it.failing));
         let what = plural(self.failing(), &format!("{new}finding"));
         format!("{what} at or above {fail_on} ({}){known}", places.join("; "))
     }
@@ -184,5 +187,5 @@ pub fn more<'a>(
 /// What the gate's sentence says of obstacles, each of which is told of at length elsewhere.
 const NOT_IN_FULL: &str = "the capture could not be judged in full";
 
-/// Places that the gate's sentence names.
+/// Places that the gate's sentence names, of as many kinds of findings if there are.
 const PLACES_MAX: usize = 3;

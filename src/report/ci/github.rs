@@ -1,10 +1,12 @@
 //! GitHub workflow commands: lines that a runner turns into annotations.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use crate::findings::Severity;
 use crate::report::ci::gate::{Judged, Judgement, more};
+use crate::report::ci::rows::first_of_kinds;
 use crate::report::text::clean;
 use crate::run::Analysis;
 
@@ -15,9 +17,9 @@ const ANNOTATIONS_MAX: usize = 10;
 const OF_INPUT_MAX: usize = 3;
 
 /// Writes what is wrong with the input and the worst issues as annotations, then how many there was
-/// no room for. Notes are none: an annotation is to be acted on.
+/// no room for, and of which kinds there is none. Notes are none: an annotation is to be acted on.
 pub fn write(analysis: &Analysis, judgement: &Judgement, out: &mut dyn Write) -> io::Result<()> {
-    let (mut beyond, mut of_input_beyond) = (Vec::new(), 0);
+    let (mut beyond, mut unseen, mut of_input_beyond) = (Vec::new(), BTreeSet::new(), 0);
     for level in [Level::Error, Level::Warning] {
         let of_input = of_input(analysis, judgement, level);
         for (title, text) in of_input.iter().take(OF_INPUT_MAX) {
@@ -25,20 +27,25 @@ pub fn write(analysis: &Analysis, judgement: &Judgement, out: &mut dyn Write) ->
         }
         of_input_beyond += of_input.len().saturating_sub(OF_INPUT_MAX);
         let room = ANNOTATIONS_MAX - of_input.len().min(OF_INPUT_MAX);
-        let of_level = || judgement.issues.iter().filter(|it| Level::of(it) == Some(level));
-        for judged in of_level().take(room) {
+        let kinds = first_of_kinds(judgement, |it| Level::of(it) == Some(level), room);
+        for judged in kinds.iter().flat_map(|kind| &kind.shown) {
             let place = judged.issue.key.at();
             let title = format!("{} at {}", judged.issue.key.name, analysis.names.text(&place));
             command(level.command(), Some(&title), &judged.issue.message(), out)?;
         }
-        beyond.extend(of_level().skip(room));
+        let hidden = kinds.iter().filter(|kind| !kind.has_room);
+        unseen.extend(hidden.map(|kind| kind.name));
+        beyond.extend(kinds.into_iter().flat_map(|kind| kind.rest));
     }
     if of_input_beyond > 0 {
         let more = format!("{of_input_beyond} more about the input: see the report");
         command("notice", Some("finwait"), &more, out)?;
     }
     if let Some(more) = more(beyond.into_iter(), |it| it.issue.count()) {
-        command("notice", Some("finwait"), &format!("{more}: see the report"), out)?;
+        let kinds: Vec<&str> = unseen.into_iter().collect();
+        let of = if kinds.is_empty() { "" } else { ", among them all of " };
+        let text = format!("{more}{of}{}: see the report", kinds.join(", "));
+        command("notice", Some("finwait"), &text, out)?;
     }
     Ok(())
 }

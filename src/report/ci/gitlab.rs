@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::findings::Severity;
 use crate::report::ci::gate::{Judged, Judgement};
 use crate::report::ci::place::{RESULTS_MAX, file, fingerprint};
+use crate::report::ci::rows::first_of_kinds;
 use crate::report::text::clean;
 use crate::run::Analysis;
 
@@ -38,8 +39,9 @@ pub fn write(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let path = file(analysis, anchor);
-    let new = judgement.issues.iter().filter(|judged| !judged.is_known());
-    let entries: Vec<Entry> = new.take(RESULTS_MAX).map(|judged| entry(judged, &path)).collect();
+    let new = first_of_kinds(judgement, |judged| !judged.is_known(), RESULTS_MAX);
+    let shown = new.iter().flat_map(|kind| &kind.shown);
+    let entries: Vec<Entry> = shown.map(|judged| entry(judged, &path)).collect();
     serde_json::to_writer_pretty(&mut *out, &entries)?;
     out.write_all(b"\n")
 }

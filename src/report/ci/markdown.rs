@@ -7,7 +7,8 @@ use crate::findings::survey::{Lasted, Survey};
 use crate::findings::{Finding, Severity};
 use crate::history::{History, Role};
 use crate::limits::MARKDOWN_BYTES_MAX;
-use crate::report::ci::gate::{Judged, Judgement, more};
+use crate::report::ci::gate::{Judged, Judgement};
+use crate::report::ci::rows::{first_of_kinds, rows};
 use crate::report::overview::input_facts;
 use crate::report::table::{WORST_MAX, worst_connections};
 use crate::report::text::{Grouped, clean, fit};
@@ -79,44 +80,43 @@ fn findings(judgement: &Judgement, names: &Names) -> String {
     let mut table = "\n| severity | finding | where | count | longest | example |\n\
                      |---|---|---|---:|---:|---|\n"
         .to_string();
-    for judged in judgement.issues.iter().take(ROWS_MAX) {
-        let issue = &judged.issue;
-        let icon = match (judged.fails(), issue.severity()) {
+    let (rows, beyond) = rows(judgement, ROWS_MAX);
+    for row in rows {
+        let icon = match (row.fails, row.severity) {
             (true, _) => "❌ ",
             (false, Severity::Note) => "",
             (false, _) => "⚠️ ",
         };
-        let known = match judged.known {
+        let known = match row.known {
             0 => String::new(),
             known => format!(" ({} known)", Grouped(known)),
         };
-        let example = match (issue.worst.connection, issue.stuck) {
+        let example = row.first.and_then(|judged| judged.issue.worst.connection);
+        let example = match (example, row.stuck) {
             (Some(id), _) => format!("id {id}"),
             (None, 0) => String::new(),
             (None, stuck) => format!("{} stuck", Grouped(stuck)),
         };
         table += &format!(
             "| {icon}{} | `{}` | {} | {}{known} | {} | {example} |\n",
-            issue.severity(),
-            issue.key.name,
-            text(&names.text(&issue.key.at())),
-            Grouped(issue.count()),
-            text(&Lasted::of(&issue.worst).to_string()),
+            row.severity,
+            row.name,
+            text(&names.text(&row.place)),
+            Grouped(row.count),
+            text(&row.longest.to_string()),
         );
     }
-    if let Some(more) = more(judgement.issues.iter().skip(ROWS_MAX), |it| it.issue.count()) {
-        table += &format!("\nand {more}\n");
+    if let Some(beyond) = beyond {
+        table += &format!("\nand {}\n", text(&beyond));
     }
     table
 }
 
 fn messages(judgement: &Judgement) -> String {
-    let is_grave = |judged: &&Judged| judged.fails() || judged.issue.severity() > Severity::Note;
-    let items: Vec<String> = judgement
-        .issues
+    let is_grave = |judged: &Judged| judged.fails() || judged.issue.severity() > Severity::Note;
+    let items: Vec<String> = first_of_kinds(judgement, is_grave, MESSAGES_MAX)
         .iter()
-        .filter(is_grave)
-        .take(MESSAGES_MAX)
+        .flat_map(|kind| &kind.shown)
         .map(|judged| format!("- `{}`: {}\n", judged.issue.key.name, text(&judged.issue.message())))
         .collect();
     folded("What they say", &items.concat())

@@ -14,6 +14,7 @@ pub mod issues;
 pub mod junit;
 pub mod markdown;
 mod place;
+pub mod rows;
 pub mod sarif;
 
 use crate::report::verdict::passed_over;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::findings::{self, Rule, Severity};
 use crate::report::ci::gate::{Judged, Judgement, more};
 use crate::report::ci::place::{RESULTS_MAX, file, fingerprint, uri};
+use crate::report::ci::rows::first_of_kinds;
 use crate::report::text::{clean, fit};
 use crate::run::Analysis;
 
@@ -162,14 +163,16 @@ pub fn write(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let uri = uri(&file(analysis, anchor));
-    let worst = judgement.issues.iter().take(RESULTS_MAX);
+    let kinds = first_of_kinds(judgement, |_| true, RESULTS_MAX);
+    let shown = kinds.iter().flat_map(|kind| &kind.shown);
+    let beyond = more(kinds.iter().flat_map(|kind| &kind.rest).copied(), |it| it.issue.count());
     let log = Log {
         schema: "https://json.schemastore.org/sarif-2.1.0.json",
         version: "2.1.0",
         runs: [Run {
             tool: Tool { driver: driver() },
-            invocations: [invocation(analysis, judgement)],
-            results: worst.map(|judged| result(judged, &uri)).collect(),
+            invocations: [invocation(analysis, judgement, beyond)],
+            results: shown.map(|judged| result(judged, &uri)).collect(),
         }],
     };
     serde_json::to_writer_pretty(&mut *out, &log)?;
@@ -200,7 +203,8 @@ fn descriptor(rule: &Rule) -> Descriptor {
     }
 }
 
-fn invocation(analysis: &Analysis, judgement: &Judgement) -> Invocation {
+/// What to say of the run itself, and of results for which there was no room.
+fn invocation(analysis: &Analysis, judgement: &Judgement, beyond: Option<String>) -> Invocation {
     let notification = |level, text: String| Notification { level, message: text.into() };
     let stale = judgement.stale.iter().map(|stale| analysis.names.text(stale).into_owned());
     let grave = judgement.obstacles.iter().cloned().chain(stale);
@@ -210,8 +214,7 @@ fn invocation(analysis: &Analysis, judgement: &Judgement) -> Invocation {
         .chain(cuts.map(|cut| (Severity::Warning, cut)))
         .map(|(level, text)| notification(level, text))
         .collect();
-    let beyond = judgement.issues.iter().skip(RESULTS_MAX);
-    if let Some(more) = more(beyond, |it| it.issue.count()) {
+    if let Some(more) = beyond {
         let text = format!("{more}, for which a report has no room");
         notifications.push(notification(Severity::Note, text));
     }

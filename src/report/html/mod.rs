@@ -11,16 +11,17 @@ use std::io::{self, Write};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::findings::survey::{Lasted, Survey};
+use crate::findings::survey::Survey;
 use crate::findings::{self, Rule, Severity};
 use crate::history::Role;
 use crate::infer::state::State;
 use crate::report::census::{Census, moments};
-use crate::report::ci::gate::{Judged, Judgement};
+use crate::report::ci::gate::Judgement;
+use crate::report::ci::rows::{Row, rows};
 use crate::report::overview::input_facts;
 use crate::report::states::lesson;
 use crate::report::table::worst_connections;
-use crate::report::text::{Grouped, clean, plural};
+use crate::report::text::{Grouped, clean};
 use crate::report::verdict::{verdict, worst_findings};
 use crate::run::Analysis;
 
@@ -118,7 +119,7 @@ fn input(analysis: &Analysis, survey: &Survey) -> Markup {
 }
 
 fn found(analysis: &Analysis, judgement: &Judgement) -> Markup {
-    let more = judgement.issues.len().saturating_sub(ROWS_MAX);
+    let (rows, beyond) = rows(judgement, ROWS_MAX);
     html! {
         section {
             h2 { "Findings" }
@@ -138,36 +139,33 @@ fn found(analysis: &Analysis, judgement: &Judgement) -> Markup {
                             }
                         }
                         tbody {
-                            @for judged in judgement.issues.iter().take(ROWS_MAX) {
-                                (issue(analysis, judged))
-                            }
+                            @for row in &rows { (finding(analysis, row)) }
                         }
                     }
                 }
-                @if more > 0 { p { "And " (plural(more as u64, "more row")) "." } }
+                @if let Some(beyond) = beyond { p { "And " (beyond) "." } }
             }
         }
     }
 }
 
-fn issue(analysis: &Analysis, judged: &Judged) -> Markup {
-    let issue = &judged.issue;
-    let severity = issue.severity();
-    let place = issue.key.at();
+fn finding(analysis: &Analysis, row: &Row) -> Markup {
     html! {
         tr class="issue" {
-            td { span class={ "chip " (severity) } { (severity) } }
-            td { a href={ "#" (issue.key.name) } { (issue.key.name) } }
-            td { (analysis.names.text(&place)) }
+            td { span class={ "chip " (row.severity) } { (row.severity) } }
+            td { a href={ "#" (row.name) } { (row.name) } }
+            td { (analysis.names.text(&row.place)) }
             td class="number" {
-                (Grouped(issue.count()))
-                @if judged.known > 0 { " (" (Grouped(judged.known)) " known)" }
+                (Grouped(row.count))
+                @if row.known > 0 { " (" (Grouped(row.known)) " known)" }
             }
-            td class="number" { (Lasted::of(&issue.worst)) }
+            td class="number" { (row.longest) }
         }
-        tr class="says" {
-            td {}
-            td colspan="4" { (issue.message()) }
+        @if let Some(judged) = row.first {
+            tr class="says" {
+                td {}
+                td colspan="4" { (judged.issue.message()) }
+            }
         }
     }
 }
