@@ -80,33 +80,23 @@ fn findings(
     let room = Room { rows: FINDINGS_MAX, each: PLACES_MAX, has_sums: true };
     let kinds = kinds(groups, |group| group.name, room);
     let rows: Vec<Row> = kinds.iter().flat_map(rows).collect();
-    let wide = |has_sides| {
-        let mut table = plain_table(paper.columns);
-        let head = ["severity", "finding", "where", "count", "longest", "example"];
-        table.set_header(head.map(|name| Tone::Faint.cell(name)));
-        for row in &rows {
-            let (group, tone) = (&row.group, Tone::of_severity(row.group.severity));
-            table.add_row([
-                tone.cell(group.severity),
-                tone.cell(group.name),
-                Tone::Plain.cell(row.place(&analysis.names, has_sides)),
-                Tone::Plain.cell(Grouped(group.count)),
-                Tone::Plain.cell(group.longest),
-                Tone::Plain.cell(example(group)),
-            ]);
-        }
-        table
-    };
-    // What is to be copied comes before the side, which the messages tell, too.
-    let whole = [true, false].into_iter().map(wide).find(|table| fits(table, paper.columns));
-    let table = match whole {
-        Some(mut table) => {
-            keep_whole(&mut table, &[0, 1, 2, 3, 4, 5]);
-            table
-        }
-        None => narrow_findings(&rows, &analysis.names, paper),
-    };
-    put_table(&table, out)?;
+    let mut wide = plain_table(paper.columns);
+    let head = ["severity", "finding", "where", "count", "longest", "example"];
+    wide.set_header(head.map(|name| Tone::Faint.cell(name)));
+    for row in &rows {
+        let (group, tone) = (&row.group, Tone::of_severity(row.group.severity));
+        wide.add_row([
+            tone.cell(group.severity),
+            tone.cell(group.name),
+            Tone::Plain.cell(row.place(&analysis.names)),
+            Tone::Plain.cell(Grouped(group.count)),
+            Tone::Plain.cell(group.longest),
+            Tone::Plain.cell(example(group)),
+        ]);
+    }
+    keep_whole(&mut wide, &[0, 1, 2, 3, 4, 5]);
+    let narrow = || narrow_findings(&rows, &analysis.names, paper);
+    put_table(&if fits(&wide, paper.columns) { wide } else { narrow() }, out)?;
     let Some(beyond) = beyond(&kinds, |group| group.count) else { return Ok(()) };
     let room = usize::from(paper.columns).saturating_sub(1);
     wrap(&format!("and {beyond}"), room).iter().try_for_each(|line| writeln!(out, " {line}"))
@@ -135,7 +125,7 @@ fn narrow_findings(rows: &[Row], names: &Names, paper: &Paper) -> Table {
         let (group, tone) = (&row.group, Tone::of_severity(row.group.severity));
         table.add_row([
             tone.cell(group.severity),
-            tone.cell(format!("{}\n{}", group.name, row.place(names, true))),
+            tone.cell(format!("{}\n{}", group.name, row.place(names))),
             Tone::Plain.cell(Grouped(group.count)),
             Tone::Plain.cell(format!("{}\n{}", group.longest, example(group))),
         ]);
@@ -153,13 +143,12 @@ struct Row {
 }
 
 impl Row {
-    /// Where it is, with the side that it is about if that is wanted.
-    fn place(&self, names: &Names, has_side: bool) -> String {
-        let side = if has_side { self.group.side.words() } else { "" };
+    /// Where it is, with the side that it is about: the place alone would blame the wrong end.
+    fn place(&self, names: &Names) -> String {
         match (&self.others, self.group.place) {
             (Some(others), _) => others.clone(),
             (None, None) => "the capture".to_string(),
-            (None, Some(socket)) => format!("{side}{}", place(names, socket)),
+            (None, Some(socket)) => format!("{}{}", self.group.side.words(), place(names, socket)),
         }
     }
 }

@@ -118,3 +118,16 @@ fn a_report_breaks_no_address_and_no_name_of_a_finding() {
         assert_eq!(times("unread-data-reset"), 2, "{columns}:\n{text}");
     }
 }
+
+/// A place without its side would blame the server for what its clients do.
+#[test]
+fn a_report_says_at_every_width_which_side_a_finding_is_about() {
+    let demo = analysis(testdata("kernel/demo/server.pcap"));
+    for columns in 60..=120 {
+        let report = seen(columns, |paper, out| table::report(&demo, &[], paper, out));
+        let rows = report.split("\nFindings").nth(1).and_then(|it| it.split("\n -").next());
+        let rows: Vec<&str> = rows.expect("findings").lines().collect();
+        let at = rows.iter().position(|row| row.contains("fin-wait-2-stuck")).expect("a row");
+        assert!(rows[at..at + 2].concat().contains("clients of 10.9.0.2:6800"), "{report}");
+    }
+}
