@@ -1190,3 +1190,20 @@ fn ordinary_segments_are_folded() {
     assert!(page.contains("segments, ") && page.contains("… "), "{page}");
     assert!(page.lines().count() < 50);
 }
+
+/// What a segment refutes stands at that segment's time, not at the connection's end.
+#[test]
+fn a_page_has_every_row_at_its_time() {
+    let capture = "testdata/kernel/accept-queue-overflow/middle.pcap";
+    let page = printed(&["--format", "html", capture]);
+    let ladder =
+        page.split("<table class=\"ladder\">").nth(1).and_then(|it| it.split("</table>").next());
+    let rows: Vec<&str> = ladder.expect("a ladder").split("<tr>").skip(2).collect();
+    let time = |row: &&str| {
+        let cell = row.split("<td class=\"number\">").nth(1).and_then(|it| it.split('<').next());
+        cell.expect("a time").parse::<f64>().expect("seconds")
+    };
+    assert!(rows.iter().map(time).is_sorted(), "{rows:#?}");
+    let refuted: Vec<f64> = rows.iter().filter(|row| row.contains('✗')).map(time).collect();
+    assert_eq!(refuted, [1.034415, 3.050382]);
+}

@@ -21,7 +21,7 @@ pub(super) struct Mold {
     /// of the last segments of client and server; then of the whole.
     transitions: Vec<[u8; 2]>,
     facts: Vec<[u8; 2]>,
-    /// When what was refuted began, and which segment refutes it.
+    /// When what was refuted began, and when that showed.
     refuted: Vec<[u8; 2]>,
     sides: [u8; 2],
     last: u8,
@@ -67,10 +67,6 @@ impl Mold {
             let at = shape.points.iter().position(|point| point == moment)?;
             u8::try_from(at).ok()
         };
-        let frame = |by: u64| {
-            let at = shape.points.iter().position(|point| point.frame == by)?;
-            u8::try_from(at).ok()
-        };
         let transitions = history.transitions.iter();
         let [client, server] = &history.sides;
         let mold = Mold {
@@ -86,7 +82,7 @@ impl Mold {
             refuted: history
                 .refuted
                 .iter()
-                .map(|it| Some([place(&it.at)?, frame(it.by_frame)?]))
+                .map(|it| Some([place(&it.at)?, place(&it.by)?]))
                 .collect::<Option<_>>()?,
             sides: [place(&client.last)?, place(&server.last)?],
             last: place(&history.last)?,
@@ -95,7 +91,7 @@ impl Mold {
         // behind a FIN that is sent again, which raises a doubt, there are only more of that; and
         // what else raises one passes behind a RST, where a shape has nothing but RSTs.
         let is_reset = history.sides.iter().any(|side| side.tally.resets > 0);
-        let is_late = |it: &Refuted| is_reset && it.by_frame == history.last.frame;
+        let is_late = |it: &Refuted| is_reset && it.by == history.last;
         let is_plain = history.refuted.iter().all(|it| it.doubted || is_late(it))
             && history.dropped == 0
             && history.predecessor.is_none()
@@ -135,7 +131,7 @@ impl Mold {
         }
         history.refuted.clone_from(&from.refuted);
         for (refuted, [at, by]) in history.refuted.iter_mut().zip(&self.refuted) {
-            (refuted.at, refuted.by_frame) = (point(*at), point(*by).frame);
+            (refuted.at, refuted.by) = (point(*at), point(*by));
         }
         (history.dropped, history.predecessor) = (0, None);
         (history.zeek, history.digest) = (from.zeek, from.digest.clone());

@@ -41,7 +41,7 @@ pub(super) fn write(history: &History, bytes: &mut Vec<u8>) {
         out.number((refuted.state as u64) << 1 | refuted.end as u64);
         out.number(u64::from(refuted.doubted));
         out.moment(refuted.at);
-        out.number(refuted.by_frame);
+        out.moment(refuted.by);
     }
     out.number(history.facts.len() as u64);
     for fact in &history.facts {
@@ -82,7 +82,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<History> {
         let (end, state) = input.end_and_code()?;
         let state = *State::ALL.get(state)?;
         let doubted = input.number()? > 0;
-        Some(Refuted { end, state, at: input.moment()?, by_frame: input.number()?, doubted })
+        Some(Refuted { end, state, at: input.moment()?, by: input.moment()?, doubted })
     })?;
     let facts = input.list(|input| {
         let (end, kind) = input.end_and_code()?;

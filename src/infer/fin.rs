@@ -268,7 +268,7 @@ impl Connection {
         if event == Event::RecvFin && end == from {
             // It was in CLOSE_WAIT already, until that FIN spoke against it.
             let spoke = |it: &&Refuted| {
-                let by = believed.is_some_and(|believed| it.by_frame == believed.frame);
+                let by = believed.is_some_and(|believed| it.by.frame == believed.frame);
                 by && (it.end, it.state) == (end, State::CloseWait)
             };
             at = self.trail.refuted().iter().find(spoke).map_or(at, |it| it.at);

@@ -66,8 +66,8 @@ pub struct Refuted {
     pub state: State,
     /// When that was believed to begin.
     pub at: Moment,
-    /// The frame that refutes it.
-    pub by_frame: u64,
+    /// When a segment showed that, and its frame.
+    pub by: Moment,
     /// Only the peer's repeat speaks against it, which a lost answer explains as well.
     pub doubted: bool,
 }
@@ -169,7 +169,7 @@ impl Trail {
     /// As [`Self::withdraw`], on the word of the other end only: it may be given back.
     pub fn doubt(&mut self, end: End, events: &[Event], by: Moment) -> Option<Transition> {
         let withdrawn = self.withdraw(end, events, by)?;
-        if let Some(newest) = self.refuted.last_mut().filter(|refuted| refuted.by_frame == by.frame)
+        if let Some(newest) = self.refuted.last_mut().filter(|refuted| refuted.by.frame == by.frame)
         {
             newest.doubted = true;
         }
@@ -182,13 +182,7 @@ impl Trail {
         let wrong = self.transitions.get(at).filter(|t| events.contains(&t.event))?;
         let (state, began) = (wrong.to, wrong.at);
         if self.refuted.len() < REFUTATIONS_MAX {
-            self.refuted.push(Refuted {
-                end,
-                state,
-                at: began,
-                by_frame: by.frame,
-                doubted: false,
-            });
+            self.refuted.push(Refuted { end, state, at: began, by, doubted: false });
         } else {
             self.dropped = self.dropped.saturating_add(1);
         }
@@ -225,7 +219,7 @@ impl Trail {
         };
         let Some(first) = self.refuted.iter().copied().find(same) else { return false };
         let before = own.next().map(|before| before.at);
-        let later = Refuted { at: current.at, by_frame: by.frame, doubted: false, ..first };
+        let later = Refuted { at: current.at, by, doubted: false, ..first };
         current.at = before.filter(|before| before.ts > first.at.ts).unwrap_or(first.at);
         self.refuted.retain(|refuted| !same(refuted));
         self.refuted.push(later);

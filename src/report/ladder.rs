@@ -130,7 +130,7 @@ fn rows<'a>(history: &'a History, steps: &'a [Step]) -> Vec<Row<'a>> {
 /// What a frame says about the states of one end.
 fn marks(history: &History, role: Role, frame: u64) -> Vec<Mark<'_>> {
     let end = history.end(role);
-    let refuted = history.refuted.iter().filter(|it| it.end == end && it.by_frame == frame);
+    let refuted = history.refuted.iter().filter(|it| it.end == end && it.by.frame == frame);
     let confirmed = history.transitions_of(role).filter(|it| it.confirmed.frame == frame);
     let entered = history.transitions_of(role).filter(|it| it.at.frame == frame);
     refuted

@@ -299,7 +299,7 @@ impl RefutedEntry {
             state: refuted.state,
             ts: refuted.at.ts,
             frame: (refuted.at.frame > 0).then_some(refuted.at.frame),
-            refuted_by_frame: refuted.by_frame,
+            refuted_by_frame: refuted.by.frame,
         }
     }
 }

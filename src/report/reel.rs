@@ -173,7 +173,7 @@ fn is_control(segment: &Segment) -> bool {
 /// The frames that say something about a state.
 fn frames_of(history: &History, more: &[u64]) -> BTreeSet<u64> {
     let transitions = history.transitions.iter().flat_map(|t| [t.at.frame, t.confirmed.frame]);
-    let refuted = history.refuted.iter().flat_map(|refuted| [refuted.at.frame, refuted.by_frame]);
+    let refuted = history.refuted.iter().flat_map(|refuted| [refuted.at.frame, refuted.by.frame]);
     let facts = history.facts.iter().flat_map(|fact| [fact.first.frame, fact.last.frame]);
     transitions.chain(refuted).chain(facts).chain(more.iter().copied()).collect()
 }

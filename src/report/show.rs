@@ -235,7 +235,7 @@ fn refuted(history: &History, width: usize, out: &mut dyn Write) -> io::Result<(
             history.role(refuted.end).name(),
             refuted.state,
             refuted.at.frame,
-            refuted.by_frame
+            refuted.by.frame
         );
         for line in wrap(&text, width) {
             writeln!(out, "{line}")?;

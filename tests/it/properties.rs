@@ -132,7 +132,7 @@ fn assert_known(name: &str, transition: &Transition, longer: &History, newest: &
     let replaces = longer
         .refuted
         .iter()
-        .any(|refuted| refuted.end == transition.end && refuted.by_frame > newest.frame);
+        .any(|refuted| refuted.end == transition.end && refuted.by.frame > newest.frame);
     let is_known = !SENT.contains(&transition.event) || replaces || longer.dropped > 0;
     assert!(is_known, "{name}: {transition:#?} came into the past of {longer:#?}");
 }

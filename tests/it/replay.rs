@@ -134,8 +134,7 @@ pub fn once(history: &History) -> History {
         [&mut transition.at, &mut transition.confirmed].into_iter().for_each(moment);
     }
     for refuted in &mut history.refuted {
-        moment(&mut refuted.at);
-        refuted.by_frame = frame(refuted.by_frame);
+        [&mut refuted.at, &mut refuted.by].into_iter().for_each(moment);
     }
     for fact in &mut history.facts {
         [&mut fact.first, &mut fact.last].into_iter().for_each(moment);

@@ -99,7 +99,7 @@ impl Read {
                 );
             }
             for it in &history.refuted {
-                let _ = writeln!(all, "  refuted {} {} {}", it.state, it.at.frame, it.by_frame);
+                let _ = writeln!(all, "  refuted {} {} {}", it.state, it.at.frame, it.by.frame);
             }
         }
         all

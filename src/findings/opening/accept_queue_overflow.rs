@@ -131,7 +131,7 @@ pub(in crate::findings) fn refusal(history: &History) -> Option<&Transition> {
         .is_some_and(|it| (it.event, it.basis) == (Event::RecvAckOfSyn, Basis::Assumed))
         && reset.from == State::Established;
     let is_disproof = |it: &Refuted| {
-        let place = (history.role(it.end), it.state, it.by_frame);
+        let place = (history.role(it.end), it.state, it.by.frame);
         place == (Role::Server, State::Established, reset.at.frame)
     };
     let never_opened = reset.from == State::SynRcvd && history.refuted.iter().any(is_disproof);

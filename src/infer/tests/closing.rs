@@ -85,7 +85,7 @@ fn ack_of_fin_lost() {
          0.410 < .  1:1(0) ack 2          ; FIN_WAIT_2 CLOSE_WAIT",
     ));
     let refuted = &history.refuted[0];
-    assert_eq!((refuted.state, refuted.at.frame, refuted.by_frame), (State::FinWait2, 5, 6));
+    assert_eq!((refuted.state, refuted.at.frame, refuted.by.frame), (State::FinWait2, 5, 6));
     assert_eq!(history.stay_in(Role::Client, State::FinWait2).unwrap().entered.at.frame, 7);
 }
 

@@ -313,7 +313,7 @@ fn a_rst_to_the_ack_of_the_handshake_shows_that_it_found_no_place() {
     let history = history(&opened("0.018 < R 1:1(0) ; CLOSED CLOSED"));
     let reset = history.by_event(Role::Server, &[Event::SentRstWithoutSocket]).unwrap();
     assert_eq!((reset.from, reset.basis), (State::SynRcvd, Basis::Observed));
-    assert!(history.refuted.iter().any(|it| (it.state, it.by_frame) == (State::Established, 4)));
+    assert!(history.refuted.iter().any(|it| (it.state, it.by.frame) == (State::Established, 4)));
 }
 
 #[test]

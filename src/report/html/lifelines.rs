@@ -192,7 +192,7 @@ fn arrow(row: &Row) -> String {
 fn rows(history: &History) -> Vec<Row<'_>> {
     let mut rows: Vec<Row> = Vec::new();
     let confirmations = history.transitions.iter().filter_map(Transition::confirmation);
-    let refutations = history.refuted.iter().map(|it| it.by_frame);
+    let refutations = history.refuted.iter().map(|it| it.by.frame);
     let mut frames: BTreeSet<u64> = history.transitions.iter().map(|it| it.at.frame).collect();
     frames.extend(confirmations.map(|moment| moment.frame));
     frames.extend(refutations);
@@ -200,6 +200,8 @@ fn rows(history: &History) -> Vec<Row<'_>> {
     for frame in frames {
         rows.extend(row(history, frame));
     }
+    // A clock that was set back numbers frames in another order than their times.
+    rows.sort_by_key(|row| row.at.ts);
     for transition in history.transitions.iter().filter(|it| it.at.frame == 0) {
         let mut marks = [vec![], vec![]];
         if let Some(own) = marks.get_mut(place(history.role(transition.end))) {
@@ -217,8 +219,9 @@ fn row(history: &History, frame: u64) -> Option<Row<'_>> {
         history.transitions.iter().filter(|it| it.at.frame == frame).collect();
     let confirmed: Vec<&Transition> =
         history.transitions.iter().filter(|it| it.confirmed.frame == frame).collect();
-    let refuted = || history.refuted.iter().filter(|it| it.by_frame == frame);
-    let ts = entered.first().map(|it| it.at.ts).or(confirmed.first().map(|it| it.confirmed.ts));
+    let refuted = || history.refuted.iter().filter(|it| it.by.frame == frame);
+    let changes = entered.iter().map(|it| it.at).chain(confirmed.iter().map(|it| it.confirmed));
+    let at = changes.chain(refuted().map(|it| it.by)).next()?;
     let sent = entered.iter().find_map(|it| Some((history.role(it.end), sent(it.event)?)));
     // Only the endpoint itself can confirm or refute what it was taken to be in.
     let witness = confirmed.first().map(|it| it.end).or(refuted().next().map(|it| it.end));
@@ -237,7 +240,6 @@ fn row(history: &History, frame: u64) -> Option<Row<'_>> {
         own.extend(confirmed.iter().filter(|it| it.end == end).map(|it| ("✓", it.to, "")));
         own.extend(entered.iter().filter(|it| it.end == end).map(|it| ("", it.to, letter(it))));
     }
-    let at = Moment { ts: ts.unwrap_or(history.last.ts), frame };
     Some(Row { at, from: Some(from), what, marks })
 }
 
