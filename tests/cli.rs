@@ -1207,3 +1207,36 @@ fn a_page_has_every_row_at_its_time() {
     let refuted: Vec<f64> = rows.iter().filter(|row| row.contains('✗')).map(time).collect();
     assert_eq!(refuted, [1.034415, 3.050382]);
 }
+
+/// What the report on a terminal has of hosts' own tables, the pages to be sent on have as well.
+#[test]
+fn a_page_tells_what_the_hosts_own_tables_say() {
+    let when = fs::read_to_string(table("holders/sockets/server.when.txt")).unwrap();
+    let at = when.lines().next().unwrap();
+    let bytes = fs::read_to_string(table("holders/sockets/server.netstat-antp.txt")).unwrap();
+    let own = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("page-table.txt");
+    fs::write(&own, bytes + "tcp 0 0 10.9.0.2:6800 nonsense ESTABLISHED 77/elsewhere\n").unwrap();
+    let capture = table("holders/server.pcap");
+    let options = ["--sockets", str_of(&own), "--snapshot-at", at, "--close-wait", "1", &capture];
+    let printed = |format| printed(&[&["--format", format][..], &options].concat());
+    let report = printed("table");
+    let part = report.split("What the hosts' own tables say").nth(1).unwrap();
+    let part = part.split("\n\n").next().unwrap();
+    let (rows, points) = part.trim_start().split_once("\n - ").unwrap();
+    let cells: Vec<&str> = rows.lines().last().unwrap().split_whitespace().collect();
+    let counts = &cells[cells.len() - 5..];
+    let unbroken = points.split("\n - ").map(|point| point.replace("\n   ", " "));
+    let points: Vec<String> = unbroken.map(|point| point.trim_end().to_string()).collect();
+    assert!(points.iter().any(|it| it.starts_with("id 7: the capture has ")), "{points:?}");
+    for (format, row, point) in [
+        ("markdown", counts.join(" | "), "\n- "),
+        ("html", counts.join("</td><td class=\"number\">"), "<li>"),
+    ] {
+        let page = printed(format).replace("\\_", "_");
+        assert!(page.contains(&row), "{format}: {row}\n{page}");
+        for said in &points {
+            assert!(page.contains(&format!("{point}{said}")), "{format}: {said}\n{page}");
+        }
+        assert!(page.contains("1 line cannot be read: line 16 has no address"), "{format}: {page}");
+    }
+}

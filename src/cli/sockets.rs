@@ -11,6 +11,7 @@ use super::at::At;
 use super::input;
 use crate::capture::text::Clock;
 use crate::limits::SNAPSHOT_BYTES_MAX;
+use crate::report::holders;
 use crate::run::Analysis;
 use crate::sockets::Snapshot;
 use crate::time::Timestamp;
@@ -71,22 +72,6 @@ fn table(path: &Path) -> Result<(Snapshot, Timestamp)> {
 /// What is to be said of tables that were not read whole.
 pub fn warnings(analysis: &Analysis) -> Vec<String> {
     let taken = analysis.sockets.iter().flat_map(|join| join.taken());
-    let unread = taken.map(|taken| &taken.snapshot).filter(|it| it.unread_lines > 0);
-    unread
-        .map(|snapshot| {
-            let named: Vec<String> = snapshot
-                .unread
-                .iter()
-                .map(|unread| format!("line {} {}", unread.line, unread.why))
-                .collect();
-            let count = snapshot.unread_lines;
-            let lines = if count == 1 { "1 line".into() } else { format!("{count} lines") };
-            let more = if count > named.len() as u64 { ", and others" } else { "" };
-            format!(
-                "warning: {}: {lines} cannot be read: {}{more}",
-                snapshot.file,
-                named.join(", ")
-            )
-        })
-        .collect()
+    let unread = taken.filter_map(|taken| holders::unread(&taken.snapshot));
+    unread.map(|said| format!("warning: {said}")).collect()
 }

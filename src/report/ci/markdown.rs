@@ -9,11 +9,13 @@ use crate::history::{History, Role};
 use crate::limits::MARKDOWN_BYTES_MAX;
 use crate::report::ci::gate::{Judged, Judgement};
 use crate::report::ci::rows::{first_of_kinds, rows};
+use crate::report::holders;
 use crate::report::overview::input_facts;
 use crate::report::table::{WORST_MAX, worst_connections};
 use crate::report::text::{Grouped, clean, fit};
 use crate::report::verdict::{verdict, worst_findings};
 use crate::run::{Analysis, Names};
+use crate::sockets::Join;
 
 /// Rows of the table of findings.
 const ROWS_MAX: usize = 30;
@@ -40,6 +42,7 @@ pub fn write(
         obstacles(judgement),
         findings(judgement, &analysis.names),
         messages(judgement),
+        analysis.sockets.as_ref().map_or(String::new(), |join| sockets(join, analysis)),
         connections(&worst_connections(analysis, &worst, WORST_MAX), &analysis.names),
         input(analysis, survey),
     ];
@@ -120,6 +123,18 @@ fn messages(judgement: &Judgement) -> String {
         .map(|judged| format!("- `{}`: {}\n", judged.issue.key.name, text(&judged.issue.message())))
         .collect();
     folded("What they say", &items.concat())
+}
+
+/// What hosts' own socket tables say.
+fn sockets(join: &Join, analysis: &Analysis) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let rows: String = holders::rows(join).map(|row| line(&row.map(|cell| text(&cell)))).collect();
+    let unread = join.taken().iter().filter_map(|taken| holders::unread(&taken.snapshot));
+    let points = holders::points(join, analysis).into_iter().map(|point| ("", point));
+    let points = points.chain(unread.map(|unread| ("⚠️ ", unread)));
+    let points: String = points.map(|(icon, said)| format!("- {icon}{}\n", text(&said))).collect();
+    let head = line(&holders::HEAD.map(str::to_string));
+    folded(holders::TITLE, &format!("{head}|---|---|---:|---:|---:|---:|---:|\n{rows}\n{points}"))
 }
 
 fn connections(worst: &[(&Finding, History)], names: &Names) -> String {

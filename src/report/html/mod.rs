@@ -18,12 +18,14 @@ use crate::infer::state::State;
 use crate::report::census::{Census, moments};
 use crate::report::ci::gate::Judgement;
 use crate::report::ci::rows::{Row, rows};
+use crate::report::holders;
 use crate::report::overview::input_facts;
 use crate::report::states::lesson;
 use crate::report::table::worst_connections;
 use crate::report::text::{Grouped, clean};
 use crate::report::verdict::{verdict, worst_findings};
 use crate::run::Analysis;
+use crate::sockets::Join;
 
 /// Rows of the table of findings.
 const ROWS_MAX: usize = 200;
@@ -87,6 +89,7 @@ fn page(analysis: &Analysis, judgement: &Judgement, says: Option<&str>) -> Marku
                     (input(analysis, survey))
                     @if has_connections {
                         (found(analysis, judgement))
+                        @if let Some(join) = &analysis.sockets { (sockets(join, analysis)) }
                         (states(survey))
                         (over_time(analysis))
                         (connections(analysis))
@@ -165,6 +168,45 @@ fn finding(analysis: &Analysis, row: &Row) -> Markup {
             tr class="says" {
                 td {}
                 td colspan="4" { (judged.issue.message()) }
+            }
+        }
+    }
+}
+
+/// What hosts' own socket tables say.
+fn sockets(join: &Join, analysis: &Analysis) -> Markup {
+    // Names stand on the left, numbers on the right.
+    let class = |at: usize| (at > 1).then_some("number");
+    html! {
+        section {
+            h2 { (holders::TITLE) }
+            div class="wide" {
+                table {
+                    thead {
+                        tr {
+                            @for (at, name) in holders::HEAD.iter().enumerate() {
+                                th scope="col" class=[class(at)] { (name) }
+                            }
+                        }
+                    }
+                    tbody {
+                        @for row in holders::rows(join) {
+                            tr {
+                                @for (at, cell) in row.iter().enumerate() {
+                                    td class=[class(at)] { (cell) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            ul {
+                @for point in holders::points(join, analysis) { li { (point) } }
+                @for taken in join.taken() {
+                    @if let Some(unread) = holders::unread(&taken.snapshot) {
+                        li { span class="chip warning" { "warning" } " " (unread) }
+                    }
+                }
             }
         }
     }
