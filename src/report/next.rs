@@ -8,7 +8,7 @@ use crate::findings::{self, Finding};
 use crate::history::History;
 use crate::report::paint::Tone;
 use crate::report::paper::Paper;
-use crate::report::text::clean;
+use crate::report::text::{clean, width};
 use crate::report::verdict::of_connections;
 use crate::run::Analysis;
 
@@ -48,7 +48,7 @@ pub fn commands(
         ),
         (explain, "what it means, when it is wrong, what to do"),
     ];
-    let widest = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or_default();
+    let widest = lines.iter().map(|(line, _)| width(line)).max().unwrap_or_default();
     for (line, says) in lines {
         match widest + says.len() + 3 <= usize::from(paper.columns) {
             true => writeln!(out, " {line:widest$}  {}", Tone::Faint.paint(says))?,

@@ -4,6 +4,7 @@ use core::fmt;
 use std::borrow::Cow;
 
 use jiff::fmt::strtime;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::capture::text::Clock;
 use crate::history::Stay;
@@ -138,19 +139,35 @@ fn utc(ts: Timestamp, format: &str) -> String {
         .unwrap_or_else(|| ts.to_string())
 }
 
-/// How many columns text takes. All that reports print is one column wide, but for what a path or
-/// a name may hold.
+/// How many columns text takes on a terminal: letters of Chinese, Japanese and Korean take two, and
+/// marks over letters none.
 pub fn width(text: &str) -> usize {
-    text.chars().count()
+    text.width()
 }
 
 /// The text cut to so many columns, with `…` in place of its end.
 pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
-    if width(text) <= columns {
-        return text.into();
+    cut(text, columns, |letter| letter.width().unwrap_or_default())
+}
+
+/// The text cut to so many letters, of which some may take no column.
+pub fn fit_letters(text: &str, letters: usize) -> Cow<'_, str> {
+    cut(text, letters, |_| 1)
+}
+
+fn cut(text: &str, max: usize, size: impl Fn(char) -> usize) -> Cow<'_, str> {
+    // Where the text would end, if one more had to stand behind it.
+    let (mut taken, mut end) = (0, 0);
+    for (at, letter) in text.char_indices() {
+        taken += size(letter);
+        if taken > max {
+            return format!("{}…", text.get(..end).unwrap_or_default()).into();
+        }
+        if taken < max {
+            end = at + letter.len_utf8();
+        }
     }
-    let kept: String = text.chars().take(columns.saturating_sub(1)).collect();
-    format!("{kept}…").into()
+    text.into()
 }
 
 /// Breaks text at blanks into lines of so many columns.
@@ -209,5 +226,16 @@ mod tests {
         assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
         assert_eq!(wrap("unbreakable", 3), ["unbreakable"]);
         assert_eq!(fit("10.0.0.1:80", 6), "10.0.…");
+    }
+
+    #[test]
+    fn wide_letters_take_two_columns() {
+        assert_eq!((width("データ-1"), width("e\u{301}"), width("▁─⟶✓…")), (8, 1, 5));
+        assert_eq!(fit("データベース:6800", 9), "データベ…");
+        assert_eq!(fit("データベース:6800", 8), "データ…");
+        assert_eq!(fit("データ", 6), "データ");
+        assert_eq!(fit_letters("データベース:6800", 6), "データベー…");
+        assert_eq!(fit_letters("e\u{301}e\u{301}", 3), "e\u{301}…");
+        assert_eq!(wrap("データ ベース a", 8), ["データ", "ベース a"]);
     }
 }

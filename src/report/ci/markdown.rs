@@ -12,7 +12,7 @@ use crate::report::ci::rows::{first_of_kinds, rows};
 use crate::report::holders;
 use crate::report::overview::input_facts;
 use crate::report::table::{WORST_MAX, worst_connections};
-use crate::report::text::{Grouped, clean, fit};
+use crate::report::text::{Grouped, clean, fit_letters};
 use crate::report::verdict::{verdict, worst_findings};
 use crate::run::{Analysis, Names};
 use crate::sockets::Join;
@@ -183,7 +183,7 @@ fn folded(title: &str, body: &str) -> String {
 fn text(text: &str) -> String {
     const MARKUP: &str = "\\`*{}[]<|#~&@$";
     let text = clean(text);
-    let text = fit(&text, LETTERS_MAX);
+    let text = fit_letters(&text, LETTERS_MAX);
     let mut escaped = String::with_capacity(text.len() + 8);
     let mut before = ' ';
     let mut letters = text.chars().peekable();

@@ -13,7 +13,7 @@ use crate::findings::{self, Rule, Severity};
 use crate::report::ci::gate::{Judged, Judgement, more};
 use crate::report::ci::place::{RESULTS_MAX, file, fingerprint, uri};
 use crate::report::ci::rows::first_of_kinds;
-use crate::report::text::{clean, fit};
+use crate::report::text::{clean, fit_letters};
 use crate::run::Analysis;
 
 /// Letters of a rule's full description that GitHub takes.
@@ -196,7 +196,7 @@ fn descriptor(rule: &Rule) -> Descriptor {
     Descriptor {
         id: rule.name,
         short_description: rule.title().to_string().into(),
-        full_description: fit(full.trim(), DESCRIPTION_MAX).into_owned().into(),
+        full_description: fit_letters(full.trim(), DESCRIPTION_MAX).into_owned().into(),
         help: Help { text: text.clone(), markdown: text },
         default_configuration: Configuration { level: rule.severity },
         properties: Tags { tags: ["tcp"] },
