@@ -11,7 +11,7 @@ use toml::{Table, Value};
 use super::check::{at_most, severity};
 use super::input;
 use crate::findings::Severity;
-use crate::findings::thresholds::nearest;
+use crate::findings::thresholds::{did_you_mean, nearest};
 use crate::limits::SETTINGS_BYTES_MAX;
 use crate::report::ci::form::fault;
 use crate::run::Options;
@@ -146,8 +146,8 @@ fn check(settings: &Table, path: &Path) -> Result<CheckSettings> {
 }
 
 fn unknown(key: &str, known: &[&str]) -> Result<()> {
-    let nearest = nearest(key, known.iter().copied()).unwrap_or_default();
-    bail!("no setting is named `{key}`; did you mean `{nearest}`?")
+    let nearest = did_you_mean(nearest(key, known.iter().copied()));
+    bail!("no setting is named `{key}`{nearest}")
 }
 
 /// The file in the working directory, or in the nearest one above it.

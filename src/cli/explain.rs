@@ -4,7 +4,9 @@ use anyhow::{Result, bail};
 
 use super::args::{ExplainArgs, ExplainFormat};
 use super::{Outcome, output};
-use crate::findings::Thresholds;
+use crate::findings::ALL;
+use crate::findings::thresholds::{did_you_mean, nearest};
+use crate::infer::state::State;
 use crate::report::explain::{self, Subject};
 
 /// Explains one name, or lists all.
@@ -25,9 +27,11 @@ pub fn explain(args: &ExplainArgs) -> Result<Outcome> {
     Ok(Outcome::default())
 }
 
-/// The complaint about a name, with the nearest that there is.
+/// The complaint about a name, with one that is near if there is any.
 fn unknown(name: &str) -> String {
-    let nearest = Thresholds::default().allow(name).err();
-    let nearest = nearest.map_or(String::new(), |error| error.to_string());
-    format!("{nearest} (`finwait explain` lists all findings and states)")
+    let states = State::ALL.map(|state| state.name().to_ascii_lowercase().replace('_', "-"));
+    let known = ALL.iter().map(|rule| rule.name).chain(states.iter().map(String::as_str));
+    let wanted = name.to_ascii_lowercase().replace('_', "-");
+    let nearest = did_you_mean(nearest(&wanted, known));
+    format!("no finding or state is named `{name}`{nearest} (`finwait explain` lists all)")
 }

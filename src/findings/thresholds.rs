@@ -18,12 +18,12 @@ pub enum ThresholdError {
     #[error("`{0}` is not NAME.THRESHOLD=VALUE, as in close-wait-leak.stuck_min=10")]
     Form(String),
     /// There is no such finding.
-    #[error("no finding is named `{name}`; did you mean `{nearest}`?")]
+    #[error("no finding is named `{name}`{}", hint(*nearest))]
     Name {
         /// What was given.
         name: String,
-        /// What comes nearest.
-        nearest: &'static str,
+        /// What it may be meant to be.
+        nearest: Option<&'static str>,
     },
     /// The finding has no such threshold.
     #[error("`{name}` has no threshold `{threshold}`; it has {known}")]
@@ -129,13 +129,37 @@ impl Thresholds {
 pub fn find(name: &str) -> Result<&'static Rule, ThresholdError> {
     rule(name).ok_or_else(|| ThresholdError::Name {
         name: name.to_owned(),
-        nearest: nearest(name, ALL.iter().map(|rule| rule.name)).unwrap_or_default(),
+        nearest: nearest(name, ALL.iter().map(|rule| rule.name)),
     })
 }
 
-/// Which of the known names comes nearest to one that is not known.
+/// Which of the known names one that is not known may be meant to be: that with the fewest letters
+/// typed otherwise, if these are a third of them at most, or else one that begins or ends with it.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known.into_iter().min_by_key(|known| distance(known, name))
+    const PART_MIN: usize = 4;
+    let far = |known: &str| {
+        let is_part = known.starts_with(name) || known.ends_with(name);
+        let letters = known.chars().count().max(name.chars().count());
+        match distance(known, name) {
+            typed if typed * 3 <= letters => Some((0, typed)),
+            typed => (is_part && name.len() >= PART_MIN).then_some((1, typed)),
+        }
+    };
+    let near = known.into_iter().filter_map(|known| Some((far(known)?, known)));
+    near.min_by_key(|(far, _)| *far).map(|(_, known)| known)
+}
+
+/// What a name that is not known may be meant to be, or where all are.
+fn hint(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(_) => did_you_mean(nearest),
+        None => "; `finwait explain` lists all".to_string(),
+    }
+}
+
+/// `; did you mean ...?` behind a name that is not known, if one is near.
+pub fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"))
 }
 
 /// How many letters must be typed otherwise (Levenshtein's distance).
@@ -205,6 +229,20 @@ mod tests {
         thresholds.allow("long-close-wait").unwrap();
         assert!(!thresholds.is_on("long-close-wait"));
         assert!(thresholds.is_on("close-wait-leak"));
+    }
+
+    #[test]
+    fn only_what_is_near_is_suggested() {
+        let said = |name: &str| find(name).unwrap_err().to_string();
+        for name in ["foo", "nosuch", "", "x"] {
+            assert_eq!(
+                said(name),
+                format!("no finding is named `{name}`; `finwait explain` lists all")
+            );
+        }
+        assert!(said("closewaitleak").ends_with("did you mean `close-wait-leak`?"));
+        assert!(said("flood").ends_with("did you mean `syn-flood`?"));
+        assert!(said("Keepalive").ends_with("did you mean `keepalive`?"));
     }
 
     #[test]
