@@ -1,22 +1,29 @@
 //! A segment in a few words, as tcpdump wrote it: `F. 1:101(100) ack 1`, numbers counted from each
-//! end's first one.
+//! end's first one. What does not count from that one, as another SYN+ACK does, is as it was sent.
 
 use crate::decode::segment::{Flags, Options, Segment};
 use crate::history::{History, Role};
 
 /// The segment in words, the longest first.
 pub fn labels(history: &History, from: Role, segment: &Segment) -> [String; 4] {
-    let base = |role: Role| history.side(role).base_seq.unwrap_or_default();
-    let relative = |number: u32, role: Role| number.wrapping_sub(base(role)) as i32;
     let flags = segment.flags;
-    let first = relative(segment.seq.0, from);
-    let last = i64::from(first) + i64::from(segment.payload);
     let payload = segment.payload;
-    let ack = match segment.has(Flags::ACK) {
-        true => format!(" ack {}", relative(segment.ack.0, from.peer())),
-        false => String::new(),
+    let far = if segment.has(Flags::SYN) { FAR_SYN } else { FAR };
+    let (first, numbers) = match relative(history, from, segment.seq.0) {
+        first if first.unsigned_abs() <= far => {
+            (first.to_string(), format!("{first}:{}", i64::from(first) + i64::from(payload)))
+        }
+        _ => {
+            let sent = format!("absolute {}", segment.seq.0);
+            (sent.clone(), sent)
+        }
     };
-    let long = format!("{flags} {first}:{last}({payload}){ack}");
+    let ack = match relative(history, from.peer(), segment.ack.0) {
+        _ if !segment.has(Flags::ACK) => String::new(),
+        ack if ack.unsigned_abs() <= FAR => format!(" ack {ack}"),
+        _ => format!(" ack absolute {}", segment.ack.0),
+    };
+    let long = format!("{flags} {numbers}({payload}){ack}");
     let full = format!("{long} win {}{}", segment.window, options(&segment.options));
     let is_bare =
         payload == 0 && ![Flags::SYN, Flags::FIN, Flags::RST].iter().any(|flag| segment.has(*flag));
@@ -26,6 +33,17 @@ pub fn labels(history: &History, from: Role, segment: &Segment) -> [String; 4] {
         true => [full, short.clone(), short, flags.to_string()],
         false => [full, long, short, flags.to_string()],
     }
+}
+
+/// No window reaches further (RFC 7323 section 2.3): what is beyond counts from another number.
+const FAR: u32 = 1 << 30;
+
+/// A SYN with a number further away is another end's, or another life's, and no window has it.
+const FAR_SYN: u32 = 1 << 20;
+
+/// A number counted from that end's first one.
+fn relative(history: &History, role: Role, number: u32) -> i32 {
+    number.wrapping_sub(history.side(role).base_seq.unwrap_or_default()) as i32
 }
 
 /// The options of a SYN, as tcpdump has them.
@@ -38,4 +56,33 @@ fn options(options: &Options) -> String {
     ];
     let all: Vec<String> = all.into_iter().flatten().collect();
     if all.is_empty() { String::new() } else { format!(" <{}>", all.join(",")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seq::SeqNum;
+    use crate::testkit::connections;
+
+    #[test]
+    fn numbers_that_count_from_elsewhere_are_as_they_were_sent() {
+        let history =
+            &connections("0.0 > S 0:0(0)\n0.1 < S. 0:0(0) ack 1\n0.2 > . 1:1(0) ack 1")[0];
+        let [client, server] =
+            Role::BOTH.map(|role| history.side(role).base_seq.unwrap_or_default());
+        let said = |flags, seq: u32, ack: u32| {
+            let segment =
+                Segment { flags, seq: SeqNum(seq), ack: SeqNum(ack), ..Segment::default() };
+            labels(history, Role::Server, &segment)[1].clone()
+        };
+        let own = |by: i32| server.wrapping_add_signed(by);
+        let ack = client.wrapping_add(1);
+        let syn_ack = Flags::SYN | Flags::ACK;
+        assert_eq!(said(syn_ack, own(0), ack), "S. 0:0(0) ack 1");
+        assert_eq!(said(syn_ack, own(500), ack), "S. 500:500(0) ack 1");
+        let far = own(-1_180_489_186);
+        assert_eq!(said(syn_ack, far, ack), format!("S. absolute {far}(0) ack 1"));
+        assert_eq!(said(Flags::RST, own(900_000_000), 0), "R 900000000:900000000(0)");
+        assert_eq!(said(Flags::RST, own(i32::MIN), 0), format!("R absolute {}(0)", own(i32::MIN)));
+    }
 }
