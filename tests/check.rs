@@ -677,6 +677,16 @@ fn the_largest_group_comes_first_and_is_what_the_verdict_tells() {
 }
 
 #[test]
+fn sarif_names_one_frame_or_several() {
+    let sarif = printed(&["--format", "sarif", LEAKING]);
+    let closing: Vec<&str> = sarif.lines().filter(|line| line.ends_with("]\"")).collect();
+    let has_several = |line: &&&str| line.rsplit('[').next().unwrap().contains(", ");
+    let (several, one): (Vec<&&str>, Vec<&&str>) = closing.iter().partition(has_several);
+    assert!(!several.is_empty() && several.iter().all(|it| it.contains(" [frames ")), "{sarif}");
+    assert!(!one.is_empty() && one.iter().all(|it| it.contains(" [frame ")), "{sarif}");
+}
+
+#[test]
 fn a_path_cannot_forge_a_command_or_a_tag() {
     let name = "::error::%0A<script>|`x`\n::set-env name=a::b.pcap";
     let path = file(name, &fs::read(LEAKING).unwrap());

@@ -187,11 +187,13 @@ impl Finding {
         self
     }
 
-    /// With a frame to look at, if there is one and room for it.
+    /// With a frame to look at, if there is one and room for it. They stand in order, whichever
+    /// of them a rule names first.
     pub fn frame(mut self, at: Moment) -> Finding {
         let known = at.frame == 0 || self.frames.contains(&at.frame);
         if !self.is_sketch && !known && self.frames.len() < FINDING_FRAMES_MAX {
-            self.frames.push(at.frame);
+            let place = self.frames.partition_point(|frame| *frame < at.frame);
+            self.frames.insert(place, at.frame);
         }
         self
     }

@@ -225,9 +225,10 @@ fn invocation(analysis: &Analysis, judgement: &Judgement, beyond: Option<String>
 fn result(judged: &Judged, uri: &str) -> SarifResult {
     let issue = &judged.issue;
     let frames: Vec<String> = issue.worst.frames.iter().map(u64::to_string).collect();
-    let message = match frames.is_empty() {
-        true => issue.message(),
-        false => format!("{} [frame {}]", issue.message(), frames.join(", ")),
+    let message = match frames.len() {
+        0 => issue.message(),
+        1 => format!("{} [frame {}]", issue.message(), frames.concat()),
+        _ => format!("{} [frames {}]", issue.message(), frames.join(", ")),
     };
     let suppression = Suppression { kind: "external", justification: "in the baseline" };
     let index = findings::ALL.iter().position(|rule| rule.name == issue.key.name);
