@@ -589,6 +589,30 @@ fn a_syn_to_a_socket_of_before_is_not_said_to_be_without_any_answer() {
 }
 
 #[test]
+fn what_no_connection_matches_is_said_of_one_and_of_many() {
+    let one = "testdata/kernel/four-segment-close/server.pcap";
+    let said = |file: &str, command: &str| text(&finwait(&[command, "--port", "1", file]).stderr);
+    for command in ["list", "extract"] {
+        let of_one = said(one, command);
+        assert!(of_one.ends_with("the only connection does not match these filters\n"), "{of_one}");
+        let of_many = said("testdata/kernel/demo/server.pcap", command);
+        assert!(of_many.ends_with("none of the 19 connections matches these filters\n"));
+    }
+}
+
+#[test]
+fn frames_to_look_at_stand_in_order() {
+    for name in ["demo", "close-wait-reset", "fin-known-after-the-reset"] {
+        let capture = format!("testdata/kernel/{name}/server.pcap");
+        let lines = lines(&["--format", "jsonl", &capture]);
+        for finding in lines.iter().filter(|line| line["type"] == "finding") {
+            let frames = finding["frames"].as_array().unwrap();
+            assert!(frames.iter().map(|it| it.as_u64().unwrap()).is_sorted(), "{finding}");
+        }
+    }
+}
+
+#[test]
 fn a_list_of_nothing_has_no_head() {
     let out = finwait(&["list", "--port", "1", str_of(&leak("nothing.pcap"))]);
     assert!(out.stdout.is_empty() && out.status.success(), "{}", text(&out.stdout));

@@ -96,10 +96,7 @@ fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
     let is_wanted =
         |history: &History| is_named(args, history) && filter.admits(&analysis, history);
     let chosen = Chosen::new(&analysis, is_wanted);
-    let none = match analysis.totals.connections {
-        0 => read::no_connection(&analysis),
-        all => format!("none of the {all} connections matches these filters"),
-    };
+    let none = read::no_match(&analysis);
     // The capture is followed once more, and what is known of it takes as much memory then.
     let (mask, packets) = (analysis.mask, analysis.totals.packets);
     drop(analysis.archive);

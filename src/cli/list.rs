@@ -6,7 +6,6 @@ use super::args::{Format, ListArgs};
 use super::{Outcome, output, read};
 use crate::report::json::{self, Shape};
 use crate::report::list;
-use crate::run::Analysis;
 
 /// Lists connections.
 pub fn list(args: &ListArgs) -> Result<Outcome> {
@@ -27,14 +26,7 @@ pub fn list(args: &ListArgs) -> Result<Outcome> {
     })?;
     let mut outcome = read::outcome(&analysis, &args.read);
     if rows == Some(0) {
-        outcome.messages.push(nothing(&analysis));
+        outcome.messages.push(read::no_match(&analysis));
     }
     Ok(outcome)
-}
-
-fn nothing(analysis: &Analysis) -> String {
-    match analysis.totals.connections {
-        0 => read::no_connection(analysis),
-        all => format!("none of the {all} connections matches these filters"),
-    }
 }

@@ -19,7 +19,7 @@ use crate::decode::segment::Segment;
 use crate::decode::skip::Skip;
 use crate::decode::tuple::End;
 use crate::limits::HOSTS_FILE_BYTES_MAX;
-use crate::report::text::plural;
+use crate::report::text::{Grouped, plural};
 use crate::report::verdict::passed_over;
 use crate::run::{self, Analysis, Names, Watcher};
 use crate::time::{Span, Timestamp};
@@ -188,6 +188,15 @@ impl Wanted {
 pub fn no_connection(analysis: &Analysis) -> String {
     let but = passed_over(analysis).map_or(String::new(), |what| format!(", but {what}"));
     format!("there is no TCP connection in the capture{but}")
+}
+
+/// What to say where there are connections, and none is wanted.
+pub fn no_match(analysis: &Analysis) -> String {
+    match analysis.totals.connections {
+        0 => no_connection(analysis),
+        1 => "the only connection does not match these filters".to_string(),
+        all => format!("none of the {} connections matches these filters", Grouped(all)),
+    }
 }
 
 /// A watcher, and progress.
