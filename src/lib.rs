@@ -35,6 +35,7 @@ pub mod decode;
 pub mod extract;
 pub mod findings;
 pub mod flow;
+mod grouped;
 pub mod history;
 pub mod infer;
 pub mod limits;

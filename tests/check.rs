@@ -699,3 +699,13 @@ fn a_path_cannot_forge_a_command_or_a_tag() {
     let (code, says) = check(&[&path.replace("b.pcap", "c.pcap")]);
     assert!(code == Some(2) && !says.contains("\n::set-env"), "{says}");
 }
+
+#[test]
+fn numbers_are_written_in_one_way() {
+    let path = file("thousands.pcap", &refused(&[1..=1_200]));
+    let path = path.to_str().unwrap();
+    let (_, says) = check(&["--fail-on", "warning", "--max", "connection-refused=2000", path]);
+    assert!(says.contains("--max lets 1,200 connection-refused pass"), "{says}");
+    let report = printed(&["--fail-on", "note", path]);
+    assert!(report.contains("1,200 ports") && !report.contains("1200 ports"), "{report}");
+}

@@ -1,6 +1,7 @@
 //! Words and measures that several findings share: who an endpoint is, how long it waited, and
 //! whether a CLOSE_WAIT is somebody's neglect.
 
+use crate::grouped::Grouped;
 use crate::history::{Handshake, History, Role, Signs, Stay};
 use crate::infer::endpoint::Gaps;
 use crate::infer::event::Event;
@@ -71,7 +72,7 @@ pub(super) fn lasting(length: Span, ongoing: bool) -> String {
 
 /// `1 connection`, `2 connections`.
 pub(super) fn number(count: u64, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+    format!("{} {word}{}", Grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// The same, of which there may be more: `at least 2 connections`.

@@ -7,6 +7,7 @@ use jiff::fmt::strtime;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::capture::text::Clock;
+pub use crate::grouped::Grouped;
 use crate::history::Stay;
 use crate::time::{Span, Timestamp};
 
@@ -29,23 +30,6 @@ pub fn plural(count: u64, one: &str) -> String {
     match count {
         1 => format!("1 {one}"),
         _ => format!("{} {one}s", Grouped(count)),
-    }
-}
-
-/// A number with its thousands set apart: `1,234,567`.
-pub struct Grouped(pub u64);
-
-impl fmt::Display for Grouped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
-        for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && (digits.len() - at).is_multiple_of(3) {
-                shown.push(',');
-            }
-            shown.push(digit);
-        }
-        f.pad(&shown)
     }
 }
 
@@ -170,11 +154,37 @@ fn cut(text: &str, max: usize, size: impl Fn(char) -> usize) -> Cow<'_, str> {
     text.into()
 }
 
-/// Breaks text at blanks into lines of so many columns.
+/// Words, with what belongs to a number in one: `48 %`, `>= 2.5 min`.
+fn unbroken(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut before = "";
+    for word in text.split_whitespace() {
+        match words.last_mut() {
+            Some(last) if belongs(before, word) => *last += &format!(" {word}"),
+            _ => words.push(word.to_owned()),
+        }
+        before = word;
+    }
+    words
+}
+
+/// Whether a word and the next are one number: a bound and it, or it and its unit.
+fn belongs(word: &str, next: &str) -> bool {
+    const UNITS: [&str; 15] =
+        ["%", "ns", "µs", "ms", "s", "min", "h", "d", "B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let is_number = |word: &str| word.starts_with(|letter: char| letter.is_ascii_digit());
+    let word = word.trim_start_matches('(');
+    let unit = next.trim_end_matches([')', ',', '.', ';', ':']);
+    let ends_in_digit = word.ends_with(|letter: char| letter.is_ascii_digit());
+    word == ">=" && is_number(next) || is_number(word) && ends_in_digit && UNITS.contains(&unit)
+}
+
+/// Breaks text at blanks into lines of so many columns, but no number from its unit.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split_whitespace() {
+    for word in unbroken(text) {
+        let word = word.as_str();
         if !line.is_empty() && width(&line) + 1 + width(word) > columns {
             lines.push(core::mem::take(&mut line));
         }
@@ -225,6 +235,10 @@ mod tests {
     fn lines_break_at_blanks() {
         assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
         assert_eq!(wrap("unbreakable", 3), ["unbreakable"]);
+        assert_eq!(wrap("12 of 25 (48 %): lost", 12), ["12 of 25", "(48 %): lost"]);
+        assert_eq!(wrap("in >= 68.3 s, or", 7), ["in", ">= 68.3 s,", "or"]);
+        assert_eq!(wrap("at 80 s a day", 5), ["at", "80 s", "a day"]);
+        assert_eq!(wrap("a10:80 s", 6), ["a10:80", "s"]);
         assert_eq!(fit("10.0.0.1:80", 6), "10.0.…");
     }
 

@@ -194,7 +194,7 @@ fn waiting(analysis: &Analysis, survey: &Survey) -> Option<String> {
     };
     let more = match all - count {
         0 => String::new(),
-        rest => format!(", and others {rest} more"),
+        rest => format!(", and others {} more", Grouped(rest)),
     };
     let hold = analysis.thresholds.value(&LONG_CLOSE_WAIT, "hold_s").map(Span::from_secs_f64);
     let why = match () {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers in the order of the data's way; a file uses only what stands before its own layer.
 const LAYERS: &[&[&str]] = &[
-    &["addr", "limits", "time", "seq", "rfc", "owner", "slab", "parallel"],
+    &["addr", "limits", "time", "seq", "rfc", "owner", "slab", "parallel", "grouped"],
     &["capture"],
     &["decode"],
     &["flow"],

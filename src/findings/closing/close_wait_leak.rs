@@ -15,6 +15,7 @@ use crate::findings::timeouts::{Ends, consistent};
 use crate::findings::trend::{Came, Hosts, Trend};
 use crate::findings::waits::{Wait, close_wait, lasting};
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Severity, Value};
+use crate::grouped::Grouped;
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
@@ -255,8 +256,8 @@ impl Passive {
         let mut message = format!(
             "{} never closed {} of the {} connections that {} had closed first{}: {}{}; {}",
             party.words(),
-            self.stuck,
-            self.left,
+            Grouped(self.stuck),
+            Grouped(self.left),
             peer_words(party, &self.leavers),
             self.whose(party),
             self.state_words(party),
@@ -267,7 +268,7 @@ impl Passive {
             message += &format!(
                 " ({} of them were open before the capture began, and are assumed not to have \
                  closed by then)",
-                self.assumed
+                Grouped(self.assumed)
             );
         }
         let first = self.entered.ends().map_or(Timestamp::default(), |(first, _)| first);
@@ -301,7 +302,7 @@ impl Passive {
     fn whose(&self, party: &Party) -> String {
         match party.role {
             Role::Server if self.peers != self.leavers => {
-                format!(", those {} with {}", self.stuck, self.peers.words())
+                format!(", those {} with {}", Grouped(self.stuck), self.peers.words())
             }
             _ => String::new(),
         }
@@ -326,9 +327,11 @@ impl Passive {
                 self.longest
             ),
             (ongoing, ended) => format!(
-                "{ongoing} are in CLOSE_WAIT, the oldest for {}, and {ended} were, one for {}, \
-                 until a RST or a new connection of the {peer} ended each{ages}",
+                "{} are in CLOSE_WAIT, the oldest for {}, and {} were, one for {}, until a RST or \
+                 a new connection of the {peer} ended each{ages}",
+                Grouped(ongoing),
                 lasting(self.longest_ongoing, true),
+                Grouped(ended),
                 self.longest_ended,
             ),
         }
@@ -345,14 +348,15 @@ impl Passive {
         let all = self.released.count();
         let these = match all - released.count {
             0 => "all".to_owned(),
-            _ => released.count.to_string(),
+            _ => Grouped(released.count).to_string(),
         };
         let message = format!(
-            "{} left {all} of the {} connections that {} had closed first in CLOSE_WAIT, one for \
+            "{} left {} of the {} connections that {} had closed first in CLOSE_WAIT, one for \
              {}, and closed {these} of them within {within}: its program ended or was restarted, \
              or cleans up only now and then; {}",
             party.words(),
-            self.left,
+            Grouped(all),
+            Grouped(self.left),
             peer_words(party, &self.leavers),
             released.longest,
             path_hint(party),

@@ -10,6 +10,7 @@ use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::timeouts::{Ends, consistent, named};
 use crate::findings::trend::Firsts;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
+use crate::grouped::Grouped;
 use crate::history::{History, Role, Signs};
 use crate::infer::fact::{Fact, FactKind};
 use crate::time::Span;
@@ -185,8 +186,10 @@ impl Grouping for Timeouts {
             let message = match all {
                 1 => format!("{who} closed a connection after {idle} idle{whose}"),
                 _ => format!(
-                    "{who} closes connections after {idle} idle{whose}: {count} of the {all} that \
-                     it closed after a silence"
+                    "{who} closes connections after {idle} idle{whose}: {} of the {} that it \
+                     closed after a silence",
+                    Grouped(count),
+                    Grouped(all),
                 ),
             };
             let finding = alike.first.finding(alike.count, &party, context, message);

@@ -204,7 +204,10 @@ impl Listener {
     fn repeated(&self) -> String {
         let where_ = match self.connections {
             1 => number(self.most, "time"),
-            count => format!("on {count} connections, up to {} on one", number(self.most, "time")),
+            count => {
+                let (on, most) = (number(count, "connection"), number(self.most, "time"));
+                format!("on {on}, up to {most} on one")
+            }
         };
         let or_lost = match self.ignored {
             0 => ", or the ACKs are lost behind the observer",

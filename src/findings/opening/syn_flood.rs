@@ -10,6 +10,7 @@ use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::{Firsts, Hosts};
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
+use crate::grouped::Grouped;
 use crate::history::{Handshake, History, Role};
 use crate::infer::event::Event;
 use crate::limits::SERVICES_MAX;
@@ -203,11 +204,12 @@ impl Target {
     fn finding(&self, party: &Party, peak: &Peak, context: &Context) -> Finding {
         let count = self.bad();
         let message = format!(
-            "{} got up to {:.0} SYNs per second from {} of which no connection came, {count} of \
+            "{} got up to {:.0} SYNs per second from {} of which no connection came, {} of \
              {}: a SYN flood, or a path that loses its answers",
             party.words(),
             peak.per_second,
             self.hosts.words(),
+            Grouped(count),
             number(self.attempts, "attempt"),
         );
         let (first, last) = peak.span;

@@ -9,6 +9,7 @@ use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::{Crowd, Firsts, Stretch};
 use crate::findings::waits::ended;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
+use crate::grouped::Grouped;
 use crate::history::{Handshake, History, Role};
 use crate::infer::event::Event;
 use crate::infer::state::State;
@@ -196,9 +197,10 @@ impl Ports {
             format!(", and {per_second:.0} per second enter TIME_WAIT: none is left in {left}")
         });
         let message = format!(
-            "{} had {peak} of {all} ports in use at once{when}; keep connections open and use them \
-             again",
+            "{} had {} of {} ports in use at once{when}; keep connections open and use them again",
             party.words(),
+            Grouped(peak),
+            Grouped(all as u64),
         );
         let finding = self.first.finding(self.connections, party, context, message);
         let finding = finding

@@ -6,7 +6,7 @@ use crate::findings::Severity;
 use crate::report::ci::issues::{Issue, Issues, Place};
 use crate::report::ci::obstacles;
 use crate::report::ci::rows::first_of_kinds;
-use crate::report::text::plural;
+use crate::report::text::{Grouped, plural};
 use crate::run::Analysis;
 
 /// What a job fails on.
@@ -147,10 +147,13 @@ impl Judgement {
         let fail_on = gate.fail_on;
         let known = match self.known() {
             0 => String::new(),
-            known => format!("; the baseline holds {known} more"),
+            known => format!("; the baseline holds {} more", Grouped(known)),
         };
-        let let_pass: Vec<String> =
-            self.let_pass.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let let_pass: Vec<String> = self
+            .let_pass
+            .iter()
+            .map(|(name, count)| format!("{} {name}", Grouped(*count)))
+            .collect();
         let known = match let_pass.is_empty() {
             true => known,
             false => format!("{known}; --max lets {} pass", let_pass.join(", ")),
