@@ -46,7 +46,7 @@ pub fn explain(subject: Subject, paper: &Paper, out: &mut dyn Write) -> io::Resu
 
 /// Writes one line for each subject.
 pub fn list(paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
-    let room = usize::from(paper.columns);
+    let room = if paper.is_terminal { usize::from(paper.columns) } else { PAGER_COLUMNS };
     writeln!(out, "{}", Tone::Strong.paint("States"))?;
     for lesson in &LESSONS {
         let name = format!("{:<12}", lesson.state);
@@ -70,9 +70,18 @@ pub fn list(paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
 /// Paragraphs narrower than this are easier to read.
 const TEXT_COLUMNS: usize = 92;
 
+/// What is written for a program goes on to a pager, on a terminal of which nothing is known.
+const PAGER_COLUMNS: usize = 80;
+
+fn columns(paper: &Paper) -> usize {
+    let most = if paper.is_terminal { TEXT_COLUMNS } else { PAGER_COLUMNS };
+    usize::from(paper.columns).min(most)
+}
+
 fn paragraph(text: &str, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
-    let columns = usize::from(paper.columns).min(TEXT_COLUMNS).saturating_sub(2);
-    wrap(text, columns).iter().try_for_each(|line| writeln!(out, "  {line}"))
+    wrap(text, columns(paper).saturating_sub(2))
+        .iter()
+        .try_for_each(|line| writeln!(out, "  {line}"))
 }
 
 fn state(lesson: &Lesson, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
@@ -88,8 +97,8 @@ fn state(lesson: &Lesson, paper: &Paper, out: &mut dyn Write) -> io::Result<()> 
         heading(title, out)?;
         paragraph(text, paper, out)?;
     }
-    ways("Ways in", lesson.ways_in(), |row| row.from, out)?;
-    ways("Ways out", lesson.ways_out(), |row| row.to, out)?;
+    ways("Ways in", lesson.ways_in(), |row| row.from, paper, out)?;
+    ways("Ways out", lesson.ways_out(), |row| row.to, paper, out)?;
     heading("References", out)?;
     writeln!(out, "  {}", lesson.cite)
 }
@@ -98,6 +107,7 @@ fn ways(
     title: &str,
     rows: impl Iterator<Item = &'static Row>,
     other: impl Fn(&Row) -> State,
+    paper: &Paper,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let rows: Vec<&Row> = rows.collect();
@@ -108,7 +118,13 @@ fn ways(
     for row in rows {
         let name = format!("{:<11}", other(row));
         let name = Tone::of_state(other(row)).paint(&name);
-        writeln!(out, "  {name}  {} ({})", row.on.cause(), row.why)?;
+        let text = format!("{} ({})", row.on.cause(), row.why);
+        for (at, line) in wrap(&text, columns(paper).saturating_sub(15)).iter().enumerate() {
+            match at {
+                0 => writeln!(out, "  {name}  {line}")?,
+                _ => writeln!(out, "{:15}{line}", "")?,
+            }
+        }
     }
     Ok(())
 }
@@ -129,6 +145,7 @@ fn finding(rule: &Rule, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
             None if is_verbatim(block) => {
                 block.trim_matches('\n').lines().try_for_each(|line| writeln!(out, "  {line}"))?;
             }
+            None if is_list(block) => list_of(block, paper, out)?,
             None => paragraph(block, paper, out)?,
         }
     }
@@ -148,10 +165,24 @@ fn finding(rule: &Rule, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Lists and indented examples keep their lines.
+/// Indented examples keep their lines.
 fn is_verbatim(block: &str) -> bool {
     let mut lines = block.trim_matches('\n').lines();
-    lines.all(|line| line.starts_with("    ")) || block.trim_start().starts_with("- ")
+    lines.all(|line| line.starts_with("    "))
+}
+
+fn is_list(block: &str) -> bool {
+    block.trim_start().starts_with("- ")
+}
+
+/// Writes a list, each entry as a paragraph of its own behind its dash.
+fn list_of(block: &str, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
+    for entry in format!("\n{}", block.trim()).split("\n- ").skip(1) {
+        for (at, line) in wrap(entry, columns(paper).saturating_sub(4)).iter().enumerate() {
+            writeln!(out, "  {} {line}", if at == 0 { "-" } else { " " })?;
+        }
+    }
+    Ok(())
 }
 
 /// An explanation for programs.
