@@ -42,15 +42,15 @@ pub fn commands(
         told.map_or("finwait explain".into(), |it| format!("finwait explain {}", it.name));
     let lines = [
         (list, its),
-        (
-            format!("finwait show {} {rest}", example.unwrap_or_default()),
-            "one of them, segment by segment",
-        ),
-        (explain, "what it means, when it is wrong, what to do"),
+        (format!("finwait show {} {rest}", example.unwrap_or_default()), "one of them, in full"),
+        (explain, "what it means, what to do"),
     ];
     let widest = lines.iter().map(|(line, _)| width(line)).max().unwrap_or_default();
+    let longest = lines.iter().map(|(_, says)| width(says)).max().unwrap_or_default();
+    // Beside all of them or none: one by itself would seem to be about the others, too.
+    let has_room = widest + longest + 3 <= usize::from(paper.columns);
     for (line, says) in lines {
-        match widest + says.len() + 3 <= usize::from(paper.columns) {
+        match has_room {
             true => writeln!(out, " {line:widest$}  {}", Tone::Faint.paint(says))?,
             false => writeln!(out, " {line}")?,
         }

@@ -131,3 +131,19 @@ fn a_report_says_at_every_width_which_side_a_finding_is_about() {
         assert!(rows[at..at + 2].concat().contains("clients of 10.9.0.2:6800"), "{report}");
     }
 }
+
+/// What stands beside one command only would seem to be about all of them.
+#[test]
+fn the_commands_at_the_end_are_all_explained_or_none() {
+    let demo = analysis(testdata("kernel/demo/server.pcap"));
+    let mut seen_both = [false; 2];
+    for columns in 60..=160 {
+        let report = seen(columns, |paper, out| table::report(&demo, &[], paper, out));
+        let commands = report.split("\nGo on with\n").nth(1).expect("commands");
+        let explained = ["its connections", "one of them, in full", "what it means"]
+            .map(|it| commands.contains(it));
+        assert!(explained.iter().all(|it| *it == explained[0]), "{columns}: {commands}");
+        seen_both[usize::from(explained[0])] = true;
+    }
+    assert_eq!(seen_both, [true, true]);
+}
