@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use crate::report::paint::Tone;
 use crate::report::paper::Paper;
-use crate::report::text::{fit, width};
+use crate::report::text::{fit, width, wrap};
 
 /// One column.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,9 @@ pub struct Column {
 }
 
 impl Column {
+    /// From this rank on, a column that is left out is not told of.
+    pub const NEVER_MISSED: u8 = 6;
+
     /// A column of words.
     pub const fn words(title: &'static str, rank: u8) -> Column {
         Column { title, rank, is_number: false, is_beneath: false }
@@ -64,6 +67,8 @@ const INDENT: usize = 1;
 pub struct Layout<'a> {
     columns: &'a [Column],
     slots: Vec<Slot>,
+    /// Columns of the terminal.
+    sheet: usize,
     /// Columns that are left for the last cell of a row.
     room: usize,
 }
@@ -85,6 +90,7 @@ impl<'a> Layout<'a> {
             return Layout {
                 columns,
                 slots: slots(columns, widths, &all, false),
+                sheet: usize::MAX,
                 room: usize::MAX,
             };
         }
@@ -102,13 +108,30 @@ impl<'a> Layout<'a> {
         }
         let slots = slots(columns, widths, &ranks, is_stacked);
         let room = sheet.saturating_sub(taken(&slots));
-        Layout { columns, slots, room }
+        Layout { columns, slots, sheet, room }
     }
 
     /// Writes the titles.
     pub fn head(&self, last: &str, out: &mut dyn Write) -> io::Result<()> {
         let titles = self.columns.iter().map(|column| (column.title.to_string(), Tone::Faint));
         self.row(titles.collect(), (last.to_string(), Tone::Faint), out)
+    }
+
+    /// Writes below the table which columns there was no room for, if there are any that somebody
+    /// would miss.
+    pub fn foot(&self, out: &mut dyn Write) -> io::Result<()> {
+        let is_shown =
+            |at: usize| self.slots.iter().any(|slot| slot.upper == at || slot.lower == Some(at));
+        let hidden = self.columns.iter().enumerate().filter(|(at, _)| !is_shown(*at));
+        let missed = hidden.filter(|(_, column)| column.rank < Column::NEVER_MISSED);
+        let titles: Vec<&str> = missed.map(|(_, column)| column.title).collect();
+        if titles.is_empty() {
+            return Ok(());
+        }
+        let text = format!("No room for the columns {}.", titles.join(", "));
+        let text = if titles.len() == 1 { text.replace("columns", "column") } else { text };
+        let lines = wrap(&text, self.sheet);
+        lines.iter().try_for_each(|line| writeln!(out, "{}", Tone::Faint.paint(line)))
     }
 
     /// Writes one row: its cells, and the last one, which is cut to what is left.

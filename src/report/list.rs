@@ -88,6 +88,9 @@ pub fn table(
         layout.row(cells.collect(), (names, tone), out)?;
         rows += 1;
     }
+    if rows > 0 {
+        layout.foot(out)?;
+    }
     Ok(rows)
 }
 

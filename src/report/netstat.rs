@@ -28,7 +28,7 @@ pub enum Style {
 
 /// Those of the tool. Nobody misses queues that nobody knows.
 fn columns_of(style: Style, knows_queues: bool) -> Vec<Column> {
-    let rank = if knows_queues { 4 } else { 6 };
+    let rank = if knows_queues { 4 } else { Column::NEVER_MISSED };
     let queues = [Column::numbers("Recv-Q", rank), Column::numbers("Send-Q", rank)];
     let state = Column::words("State", 0);
     let ends = |local, remote| [Column::words(local, 0), Column::words(remote, 0).or_beneath()];
@@ -84,7 +84,8 @@ pub fn table(
     };
     let layout = Layout::new(&columns, &widths, last, paper);
     layout.head(holders, out)?;
-    rows().try_for_each(|row| layout.row(row.cells, (row.holders, Tone::Plain), out))
+    rows().try_for_each(|row| layout.row(row.cells, (row.holders, Tone::Plain), out))?;
+    layout.foot(out)
 }
 
 /// What netstat writes first, with the moment that the table is of, if there is any.

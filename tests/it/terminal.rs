@@ -147,3 +147,21 @@ fn the_commands_at_the_end_are_all_explained_or_none() {
     }
     assert_eq!(seen_both, [true, true]);
 }
+
+#[test]
+fn a_list_says_which_columns_it_has_no_room_for() {
+    let demo = analysis(testdata("kernel/demo/server.pcap"));
+    let narrow = listed(&demo, 80);
+    let foot = narrow.lines().last().expect("lines");
+    let told = foot.strip_prefix("No room for the columns ").and_then(|it| it.strip_suffix('.'));
+    let told: Vec<&str> = told.unwrap_or_else(|| panic!("{narrow}")).split(", ").collect();
+    let head = narrow.lines().next().expect("a head");
+    let wide = listed(&demo, 200);
+    assert!(!wide.contains("No room"), "{wide}");
+    for title in ["stream", "start", "duration", "handshake", "close"] {
+        assert_eq!(head.contains(title), !told.contains(&title), "{title}: {narrow}");
+    }
+    let narrow = sockets(&demo, Style::Netstat, 60);
+    assert_eq!(narrow.matches("No room for the column").count(), 1, "{narrow}");
+    assert!(!narrow.contains("Recv-Q") && !sockets(&demo, Style::Netstat, 160).contains("No room"));
+}
