@@ -764,6 +764,23 @@ fn damage_is_an_error_after_the_report() {
 }
 
 #[test]
+fn what_was_written_behind_a_capture_is_read_as_its_continuation() {
+    let (first, second) = (Pcap::new().connection(0.0, 3000, true), Pcap::new());
+    let second = second.connection(10.0, 3001, true);
+    let both = Pcap([&first.0[..], &second.0].concat()).save("appended.pcap");
+    for threads in ["1", "3"] {
+        let out = finwait(&["report", "--threads", threads, "--format", "jsonl", str_of(&both)]);
+        let summary: Value =
+            serde_json::from_str(text(&out.stdout).lines().last().unwrap()).unwrap();
+        assert_eq!(summary["last_ts"], "2023-11-14T22:13:31.020000000Z", "{summary}");
+        assert_eq!((&summary["packets"], &summary["connections"]), (&12.into(), &2.into()));
+        let said = text(&out.stderr);
+        assert!(out.status.success() && said.contains("another capture stands behind"), "{said}");
+    }
+    assert!(printed(&[str_of(&both)]).contains("appended.pcap (pcap, 2 in one file, RAW)"));
+}
+
+#[test]
 fn no_packets_are_written_of_a_connection_that_is_not_there() {
     let path = leak("missing.pcap");
     let copy = path.with_extension("copy");

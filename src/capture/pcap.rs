@@ -2,7 +2,8 @@
 //!
 //! All of the family that shares this layout is read: both byte orders, microseconds and
 //! nanoseconds, the "modified" format with its longer record headers, and files older than
-//! version 2.4 that swap the two lengths. pcap-parser takes headers and records apart. What is done
+//! version 2.4 that swap the two lengths. Where a second file was written behind the first, as a
+//! shell's `>>` does, both are read. pcap-parser takes headers and records apart. What is done
 //! here is what it leaves to its caller: it believes any length, knows the modified format in one
 //! byte order only, and keeps the frame check bits in the link type.
 
@@ -12,6 +13,7 @@ use pcap_parser::{
 };
 
 use super::order::Order;
+use super::source::FileInfo;
 use super::window::Window;
 use super::{Fault, LinkType, Record, Step};
 use crate::limits::{BLOCK_BYTES_MAX, CAPTURED_BYTES_MAX};
@@ -54,8 +56,20 @@ fn parse_header(mut header: [u8; HEADER_BYTES]) -> Option<(PcapHeader, usize)> {
     Some((header, record_header))
 }
 
+/// Whether a file's header stands where a packet's belongs. As a packet's it would be one of no
+/// bytes at all, captured or sent, at just the second that is the magic number and the fraction
+/// that is the version: of the 128 bits that are compared no packet has more than a few by chance.
+fn is_file_header(bytes: &[u8]) -> bool {
+    let Some(([magic, version, zone, figures], _)) = bytes.as_chunks::<4>().0.split_first_chunk()
+    else {
+        return false;
+    };
+    let is_version = matches!(version, [2, 0, 4, 0] | [0, 2, 0, 4]);
+    is_version && [zone, figures] == [&[0; 4]; 2] && is_magic(*magic)
+}
+
 /// What a record's header says. The modified format has more behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Header {
     seconds: u32,
     /// Micro- or nanoseconds.
@@ -80,7 +94,7 @@ impl Header {
 }
 
 /// The state of reading one pcap file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reader {
     order: Order,
     /// Bytes in front of a packet's data.
@@ -133,9 +147,13 @@ impl Reader {
 
     /// Finds the next packet; the window stands on its record header.
     #[inline]
-    pub(super) fn advance(&self, window: &mut Window) -> Result<Step, Fault> {
+    pub(super) fn advance(
+        &mut self,
+        window: &mut Window,
+        info: &mut FileInfo,
+    ) -> Result<Step, Fault> {
         let Some((record, _, _)) = self.split_first(window.bytes()) else {
-            return self.fetch(window);
+            return self.fetch(window, info);
         };
         Ok(Step::Packet(record.taken_from(window)))
     }
@@ -155,18 +173,21 @@ impl Reader {
         Some((record, raw, rest))
     }
 
-    /// The packet behind a record's header, if nothing is wrong with it. Its data is said to be
-    /// where it is in the record.
+    /// The packet behind a record's header, if nothing is wrong with it. One that had no bytes is
+    /// left to [`Reader::fetch`]: zeros and a file's header look like it.
     #[inline(always)]
     fn record(&self, header: &Header) -> Option<Record> {
+        let is_plain = header.captured <= self.captured_max && header.original > 0;
+        is_plain.then(|| self.record_of(header))
+    }
+
+    /// The same, whatever may be wrong. Its data is said to be where it is in the record.
+    #[inline(always)]
+    fn record_of(&self, header: &Header) -> Record {
         let Header { seconds, fraction, captured, original } = *header;
-        let is_zero = original == 0 && seconds | fraction | captured == 0;
-        if captured > self.captured_max || is_zero {
-            return None;
-        }
         // At most 2^32 * 10^9 + 2^32 * 10^3: fits.
         let fraction = i64::from(fraction) * i64::from(self.fraction_nanos);
-        Some(Record {
+        Record {
             at: self.record_header,
             raw_len: captured as usize,
             frames: 1,
@@ -174,15 +195,25 @@ impl Reader {
             link: self.link,
             raw_orig_len: original,
             fcs_len: self.fcs_len,
-        })
+        }
     }
 
     /// Has the next packet read into the window, and finds out why it cannot be had otherwise.
     #[cold]
-    fn fetch(&self, window: &mut Window) -> Result<Step, Fault> {
-        if !window.fill(self.record_header)? {
-            let at_end = window.bytes().is_empty();
-            return Ok(if at_end { Step::End } else { Step::Cut });
+    fn fetch(&mut self, window: &mut Window, info: &mut FileInfo) -> Result<Step, Fault> {
+        loop {
+            if !window.fill(self.record_header)? {
+                let at_end = window.bytes().is_empty();
+                return Ok(if at_end { Step::End } else { Step::Cut });
+            }
+            if !is_file_header(window.bytes()) {
+                break;
+            }
+            if !window.fill(HEADER_BYTES)? {
+                return Ok(Step::Cut);
+            }
+            self.go_on_with(window.bytes().first_chunk(), info)?;
+            window.take(HEADER_BYTES);
         }
         if self.swapped_lengths {
             self.swap_lengths(window);
@@ -199,8 +230,30 @@ impl Reader {
             return Ok(Step::Cut);
         }
         let header = window.bytes().get(..total).and_then(|record| self.parse(record));
-        let record = header.and_then(|header| self.record(&header)).ok_or_else(zeros)?;
-        Ok(Step::Packet(record.taken_from(window)))
+        let header = header.filter(|it| *it != Header::default()).ok_or_else(zeros)?;
+        Ok(Step::Packet(self.record_of(&header).taken_from(window)))
+    }
+
+    /// Takes the header of a file that was written behind this one, if its packets are read in the
+    /// same way.
+    fn go_on_with(
+        &mut self,
+        header: Option<&[u8; HEADER_BYTES]>,
+        info: &mut FileInfo,
+    ) -> Result<(), Fault> {
+        let Some(Ok(next)) = header.map(Reader::new) else { return Err(zeros()) };
+        // Only these may differ.
+        let (captured_max, snaplen) = (next.captured_max, next.snaplen);
+        if (Reader { captured_max, snaplen, ..*self }) != next {
+            return Err(another_kind());
+        }
+        self.captured_max = captured_max;
+        self.snaplen = snaplen;
+        info.appended += 1;
+        // Where one has no bound, there is none.
+        info.snaplen =
+            if info.snaplen == 0 || snaplen == 0 { 0 } else { info.snaplen.max(snaplen) };
+        Ok(())
     }
 
     /// A whole record's header. The record is whole, so there is always one.
@@ -244,6 +297,14 @@ fn fcs_len(network: u32) -> u8 {
 #[cold]
 fn too_long(captured: u32, max: u32) -> Fault {
     Fault::Damage(format!("a packet of {captured} captured bytes, where {max} is the most"))
+}
+
+/// Two files in one, which differ in byte order, precision or link type.
+#[cold]
+fn another_kind() -> Fault {
+    let what = "a second capture begins here, of another kind than the first: keep the two in \
+                files of their own, and name both";
+    Fault::Damage(what.to_string())
 }
 
 /// A file system that had reserved the room, and a machine that went down before it was filled.
@@ -358,6 +419,53 @@ mod tests {
             let error = error.unwrap_err();
             assert!(matches!(error, Error::Damaged { offset: 44, frame: 2, .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_behind_a_file_is_read_on() {
+        for order in BOTH {
+            for magic in [MICROS, NANOS, MODIFIED] {
+                let file = |second| Pcap::new(order, magic, 1).packet(second, 0, b"data");
+                let behind = file(5).bytes;
+                let both = [&file(4).bytes[..], &behind, &behind[..24]].concat();
+                let (found, ending, source) = drain(open(&both).unwrap());
+                let seconds: Vec<_> = found.iter().map(|it| (it.0, it.1 / 1_000_000_000)).collect();
+                assert_eq!(seconds, [(1, 4), (2, 5)], "{order:?} {magic:#x}");
+                assert_eq!((ending.unwrap(), source.info().appended), (Ending::Complete, 2));
+                let cut = &both[..both.len() - 3];
+                let (found, ending, _) = drain(open(cut).unwrap());
+                assert_eq!(found.len(), 2);
+                assert!(matches!(ending.unwrap(), Ending::Cut(cut) if cut.frame == 3));
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_kind_behind_a_file_is_damage_where_it_begins() {
+        let file = Pcap::new(Order::Little, MICROS, 1).packet(1, 0, b"data").bytes;
+        for (order, magic, network) in [
+            (Order::Big, MICROS, 1),
+            (Order::Little, NANOS, 1),
+            (Order::Little, MODIFIED, 1),
+            (Order::Little, MICROS, 113),
+            (Order::Little, MICROS, 0x2400_0001),
+        ] {
+            let behind = Pcap::new(order, magic, network).packet(2, 0, b"data").bytes;
+            let (found, error, _) = drain(open(&[&file[..], &behind].concat()).unwrap());
+            assert_eq!(found.len(), 1);
+            let error = error.unwrap_err();
+            assert!(matches!(error, Error::Damaged { offset: 44, frame: 2, .. }), "{error}");
+            assert!(error.to_string().contains("a second capture begins here"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_packet_of_the_second_that_is_a_magic_number_is_one() {
+        let file = Pcap::new(Order::Little, MICROS, 1)
+            .record([MICROS, 0x0004_0002, 1, 1], b"x")
+            .record([MICROS, 0x0004_0003, 0, 0], b"")
+            .packet(1, 0, b"");
+        assert_eq!(packets(&file.bytes).len(), 3);
     }
 
     #[test]

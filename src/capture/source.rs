@@ -77,6 +77,8 @@ pub struct FileInfo {
     pub names_left_out: u64,
     /// Its length in bytes, where that is known.
     pub size: Option<u64>,
+    /// Files of its kind that stand behind the first in it, as a shell's `>>` leaves them.
+    pub appended: u64,
     /// What is known of it if it is a text.
     pub text: Option<TextInfo>,
 }
@@ -101,6 +103,7 @@ impl FileInfo {
             names: BTreeMap::new(),
             names_left_out: 0,
             size,
+            appended: 0,
             text: None,
         }
     }
@@ -264,7 +267,7 @@ impl Source {
     /// How often it has said something of itself so far.
     pub(super) fn said(&self) -> u64 {
         match &self.reader {
-            Reader::Pcap(_) => 0,
+            Reader::Pcap(_) => self.info.appended,
             Reader::Pcapng(reader) => reader.said(),
             Reader::Text(_) => self.frames,
         }
@@ -342,7 +345,7 @@ impl Source {
             return Ok(None);
         }
         let step = match &mut self.reader {
-            Reader::Pcap(reader) => reader.advance(&mut self.window),
+            Reader::Pcap(reader) => reader.advance(&mut self.window, &mut self.info),
             Reader::Pcapng(reader) => reader.advance(&mut self.window, &mut self.info),
             Reader::Text(reader) => reader.advance(&mut self.window, &mut self.info),
         };

@@ -14,7 +14,7 @@ use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::sockets::Tables;
 use super::{ERROR, Outcome, input, sockets};
-use crate::capture;
+use crate::capture::{self, FileInfo};
 use crate::decode::segment::Segment;
 use crate::decode::skip::Skip;
 use crate::decode::tuple::End;
@@ -134,6 +134,7 @@ pub fn is_like_a_command(first: Option<&OsStr>, error: &anyhow::Error) -> bool {
 pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.messages.extend(analysis.left_out.iter().map(|why| format!("warning: {why}")));
+    outcome.messages.extend(analysis.files.iter().filter_map(appended));
     if analysis.totals.beyond_connections_max > 0 {
         let segments = plural(analysis.totals.beyond_connections_max, "segment");
         outcome.messages.push(format!(
@@ -150,6 +151,17 @@ pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
         outcome.code = ERROR;
     }
     outcome
+}
+
+/// What to say of a file that is several: tools that look for one only stop at the second.
+fn appended(file: &FileInfo) -> Option<String> {
+    let FileInfo { file, appended, .. } = file;
+    let stood = match appended {
+        0 => return None,
+        1 => "another capture stands".to_string(),
+        more => format!("{more} captures stand"),
+    };
+    Some(format!("warning: {file}: {stood} behind the first in it, and all is read as one"))
 }
 
 /// A connection that is wanted.

@@ -48,8 +48,9 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
         let more = file.interfaces.len() - named.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let on = (!named.is_empty()).then(|| format!("on {}{more}", named.join(", ")));
-        let kind = iter::once(file.format.to_string()).chain(compression).chain(links).chain(on);
-        let kind: Vec<String> = kind.collect();
+        let several = (file.appended > 0).then(|| format!("{} in one file", file.appended + 1));
+        let kind = iter::once(file.format.to_string()).chain(several).chain(compression);
+        let kind: Vec<String> = kind.chain(links).chain(on).collect();
         let name = if &*file.file == "-" { "standard input".into() } else { clean(&file.file) };
         let text = format!("{name} ({})", kind.join(", "));
         facts.push(("file", text));
