@@ -64,7 +64,7 @@ pub struct Totals {
     pub connections: u64,
     /// Wireshark's streams.
     pub streams: u32,
-    /// The first packet's time.
+    /// The earliest packet's time.
     pub first_ts: Option<Timestamp>,
     /// The latest packet's time.
     pub last_ts: Option<Timestamp>,

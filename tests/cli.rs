@@ -781,6 +781,15 @@ fn what_was_written_behind_a_capture_is_read_as_its_continuation() {
 }
 
 #[test]
+fn the_capture_begins_with_its_earliest_packet() {
+    let late = Pcap::new().segment(5.0, 3001, true, SYN, 1, 0).connection(2.0, 3000, true);
+    let late = late.save("late.pcap");
+    let listed = lines(&["report", "--format", "jsonl", str_of(&late)]);
+    assert_eq!(listed.last().unwrap()["first_ts"], "2023-11-14T22:13:22.000000000Z");
+    assert!(printed(&["netstat", "--at", "+0.5", str_of(&late)]).contains("ESTABLISHED"));
+}
+
+#[test]
 fn no_packets_are_written_of_a_connection_that_is_not_there() {
     let path = leak("missing.pcap");
     let copy = path.with_extension("copy");

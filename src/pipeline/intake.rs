@@ -171,6 +171,8 @@ impl Intake {
             Some(last) if *last <= ts => *last = ts,
             Some(last) => {
                 totals.backwards += 1;
+                // So rare that it costs nothing to look whether the capture began earlier yet.
+                totals.first_ts = totals.first_ts.min(Some(ts));
                 totals.backwards_most = totals.backwards_most.max(last.since(ts));
             }
             last => *last = Some(ts),
@@ -278,5 +280,16 @@ mod tests {
         intake.packet(1, &[], 0, at(5), 1, |_| {});
         let Totals { first_ts, last_ts, backwards, .. } = *intake.totals();
         assert_eq!((first_ts, last_ts, backwards), (Some(at(5)), Some(at(5)), 0));
+    }
+
+    #[test]
+    fn a_capture_begins_with_its_earliest_packet_wherever_that_stands() {
+        let at = Timestamp::from_nanos;
+        let mut intake = Intake::new(Hasher::default(), false);
+        for (frame, nanos) in (1..).zip([5, 9, 3, 7]) {
+            intake.packet(1, &[], 0, at(nanos), frame, |_| {});
+        }
+        let Totals { first_ts, last_ts, backwards, .. } = *intake.totals();
+        assert_eq!((first_ts, last_ts, backwards), (Some(at(3)), Some(at(9)), 2));
     }
 }
