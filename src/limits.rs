@@ -4,6 +4,8 @@
 //! reached, the work goes on with less, and `summary.limits_hit` counts how often under the
 //! limit's name.
 
+use crate::time::Span;
+
 /// Bytes of the read buffer: what is read stays in a core's second-level cache until it has been
 /// looked at, and the system is asked for two thousand packets at once.
 pub const READ_BUFFER_BYTES: usize = 256 << 10;
@@ -51,6 +53,10 @@ pub const TEXT_LINE_BYTES_MAX: usize = 16 << 10;
 
 /// Bytes of a text in which the first packet's line is looked for: a long mail comes before it.
 pub const TEXT_PREAMBLE_BYTES_MAX: u64 = 1 << 20;
+
+/// How long after the last packet a file may say that its capture ended: a month. Nobody waits that
+/// long for a packet, and a clock or a resolution that is told wrongly is off by more.
+pub const SILENT_END_MAX: Span = Span::from_secs(30 * 86_400);
 
 /// Names taken from name resolution blocks, over all files, and names in a text.
 pub const NAMES_MAX: usize = 1 << 16;

@@ -66,8 +66,10 @@ pub struct Totals {
     pub streams: u32,
     /// The earliest packet's time.
     pub first_ts: Option<Timestamp>,
-    /// The latest packet's time.
+    /// The latest packet's time, or a later one until which the capture went on.
     pub last_ts: Option<Timestamp>,
+    /// The latest packet's time, if that is so.
+    pub last_packet_ts: Option<Timestamp>,
     /// Packets whose clock ran backwards against the one before.
     pub backwards: u64,
     /// By how much it ran backwards at most, against the newest packet before.

@@ -3,6 +3,7 @@
 //! A capture that is damaged or cut short does not stop the run: what stood before is analysed, and
 //! [`Analysis::errors`] and [`Analysis::cuts`] say what is missing.
 
+pub mod ending;
 mod judging;
 pub mod live;
 mod masking;
@@ -32,6 +33,7 @@ use crate::pipeline::{Sink, Totals, Tracker};
 use crate::sockets::{Join, Snapshot};
 use crate::time::{Span, Timestamp};
 
+use ending::Ended;
 use noting::Notetaker;
 
 pub use masking::Mask;
@@ -140,6 +142,8 @@ pub struct Analysis {
     pub thresholds: Thresholds,
     /// Transitions and refutations that connections had no room for.
     pub transitions_dropped: u64,
+    /// By what the capture's end is known.
+    pub ended: Ended,
     /// Files that end inside a packet.
     pub cuts: Vec<Cut>,
     /// Files that are damaged, or could not be read to the end.
@@ -179,6 +183,7 @@ impl Analysis {
     ) -> Analysis {
         let facts = facts(&totals, &parts.files);
         let judged = judging::judge(&archive, &options.thresholds, &facts, options.threads);
+        let ended = Ended::of(&totals, &parts.files, options.until.is_some());
         let Parts { files, cuts, left_out, repeated, repeats_beyond } = parts;
         Analysis {
             findings: judged.findings,
@@ -188,6 +193,7 @@ impl Analysis {
             archive,
             thresholds: options.thresholds.clone(),
             transitions_dropped: judged.transitions_dropped,
+            ended,
             cuts,
             errors,
             names: Names::default(),

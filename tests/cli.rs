@@ -154,6 +154,43 @@ fn a_capture_goes_on_until_it_is_said_to_end() {
     }
     let told = printed(&["report", "--until", "+64", str_of(&silent)]);
     assert!(told.contains("for >= 63 s"), "{told}");
+    assert!(told.contains("until 2023-11-14 22:14:24.000000"), "{told}");
+    assert!(told.contains("(given; 61 s after the last packet)"), "{told}");
+    let told = lines(&["report", "--until", "+64", "--format", "jsonl", str_of(&silent)]);
+    let summary = told.last().unwrap();
+    assert_eq!(summary["last_packet_ts"], "2023-11-14T22:13:23.040000000Z");
+    assert_eq!((&summary["end_from"], &summary["connections"]), (&"until".into(), &3.into()));
+    let told = lines(&["report", "--format", "jsonl", str_of(&silent)]);
+    assert!(told.last().unwrap().get("end_from").is_none());
+}
+
+#[test]
+fn what_is_extracted_waits_as_long_as_its_capture() {
+    let leak = leak("waiting.pcap");
+    let part = leak.with_extension("pcapng");
+    let extract = ["extract", "--state", "CLOSE_WAIT", str_of(&leak), "-o", str_of(&part)];
+    let out = finwait(&[&extract[..], &["--format", "pcapng"]].concat());
+    assert!(!text(&out.stderr).contains("went on"), "{}", text(&out.stderr));
+    let whole = lines(&["report", "--format", "jsonl", str_of(&leak)]);
+    let leaks = |lines: &[Value]| {
+        let leak = lines.iter().find(|line| line["name"] == "close-wait-leak").unwrap();
+        (leak["duration_s"].clone(), leak["evidence"]["oldest_s"].clone())
+    };
+    for threads in ["1", "2", "3"] {
+        let of_part = ["report", "--threads", threads, "--format", "jsonl", str_of(&part)];
+        let of_part = lines(&of_part);
+        assert_eq!(leaks(&of_part), leaks(&whole));
+        let (summary, all) = (of_part.last().unwrap(), whole.last().unwrap());
+        assert_eq!((&summary["last_ts"], &summary["end_from"]), (&all["last_ts"], &"file".into()));
+    }
+    // What is given counts more.
+    let cut = ["report", "--until", "+30", "--format", "jsonl", str_of(&part)];
+    assert_eq!(lines(&cut).last().unwrap()["last_ts"], "2023-11-14T22:13:50.000000000Z");
+    let out = finwait(&[&extract[..], &["--format", "pcap"]].concat());
+    let said = text(&out.stderr);
+    let end = said.split("give --until ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let of_part = lines(&["report", "--until", end, "--format", "jsonl", str_of(&part)]);
+    assert_eq!(leaks(&of_part), leaks(&whole));
 }
 
 #[test]

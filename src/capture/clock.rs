@@ -41,6 +41,11 @@ impl Clock {
         Clock { tick, offset_nanos }
     }
 
+    /// The same with ticks of a microsecond.
+    pub(super) fn in_micros(&self) -> Self {
+        Clock { tick: Tick::Nanos(1_000), ..*self }
+    }
+
     /// The moment of a timestamp; times outside the representable range become its ends.
     #[inline]
     pub(super) fn time(&self, high: u32, low: u32) -> Timestamp {

@@ -429,7 +429,8 @@ mod tests {
                 let behind = file(5).bytes;
                 let both = [&file(4).bytes[..], &behind, &behind[..24]].concat();
                 let (found, ending, source) = drain(open(&both).unwrap());
-                let seconds: Vec<_> = found.iter().map(|it| (it.0, it.1 / 1_000_000_000)).collect();
+                let seconds = found.iter().map(|it| (it.0, it.1 / 1_000_000_000));
+                let seconds: Vec<_> = seconds.collect();
                 assert_eq!(seconds, [(1, 4), (2, 5)], "{order:?} {magic:#x}");
                 assert_eq!((ending.unwrap(), source.info().appended), (Ending::Complete, 2));
                 let cut = &both[..both.len() - 3];

@@ -16,10 +16,11 @@ use pcap_parser::{BOM_MAGIC, EPB_MAGIC, IDB_MAGIC, ISB_MAGIC, NRB_MAGIC, SHB_MAG
 use super::clock::Clock;
 use super::details::Kept;
 use super::order::Order;
+use super::pcapng_meta::{self, LastWords};
 use super::sniff::PCAPNG_MAGIC;
 use super::source::FileInfo;
 use super::window::Window;
-use super::{Fault, LinkType, Record, Step, pcapng_meta};
+use super::{Fault, LinkType, Record, Step};
 use crate::limits::{BLOCK_BYTES_MAX, INTERFACES_MAX};
 use crate::owner::Owner;
 use crate::time::Timestamp;
@@ -76,6 +77,8 @@ pub(super) struct Reader {
     others: u64,
     /// Something more than its bytes was said of a packet.
     is_telling: bool,
+    /// What statistics behind the last packet say, once the file has ended.
+    last_words: LastWords,
 }
 
 impl Reader {
@@ -89,7 +92,13 @@ impl Reader {
             kept: None,
             others: 0,
             is_telling: false,
+            last_words: LastWords::default(),
         }
+    }
+
+    /// When the capture ended, as statistics behind its last packet say; it has so many frames.
+    pub(super) fn end(&self, frames: u64) -> Option<Timestamp> {
+        self.last_words.end(frames, self.last_ts)
     }
 
     /// Whether anything more than its bytes was said of a packet so far.
@@ -163,11 +172,14 @@ impl Reader {
         window: &mut Window,
         info: &mut FileInfo,
     ) -> Result<Step, Fault> {
-        let mut frames = 0;
+        let (mut frames, mut last_words) = (0, LastWords::default());
         loop {
             let (kind, total) = match self.frame(window)? {
                 Framed::Block(kind, total) => (kind, total),
-                Framed::End => return Ok(Step::End),
+                Framed::End => {
+                    self.last_words = last_words;
+                    return Ok(Step::End);
+                }
                 Framed::Cut => return Ok(Step::Cut),
             };
             let block = window.bytes_mut().get_mut(..total).unwrap_or_default();
@@ -180,7 +192,7 @@ impl Reader {
                     self.simple_packet(block)?
                 }
                 _ => {
-                    self.other(kind, block, info)?;
+                    self.other(kind, block, info, &mut last_words)?;
                     frames += u64::from(NUMBERED.contains(&kind));
                     window.take(total);
                     continue;
@@ -372,7 +384,13 @@ impl Reader {
 
     /// Takes in a block that is no packet.
     #[cold]
-    fn other(&mut self, kind: u32, block: &mut [u8], info: &mut FileInfo) -> Result<(), Fault> {
+    fn other(
+        &mut self,
+        kind: u32,
+        block: &mut [u8],
+        info: &mut FileInfo,
+        last_words: &mut LastWords,
+    ) -> Result<(), Fault> {
         self.others += 1;
         match kind {
             SHB_MAGIC => self.begin_section(block, info)?,
@@ -394,7 +412,8 @@ impl Reader {
             }
             NRB_MAGIC => pcapng_meta::names(self.order, block, info),
             ISB_MAGIC => {
-                pcapng_meta::statistics(self.order, block, &mut self.interfaces, info);
+                let interfaces = &mut self.interfaces;
+                pcapng_meta::statistics(self.order, block, interfaces, info, last_words);
             }
             PROCESS_INFORMATION => {
                 let body = block.get(PREFIX_BYTES..block.len().saturating_sub(SUFFIX_BYTES));
@@ -501,6 +520,57 @@ mod tests {
             let offset = file.long(-7200_i64 as u64);
             let file = file.interface(1, 0, &[(14, offset)]).packet(0, 7_201_000_000, b"");
             assert_eq!(packets(&file.bytes)[0].1, SECOND);
+        }
+    }
+
+    /// The second of a packet.
+    const PACKET: u64 = 1_700_000_000;
+
+    /// That packet, and statistics: when the capture ended, in ticks, and how many packets were
+    /// received.
+    fn ended(order: Order, tsresol: u8, per_second: u64, end: u64, received: u64) -> Pcapng {
+        let file = Pcapng::new(order).interface(1, 0, &[(9, vec![tsresol])]);
+        // Two words, the high one first in either order.
+        let end = match order {
+            Order::Little => end.rotate_left(32),
+            Order::Big => end,
+        };
+        file.packet(0, PACKET * per_second, b"x").statistics(0, &[(3, end), (4, received), (5, 2)])
+    }
+
+    #[test]
+    fn statistics_behind_the_last_packet_say_when_the_capture_ended() {
+        const DAY: i64 = 86_400;
+        const NANOS: u64 = 1_000_000_000;
+        const MICROS: u64 = 1_000_000;
+        // Seconds after the packet.
+        let end = |file: &Pcapng| {
+            let (_, _, source) = drain(open(&file.bytes).unwrap());
+            source.info().end.map(|end| end.as_nanos() / SECOND - PACKET as i64)
+        };
+        let after = |seconds: i64| PACKET.saturating_add_signed(seconds);
+        for order in BOTH {
+            for seconds in [0, 60, 30 * DAY] {
+                let file = ended(order, 9, NANOS, after(seconds) * NANOS, 3);
+                assert_eq!(end(&file), Some(seconds));
+                // dumpcap writes microseconds beside packets of nanoseconds.
+                let file = ended(order, 9, NANOS, after(seconds) * MICROS, 3);
+                assert_eq!(end(&file), Some(seconds));
+            }
+            // Before the packet, and out of all reason.
+            for seconds in [-1, 31 * DAY, 90_000 * DAY, -(PACKET as i64)] {
+                let file = ended(order, 9, NANOS, after(seconds) * NANOS, 3);
+                assert_eq!(end(&file), None, "{seconds}");
+            }
+            assert_eq!(end(&ended(order, 9, NANOS, u64::MAX, 3)), None);
+            assert_eq!(end(&ended(order, 0x80, 1, after(60), 3)), Some(60));
+            // One packet of four that were received and not dropped.
+            assert_eq!(end(&ended(order, 6, MICROS, after(60) * MICROS, 6)), None);
+            let goes_on = ended(order, 6, MICROS, after(60) * MICROS, 3);
+            assert_eq!(end(&goes_on), Some(60));
+            let goes_on = goes_on.packet(0, after(1) * MICROS, b"y");
+            assert_eq!(end(&goes_on), None);
+            assert_eq!(end(&goes_on.statistics(0, &[])), None);
         }
     }
 

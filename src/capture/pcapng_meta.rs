@@ -22,9 +22,10 @@ use super::pcapng::Interface;
 use super::source::FileInfo;
 use crate::limits::{
     COMMENT_BYTES_MAX, FILE_COMMENTS_MAX, INTERFACES_MAX, META_BLOCK_BYTES_MAX, NAME_BYTES_MAX,
-    NAMES_MAX, PROCESSES_MAX,
+    NAMES_MAX, PROCESSES_MAX, SILENT_END_MAX,
 };
 use crate::owner::Owner;
+use crate::time::Timestamp;
 
 /// `if_fcslen`, which pcap-parser has no name for.
 const IF_FCSLEN: OptionCode = OptionCode(13);
@@ -102,13 +103,35 @@ pub(super) fn process(order: Order, body: &[u8], processes: &mut Vec<Owner>) {
     processes.push(Owner { program, pid: Some(order.u32(*pid)), fd: None });
 }
 
-/// Takes an interface's drop counters. They count from the start of the capture, so a later block
-/// replaces an earlier one.
+/// What the statistics of a file say that stand behind its last packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LastWords {
+    /// The end by the interface's clock, and in microseconds: dumpcap writes those, whatever the
+    /// clock of the packets is.
+    ends: [Option<Timestamp>; 2],
+    /// Packets that the interfaces received and did not drop.
+    received: u64,
+}
+
+impl LastWords {
+    /// When a capture of so many frames ended, the last of them at that time. It is not believed
+    /// that it ended before, or very long after. A part of what was received may have been cut at
+    /// its end, and keeps the statistics all the same; then nothing tells where it ended.
+    pub(super) fn end(&self, frames: u64, last: Timestamp) -> Option<Timestamp> {
+        let is_whole = self.received <= frames;
+        let is_near = |end: &Timestamp| last <= *end && end.since(last) <= SILENT_END_MAX;
+        self.ends.into_iter().flatten().find(is_near).filter(|_| is_whole)
+    }
+}
+
+/// Takes an interface's drop counters, and when its capture ended. They count from the start of the
+/// capture, so a later block replaces an earlier one.
 pub(super) fn statistics(
     order: Order,
     block: &[u8],
     interfaces: &mut [Interface],
     info: &mut FileInfo,
+    last_words: &mut LastWords,
 ) {
     let parsed = small(block).and_then(|block| {
         match order {
@@ -126,6 +149,15 @@ pub(super) fn statistics(
     let others = info.dropped.saturating_sub(interface.dropped);
     info.dropped = others.saturating_add(dropped);
     interface.dropped = dropped;
+    let received = counter(OptionCode::IsbIfRecv).saturating_sub(dropped);
+    last_words.received = last_words.received.saturating_add(received);
+    if let Some([a, b, c, d, e, f, g, h]) = value(&block.options, OptionCode::IsbEndTime) {
+        let (high, low) = (order.u32([*a, *b, *c, *d]), order.u32([*e, *f, *g, *h]));
+        let clocks = [interface.clock, interface.clock.in_micros()];
+        for (end, clock) in last_words.ends.iter_mut().zip(clocks) {
+            *end = (*end).max(Some(clock.time(high, low)));
+        }
+    }
 }
 
 /// Takes the names of addresses; the first name of an address stays.

@@ -23,6 +23,7 @@ use super::{
     at_hand, pcap, pcapng,
 };
 use crate::limits::{LINK_TYPES_MAX, READ_BUFFER_BYTES};
+use crate::time::Timestamp;
 
 /// A capture that is being read.
 pub struct Source {
@@ -71,6 +72,9 @@ pub struct FileInfo {
     pub comments: BTreeSet<String>,
     /// Packets lost while capturing, by interface and system, as the file itself counts them.
     pub dropped: u64,
+    /// When the capture ended, if the file says so behind its last packet. Known when it has been
+    /// read to its end.
+    pub end: Option<Timestamp>,
     /// Names of addresses that the file carries.
     pub names: BTreeMap<IpAddr, String>,
     /// Names that were too many to keep.
@@ -100,6 +104,7 @@ impl FileInfo {
             filters: BTreeSet::new(),
             comments: BTreeSet::new(),
             dropped: 0,
+            end: None,
             names: BTreeMap::new(),
             names_left_out: 0,
             size,
@@ -359,6 +364,9 @@ impl Source {
             }
             Ok(Step::End) => {
                 self.ending = Some(Ending::Complete);
+                if let Reader::Pcapng(reader) = &self.reader {
+                    self.info.end = reader.end(self.frames);
+                }
                 self.close();
                 Ok(None)
             }

@@ -13,8 +13,10 @@ use super::interrupt::Interrupt;
 use super::read::Wanted;
 use super::{ERROR, Outcome, output, read};
 use crate::capture::Merge;
-use crate::extract::{self, Chosen};
+use crate::extract::{self, Chosen, How};
 use crate::history::History;
+use crate::pipeline::Totals;
+use crate::time::{Span, Timestamp};
 
 /// `finwait extract`.
 #[derive(Debug, Args)]
@@ -98,23 +100,49 @@ fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
     let chosen = Chosen::new(&analysis, is_wanted);
     let none = read::no_match(&analysis);
     // The capture is followed once more, and what is known of it takes as much memory then.
-    let (mask, packets) = (analysis.mask, analysis.totals.packets);
+    let Totals { packets, last_ts: end, .. } = analysis.totals;
+    let how = How {
+        format: args.format.map(Into::into),
+        decode_tunnels: options.decode_tunnels,
+        mask: analysis.mask,
+        end,
+    };
     drop(analysis.archive);
     let frames = extract::find(Merge::open(inputs)?, &options, &chosen);
+    let mut format = None;
     let copy = |out: &mut dyn Write| {
-        let format = args.format.map(Into::into);
-        extract::copy(Merge::open(inputs)?, &frames, format, options.decode_tunnels, mask, out)
+        format = Some(extract::copy(Merge::open(inputs)?, &frames, how, out)?);
+        Ok(())
     };
     match &args.output {
         Some(path) if path.as_os_str() != "-" => output::packets_to_file(path, inputs, copy)?,
         _ => output::packets_to_stdout(copy)?,
-    }
+    };
     outcome.messages.push(match frames.count() {
         0 => none,
         count => format!("{count} of {packets} packets"),
     });
+    if format == Some(extract::PacketFormat::Pcap) {
+        outcome.messages.extend(silence(frames.last_ts, end));
+    }
     Ok(outcome)
 }
+
+/// What a capture's wait after the last of the packets proves is lost with a pcap file, which holds
+/// nothing else: how to say it.
+fn silence(last: Option<Timestamp>, end: Option<Timestamp>) -> Option<String> {
+    let silent = end?.since(last?);
+    (silent >= SILENCE_TOLD).then(|| {
+        format!(
+            "the capture went on for {silent} after the last of them, which pcap cannot say: \
+             give --until {} with them, or write --format pcapng",
+            end.unwrap_or_default()
+        )
+    })
+}
+
+/// A shorter silence changes no state and no finding.
+const SILENCE_TOLD: Span = Span::from_secs(1);
 
 fn is_named(args: &ExtractArgs, history: &History) -> bool {
     args.id.is_empty() && args.stream.is_empty()

@@ -63,11 +63,14 @@ pub struct Frames {
     bits: Bits,
     /// Whether a time among them is no whole number of microseconds.
     pub(super) has_nanos: bool,
+    /// The latest time among them.
+    pub last_ts: Option<Timestamp>,
 }
 
 impl Frames {
     fn add(&mut self, frame: u64, ts: Timestamp) {
         self.has_nanos |= ts.as_nanos() % 1000 != 0;
+        self.last_ts = self.last_ts.max(Some(ts));
         self.bits.add(frame);
     }
 

@@ -12,6 +12,7 @@ use std::io::{self, Write};
 
 use crate::capture::{self, Detailed, LinkType, Merge, Packet};
 use crate::run::Mask;
+use crate::time::Timestamp;
 
 pub use find::{Chosen, Frames, find};
 use mask::Masked;
@@ -34,27 +35,42 @@ pub enum Error {
     Write(#[from] io::Error),
 }
 
-/// Copies those packets, in this format or else in the one that fits; with a mask, other addresses
-/// stand in them, and names are left out.
+/// How packets are copied.
+#[derive(Debug)]
+pub struct How {
+    /// The format; without one, that which fits.
+    pub format: Option<PacketFormat>,
+    /// Whether addresses in tunnels are replaced, too.
+    pub decode_tunnels: bool,
+    /// With it, other addresses stand in them, and names are left out.
+    pub mask: Option<Mask>,
+    /// When the capture ended that they are of. Where they end before, pcapng says so.
+    pub end: Option<Timestamp>,
+}
+
+/// Copies those packets. The format that they were written in.
 pub fn copy(
     merge: Merge,
     frames: &Frames,
-    format: Option<PacketFormat>,
-    decode_tunnels: bool,
-    mut mask: Option<Mask>,
+    how: How,
     out: &mut dyn Write,
-) -> Result<(), Error> {
+) -> Result<PacketFormat, Error> {
+    let How { format, decode_tunnels, mut mask, end } = how;
     let mut merge = merge.keeping_details();
     let format = match format {
         Some(format) => format,
         None => fitting(&merge),
     };
+    let end = end.filter(|end| frames.last_ts.is_some_and(|last| last < *end));
     let mut writer = Writer::new(format, frames.has_nanos, mask.is_some(), out);
     let mut masked = Vec::new();
     loop {
         let detailed = match merge.next_detailed() {
             Ok(Some(detailed)) => detailed,
-            Ok(None) => return Ok(writer.finish()?),
+            Ok(None) => {
+                writer.finish(end)?;
+                return Ok(format);
+            }
             Err(_) => continue,
         };
         if !frames.has(detailed.packet.frame) {

@@ -7,6 +7,7 @@ use super::Error;
 use crate::capture::{Detailed, LinkType, PROCESS_OPTIONS};
 use crate::limits::CAPTURED_BYTES_MAX;
 use crate::owner::Owner;
+use crate::time::Timestamp;
 
 /// A capture file format that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +62,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Ends the file, which has a header even if there is no packet.
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    /// Ends the file, which has a header even if there is no packet, and of pcapng says when the
+    /// capture ended, if that is told.
+    pub(super) fn finish(mut self, end: Option<Timestamp>) -> io::Result<()> {
+        if let Some(end) = end.filter(|_| !self.interfaces.is_empty()) {
+            self.statistics(end)?;
+        }
         match self.format {
             PacketFormat::Pcap if self.link.is_none() => self.pcap_header(LinkType::EN10MB, 0)?,
             PacketFormat::Pcapng => self.section()?,
@@ -189,6 +194,16 @@ impl<'a> Writer<'a> {
         body.extend([0; 4]);
         self.block(1, &body)?;
         Ok(new)
+    }
+
+    /// Statistics of the first interface, which stand for all: nothing but when the capture ended.
+    fn statistics(&mut self, end: Timestamp) -> io::Result<()> {
+        let nanos = end.as_nanos() as u64;
+        let time = [(nanos >> 32) as u32, nanos as u32].map(u32::to_le_bytes).concat();
+        let mut body = [&[0; 4][..], &time].concat();
+        option(3, &time, &mut body);
+        body.extend([0; 4]);
+        self.block(5, &body)
     }
 
     fn block(&mut self, kind: u32, body: &[u8]) -> io::Result<()> {

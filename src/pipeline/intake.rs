@@ -249,7 +249,11 @@ impl Intake {
 
     /// The capture goes on until `now`, without a packet.
     pub fn silence(&mut self, now: Timestamp) {
-        self.totals.last_ts = self.totals.last_ts.max(Some(now));
+        let totals = &mut self.totals;
+        if totals.last_ts.is_some_and(|last| last < now) {
+            totals.last_packet_ts = totals.last_packet_ts.or(totals.last_ts);
+        }
+        totals.last_ts = totals.last_ts.max(Some(now));
     }
 
     /// What was taken so far, without the tunnels. Copies are among the segments: which these are,

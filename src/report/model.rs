@@ -395,6 +395,12 @@ pub struct SummaryLine {
     connections: u64,
     first_ts: Option<Timestamp>,
     last_ts: Option<Timestamp>,
+    /// The last packet's time, where the capture is known to have gone on after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_packet_ts: Option<Timestamp>,
+    /// By what that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_from: Option<&'static str>,
     skipped: BTreeMap<&'static str, u64>,
     capture_dropped: u64,
     limits_hit: BTreeMap<&'static str, u64>,
@@ -413,6 +419,8 @@ impl SummaryLine {
             connections: totals.connections,
             first_ts: totals.first_ts,
             last_ts: totals.last_ts,
+            last_packet_ts: totals.last_packet_ts,
+            end_from: totals.last_packet_ts.map(|_| analysis.ended.name()),
             skipped: totals.skipped.iter().collect(),
             capture_dropped: analysis.capture_dropped(),
             limits_hit: analysis.limits_hit(),

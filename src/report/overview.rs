@@ -8,12 +8,14 @@ use crate::capture::text::Clock;
 use crate::findings::survey::Survey;
 use crate::history::Role;
 use crate::infer::state::State;
+use crate::pipeline::Totals;
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, plain_table, put_table};
 use crate::report::states::lesson;
 use crate::report::text::{Grouped, clean, moment, plural, wrap};
 use crate::report::verdict;
 use crate::run::Analysis;
+use crate::run::ending::Ended;
 
 /// Writes `label   text`, the text wrapped beside the label.
 fn labelled(label: &str, text: &str, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
@@ -70,6 +72,7 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
             _ => format!(" in {} from {}", last.since(first), moment(first, clock)),
         };
     }
+    packets += &silence(analysis);
     if analysis.repeated > 0 {
         packets += &format!("; {} in several files, taken once", Grouped(analysis.repeated));
     }
@@ -92,6 +95,21 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
     facts.extend(analysis.cuts.iter().map(|cut| ("cut", clean(&cut.to_string()).into())));
     facts.extend(analysis.errors.iter().map(|error| ("damaged", clean(&error.to_string()).into())));
     facts
+}
+
+/// Until when the capture went on without a packet, and by what that is known.
+fn silence(analysis: &Analysis) -> String {
+    let Totals { last_ts: Some(end), last_packet_ts: Some(last), .. } = analysis.totals else {
+        return String::new();
+    };
+    let how = match analysis.ended {
+        Ended::Packet => return String::new(),
+        Ended::Given => "given",
+        Ended::File => "as the file says",
+        Ended::Watched => "watched",
+    };
+    let (until, silent) = (moment(end, analysis.clock()), end.since(last));
+    format!(" until {until} ({how}; {silent} after the last packet)")
 }
 
 /// What somebody wrote into the file, the first few of it.

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::noting::{self, Noting};
-use super::{Analysis, Options, Parts};
+use super::{Analysis, Options, Parts, ending};
 use crate::capture::{Error, Merge, Note};
 use crate::limits::{FED_SEGMENTS_MAX, FORGET_FROM};
 use crate::pipeline::{Intake, Keyed, Totals, Tracker};
@@ -269,7 +269,10 @@ fn read(mut merge: Merge, shared: &Shared) {
                 feed.position.0 = merge.position();
             }
             Ok(None) => {
-                feed.parts = Arc::new(Parts::of(&merge));
+                let parts = Parts::of(&merge);
+                let end = ending::of(parts.files.iter(), feed.intake.totals().last_ts);
+                end.into_iter().for_each(|end| feed.intake.silence(end));
+                feed.parts = Arc::new(parts);
                 feed.is_over = true;
             }
             Err(error) => feed.errors.push(error),

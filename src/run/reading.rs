@@ -5,11 +5,11 @@
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
-use crate::capture::{self, Merge, Note, Packet};
+use crate::capture::{self, Merge, Note, Packet, Source};
 use crate::history::archive::Archive;
 use crate::limits::{BATCH_SEGMENTS, HANDED_SEGMENTS};
 use crate::pipeline::{Intake, Keyed, Totals, Tracker};
-use crate::run::{Analysis, Options, Parts, Told, Watcher, noting};
+use crate::run::{Analysis, Options, Parts, Told, Watcher, ending, noting};
 
 /// Batches on their way from one thread to the other.
 const BATCHES: usize = 4;
@@ -82,7 +82,7 @@ pub(super) fn read<W: Watcher>(
         in_two_threads(merge, &mut filler, track);
     }
     tracker.sink().watcher.progress(merge.position(), size);
-    filler.last_until(options);
+    filler.last_until(merge, options);
     let (_, archive, totals) = tracker.close(filler.intake);
     Read { archive, totals, errors: filler.errors }
 }
@@ -126,12 +126,14 @@ impl Filler {
         Filler { intake, errors: Vec::new(), is_noting }
     }
 
-    /// Has the capture go on until the options say that it ended.
-    pub fn last_until(&mut self, options: &Options) {
-        if let Some(until) = options.until {
-            let first = self.intake.totals().first_ts;
-            self.intake.silence(until.of(first));
-        }
+    /// Has the capture go on until the options say that it ended, or else itself.
+    pub fn last_until(&mut self, merge: &Merge, options: &Options) {
+        let Totals { first_ts, last_ts, .. } = *self.intake.totals();
+        let end = match options.until {
+            Some(until) => Some(until.of(first_ts)),
+            None => ending::of(merge.sources().iter().map(Source::info), last_ts),
+        };
+        end.into_iter().for_each(|end| self.intake.silence(end));
     }
 
     /// Fills a batch anew: `push` puts each segment among its, or elsewhere. Whether there was

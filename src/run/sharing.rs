@@ -55,7 +55,7 @@ pub(super) fn read<W: Watcher>(
     if shares.bounds.is_reached.load(Ordering::Relaxed) {
         return None;
     }
-    filler.last_until(options);
+    filler.last_until(&own, options);
     let (archive, totals) = close_together(shares.into_trackers(), filler.intake);
     *merge = own;
     Some(Read { archive, totals, errors: filler.errors })

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use finwait::capture::{Merge, Source};
 use finwait::decode::skip::Skip;
-use finwait::extract::{self, Chosen};
+use finwait::extract::{self, Chosen, How};
 use finwait::history::{History, Role};
 use finwait::infer::state::State;
 use finwait::run::{self, Analysis, Options, Until};
@@ -37,7 +37,8 @@ fn extracted(name: &str, bytes: &[u8], analysis: &Analysis, id: u64) -> (u64, Ve
     let chosen = Chosen::new(analysis, |history| history.id == id);
     let frames = extract::find(merge(name, bytes), &options, &chosen);
     let mut copy = Vec::new();
-    extract::copy(merge(name, bytes), &frames, None, false, None, &mut copy).expect("memory");
+    let how = How { format: None, decode_tunnels: false, mask: None, end: None };
+    extract::copy(merge(name, bytes), &frames, how, &mut copy).expect("memory");
     // What a silence at the end says is to be the same.
     let until = analysis.totals.last_ts.map(Until::Time);
     let copied = run::analyse(merge(name, &copy), &Options { until, ..options }, &mut ());

@@ -635,8 +635,8 @@ fn readme_lists_what_is_read() {
     const END: &str = "<!-- end of what is read -->\n";
     let list = format!(
         "| | |\n|---|---|\n| files | pcap (microseconds, nanoseconds, modified), pcapng |\n\
-         | beside packets | names, comments, filters, interfaces and drop counts of pcapng; \
-         processes by Apple's tcpdump and by ptcpdump |\n\
+         | beside packets | names, comments, filters, interfaces, drop counts and the end of a \
+         pcapng capture; processes by Apple's tcpdump and by ptcpdump |\n\
          | compression | {} |\n| link types | {} |\n| tunnels, with `--decode-tunnels` | {} |\n\
          | always | IPv4, IPv6 with extension headers and AH, fragments of both, ICMP errors that \
          quote a segment, packets cut by the snap length |\n",
