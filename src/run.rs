@@ -383,6 +383,16 @@ pub fn read<P: AsRef<Path>>(
     Ok(analyse(Merge::open(paths)?, options, watcher))
 }
 
+/// The same, where what cannot be read at all is among [`Analysis::errors`], even if there is
+/// nothing else.
+pub fn read_what_can_be<P: AsRef<Path>>(
+    paths: &[P],
+    options: &Options,
+    watcher: &mut impl Watcher,
+) -> Analysis {
+    analyse(Merge::open_what_can_be(paths), options, watcher)
+}
+
 /// Reads opened captures as one, to the end.
 pub fn analyse<W: Watcher>(mut merge: Merge, options: &Options, watcher: &mut W) -> Analysis {
     let shared = match W::LOOKS_AT_SEGMENTS {

@@ -709,3 +709,40 @@ fn numbers_are_written_in_one_way() {
     let report = printed(&["--fail-on", "note", path]);
     assert!(report.contains("1,200 ports") && !report.contains("1200 ports"), "{report}");
 }
+
+#[test]
+fn what_cannot_be_read_at_all_is_in_the_report_too() {
+    let gone = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check/gone.pcap");
+    let nothing = file("without-a-byte.pcap", &[]);
+    let text = file("prose.txt", b"not a single packet at 10.9.8.7\n");
+    let (gone, nothing, text) =
+        (gone.to_str().unwrap(), nothing.to_str().unwrap(), text.to_str().unwrap());
+    for (files, why) in [
+        (&[gone][..], "cannot open it"),
+        (&[LEAKING, gone], "cannot open it"),
+        (&[nothing], "is empty"),
+        (&[text], "is text"),
+    ] {
+        for format in ["junit", "sarif", "github", "markdown", "html", "json"] {
+            let report = file(&format!("unread/{format}"), b"");
+            let args = ["--format", format, "-o", report.to_str().unwrap()];
+            for command in ["check", "report"] {
+                let out = finwait(&[&[command], files, &args].concat());
+                assert_eq!(out.status.code(), Some(2), "{command} {format}");
+                let said = String::from_utf8(out.stderr).unwrap();
+                assert!(said.contains(&format!("{}: {why}", files[files.len() - 1])), "{said}");
+                let told = fs::read_to_string(&report).unwrap();
+                let is_told = match format {
+                    "json" => told.contains("\"complete\":false"),
+                    _ => told.contains(why),
+                };
+                assert!(is_told, "{command} {format}: {told}");
+                assert!(files.len() == 1 || told.contains("close-wait-leak"), "{told}");
+            }
+        }
+        let (code, said) = check(files);
+        assert!(code == Some(2) && said.contains(why), "{said}");
+        let masked = printed(&[files, &["--mask", "--format", "markdown"]].concat());
+        assert!(!masked.contains("gone") && !masked.contains("10.9.8.7"), "{masked}");
+    }
+}

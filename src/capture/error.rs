@@ -175,8 +175,19 @@ impl Error {
         }
     }
 
+    /// Has it call its file by another name, and say nothing of what is in it.
+    pub fn mask(&mut self, label: impl Fn(&str) -> Arc<str>) {
+        let name = label(self.file_mut());
+        match self {
+            Error::Unsupported { file, way_out, .. } => *way_out = way_out.replace(&**file, &name),
+            Error::NoPacketLine { first, .. } => "...".clone_into(first),
+            _ => {}
+        }
+        *self.file_mut() = name;
+    }
+
     /// The file that it names.
-    pub fn file_mut(&mut self) -> &mut Arc<str> {
+    fn file_mut(&mut self) -> &mut Arc<str> {
         match self {
             Error::Open { file, .. }
             | Error::Read { file, .. }

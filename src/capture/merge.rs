@@ -10,6 +10,7 @@
 //! descriptors of those that overlap. With one file the merging costs nothing.
 
 use core::cmp::Reverse;
+use core::convert::Infallible;
 use core::mem::replace;
 use std::collections::BinaryHeap;
 use std::path::Path;
@@ -50,16 +51,37 @@ impl Merge {
     /// of by [`Merge::next_packet`], as damage is; so is one in a directory that cannot be read,
     /// for a capture may be lost with it. What is no capture in a directory is left out.
     pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Merge, Error> {
-        let members = members(paths)?;
+        Merge::opened(paths, Err)
+    }
+
+    /// The same, where whatever cannot be opened is told of by [`Merge::next_packet`], even if
+    /// there is nothing else.
+    pub fn open_what_can_be<P: AsRef<Path>>(paths: &[P]) -> Merge {
+        let opened: Result<Merge, Infallible> = Merge::opened(paths, Ok);
+        match opened {
+            Ok(merge) => merge,
+        }
+    }
+
+    /// Opens all files. What `judge` gives back of an error that leaves nothing to do is told of
+    /// later.
+    fn opened<P: AsRef<Path>, E>(
+        paths: &[P],
+        judge: impl Fn(Error) -> Result<Error, E>,
+    ) -> Result<Merge, E> {
+        let (members, unread) = members(paths);
+        let unread = unread.into_iter().map(&judge).collect::<Result<Vec<_>, _>>()?;
         let capacity = match members.len() {
             0 | 1 => READ_BUFFER_BYTES,
             _ => MERGE_BUFFER_BYTES,
         };
-        let (mut begun, mut failures, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut begun, mut failures, mut left_out) = (Vec::new(), unread, Vec::new());
         let (mut texts, mut has_captures) = (Vec::new(), false);
         for member in &members {
             match Source::open_with_buffer(&member.path, capacity) {
-                Ok(source) if members.len() == 1 => return Ok(Merge::new(vec![source])),
+                Ok(source) if members.len() == 1 && failures.is_empty() => {
+                    return Ok(Merge::new(vec![source]));
+                }
                 Ok(source) if !member.named && source.info().format == Format::Text => {
                     texts.push(source);
                 }
@@ -68,7 +90,7 @@ impl Merge {
                     begun.push(Begun::new(source, &mut failures));
                 }
                 Err(error) if !member.named && error.is_no_capture() => left_out.push(error),
-                Err(error @ Error::Open { .. }) if member.named => return Err(error),
+                Err(error @ Error::Open { .. }) if member.named => failures.push(judge(error)?),
                 Err(error) => failures.push(error),
             }
         }
@@ -80,8 +102,10 @@ impl Merge {
         }
         if begun.is_empty() && !paths.is_empty() {
             let file = paths.first().map(|path| path.as_ref().to_string_lossy().into());
-            let nothing = || Error::NoCapture { file: file.unwrap_or_default() };
-            return Err(failures.into_iter().next().unwrap_or_else(nothing));
+            if failures.is_empty() {
+                failures.push(Error::NoCapture { file: file.unwrap_or_default() });
+            }
+            failures = failures.into_iter().map(judge).collect::<Result<_, _>>()?;
         }
         Ok(Merge { left_out, ..Merge::of(begun, failures) })
     }

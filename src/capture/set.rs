@@ -17,21 +17,26 @@ pub(super) struct Member {
     pub(super) named: bool,
 }
 
-/// The files that the names stand for, those of a directory in the order of their names. Hidden
-/// ones and directories in a directory are not looked at.
-pub(super) fn members<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Member>, Error> {
-    let mut members = Vec::new();
+/// The files that the names stand for, those of a directory in the order of their names, and why
+/// directories cannot be read. Hidden ones and directories in a directory are not looked at.
+pub(super) fn members<P: AsRef<Path>>(paths: &[P]) -> (Vec<Member>, Vec<Error>) {
+    let (mut members, mut errors) = (Vec::new(), Vec::new());
     for path in paths {
         let path = path.as_ref();
         if !path.is_dir() {
             members.push(Member { path: path.to_path_buf(), named: true });
             continue;
         }
-        let inside = files_in(path)
-            .map_err(|cause| Error::Open { file: path.to_string_lossy().into(), cause })?;
-        members.extend(inside.into_iter().map(|path| Member { path, named: false }));
+        match files_in(path) {
+            Ok(inside) => {
+                members.extend(inside.into_iter().map(|path| Member { path, named: false }));
+            }
+            Err(cause) => {
+                errors.push(Error::Open { file: path.to_string_lossy().into(), cause });
+            }
+        }
     }
-    Ok(members)
+    (members, errors)
 }
 
 fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {

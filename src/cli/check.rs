@@ -88,7 +88,7 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
     let mut baseline = known.map_or_else(|| Ok(Baseline::default()), |path| load(path, written))?;
     let has_baseline = known.or(written).is_some();
     let gate = Gate { has_baseline, is_strict: args.read.is_strict(), ..args.gate.gate(settings) };
-    let mut analysis = read::read(&inputs, &args.read, &mut ())?;
+    let mut analysis = read::read_for(args.print.format, &inputs, &args.read)?;
     let found = issues(&analysis);
     let mut outcome = read::outcome(&analysis, &args.read);
     let expired = baseline.expire(today());

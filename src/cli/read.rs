@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 
-use super::args::{Cli, ReadArgs};
+use super::args::{Cli, ReadArgs, ReportFormat};
 use super::at::{At, out_of_range};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
@@ -21,7 +21,7 @@ use crate::decode::tuple::End;
 use crate::limits::HOSTS_FILE_BYTES_MAX;
 use crate::report::text::{Grouped, plural};
 use crate::report::verdict::passed_over;
-use crate::run::{self, Analysis, Names, Watcher};
+use crate::run::{self, Analysis, Names, Options, Watcher};
 use crate::time::{Span, Timestamp};
 
 /// The captures to read: those named, or else standard input; none if that is a terminal.
@@ -54,6 +54,26 @@ pub fn help(command: Option<&str>) -> Result<Outcome> {
 
 /// Reads captures, telling `watcher` of every segment.
 pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> Result<Analysis> {
+    read_by(files, args, watcher, |files, options, watcher| run::read(files, options, watcher))
+}
+
+/// Reads captures for a report. One for a program, or for who sees nothing but the report, says
+/// which of them could not be opened; at a terminal there is nothing else to say, and so no report.
+pub fn read_for(format: ReportFormat, files: &[PathBuf], args: &ReadArgs) -> Result<Analysis> {
+    match format {
+        ReportFormat::Table => read(files, args, &mut ()),
+        _ => read_by(files, args, &mut (), |files, options, watcher| {
+            Ok(run::read_what_can_be(files, options, watcher))
+        }),
+    }
+}
+
+fn read_by<W: Watcher>(
+    files: &[PathBuf],
+    args: &ReadArgs,
+    watcher: &mut W,
+    read: impl Fn(&[PathBuf], &Options, &mut Watched<'_, W>) -> Result<Analysis, capture::Error>,
+) -> Result<Analysis> {
     if files.iter().any(|file| file.as_os_str() == "-") {
         // The pipe ends when what feeds it does.
         Interrupt::catch();
@@ -61,7 +81,7 @@ pub fn read(files: &[PathBuf], args: &ReadArgs, watcher: &mut impl Watcher) -> R
     let mut watched = Watched { watcher, progress: Progress::new(args.progress) };
     let options = args.options()?;
     let tables = args.sockets.read()?;
-    let analysis = run::read(files, &options, &mut watched)?;
+    let analysis = read(files, &options, &mut watched)?;
     check_there_are_packets(&analysis)?;
     fit_to_show(analysis, tables, args)
 }

@@ -180,10 +180,9 @@ impl Analysis {
         for why in &mut self.left_out {
             *why = "a file is left out, for it is no capture".to_string();
         }
-        let cuts = self.cuts.iter_mut().map(|cut| &mut cut.file);
-        for file in cuts.chain(self.errors.iter_mut().map(|error| error.file_mut())) {
-            *file = labels.get(file).cloned().unwrap_or_else(|| "capture".into());
-        }
+        let label = |file: &str| labels.get(file).cloned().unwrap_or_else(|| "capture".into());
+        self.cuts.iter_mut().for_each(|cut| cut.file = label(&cut.file));
+        self.errors.iter_mut().for_each(|error| error.mask(label));
     }
 }
 
