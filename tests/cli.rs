@@ -241,6 +241,24 @@ fn help_and_version_are_0() {
     }
 }
 
+/// On a terminal there is help where no capture is named; but a gate that was given none must fail.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_file_a_terminal_gets_help_and_a_check_fails() {
+    let finwait = env!("CARGO_BIN_EXE_finwait");
+    for (command, code) in [("list", 0), ("check", 2), ("netstat", 0)] {
+        let line = format!("{finwait} {command}");
+        let out =
+            Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output();
+        // It makes the terminal, and is not everywhere.
+        let Ok(out) = out else { return };
+        let said = text(&out.stdout);
+        assert_eq!(out.status.code(), Some(code), "{said}");
+        assert!(said.contains(&format!("finwait {command}")), "{said}");
+        assert_eq!(said.contains("no FILE is named"), code == 2, "{said}");
+    }
+}
+
 #[test]
 fn the_first_line_is_the_verdict() {
     let report = printed(&[str_of(&leak("verdict.pcap"))]);

@@ -22,7 +22,7 @@ use crate::report::ci::no_segment;
 /// `finwait check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Captures, pcap or pcapng; several are read as one, in time order
+    /// Captures, pcap or pcapng, also compressed; several, or a directory, are read as one
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -77,7 +77,11 @@ impl GateArgs {
 
 /// Checks captures.
 pub fn check(args: &CheckArgs) -> Result<Outcome> {
-    let Some(inputs) = read::inputs(&args.files) else { return read::help(Some("check")) };
+    let Some(inputs) = read::inputs(&args.files) else {
+        // A job's list of files may be empty, and its runner have a terminal: that must not pass.
+        read::help(Some("check"))?;
+        return Ok(Outcome::error("no FILE is named: nothing was checked".to_string()));
+    };
     let settings = &args.read.settings.check;
     let known = args.gate.baseline.as_ref().or(settings.baseline.as_ref());
     let written = args.gate.write_baseline.as_ref();

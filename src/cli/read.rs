@@ -45,6 +45,8 @@ pub fn are_stored(inputs: &[PathBuf]) -> bool {
 /// Prints the help of a command, or of finwait.
 pub fn help(command: Option<&str>) -> Result<Outcome> {
     let mut cli = Cli::command();
+    // Until then a command does not know whose it is, and calls itself by its own name alone.
+    cli.build();
     match command.and_then(|name| cli.find_subcommand_mut(name)) {
         Some(command) => command.print_help()?,
         None => cli.print_help()?,
