@@ -969,6 +969,16 @@ fn netstat_is_of_the_moment() {
 }
 
 #[test]
+fn a_moment_that_was_printed_is_one_of_the_capture() {
+    let (demo, end) = ("testdata/kernel/demo/server.pcap", "+68.4");
+    let counts = printed(&["netstat", "--counts", demo]);
+    assert!(counts.contains(&format!("{end} s")), "{counts}");
+    let at = |at: &str| printed(&["netstat", "--at", at, "--format", "jsonl", demo]);
+    assert_eq!(at(end), at("end"));
+    assert!(refused(&["netstat", "--at", "+68.5", demo]).contains("outside the capture"));
+}
+
+#[test]
 fn a_census_counts_what_the_table_shows() {
     let capture = leak("census.pcap");
     let capture = str_of(&capture);

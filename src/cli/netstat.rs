@@ -123,8 +123,11 @@ fn moment(analysis: &Analysis, at: At) -> Result<Option<Timestamp>> {
             _ => bail!("--at: there is no packet in the capture, and so no moment but its end"),
         }
     };
+    // And the capture's length to three digits, as the moments of --counts are.
+    let is_printed_as_last = |after: Span| after.to_string() == last.since(first).to_string();
     let ts = match at.of(analysis).unwrap_or(last) {
         ts if ts < first && first.since(ts) < PRINTED => first,
+        ts if ts > last && matches!(at, At::After(after) if is_printed_as_last(after)) => last,
         ts => ts,
     };
     if !(first..=last).contains(&ts) {
