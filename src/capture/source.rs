@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::packed::{self, Broken};
 use super::pread::Pread;
 use super::sniff::{FAR_BYTES, Sniffed, sniff, sniff_far};
-use super::text::{self, TextInfo};
+use super::text::{self, First, TextInfo};
 use super::utf16;
 use super::window::Window;
 use super::{
@@ -437,10 +437,15 @@ fn open_text(window: &mut Window, info: &mut FileInfo) -> Result<Reader, Error> 
     let magic = magic(window);
     let mut reader = Box::new(text::Reader::new());
     match reader.find_first(window, info) {
-        Ok(None) => Ok(Reader::Text(reader)),
+        Ok(First::Packet) => Ok(Reader::Text(reader)),
+        Ok(First::OfTshark) => Err(Error::Unsupported {
+            file,
+            format: "a list of packets as tshark prints it",
+            way_out: "give the capture itself, or print it with: tcpdump -nr CAPTURE".to_string(),
+        }),
         // What begins with four letters may be no text for that.
-        Ok(Some((_, first))) if first.contains('\0') => Err(Error::Unknown { file, magic }),
-        Ok(Some((lines, first))) => Err(Error::NoPacketLine { file, lines, first }),
+        Ok(First::None(_, first)) if first.contains('\0') => Err(Error::Unknown { file, magic }),
+        Ok(First::None(lines, first)) => Err(Error::NoPacketLine { file, lines, first }),
         Err(cause) => Err(Error::Read { file, offset: window.offset(), frame: 0, cause }),
     }
 }

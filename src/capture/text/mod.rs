@@ -70,6 +70,16 @@ pub(super) struct Reader {
     is_inside: bool,
 }
 
+/// What a text begins with.
+pub(super) enum First {
+    /// A packet, in front of which may stand anything.
+    Packet,
+    /// A packet as tshark prints it.
+    OfTshark,
+    /// None: how many lines there are, and what the first says.
+    None(u64, String),
+}
+
 /// What the next line is.
 enum Next {
     /// Its place in the window's buffer and its length.
@@ -93,13 +103,12 @@ impl Reader {
         }
     }
 
-    /// Reads up to the first packet's line. None if there is one; else how many lines there are
-    /// and what the first says.
+    /// Reads up to the first packet's line.
     pub(super) fn find_first(
         &mut self,
         window: &mut Window,
         info: &mut FileInfo,
-    ) -> io::Result<Option<(u64, String)>> {
+    ) -> io::Result<First> {
         let mut first = String::new();
         while !self.entries.has_begun() && window.offset() < TEXT_PREAMBLE_BYTES_MAX {
             let Next::Line(at, length) = self.next_line(window)? else { break };
@@ -107,9 +116,16 @@ impl Reader {
             if first.is_empty() {
                 first = text.trim().chars().take(QUOTED_CHARS_MAX).collect();
             }
+            // Its lines have a number and a time in front, too.
+            if is_of_tshark(&clean(&text)) {
+                return Ok(First::OfTshark);
+            }
             self.entries.take(&clean(&text), window.bytes(), &mut self.reckoning, info);
         }
-        Ok((!self.entries.has_begun()).then_some((self.lines, first)))
+        Ok(match self.entries.has_begun() {
+            true => First::Packet,
+            false => First::None(self.lines, first),
+        })
     }
 
     /// The next packet.
@@ -232,6 +248,28 @@ impl Reader {
     }
 }
 
+/// Whether a line is of tshark's list of packets: `TIME SOURCE → TARGET PROTOCOL LENGTH`, with an
+/// arrow that tcpdump never prints; `->` where the letter is not to be had.
+fn is_of_tshark(line: &str) -> bool {
+    let words: Vec<&str> = line.split_ascii_whitespace().take(TSHARK_WORDS_MAX).collect();
+    let is_time = |word: &str| {
+        word.contains('.') && word.bytes().all(|it| it.is_ascii_digit() || b".:".contains(&it))
+    };
+    words.windows(6).any(|words| match words {
+        [time, source, arrow, target, _, length] => {
+            matches!(*arrow, "→" | "->")
+                && is_time(time)
+                && line::is_address(source)
+                && line::is_address(target)
+                && length.bytes().all(|it| it.is_ascii_digit())
+        }
+        _ => false,
+    })
+}
+
+/// Words in which such a line shows: what a mail puts in front, a number, and a date.
+const TSHARK_WORDS_MAX: usize = 12;
+
 /// A line without what forums and mail clients make of it.
 fn clean(line: &str) -> Cow<'_, str> {
     let line = line.trim_end();
@@ -316,6 +354,24 @@ mod tests {
             assert_eq!(source.next_packet().unwrap().unwrap().frame, second);
             sender.send(line(second).into_bytes()).unwrap();
         }
+    }
+
+    #[test]
+    fn packets_as_tshark_prints_them_are_refused_by_name() {
+        let refused = |text: &str| {
+            let reader = Box::new(std::io::Cursor::new(text.to_owned()));
+            Source::from_reader("x", reader).err().map(|error| error.to_string())
+        };
+        for line in [
+            "    1 0.000000000     10.9.0.1 → 10.9.0.2     TCP 60 35457 → 6800 [SYN]",
+            "> 1   0.000000 10.9.0.1 -> 10.9.0.2     TCP 60 35457 > 6800 [SYN]",
+            "1 2026-11-20 15:07:29.098161681 fd09::1 → fd09::2 TCP 60 35457 → 6800 [SYN]",
+        ] {
+            let said = refused(&format!("$ tshark -r a.pcap\n{line}\n")).unwrap();
+            assert!(said.contains("tshark") && said.contains("tcpdump -nr"), "{said}");
+        }
+        let own = "    1  00:00:00.000000 IP a.1 > b.2: Flags [.], ack 1, win 2, length 0\n";
+        assert_eq!(refused(own), None);
     }
 
     #[test]
