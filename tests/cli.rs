@@ -858,6 +858,17 @@ fn no_packets_are_written_of_a_connection_that_is_not_there() {
 }
 
 #[test]
+fn who_masks_packets_is_told_what_stays_in_them() {
+    let leak = leak("masked-packets.pcap");
+    let copy = leak.with_extension("masked");
+    let extract = ["extract", str_of(&leak), "-o", str_of(&copy)];
+    let said = |more: &[&str]| text(&finwait(&[&extract[..], more].concat()).stderr);
+    assert!(said(&["--mask"]).contains("warning: --mask leaves payload"));
+    assert!(!said(&[]).contains("payload"));
+    assert!(!said(&["--mask", "--port", "1"]).contains("payload"));
+}
+
+#[test]
 fn several_files_are_one_capture_in_time_order() {
     let whole = leak("rotated.pcap");
     let bytes = fs::read(&whole).unwrap();

@@ -137,7 +137,7 @@ pub struct ReadArgs {
     #[arg(long, value_name = "FILE")]
     pub names: Option<PathBuf>,
     /// Replace addresses, names and processes in all output, so that it can be published; ports
-    /// stay
+    /// stay, and so does the payload of packets that `extract` copies
     #[arg(long)]
     pub mask: bool,
     /// Follow at most N address and port pairs [default: 2097152]

@@ -16,6 +16,7 @@ use crate::capture::Merge;
 use crate::extract::{self, Chosen, How};
 use crate::history::History;
 use crate::pipeline::Totals;
+use crate::report::text::plural;
 use crate::time::{Span, Timestamp};
 
 /// `finwait extract`.
@@ -109,9 +110,10 @@ fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
     };
     drop(analysis.archive);
     let frames = extract::find(Merge::open(inputs)?, &options, &chosen);
-    let mut format = None;
+    let is_masked = how.mask.is_some();
+    let mut copied = None;
     let copy = |out: &mut dyn Write| {
-        format = Some(extract::copy(Merge::open(inputs)?, &frames, how, out)?);
+        copied = Some(extract::copy(Merge::open(inputs)?, &frames, how, out)?);
         Ok(())
     };
     match &args.output {
@@ -122,10 +124,27 @@ fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
         0 => none,
         count => format!("{count} of {packets} packets"),
     });
-    if format == Some(extract::PacketFormat::Pcap) {
+    if copied.is_some_and(|it| it.format == extract::PacketFormat::Pcap) {
         outcome.messages.extend(silence(frames.last_ts, end));
     }
+    if is_masked && frames.count() > 0 {
+        outcome.messages.extend(unmasked(copied.map_or(0, |it| it.blanked)));
+    }
     Ok(outcome)
+}
+
+/// What `--mask` cannot do with packets.
+fn unmasked(blanked: u64) -> impl Iterator<Item = String> {
+    let parts = (blanked > 0).then(|| {
+        format!(
+            "warning: the content of {} is blanked, for no address can be found in it: it is a \
+             part of a tunnel's packet, of which the copy shows no connection",
+            plural(blanked, "packet")
+        )
+    });
+    let payload = "warning: --mask leaves payload as it was captured, whatever it says: cut it off \
+                   before you publish it, as `editcap -s 96` does";
+    parts.into_iter().chain([payload.to_string()])
 }
 
 /// What a capture's wait after the last of the packets proves is lost with a pcap file, which holds

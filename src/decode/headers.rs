@@ -49,7 +49,8 @@ pub fn hardware_addresses(link: u16, data: &[u8], headers: &[IpHeader]) -> Vec<u
             let frame = &data[at..];
             if leads_to(header.at - at, frame, link::in_ethernet(Rest::new(frame, 0)).ok()) {
                 found.extend([at, at + 6]);
-                at += link::ETHERNET_BYTES;
+                // Tags may look like another frame's addresses.
+                at += link::ethernet_bytes(frame);
                 continue;
             }
             let first = match link::in_wlan(Rest::new(frame, 0)) {

@@ -16,7 +16,7 @@ use super::skip::Skip;
 /// The link type of Ethernet.
 pub(super) const ETHERNET: u16 = linktype::ETHERNET;
 /// Bytes of its header, up to and with the EtherType.
-pub(super) const ETHERNET_BYTES: usize = 14;
+const ETHERNET_BYTES: usize = 14;
 
 /// LINKTYPE_ values of pcap and pcapng files (<https://www.tcpdump.org/linktypes.html>).
 mod linktype {
@@ -122,6 +122,28 @@ pub(super) fn ip_packet(link: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Ski
 pub(super) fn in_ethernet(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
     let ethertype = ethernet(&mut packet)?;
     after_ethertype(ethertype, packet)
+}
+
+/// Bytes of an Ethernet header and of the tags behind it, which hold no addresses.
+#[cold]
+pub(super) fn ethernet_bytes(frame: &[u8]) -> usize {
+    let mut at = ETHERNET_BYTES;
+    for _ in 0..=LINK_HEADERS_MAX {
+        // The tag's own type stands in front of it.
+        let kind = frame.get(at.saturating_sub(2)..).and_then(|it| it.first_chunk());
+        at += match kind.map(|kind| u16::from_be_bytes(*kind)) {
+            Some(
+                ethertype::VLAN
+                | ethertype::PROVIDER_VLAN
+                | ethertype::OLD_VLAN
+                | ethertype::OLDER_VLAN,
+            ) => 4,
+            Some(ethertype::VN_TAG) => 6,
+            Some(ethertype::E_TAG) => 8,
+            _ => break,
+        };
+    }
+    at
 }
 
 /// The IP packet in a PPP frame, with or without address and control.

@@ -13,8 +13,15 @@ use crate::capture::{LinkType, Packet};
 use crate::decode::headers::{IpHeader, hardware_addresses, ip_headers};
 use crate::run::Mask;
 
+/// A masked copy of a packet.
+pub(super) struct Masked {
+    pub kept: Kept,
+    /// What it carries is a part of a tunnel's packet, and all of that is zero.
+    pub is_blanked: bool,
+}
+
 /// What a masked copy holds of a packet.
-pub(super) enum Masked {
+pub(super) enum Kept {
     /// All of it.
     Whole,
     /// Nothing before its IP headers, and only these parts: where each begins, what was captured of
@@ -35,16 +42,23 @@ pub(super) fn replace(
         replace_macs(at..at + 6, mask, raw);
     }
     // From inside to outside: what is outside covers what is inside.
+    let mut is_blanked = false;
     for header in headers.iter().rev() {
         replace_in(header, mask, raw);
+        is_blanked |= is_part_of_tunnel(header);
     }
     match link {
         LinkType::LINUX_SLL => replace_macs(6..12, mask, raw),
         LinkType::LINUX_SLL2 => replace_macs(12..18, mask, raw),
         _ if is_silent(link) => {}
-        _ => return Masked::Bare(outermost(&headers, raw.len())),
+        _ => return Masked { kept: Kept::Bare(outermost(&headers, raw.len())), is_blanked },
     }
-    Masked::Whole
+    Masked { kept: Kept::Whole, is_blanked }
+}
+
+/// Whether it carries a part of a tunnel's packet: where that has addresses cannot be known.
+fn is_part_of_tunnel(header: &IpHeader) -> bool {
+    header.is_part && !header.is_quoted && header.protocol != TCP
 }
 
 /// Whether the link type's header says of hosts no more than Ethernet's addresses.
@@ -101,8 +115,7 @@ fn replace_in(header: &IpHeader, mask: &mut Mask, raw: &mut [u8]) {
             raw.get(header.at).map_or(header.at, |first| header.at + usize::from(first & 0x0f) * 4);
         put_sum(raw, header.at..end, header.at + 10, 0);
     }
-    if header.is_part && !header.is_quoted && header.protocol != TCP {
-        // A tunnel's packet in parts: where it has addresses of its own cannot be known.
+    if is_part_of_tunnel(header) {
         return raw.get_mut(header.payload_at..).unwrap_or_default().fill(0);
     }
     let payload = raw.get(header.payload_at..).unwrap_or_default();
@@ -274,6 +287,25 @@ mod tests {
     }
 
     #[test]
+    fn tags_between_tags_are_taken_for_no_addresses() {
+        let tags = [0x81, 0, 0, 7, 0x89, 0x26, 0, 1, 0, 2, 0x81, 0, 0, 8, 8, 0];
+        let frame = [&MACS[..], &tags, &ipv4(TCP, &SEGMENT)].concat();
+        let mut raw = frame.clone();
+        let of_ethernet = packet(LinkType::EN10MB, &frame);
+        let masked = replace(&of_ethernet, false, &mut Mask::default(), &mut raw);
+        assert!(matches!(masked.kept, Kept::Whole) && !masked.is_blanked);
+        assert_eq!(raw[12..28], tags);
+        assert!(raw[..12] != MACS && raw[40..48] != frame[40..48]);
+        // A customer's frame behind the backbone's has addresses of its own.
+        let backbone = [&MACS[..], &[0x88, 0xe7, 0, 0, 0, 9], &frame].concat();
+        let mut raw = backbone.clone();
+        let of_ethernet = packet(LinkType::EN10MB, &backbone);
+        replace(&of_ethernet, false, &mut Mask::default(), &mut raw);
+        assert!(raw[..12] != MACS && raw[18..30] != MACS);
+        assert_eq!(raw[30..46], tags);
+    }
+
+    #[test]
     fn a_checksum_of_zero_is_no_missing_one() {
         let datagram = |data: [u8; 2]| {
             let header = [0x12, 0xb5, 0xc0, 1, 0, 10, 0xab, 0xcd];
@@ -292,9 +324,8 @@ mod tests {
         let frame = [&header[..], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &ip].concat();
         let mut raw = frame.clone();
         let whole = packet(LinkType(105), &frame);
-        let Masked::Bare(parts) = replace(&whole, false, &mut Mask::default(), &mut raw) else {
-            panic!("the whole frame");
-        };
+        let masked = replace(&whole, false, &mut Mask::default(), &mut raw);
+        let Kept::Bare(parts) = masked.kept else { panic!("the whole frame") };
         assert_eq!(parts, [(32, frame.len(), ip.len() as u32)]);
     }
 
@@ -303,7 +334,11 @@ mod tests {
         let mut packet = vec![0x47, 0, 0, 40, 0, 1, 0x20, 0, 64, 17, 0, 0];
         packet.extend([10, 0, 0, 1, 10, 0, 0, 2, 7, 7, 4, 10, 9, 9, 9, 0]);
         packet.extend([0x55; 12]);
+        let of_tunnel = self::packet(LinkType::RAW, &packet);
+        let mut raw = packet.clone();
+        assert!(replace(&of_tunnel, true, &mut Mask::default(), &mut raw).is_blanked);
         let found = masked(&packet);
+        assert_eq!(found, raw);
         assert_eq!((&found[12..16], &found[16..20]), (&[192, 0, 2, 1][..], &[192, 0, 2, 2][..]));
         assert!(found[20..].iter().all(|byte| *byte == 0), "{found:?}");
         let header: u32 = found[..28].chunks(2).map(|it| u32::from(word(it))).sum();

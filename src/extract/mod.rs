@@ -15,7 +15,7 @@ use crate::run::Mask;
 use crate::time::Timestamp;
 
 pub use find::{Chosen, Frames, find};
-use mask::Masked;
+use mask::Kept;
 pub use write::PacketFormat;
 use write::Writer;
 
@@ -48,13 +48,17 @@ pub struct How {
     pub end: Option<Timestamp>,
 }
 
-/// Copies those packets. The format that they were written in.
-pub fn copy(
-    merge: Merge,
-    frames: &Frames,
-    how: How,
-    out: &mut dyn Write,
-) -> Result<PacketFormat, Error> {
+/// What was copied.
+#[derive(Clone, Copy, Debug)]
+pub struct Copied {
+    /// The format that was written.
+    pub format: PacketFormat,
+    /// Packets whose content was blanked, because addresses in it could not be found.
+    pub blanked: u64,
+}
+
+/// Copies those packets.
+pub fn copy(merge: Merge, frames: &Frames, how: How, out: &mut dyn Write) -> Result<Copied, Error> {
     let How { format, decode_tunnels, mut mask, end } = how;
     let mut merge = merge.keeping_details();
     let format = match format {
@@ -63,13 +67,13 @@ pub fn copy(
     };
     let end = end.filter(|end| frames.last_ts.is_some_and(|last| last < *end));
     let mut writer = Writer::new(format, frames.has_nanos, mask.is_some(), out);
-    let mut masked = Vec::new();
+    let (mut masked, mut blanked) = (Vec::new(), 0);
     loop {
         let detailed = match merge.next_detailed() {
             Ok(Some(detailed)) => detailed,
             Ok(None) => {
                 writer.finish(end)?;
-                return Ok(format);
+                return Ok(Copied { format, blanked });
             }
             Err(_) => continue,
         };
@@ -82,9 +86,11 @@ pub fn copy(
                 masked.clear();
                 masked.extend_from_slice(detailed.packet.raw);
                 let packet = detailed.packet;
-                match mask::replace(&packet, decode_tunnels, mask, &mut masked) {
-                    Masked::Whole => writer.packet(&detailed, &masked)?,
-                    Masked::Bare(parts) => {
+                let made = mask::replace(&packet, decode_tunnels, mask, &mut masked);
+                blanked += u64::from(made.is_blanked);
+                match made.kept {
+                    Kept::Whole => writer.packet(&detailed, &masked)?,
+                    Kept::Bare(parts) => {
                         for (at, end, orig_len) in parts {
                             let bare =
                                 Packet { link: LinkType::RAW, orig_len, fcs_len: 0, ..packet };
