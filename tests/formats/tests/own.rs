@@ -1,6 +1,7 @@
 //! The JSON of every recording, before the schema that is promised.
 
 use finwait::report::census::{Census, moments};
+use finwait::report::explain::{self, Subject};
 use finwait::report::json::Shape;
 use finwait::report::sockets::SocketTable;
 use finwait::run::{Options, read};
@@ -117,6 +118,27 @@ fn one_object_is_what_the_schema_says() {
     assert!(validator.is_valid(&object));
     object["connections"][0]["final"]["client"] = "FIN_WAIT_3".into();
     assert!(!validator.is_valid(&object));
+}
+
+#[test]
+fn what_is_explained_is_what_the_schema_says() {
+    let mut schema = schema();
+    closed(&mut schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let explained = |subject| {
+        let mut text = Vec::new();
+        explain::as_json(subject, &mut text).unwrap();
+        serde_json::from_slice::<Value>(&text).unwrap()
+    };
+    let all = explained(None);
+    assert!(all.as_array().unwrap().len() > 60);
+    for value in [explained(Subject::named("CLOSE_WAIT")), explained(Subject::named("keepalive"))] {
+        assert!(validator.is_valid(&value), "{value}");
+        assert!(all.as_array().unwrap().contains(&value));
+    }
+    let errors: Vec<String> = validator.iter_errors(&all).map(|it| it.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    assert!(!validator.is_valid(&serde_json::json!([{"type": "state"}])));
 }
 
 #[test]
