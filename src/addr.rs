@@ -165,10 +165,15 @@ pub struct NoAddr;
 impl FromStr for Addr {
     type Err = NoAddr;
 
-    /// An address, or a name: letters, digits, `-`, `_` and dots, one letter among them.
+    /// An address, or a name: letters, digits, `-`, `_` and dots, one letter among them. IPv6 may
+    /// stand in brackets, as where a port is printed behind it.
     fn from_str(text: &str) -> Result<Addr, NoAddr> {
         if let Ok(addr) = text.parse::<IpAddr>() {
             return Ok(Addr(addr));
+        }
+        let inside = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        if let Some(Ok(addr)) = inside.map(str::parse::<Ipv6Addr>) {
+            return Ok(Addr(addr.into()));
         }
         Some(text).filter(|text| is_name(text)).and_then(|it| Addr::named(it, None)).ok_or(NoAddr)
     }

@@ -295,7 +295,8 @@ impl Analysis {
     }
 
     /// The addresses that these hosts have in reports. A name stands for those of the hosts that
-    /// are called so, if there are any; in a text it may be printed itself.
+    /// are called so, if there are any; in a text it may be printed itself. An IPv4 address in
+    /// IPv6's form stands for itself, too.
     pub fn hosts(&self, wanted: &[Addr]) -> Vec<Addr> {
         let is_text = self.files.iter().any(|file| file.text.is_some());
         let mut hosts = Vec::new();
@@ -306,6 +307,9 @@ impl Analysis {
             }
             if is_text || hosts.len() == known {
                 hosts.push(self.shown(*host));
+                // As a dual-stack socket has it; on the wire it is nearly always the other one.
+                let plain = host.ip().to_canonical();
+                hosts.extend((plain != host.ip()).then(|| self.shown(plain.into())));
             }
         }
         hosts

@@ -1122,6 +1122,49 @@ fn netstat_sets_the_hosts_own_table_beside_its_own() {
     assert_eq!((outcomes("agrees"), outcomes("host-lacks")), (8, 1));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_table_may_come_through_a_pipe_and_stays_with_what_a_report_goes_on_with() {
+    let capture = "testdata/sockets/holders/server.pcap";
+    let (at, table) =
+        ("2026-11-24T15:06:41.804270293Z", table("holders/sockets/server.ss-tanp.txt"));
+    let options = ["--close-wait", "1", "--snapshot-at", at, "--sockets"];
+    let named = [&options[..], &[&table, capture]].concat();
+    let piped = Command::new(env!("CARGO_BIN_EXE_finwait"))
+        .args(options)
+        .args(["-", capture])
+        .stdin(fs::File::open(&table).unwrap())
+        .output()
+        .unwrap();
+    let piped = text(&piped.stdout);
+    assert_eq!(piped.lines().next(), printed(&named).lines().next());
+    assert!(piped.contains("held by leaky") && piped.contains("--sockets FILE "), "{piped}");
+    assert!(refused(&["--sockets", "-", capture]).contains("give --snapshot-at, too"));
+    assert!(refused(&["--sockets", "-", "--snapshot-at", at, "-"]).contains("named 2 times"));
+    let hosts = Pcap::new().save("hosts-of-a-report");
+    fs::write(&hosts, "10.9.0.2 broker\n").unwrap();
+    let commands = next_commands(&[&["--names", str_of(&hosts)], &named[..]].concat());
+    let options: Vec<&str> = commands[1].iter().map(String::as_str).collect();
+    for option in [["--names", str_of(&hosts)], ["--sockets", &table], ["--snapshot-at", at]] {
+        assert!(options.windows(2).any(|words| words == option), "{option:?}: {options:?}");
+    }
+    assert!(printed(&options).contains("broker:"));
+    let commands = next_commands(&[&["--mask", "--names", str_of(&hosts)], &named[..]].concat());
+    assert!(!commands.concat().join(" ").contains(".txt"), "{commands:?}");
+}
+
+#[test]
+fn a_host_may_be_named_as_it_is_printed_or_as_a_socket_has_it() {
+    let v6 = "testdata/kernel/four-segment-close-ipv6/server.pcap";
+    let all = printed(&["list", v6]);
+    assert!(all.contains("[fd09::1]:"), "{all}");
+    assert_eq!(printed(&["list", "--host", "[fd09::1]", v6]), all);
+    assert!(printed(&["netstat", "--host", "[fd09::1]", v6]).contains("TIME_WAIT"));
+    let v4 = "testdata/kernel/four-segment-close/server.pcap";
+    assert_eq!(printed(&["list", "--host", "::ffff:10.9.0.1", v4]), printed(&["list", v4]));
+    refused(&["list", "--host", "[10.9.0.1]", v4]);
+}
+
 #[test]
 fn a_masked_report_masks_socket_tables() {
     let tables = ["holders/sockets/server.ss-tanp.txt", "made/oracle-lsof-i.txt"].map(table);

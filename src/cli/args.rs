@@ -205,8 +205,19 @@ impl ReadArgs {
 /// Those of a command's options that change what is found or how it is called, as they were given.
 pub fn finding_options(matches: &ArgMatches) -> Vec<OsString> {
     const FLAGS: [&str; 3] = ["no_config", "mask", "decode_tunnels"];
-    const VALUES: [&str; 8] =
-        ["config", "msl", "until", "close_wait", "fd_limit", "set", "allow", "max_connections"];
+    const VALUES: [&str; 11] = [
+        "config",
+        "msl",
+        "until",
+        "close_wait",
+        "fd_limit",
+        "set",
+        "allow",
+        "max_connections",
+        "names",
+        "sockets",
+        "snapshot_at",
+    ];
     let option = |name: &str| OsString::from(format!("--{}", name.replace('_', "-")));
     let is_given = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
     let flags = FLAGS.into_iter().filter(is_given).map(option);

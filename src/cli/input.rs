@@ -7,8 +7,13 @@ use std::path::Path;
 
 /// The bytes of a file that may have so many.
 pub fn bytes(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    bytes_of(File::open(path)?, max)
+}
+
+/// The same of what is open already.
+pub fn bytes_of(file: impl Read, max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > max {
         true => {
             let what = format!("it has more than the {max} bytes that are read of such a file");

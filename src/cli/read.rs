@@ -82,7 +82,7 @@ fn read_by<W: Watcher>(
     }
     let mut watched = Watched { watcher, progress: Progress::new(args.progress) };
     let options = args.options()?;
-    let tables = args.sockets.read()?;
+    let tables = args.sockets.read(files)?;
     let analysis = read(files, &options, &mut watched)?;
     check_there_are_packets(&analysis)?;
     fit_to_show(analysis, tables, args)

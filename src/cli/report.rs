@@ -48,7 +48,7 @@ pub fn demo(args: &DemoArgs) -> Result<Outcome> {
         return Ok(Outcome::default());
     }
     let source = Source::from_reader("demo.pcap", Box::new(DEMO))?;
-    let tables = args.read.sockets.read()?;
+    let tables = args.read.sockets.read(&[])?;
     let analysis = run::analyse(Merge::new(vec![source]), &args.read.options()?, &mut ());
     let analysis = read::fit_to_show(analysis, tables, &args.read)?;
     let job = Job { coda: CODA, ..Job::report(&args.print, &args.read, &analysis) };

@@ -1,6 +1,7 @@
 //! `--sockets`: hosts' own socket tables, from their files.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -32,9 +33,15 @@ pub struct SocketsArgs {
 pub struct Tables(Vec<(Snapshot, Timestamp)>);
 
 impl SocketsArgs {
-    /// Reads the files.
-    pub fn read(&self) -> Result<Tables> {
-        self.sockets.iter().map(|path| table(path)).collect::<Result<_>>().map(Tables)
+    /// Reads the files, beside these captures.
+    pub fn read(&self, captures: &[PathBuf]) -> Result<Tables> {
+        let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
+        let taken = self.sockets.iter().chain(captures).filter(is_stdin).count();
+        if taken > 1 && self.sockets.iter().any(|path| is_stdin(&path)) {
+            bail!("--sockets: standard input, `-`, is one file, and named {taken} times");
+        }
+        let is_dated = self.snapshot_at.is_some();
+        self.sockets.iter().map(|path| table(path, is_dated)).collect::<Result<_>>().map(Tables)
     }
 
     /// Joins the tables with a capture.
@@ -50,19 +57,31 @@ impl SocketsArgs {
     }
 }
 
-fn table(path: &Path) -> Result<(Snapshot, Timestamp)> {
-    if path.as_os_str() == "-" {
-        bail!("--sockets takes a file, whose time says when the table was taken: `-` is none");
+/// A table, and when its file was written; `is_dated` whether that does not matter.
+fn table(path: &Path, is_dated: bool) -> Result<(Snapshot, Timestamp)> {
+    let is_stdin = path.as_os_str() == "-";
+    if is_stdin && !is_dated {
+        bail!(
+            "--sockets takes a file, whose time says when the table was taken: `-` has none, so \
+             give --snapshot-at, too"
+        );
     }
-    let name = path.display().to_string();
+    let name = if is_stdin { "standard input".into() } else { path.display().to_string() };
     let cannot = || format!("{name}: cannot read it");
-    let bytes = input::bytes(path, SNAPSHOT_BYTES_MAX).with_context(cannot)?;
+    let bytes = match is_stdin {
+        true => input::bytes_of(io::stdin().lock(), SNAPSHOT_BYTES_MAX),
+        false => input::bytes(path, SNAPSHOT_BYTES_MAX),
+    };
+    let bytes = bytes.with_context(cannot)?;
     let snapshot = Snapshot::parse(&name, &bytes);
     if !snapshot.is_one() {
         bail!(
             "{name}: is no socket table: give the output of `ss -tanp`, `netstat -anp` (Windows: \
              `netstat -ano`), `lsof -nP -iTCP`, or /proc/net/tcp"
         );
+    }
+    if is_stdin {
+        return Ok((snapshot, Timestamp::default()));
     }
     let written = fs::metadata(path).and_then(|it| it.modified()).with_context(cannot)?;
     let nanos = written.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();

@@ -72,7 +72,7 @@ pub fn watch(args: &WatchArgs) -> Result<Outcome> {
     }
     let interrupt = Interrupt::catch();
     let names = read::names(&args.read)?;
-    let tables = args.read.sockets.read()?;
+    let tables = args.read.sockets.read(&inputs)?;
     let mut live = Live::open(&inputs, args.read.options()?)?;
     let mut desk = Desk::new(args, names, read::are_stored(&inputs));
     let mut progress = Progress::in_lines(args.read.progress);

@@ -80,7 +80,8 @@ fn rest(analysis: &Analysis, options: &[OsString]) -> String {
     for word in options {
         let word = match words.last().map(String::as_str) {
             // Its path may tell as much as the captures'.
-            Some("--config") if is_masked => FILE.to_owned(),
+            Some("--config" | "--names" | "--sockets") if is_masked => FILE.to_owned(),
+            Some("--sockets") if word == "-" => FILE.to_owned(),
             _ => quoted(&word.to_string_lossy()),
         };
         words.push(word);
