@@ -62,6 +62,7 @@ pub const ALL: &[&Rule] = &[
     &opening::syn_challenged::SYN_CHALLENGED,
     &opening::options_mismatch::OPTIONS_MISMATCH,
     &living::dead_peer::DEAD_PEER,
+    &living::unacknowledged_data::UNACKNOWLEDGED_DATA,
     &living::silent_drop::SILENT_DROP,
     &living::peer_rebooted::PEER_REBOOTED,
     &living::retransmission_storm::RETRANSMISSION_STORM,

@@ -38,6 +38,7 @@ const PROMISED: &[(Severity, &[&str])] = &[
             "port-scan",
             "zero-window-stall",
             "retransmission-storm",
+            "unacknowledged-data",
             "ignored-reset",
             "long-close-wait",
             "fin-wait-2-stuck",

@@ -1,6 +1,7 @@
 //! The words for a whole connection: how it opened, how it closed, who closed first.
 
 use crate::history::{History, Role, Signs};
+use crate::infer::RolesFrom;
 use crate::infer::event::Event;
 use crate::infer::state::State;
 use crate::infer::trail::Transition;
@@ -109,6 +110,18 @@ impl ClosedFirst {
             ClosedFirst::Client => Some(Role::Client),
             ClosedFirst::Server => Some(Role::Server),
             ClosedFirst::Both => None,
+        }
+    }
+}
+
+impl RolesFrom {
+    /// The word of the JSON contract.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RolesFrom::Syn => "syn",
+            RolesFrom::SynAck => "syn-ack",
+            RolesFrom::Port => "port",
+            RolesFrom::FirstPacket => "first-packet",
         }
     }
 }

@@ -92,6 +92,10 @@ pub struct Side {
     pub window_closed: Option<Timestamp>,
     /// Repeats that were still unanswered when the record ended.
     pub unanswered_at_end: u16,
+    /// The segments in which these repeat data, SYN, SYN+ACK or FIN.
+    pub unanswered_segments: u32,
+    /// When what they repeat was first sent, or the first probe; the epoch if there are none.
+    pub unanswered_since: Timestamp,
     /// The times between its SYN, or SYN+ACK, and the repeats.
     pub syn_gaps: Gaps,
 }
@@ -276,6 +280,8 @@ impl History {
             (self.last, self.frames) = (again.last, again.count.into());
             (client.tally, client.syn_gaps) = (again.tally(), again.gaps);
             client.unanswered_at_end = again.repeats.count;
+            client.unanswered_segments = again.count - 1;
+            client.unanswered_since = again.repeats.since;
         }
         (client.last, self.until) = (self.last, until.max(self.last.ts));
         // It went by its SYN, and then, if at all, by giving up.
@@ -464,6 +470,8 @@ impl Side {
             last: endpoint.last,
             window_closed: endpoint.window_closed,
             unanswered_at_end: endpoint.repeats.count,
+            unanswered_segments: endpoint.repeats.segments,
+            unanswered_since: endpoint.repeats.since,
             syn_gaps: endpoint.opening.gaps,
         }
     }
@@ -482,17 +490,5 @@ fn roles(tuple: &FourTuple, (client, roles_from): (End, RolesFrom)) -> (End, Rol
         (true, core::cmp::Ordering::Less) => (End::B, RolesFrom::Port),
         (true, core::cmp::Ordering::Greater) => (End::A, RolesFrom::Port),
         _ => (client, RolesFrom::FirstPacket),
-    }
-}
-
-impl RolesFrom {
-    /// The word of the JSON contract.
-    pub const fn name(self) -> &'static str {
-        match self {
-            RolesFrom::Syn => "syn",
-            RolesFrom::SynAck => "syn-ack",
-            RolesFrom::Port => "port",
-            RolesFrom::FirstPacket => "first-packet",
-        }
     }
 }

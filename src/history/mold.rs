@@ -118,7 +118,7 @@ impl Mold {
             side.base_seq = sent.isn.map(|SeqNum(isn)| isn);
             (side.tally.segments, side.tally.bytes) = (sent.segments, sent.bytes);
             side.tally.after_peer_fin = sent.after_peer_fin;
-            side.tally.unanswered_for = sent.unanswered_for;
+            side.unanswered_since = sent.unanswered_since;
             side.last = point(self.sides[role]);
         }
         history.transitions.clone_from(&from.transitions);

@@ -191,11 +191,13 @@ impl Writer<'_> {
             u64::from(tally.fins),
             u64::from(tally.resets),
             tally.zero_window.as_nanos(),
-            u64::from(tally.unanswered),
-            tally.unanswered_for.as_nanos(),
             u64::from(side.unanswered_at_end),
         ] {
             self.number(count);
+        }
+        if side.unanswered_at_end > 0 {
+            self.number(u64::from(side.unanswered_segments));
+            self.number(side.unanswered_since.as_nanos() as u64);
         }
         self.number(side.last.ts.as_nanos() as u64);
         self.number(side.last.frame);
@@ -292,6 +294,15 @@ impl Reader<'_> {
         Some(Transition { end, from, to, event, basis, at, confirmed })
     }
 
+    fn unanswered(&mut self) -> Option<(u16, u32, Timestamp)> {
+        let count = self.number()? as u16;
+        if count == 0 {
+            return Some(Default::default());
+        }
+        let segments = self.number()? as u32;
+        Some((count, segments, Timestamp::from_nanos(self.number()? as i64)))
+    }
+
     fn side(&mut self) -> Option<Side> {
         let state = self.number()?;
         let tally = Tally {
@@ -305,9 +316,8 @@ impl Reader<'_> {
             resets: self.number()? as u32,
             zero_window: Span::from_nanos(self.number()?),
             zero_window_since: Timestamp::default(),
-            unanswered: self.number()? as u16,
-            unanswered_for: Span::from_nanos(self.number()?),
         };
+        let (unanswered_at_end, unanswered_segments, unanswered_since) = self.unanswered()?;
         let mut side = Side {
             last_state: *State::ALL.get((state >> 4) as usize)?,
             acked_syn: state & 8 > 0,
@@ -315,7 +325,9 @@ impl Reader<'_> {
             sack_permitted: state & 2 > 0,
             timestamps: state & 1 > 0,
             tally,
-            unanswered_at_end: self.number()? as u16,
+            unanswered_at_end,
+            unanswered_segments,
+            unanswered_since,
             last: Moment {
                 ts: Timestamp::from_nanos(self.number()? as i64),
                 frame: self.number()?,

@@ -28,6 +28,8 @@ struct Beyond {
 pub struct Repeats {
     /// Repeats since the last sign of progress.
     pub count: u16,
+    /// The segments in which these repeat data, SYN, SYN+ACK or FIN.
+    pub segments: u32,
     /// When what is repeated was first sent.
     pub since: Timestamp,
     /// The last repeat.
@@ -51,11 +53,6 @@ impl Repeats {
         self.gap = at.since(self.last);
         self.last = at;
         true
-    }
-
-    /// How long all of them took, from the first sending on.
-    pub fn took(&self) -> Span {
-        self.last.since(self.since)
     }
 }
 
@@ -405,12 +402,11 @@ impl Endpoint {
         self.beyond = None;
     }
 
-    /// It sent the same again.
+    /// It sent the same data, SYN or FIN again.
     pub fn repeat(&mut self, at: Timestamp) {
-        if self.repeats.add(self.edge, at) && self.repeats.count > self.tally.unanswered {
-            self.tally.unanswered = self.repeats.count;
-            self.tally.unanswered_for = self.repeats.took();
-        }
+        self.tally.retransmitted += 1;
+        self.repeats.segments = self.repeats.segments.saturating_add(1);
+        self.repeats.add(self.edge, at);
     }
 
     /// Its window is `window` now.

@@ -98,7 +98,6 @@ impl Connection {
     fn on_fin_again(&mut self, from: End, segment: &Segment, at: Moment) {
         if !self.is_old(from, segment) {
             let endpoint = self.end_mut(from);
-            endpoint.tally.retransmitted += 1;
             endpoint.repeat(at.ts);
             endpoint.fin_mark = mark(segment);
         }

@@ -174,7 +174,6 @@ impl Connection {
         (opening.previous, opening.previous_tsval) = (opening.last, opening.last_tsval);
         (opening.last, opening.last_tsval) = (at, tsval);
         if repeated {
-            endpoint.tally.retransmitted += 1;
             endpoint.repeat(at.ts);
             return;
         }

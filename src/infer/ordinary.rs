@@ -210,7 +210,7 @@ impl Connection {
             endpoint.edge = at.ts;
         }
         if !closed {
-            endpoint.repeat(at.ts);
+            endpoint.repeats.add(endpoint.edge, at.ts);
         }
         if segment.payload == 1 && endpoint.nxt == Some(segment.seq) {
             endpoint.nxt = Some(segment.seq_end());
@@ -349,9 +349,7 @@ impl Connection {
                 self.end_mut(to).join_pieces(nxt);
             }
             if seen && segment.payload > 0 && !segment.has(Flags::FIN) {
-                let sender = self.end_mut(from);
-                sender.tally.retransmitted += 1;
-                sender.repeat(at.ts);
+                self.end_mut(from).repeat(at.ts);
             }
             if self.end(from).fin.is_some() && !self.end(to).has_proven(segment.seq_end()) {
                 self.end_mut(to).fin_candidate = at;

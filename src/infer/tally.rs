@@ -26,10 +26,6 @@ pub struct Tally {
     pub zero_window: Span,
     /// When that began.
     pub zero_window_since: Timestamp,
-    /// Longest run of repeats without an answer.
-    pub unanswered: u16,
-    /// How long that run took, first sending to last repeat.
-    pub unanswered_for: Span,
 }
 
 impl Tally {

@@ -28,7 +28,9 @@ finding! {
     /// One end repeated data or a keepalive at least `repeats_min` times, for at least `wait_s`,
     /// and no answer passed until the record ended or the sender gave up. The peer had been
     /// heard before. Two keepalives are enough where their sender resets when the third is due.
-    /// Data that follows a long idle time, or that both ends repeat in vain, is silent-drop.
+    /// Data that follows a long idle time, or that both ends repeat in vain, is silent-drop; and of
+    /// a peer that spoke a second or more after that data was first sent, and did not acknowledge
+    /// it, unacknowledged-data is told.
     ///
     /// ## When it is wrong
     ///
@@ -94,6 +96,8 @@ pub(super) struct Unanswered {
     pub repeats: u64,
     /// Keepalives, not data.
     pub is_probe: bool,
+    /// The peer's last segment, if it was sent meanwhile: it lives, and does not acknowledge that.
+    pub spoke: Option<Moment>,
 }
 
 /// Whether an open end repeats data or keepalives in vain, so often at least. As many keepalives as
@@ -101,13 +105,17 @@ pub(super) struct Unanswered {
 pub(super) fn unanswered(history: &History, role: Role, repeats_min: u64) -> Option<Unanswered> {
     /// So many show when the next would be due.
     const TIMED: u64 = 2;
+    /// What passes so soon after may have left its sender before. No round trip of use is longer.
+    const ON_ITS_WAY: Span = Span::from_secs(1);
     let side = history.side(role);
     let repeats = u64::from(side.unanswered_at_end);
-    let heard = history.side(role.peer()).tally.segments > 0;
+    let peer = history.side(role.peer());
+    let heard = peer.tally.segments > 0;
     let over = history.transitions_of(role).rev().find(|it| it.to == State::Closed);
     let end = over.map_or(history.until, |over| over.at.ts);
     let reset = history.by_event(role, &[Event::SentRst]);
-    let began = before(history.last.ts, side.tally.unanswered_for);
+    let began = side.unanswered_since;
+    let spoke = Some(peer.last).filter(|last| last.ts >= began.after(ON_ITS_WAY));
     let probing = history
         .fact(FactKind::Keepalive, role)
         .filter(|probe| probe.last.ts >= began && u64::from(probe.count) >= repeats);
@@ -125,12 +133,11 @@ pub(super) fn unanswered(history: &History, role: Role, repeats_min: u64) -> Opt
     if (repeats < repeats_min && !is_all) || !heard || !open {
         return None;
     }
-    if probing.is_some_and(|probe| is_answered(history, probe, reset)) {
+    if probing.is_some_and(|probe| spoke.is_some() || is_answered(history, probe, reset)) {
         return None;
     }
-    let began = probing.map_or(began, |it| before(it.last.ts, side.tally.unanswered_for));
     let (length, is_ongoing, is_probe) = (end.since(began), over.is_none(), probing.is_some());
-    Some(Unanswered { began, length, is_ongoing, repeats, is_probe })
+    Some(Unanswered { began, length, is_ongoing, repeats, is_probe, spoke })
 }
 
 /// Whether the last that a role sent before its RST were keepalives to which nothing came: that RST
@@ -153,7 +160,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let Some(run) = unanswered(history, role, context.count("repeats_min").max(1)) else {
             continue;
         };
-        if run.length < context.span("wait_s") || lost(history, role, &path).is_some() {
+        let is_other = run.spoke.is_some() || lost(history, role, &path).is_some();
+        if run.length < context.span("wait_s") || is_other {
             continue;
         }
         let what = if run.is_probe { "keepalive" } else { "data" };
@@ -202,12 +210,6 @@ fn is_answered(history: &History, probe: &Fact, reset: Option<&Transition>) -> b
             reset.at.ts.since(probe.last.ts).times(gaps).times(5) < probed.times(4)
         }
     }
-}
-
-/// The moment that is `span` earlier.
-fn before(ts: Timestamp, span: Span) -> Timestamp {
-    let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
-    Timestamp::from_nanos(ts.as_nanos().saturating_sub(nanos))
 }
 
 #[cfg(test)]

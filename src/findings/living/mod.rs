@@ -7,4 +7,5 @@ pub mod keepalive;
 pub mod peer_rebooted;
 pub mod retransmission_storm;
 pub mod silent_drop;
+pub mod unacknowledged_data;
 pub mod zero_window_stall;

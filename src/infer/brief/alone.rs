@@ -101,8 +101,6 @@ impl Again {
             segments: self.count.into(),
             syns: self.count,
             retransmitted: u64::from(self.count) - 1,
-            unanswered: self.repeats.count,
-            unanswered_for: self.repeats.took(),
             ..Tally::default()
         }
     }

@@ -76,8 +76,8 @@ pub struct Sent {
     pub bytes: u64,
     /// Those of them that it sent when the peer had closed.
     pub after_peer_fin: u64,
-    /// How long it repeated its FIN.
-    pub unanswered_for: Span,
+    /// When the FIN that it repeats was first sent.
+    pub unanswered_since: Timestamp,
 }
 
 /// An ordinary connection: its shape, and what it does not share with others of that.
@@ -193,7 +193,7 @@ impl Brief {
                 segments: side.lane.segments.into(),
                 bytes: side.bytes,
                 after_peer_fin: side.after_peer_fin,
-                unanswered_for: side.repeats.took(),
+                unanswered_since: side.repeats.since,
             };
         }
         Some(())
