@@ -21,6 +21,8 @@ pub struct Threshold {
     pub name: &'static str,
     /// Its value unless changed.
     pub default: f64,
+    /// The least value that it may have: of shorter silences no record is kept.
+    pub least: f64,
     /// What it counts.
     pub unit: &'static str,
     /// What it bounds.
@@ -28,8 +30,8 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// Whether it may have that value: a time or a rate any that is not negative, a share one up
-    /// to 100, and what is counted whole numbers.
+    /// Whether it may have that value: a time or a rate any that is not negative, or its least
+    /// value or more, a share one up to 100, and what is counted whole numbers.
     pub fn takes(&self, value: f64) -> bool {
         let fits = match self.unit {
             "seconds" => true,
@@ -37,7 +39,7 @@ impl Threshold {
             rate if rate.ends_with(" per second") => true,
             _ => value.fract() == 0.0,
         };
-        fits && value.is_finite() && value >= 0.0
+        fits && value.is_finite() && value >= self.least
     }
 }
 
@@ -312,7 +314,8 @@ macro_rules! finding {
             severity: $severity:ident,
             since: $since:literal,
             thresholds: {
-                $($threshold:ident: $default:literal $unit:literal $about:literal),* $(,)?
+                $($threshold:ident: $default:literal $(at_least $least:literal)?
+                $unit:literal $about:literal),* $(,)?
             },
             scope: $scope:ident($check:expr),
             $(looks_for: [$($signs:expr),+ $(,)?],)?
@@ -328,6 +331,7 @@ macro_rules! finding {
             thresholds: &[$($crate::findings::rule::Threshold {
                 name: stringify!($threshold),
                 default: $default,
+                least: 0.0 $(+ $least)?,
                 unit: $unit,
                 doc: $about,
             }),*],

@@ -36,7 +36,7 @@ pub enum ThresholdError {
         known: String,
     },
     /// The value is none.
-    #[error("`{value}` is no number of {unit} for {name}.{threshold}")]
+    #[error("`{value}` is no number of {unit} for {name}.{threshold}{bound}")]
     Value {
         /// The finding.
         name: &'static str,
@@ -44,6 +44,8 @@ pub enum ThresholdError {
         threshold: &'static str,
         /// Its unit.
         unit: &'static str,
+        /// Which it must not be below, in words, if it has such a bound.
+        bound: String,
         /// What was given.
         value: String,
     },
@@ -72,7 +74,12 @@ impl Thresholds {
         };
         let number = value.trim().parse::<f64>().ok().filter(|number| known.takes(*number));
         let Some(number) = number else {
+            let bound = match known.least {
+                0.0 => String::new(),
+                least => format!(", which is at least {least}"),
+            };
             return Err(ThresholdError::Value {
+                bound,
                 name: rule.name,
                 threshold: known.name,
                 unit: known.unit,
@@ -217,6 +224,10 @@ mod tests {
         assert_eq!(
             refused(thresholds.set("syn-flood.share_min=500")),
             "`500` is no number of percent for syn-flood.share_min"
+        );
+        assert_eq!(
+            refused(thresholds.set("silent-drop.idle_s=5")),
+            "`5` is no number of seconds for silent-drop.idle_s, which is at least 10"
         );
         assert!(refused(thresholds.set("close-wait-leak.hold_s=inf")).contains("`inf`"));
         assert!(refused(thresholds.set("close-wait-leak")).contains("NAME.THRESHOLD=VALUE"));

@@ -48,7 +48,7 @@ pub enum FactKind {
     /// It spoke after both ends had been silent for long, and neither repeated anything in vain:
     /// from the last segment before to its own. The longest such silence that it ended.
     LongestIdle,
-    /// The same of the newest that it ended.
+    /// The same of the newest that it ended, until the peer speaks again. A RST does not count.
     NewestIdle,
     /// It closed, by its first FIN or RST, after both ends had been silent, as far as it knew, and
     /// neither repeated anything in vain: from the last segment before, but for keepalives and
@@ -197,13 +197,18 @@ impl Facts {
 
     /// Puts a fact that spans a length of time in place of the one that is there.
     pub fn put(&mut self, kind: FactKind, end: End, first: Moment, last: Moment) {
-        self.0.retain(|fact| fact.kind != kind || fact.end != end);
+        self.remove(kind, end);
         self.0.push(Fact { kind, end, first, last, count: 1 });
     }
 
     /// Forgets those of these kinds that began no earlier than `since`.
     pub(super) fn forget(&mut self, kinds: &[FactKind], since: Timestamp) {
         self.0.retain(|fact| !kinds.contains(&fact.kind) || fact.first.ts < since);
+    }
+
+    /// Forgets what is known of that kind about that endpoint.
+    pub(super) fn remove(&mut self, kind: FactKind, end: End) {
+        self.0.retain(|fact| fact.kind != kind || fact.end != end);
     }
 
     /// The fact of that kind about that endpoint.

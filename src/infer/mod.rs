@@ -154,6 +154,9 @@ impl Connection {
             self.client.is_none_or(|client| client == from),
             segment,
         );
+        if !segment.has(Flags::RST) {
+            self.facts.remove(FactKind::NewestIdle, from.peer());
+        }
         self.tally(from, segment, at);
         if !self.keeps_alive(at) {
             self.spoke = at;

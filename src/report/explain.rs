@@ -152,7 +152,7 @@ fn finding(rule: &Rule, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
     if !rule.thresholds.is_empty() {
         heading("Thresholds", out)?;
         for threshold in rule.thresholds {
-            let Threshold { name, default, unit, doc } = threshold;
+            let Threshold { name, default, unit, doc, .. } = threshold;
             let text = format!("--set {}.{name}={default} ({unit}): {doc}", rule.name);
             paragraph(&text, paper, out)?;
         }
@@ -249,7 +249,7 @@ impl From<Subject> for Entry {
 
 impl From<&Threshold> for ThresholdEntry {
     fn from(threshold: &Threshold) -> ThresholdEntry {
-        let Threshold { name, default, unit, doc } = *threshold;
+        let Threshold { name, default, unit, doc, .. } = *threshold;
         ThresholdEntry { name, default, unit, doc }
     }
 }

@@ -53,7 +53,7 @@ finding! {
         severity: Note,
         since: "0.1.0",
         thresholds: {
-            idle_s: 1.9 "seconds" "Silence before a close that counts.",
+            idle_s: 1.9 at_least 1.0 "seconds" "Silence before a close that counts; 1 s or more.",
             connections_min: 3.0 "connections" "Connections closed after the same silence.",
         },
         scope: Grouped(new),

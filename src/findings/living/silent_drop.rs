@@ -28,7 +28,7 @@ finding! {
     /// both had been silent for `idle_s` and the peer was not heard since. Or both ends repeated
     /// data and neither had an answer, whatever the idle time: both live, and the path between
     /// them does not. Or data after such an idle time was answered with the RST of a host that
-    /// has no such socket.
+    /// has no such socket, and nothing else came of the peer in between.
     ///
     /// ## When it is wrong
     ///
@@ -49,7 +49,8 @@ finding! {
         severity: Error,
         since: "0.1.0",
         thresholds: {
-            idle_s: 60.0 "seconds" "Silence of both ends before the data.",
+            idle_s: 60.0 at_least 10.0 "seconds"
+                "Silence of both ends before the data; 10 s or more.",
             repeats_min: 3.0 "repeats" "Repeats in a row without an answer.",
         },
         scope: PerConnection(check),
@@ -94,9 +95,7 @@ pub(super) fn lost(history: &History, role: Role, context: &Context) -> Option<L
     let (idle_min, repeats) = (context.span("idle_s"), context.count("repeats_min").max(1));
     let run = unanswered(history, role, repeats).filter(|run| !run.is_probe)?;
     let other = unanswered(history, role.peer(), repeats).filter(|run| !run.is_probe);
-    let idle = history.fact(FactKind::NewestIdle, role).filter(|idle| {
-        idle.span() >= idle_min && history.side(role.peer()).last.ts <= idle.first.ts
-    });
+    let idle = history.fact(FactKind::NewestIdle, role).filter(|idle| idle.span() >= idle_min);
     let (idle, both) = (idle.map(|idle| idle.span()), other.is_some());
     (both || idle.is_some()).then_some(Lost { run, idle, both })
 }
@@ -211,6 +210,40 @@ mod tests {
         assert!(drop.message.contains("after 5.83 min idle"), "{}", drop.message);
     }
 
+    fn names(rest: &str) -> Vec<&'static str> {
+        told(rest).iter().map(|it| it.name).collect()
+    }
+
+    /// What the peer answered after the silence was not forgotten in it.
+    #[test]
+    fn a_silence_that_was_over_explains_nothing() {
+        let exchange = "100.0 > P. 1:101(100) ack 1
+             100.1 < .  1:1(0) ack 101\n";
+        let void = "105.0 > P. 101:201(100) ack 1
+             105.3 > P. 101:201(100) ack 1
+             105.9 > P. 101:201(100) ack 1
+             107.1 > P. 101:201(100) ack 1
+             115 end";
+        assert_eq!(names(void), ["silent-drop"]);
+        assert_eq!(names(&format!("{exchange}{void}")), ["dead-peer"]);
+        let disowned = "115.0 > P. 101:201(100) ack 1
+             115.1 < R  1:1(0)";
+        let forgotten = "100.0 > P. 1:101(100) ack 1
+             100.1 < R  1:1(0)";
+        assert_eq!(names(forgotten), ["silent-drop"]);
+        assert_eq!(names(&format!("{exchange}{disowned}")), ["peer-rebooted"]);
+    }
+
+    /// The shortest silence that may be asked for is one that is noted.
+    #[test]
+    fn a_silence_of_the_least_length_is_found() {
+        let mut thresholds = Thresholds::default();
+        thresholds.set("silent-drop.idle_s=10").unwrap();
+        let rest = "10.012 > P. 1:101(100) ack 1\n10.1 < R  1:1(0)";
+        let history = &connections(&format!("{}{rest}", opened!("")))[0];
+        assert_eq!(check(history, &thresholds)[0].name, SILENT_DROP.name);
+    }
+
     /// It was asked by a SYN, and so it was not the path that forgot.
     #[test]
     fn who_challenges_a_syn_did_not_speak_by_itself() {
@@ -221,7 +254,7 @@ mod tests {
              200.2 > R  101:101(0)
              201.0 > S  90000:90000(0)
              201.1 < S. 70000:70000(0) ack 90001";
-        let names: Vec<_> = told(reboot).iter().map(|it| it.name).collect();
+        let names = names(reboot);
         assert!(
             names.contains(&"peer-rebooted") && !names.contains(&SILENT_DROP.name),
             "{names:?}"
