@@ -23,10 +23,11 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// The server closed first, on a connection that it had answered on before. Then new data of
-    /// the client came, and a RST of the server. Either the data does not acknowledge the FIN,
-    /// nor the FIN the data (they crossed), or the connection was idle for a second or more before
-    /// the FIN (the client used a connection that was closed).
+    /// The server closed first, on a connection that it had answered on before and that was idle
+    /// for a second or more before the FIN. Then new data of the client came, and a RST of the
+    /// server. Either the data does not acknowledge the FIN, nor the FIN the data (they crossed),
+    /// or the client used a connection that was closed. Without an idle time, as where a server
+    /// refuses an upload that still comes, it is reset-after-fin.
     ///
     /// ## When it is wrong
     ///
@@ -83,7 +84,7 @@ pub(super) fn raced(history: &History) -> Option<(Span, bool)> {
     let used = history.side(Role::Client).tally.after_peer_fin > 0;
     let answered = history.side(Role::Server).tally.bytes > 0;
     let idle = idle_before_close(history, Role::Server).unwrap_or_default();
-    let is_race = answered && (crossed || (used && idle >= IDLE_MIN));
+    let is_race = answered && (crossed || used) && idle >= IDLE_MIN;
     is_race.then_some((idle, crossed))
 }
 
@@ -94,16 +95,13 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         true => "crossed the FIN",
         false => "came after the FIN",
     };
-    let after = match idle {
-        Span::ZERO => String::new(),
-        idle => format!(" after {idle} idle{}", consistent(idle, Ends::Idle)),
-    };
     let message = words!(
         context,
-        "{} closed its connection to {}{after}; a request {how}, was answered with RST and is \
-         lost: let the client's idle timeout be the shorter one",
+        "{} closed its connection to {} after {idle} idle{}; a request {how}, was answered with \
+         RST and is lost: let the client's idle timeout be the shorter one",
         who(history, Role::Server),
         who(history, Role::Client),
+        consistent(idle, Ends::Idle),
     );
     let finding = context.about(history, Role::Server, reset.at, message).lasting(waited);
     let finding = match history.fin_of(Role::Server) {
@@ -111,4 +109,51 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         None => finding,
     };
     out.push(finding.with("idle_s", idle).with("crossed", if crossed { "yes" } else { "no" }));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::findings::rule::opened;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    fn names(rest: &str) -> Vec<&'static str> {
+        let history = &connections(&format!("{}{rest}", opened!("")))[0];
+        check(history, &Thresholds::default()).iter().map(|it| it.name).collect()
+    }
+
+    /// The server answers 413 and closes while the body still comes.
+    #[test]
+    fn an_upload_that_is_refused_early_is_no_race() {
+        let upload = "0.020  > P. 1:1449(1448) ack 1
+             0.020  > .  1449:2897(1448) ack 1
+             0.030  < P. 1:301(300) ack 2897
+             0.030  < F. 301:301(0) ack 2897
+             0.0301 > .  2897:4345(1448) ack 1
+             0.0302 > .  4345:5793(1448) ack 1
+             0.0401 < R  301:301(0)";
+        assert_eq!(names(upload), ["reset-after-fin"]);
+    }
+
+    #[test]
+    fn a_request_that_passed_before_the_fin_crossed_it_as_well() {
+        let request = "0.020 > P. 1:101(100) ack 1
+             0.030 < P. 1:901(900) ack 101
+             0.040 > .  101:101(0) ack 901
+             5.029 > P. 101:201(100) ack 901
+             5.030 < F. 901:901(0) ack 101
+             5.045 < R  901:901(0)";
+        assert_eq!(names(request), ["keepalive-race"]);
+    }
+
+    /// It may never have meant to answer.
+    #[test]
+    fn a_server_that_has_not_answered_before_did_not_keep_the_connection() {
+        let request = "0.020 > P. 1:101(100) ack 1
+             0.040 < .  1:1(0) ack 101
+             5.030 < F. 1:1(0) ack 101
+             5.035 > P. 101:201(100) ack 1
+             5.045 < R  1:1(0)";
+        assert_eq!(names(request), ["reset-after-fin"]);
+    }
 }

@@ -1,7 +1,7 @@
 //! A late FIN or late data answered with RST: the socket had gone meanwhile.
 
 use crate::findings::closing::keepalive_race::raced;
-use crate::findings::closing::reset_after_fin::late_reset;
+use crate::findings::closing::reset_after_fin::{answers_fin, late_reset};
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{FINS, RESETS, who};
 use crate::findings::{Context, Finding};
@@ -19,9 +19,9 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// A RST came from an end in FIN_WAIT_1 or FIN_WAIT_2, as the answer to the peer's FIN or
-    /// more than `orphan_s` after its own. When the socket went away, between the last sign of
-    /// it and the RST, does not show.
+    /// A RST came from an end in FIN_WAIT_1 or FIN_WAIT_2: after the peer's FIN, where no data had
+    /// come since its own, or more than `orphan_s` after its own. When the socket went away,
+    /// between the last sign of it and the RST, does not show.
     ///
     /// ## When it is wrong
     ///
@@ -63,10 +63,9 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some((reset, waited)) = late_reset(history, role) else { continue };
         let peer = role.peer();
-        let quiet = history.side(peer).tally.after_peer_fin == 0;
-        let answers_fin = history.fin_of(peer).is_some() && quiet;
+        let is_late = waited >= context.span("orphan_s") || answers_fin(history, role, reset);
         let is_race = role == Role::Server && raced(history).is_some();
-        if is_race || (waited < context.span("orphan_s") && !answers_fin) {
+        if is_race || !is_late {
             continue;
         }
         let message = words!(

@@ -25,7 +25,8 @@ finding! {
     /// ## How it is inferred
     ///
     /// An end in FIN_WAIT_1 or FIN_WAIT_2 sent a RST within `orphan_s` of its FIN, and the peer
-    /// had not closed, or had sent data after that FIN.
+    /// had not closed before it, or had sent data after that FIN. What was acknowledged of that
+    /// data may have been read: how much of it is lost does not show.
     ///
     /// ## When it is wrong
     ///
@@ -75,22 +76,30 @@ pub(super) fn late_reset(history: &History, role: Role) -> Option<(&Transition, 
     waiting.then(|| (reset, reset.at.ts.since(fin.at.ts)))
 }
 
+/// Whether that RST may answer the FIN of the peer, which had sent no data after the role's own.
+pub(super) fn answers_fin(history: &History, role: Role, reset: &Transition) -> bool {
+    let peer = role.peer();
+    let fin_came = history.fin_of(peer).is_some_and(|fin| fin.at.frame < reset.at.frame);
+    fin_came && history.side(peer).tally.after_peer_fin == 0
+}
+
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some((reset, waited)) = late_reset(history, role) else { continue };
         let peer = role.peer();
         let bytes = history.side(peer).tally.after_peer_fin;
-        let answers_fin = history.fin_of(peer).is_some() && bytes == 0;
         let is_race = role == Role::Server && raced(history).is_some();
-        let is_other = answers_fin || is_race || died_probing(history, role);
+        let is_other = answers_fin(history, role, reset) || is_race || died_probing(history, role);
         if waited >= context.span("orphan_s") || is_other {
             continue;
         }
         let lost = match bytes {
             0 => "what the peer still had to say is lost".to_owned(),
-            bytes => {
-                words!(context, "it threw away {} that the peer still sent", number(bytes, "byte"))
-            }
+            bytes => words!(
+                context,
+                "the last of the {} that the peer sent after it are lost",
+                number(bytes, "byte")
+            ),
         };
         let message = words!(
             context,
@@ -100,5 +109,47 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         );
         let finding = context.about(history, role, reset.at, message).lasting(waited);
         out.push(finding.with("from", reset.from.name()).with("bytes", bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::findings::rule::opened;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    fn told(rest: &str) -> Vec<(&'static str, String)> {
+        let history = &connections(&format!("{}{rest}", opened!("")))[0];
+        let found = check(history, &Thresholds::default());
+        found.into_iter().map(|it| (it.name, it.message)).collect()
+    }
+
+    /// A FIN that came behind the RST is not what it answers.
+    #[test]
+    fn an_abort_before_the_peer_s_fin_is_no_answer_to_it() {
+        let before = "0.100 > P. 1:101(100) ack 1
+             0.110 < P. 1:101(100) ack 101
+             0.111 > F. 101:101(0) ack 101
+             0.121 < .  101:101(0) ack 102\n";
+        let abort = format!("{before}0.500 > R. 102:102(0) ack 101\n0.504 < F. 101:101(0) ack 102");
+        let names = |rest: &str| told(rest).iter().map(|it| it.0).collect::<Vec<_>>();
+        assert_eq!(names(&abort), ["reset-after-fin"]);
+        let answer = format!("{before}0.500 < F. 101:101(0) ack 102\n0.504 > R 102:102(0)");
+        assert_eq!(names(&answer), ["orphan-reset"]);
+    }
+
+    /// Of what the peer sent, only the last is lost for certain.
+    #[test]
+    fn data_that_was_acknowledged_is_not_said_to_be_thrown_away() {
+        let told = told(
+            "0.110 > F. 1:1(0) ack 1
+             0.120 < .  1:1(0) ack 2
+             0.200 < P. 1:1001(1000) ack 2
+             0.210 > .  2:2(0) ack 1001
+             30.00 < P. 1001:2001(1000) ack 2
+             30.01 > R  2:2(0)",
+        );
+        assert_eq!(told[0].0, "reset-after-fin");
+        assert!(told[0].1.contains("the last of the 2,000 bytes"), "{}", told[0].1);
     }
 }
