@@ -4,8 +4,9 @@ use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{number, who};
 use crate::findings::{Context, Finding};
 use crate::history::{Handshake, History, Role, Signs};
+use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
-use crate::infer::state::State;
+use crate::infer::state::{Basis, State};
 
 finding! {
     /// A new connection failed because its ports were still in TIME_WAIT.
@@ -19,8 +20,10 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// An end in TIME_WAIT answered a SYN and its repeat with an ACK; or nothing answered the SYN
-    /// of a connection whose four-tuple was in TIME_WAIT on the other end.
+    /// An end in TIME_WAIT answered a SYN and its repeat with an ACK; or for `wait_s` nothing
+    /// answered the SYN of a connection whose four-tuple was in TIME_WAIT on the other end, and
+    /// neither its number nor its timestamp was ahead. Whatever keeps a SYN that is ahead from an
+    /// answer, it is not TIME_WAIT: syn-unanswered.
     ///
     /// ## When it is wrong
     ///
@@ -39,7 +42,7 @@ finding! {
         name: "time-wait-refused",
         severity: Warning,
         since: "0.1.0",
-        thresholds: {},
+        thresholds: { wait_s: 1.0 "seconds" "Time without an answer to the SYN." },
         scope: PerConnection(check),
         looks_for: [Signs::fact(FactKind::ChallengedSyn).or(Signs::PREDECESSOR)],
         raises: opened!(
@@ -87,7 +90,12 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     }
     let Some(before) = history.predecessor else { return };
     let [_, server] = before.states;
-    if server == State::TimeWait && history.handshake() == Handshake::Unanswered {
+    let asked = history.by_event(Role::Client, &[Event::SentSyn]);
+    // A SYN that is surely a new one is ahead of all before, and ends TIME_WAIT.
+    let is_behind = asked.is_some_and(|syn| syn.basis != Basis::Observed);
+    let has_waited = history.until.since(history.first.ts) >= context.span("wait_s");
+    let is_unanswered = history.handshake() == Handshake::Unanswered && has_waited;
+    if server == State::TimeWait && is_unanswered && is_behind {
         let message = words!(
             context,
             "{} got no answer to its SYN from {}, which was still in TIME_WAIT from connection {} \
@@ -98,5 +106,29 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         );
         let finding = context.about(history, Role::Server, history.first, message);
         out.push(finding.with("syns", u64::from(history.side(Role::Client).tally.syns)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    #[test]
+    fn a_syn_is_refused_by_silence_only_if_it_is_behind_and_time_has_passed() {
+        let is_told = |syn: &str, end: &str| {
+            let rest = format!(
+                "0.10 < F. 1:1(0) ack 1\n0.11 > F. 1:1(0) ack 2\n0.12 < . 2:2(0) ack 2\n\
+                 2.00 > S {syn}:{syn}(0)\n{end} end"
+            );
+            let all = connections(&format!("{}{rest}", opened!("")));
+            assert_eq!(all.len(), 2, "{rest}");
+            let found = check(&all[1], &Thresholds::default());
+            found.iter().any(|it| it.name == TIME_WAIT_REFUSED.name)
+        };
+        assert!(is_told("-90000", "8"));
+        assert!(!is_told("-90000", "2.001"));
+        assert!(!is_told("90000", "8"));
     }
 }

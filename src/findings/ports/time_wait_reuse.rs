@@ -63,7 +63,7 @@ finding! {
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let Some(before) = history.predecessor else { return };
-    if history.handshake() == Handshake::Unanswered {
+    if matches!(history.handshake(), Handshake::Unanswered | Handshake::Refused) {
         return;
     }
     let mut states = Role::BOTH.into_iter().zip(before.states);
@@ -78,4 +78,27 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     );
     let finding = context.about(history, role, history.first, message);
     out.push(finding.with("predecessor", before.id));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::findings::rule::opened;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    #[test]
+    fn a_syn_that_is_refused_takes_no_ports() {
+        let refused = opened!(
+            "0.10 < F. 1:1(0) ack 1
+             0.11 > F. 1:1(0) ack 2
+             0.12 < .  2:2(0) ack 2
+             2.00 > S  90000:90000(0)
+             2.01 < R. 0:0(0) ack 90001
+             3.00 end"
+        );
+        let all = connections(refused);
+        let found = check(&all[1], &Thresholds::default());
+        let names: Vec<_> = found.iter().map(|it| it.name).collect();
+        assert_eq!(names, ["connection-refused"]);
+    }
 }
