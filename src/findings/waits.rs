@@ -2,7 +2,7 @@
 //! whether a CLOSE_WAIT is somebody's neglect.
 
 use crate::grouped::Grouped;
-use crate::history::{Handshake, History, Role, Signs, Stay};
+use crate::history::{Handshake, History, Role, Side, Signs, Stay};
 use crate::infer::endpoint::Gaps;
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
@@ -145,6 +145,16 @@ pub(super) fn schedule(gaps: &Gaps) -> String {
     match times.is_empty() {
         true => String::new(),
         false => format!(", again after {},", times.join(", ")),
+    }
+}
+
+/// What an end that waits for the ACK of its FIN repeats: after a loss that may be the data before
+/// it, and the FIN is sent once only.
+pub(super) fn repeated_in_close(side: &Side) -> &'static str {
+    match u64::from(side.tally.fins) {
+        0 | 1 => "the data before its FIN",
+        fins if fins > u64::from(side.unanswered_at_end) => "its FIN",
+        _ => "data or its FIN",
     }
 }
 

@@ -1,7 +1,7 @@
 //! A FIN that nobody acknowledges: FIN_WAIT_1 for long.
 
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::{number, wait_in, who};
+use crate::findings::waits::{number, repeated_in_close, wait_in, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
@@ -20,9 +20,10 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// The FIN was repeated at least `repeats_min` times within at least `wait_s` of FIN_WAIT_1
-    /// or CLOSING, and no answer passed. A FIN that nobody repeats was acknowledged, even if the
-    /// capture does not hold the ACK.
+    /// The FIN, or data before it that is not acknowledged either, was repeated at least
+    /// `repeats_min` times within at least `wait_s` of FIN_WAIT_1 or CLOSING, and no answer passed.
+    /// Where nothing is repeated, the FIN was acknowledged, even if the capture does not hold the
+    /// ACK.
     ///
     /// ## When it is wrong
     ///
@@ -43,7 +44,7 @@ finding! {
         severity: Warning,
         since: "0.1.0",
         thresholds: {
-            repeats_min: 2.0 "repeats" "Repeats of the FIN without an answer.",
+            repeats_min: 2.0 "repeats" "Repeats of the FIN, or data before it, without an answer.",
             wait_s: 2.0 "seconds" "Time without an answer.",
         },
         scope: PerConnection(check),
@@ -82,8 +83,9 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let message = words!(
             context,
-            "{} repeated its FIN {} in {} and {} did not acknowledge it",
+            "{} repeated {} {} in {} and {} did not acknowledge it",
             who(history, role),
+            repeated_in_close(history.side(role)),
             number(repeats, "time"),
             wait.words(),
             who(history, role.peer()),
@@ -99,4 +101,45 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
 /// Ends of the wait that are no answer.
 fn is_end(event: Event) -> bool {
     matches!(event, Event::GaveUp | Event::Superseded | Event::SentRst)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::findings::rule::opened;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    fn told(rest: &str) -> String {
+        let history = &connections(&format!("{}{rest}", opened!("")))[0];
+        let found = check(history, &Thresholds::default());
+        let stuck = ["fin-unanswered", "last-ack-stuck"];
+        found.into_iter().find(|it| stuck.contains(&it.name)).expect("it is told").message
+    }
+
+    /// After a loss it is mostly the data before the FIN that is sent again.
+    #[test]
+    fn what_is_repeated_is_told_as_it_is() {
+        let data = |end: &str| {
+            let times = ["1.3", "1.9", "3.1", "5.5"];
+            let data = |at| format!("{at} {end} . 1:1449(1448) ack 2");
+            times.map(data).join("\n") + "\n12 end"
+        };
+        let first = "1.00 > . 1:1449(1448) ack 1\n1.01 > FP. 1449:2000(551) ack 1\n";
+        let own = told(&format!("{first}{}", data(">").replace("ack 2", "ack 1")));
+        assert!(own.contains("repeated the data before its FIN 4 times"), "{own}");
+        let fins = told(
+            "1.0 > F. 1:1(0) ack 1
+             1.3 > F. 1:1(0) ack 1
+             1.9 > F. 1:1(0) ack 1
+             9.0 end",
+        );
+        assert!(fins.contains("repeated its FIN 2 times"), "{fins}");
+        let both = format!("{first}1.2 > FP. 1449:2000(551) ack 1\n{}", data(">"));
+        let both = told(&both.replace("ack 2", "ack 1"));
+        assert!(both.contains("repeated data or its FIN 5 times"), "{both}");
+        let second = "0.5 > F. 1:1(0) ack 1\n0.6 < . 1:1(0) ack 2\n\
+                      1.00 < . 1:1449(1448) ack 2\n1.01 < FP. 1449:2000(551) ack 2\n";
+        let last = told(&format!("{second}{}", data("<")));
+        assert!(last.contains("repeated the data before its FIN 4 times"), "{last}");
+    }
 }

@@ -1,7 +1,7 @@
 //! LAST_ACK for long: nobody acknowledges the second FIN.
 
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::{number, wait_in, who};
+use crate::findings::waits::{number, repeated_in_close, wait_in, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
@@ -20,9 +20,10 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// LAST_ACK lasted at least `wait_s`, the FIN was repeated at least `repeats_min` times, and
-    /// no ACK of it arrived: none passed, or the repeats show that those that passed were lost.
-    /// A FIN that nobody repeats was acknowledged, even if the capture does not hold the ACK.
+    /// LAST_ACK lasted at least `wait_s`, the FIN, or data before it that is not acknowledged
+    /// either, was repeated at least `repeats_min` times, and no ACK of it arrived: none passed, or
+    /// the repeats show that those that passed were lost. Where nothing is repeated, the FIN was
+    /// acknowledged, even if the capture does not hold the ACK.
     ///
     /// ## When it is wrong
     ///
@@ -42,7 +43,7 @@ finding! {
         severity: Warning,
         since: "0.1.0",
         thresholds: {
-            repeats_min: 2.0 "repeats" "Repeats of the FIN in vain.",
+            repeats_min: 2.0 "repeats" "Repeats of the FIN, or data before it, in vain.",
             wait_s: 1.0 "seconds" "Time in LAST_ACK from which on it is reported.",
         },
         scope: PerConnection(check),
@@ -82,8 +83,9 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let message = words!(
             context,
-            "{} repeated its FIN {} in {} and got no ACK of {}{}: the last ACK is missing",
+            "{} repeated {} {} in {} and got no ACK of {}{}: the last ACK is missing",
             who(history, role),
+            repeated_in_close(side),
             number(repeats, "time"),
             // What comes after the last repeat is the wait of a timer.
             side.last.ts.since(wait.since.ts),
