@@ -30,7 +30,9 @@ finding! {
     /// At least `half_open_min` connections to one service stayed without the third segment of
     /// their handshake, and came at `per_second_min` or more, wherever in the capture that is the
     /// densest; in that time they are at least `share_min` percent of all attempts. SYNs that the
-    /// server did not answer count if it answered others or if they came from as many hosts.
+    /// server did not answer count if it answered others that nobody completed either, or if they
+    /// came from as many hosts: a server under a flood answers until its queue is full, and one
+    /// that answers nothing any more is gone.
     ///
     /// ## When it is wrong
     ///
@@ -143,6 +145,7 @@ impl Grouping for Floods {
         let least = least(context);
         let share = context.value("share_min") / 100.0;
         for (party, target) in self.0.drain() {
+            // Where one host gets no answer at all, it is a client whose server has gone.
             let heard = target.half_open > 0 || target.hosts.reach(least);
             let peak = target.rush.peak(least, share, context.value("per_second_min"));
             if let Some(peak) = peak.filter(|_| heard) {
@@ -222,5 +225,34 @@ impl Target {
             .with("hosts", self.hosts.count())
             .with("repeated", self.repeated)
             .with("per_second", Value::Number(peak.per_second))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::findings;
+
+    /// A server that answered nobody in vain, and one host that gets no answer: it has gone.
+    #[test]
+    fn one_host_s_unanswered_syns_are_a_flood_only_if_others_stay_half_open() {
+        let mut trace = String::new();
+        for client in 0..3 {
+            trace += &format!(
+                "0.{client}0 {client}> S  0:0(0)
+                 0.{client}1 {client}< S. 0:0(0) ack 1
+                 0.{client}2 {client}> .  1:1(0) ack 1\n"
+            );
+        }
+        for client in 3..63 {
+            trace += &format!("1.{client:02} {client}> S 0:0(0)\n");
+        }
+        let half_open = "1.70 63> S 0:0(0)\n1.71 63< S. 0:0(0) ack 1\n";
+        let is_told = |rest: &str| {
+            let found = findings(&format!("{trace}{rest}30 end"));
+            found.iter().any(|it| it.name == SYN_FLOOD.name)
+        };
+        assert!(!is_told(""));
+        assert!(is_told(half_open));
     }
 }
