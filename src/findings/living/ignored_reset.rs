@@ -20,9 +20,10 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// The sequence number was not the receiver's next, and the connection went on; or it was,
-    /// and segments that the receiver sent later show that it did not take it, and those of its
-    /// sender that it had not closed.
+    /// The sequence number was not the receiver's next, and the receiver sent something later; or
+    /// it was, and segments that the receiver sent later show that it did not take it, and those
+    /// of its sender that it had not closed. Where the receiver's connection ended by a RST after
+    /// all, it is not told: a forged one may have been believed.
     ///
     /// ## When it is wrong
     ///
@@ -63,17 +64,20 @@ const RESETS: [Event; 2] = [Event::SentRst, Event::SentRstWithoutSocket];
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
-        let believed = history.by_event(role.peer(), &[Event::RecvRst]).is_some();
-        let inexact = history
-            .fact(FactKind::InexactRst, role)
-            .filter(|fact| history.last.frame > fact.last.frame && !believed);
+        let peer = role.peer();
+        // Whoever sent it, it was believed in the end.
+        if history.by_event(peer, &[Event::RecvRst]).is_some() {
+            continue;
+        }
+        let noted = |kind| {
+            let fact = history.fact(kind, role);
+            fact.filter(|fact| history.side(peer).last.frame > fact.last.frame)
+        };
         // Where the sender did close, its RST is on its way, or lost, and nobody ignored it.
         let closed = history.by_event(role, &RESETS).is_some();
-        let ignored = history
-            .fact(FactKind::IgnoredRst, role)
-            .or(history.fact(FactKind::DisprovedRst, role))
-            .filter(|_| !closed);
-        let Some(fact) = ignored.or(inexact) else { continue };
+        let ignored = noted(FactKind::IgnoredRst).or(noted(FactKind::DisprovedRst));
+        let ignored = ignored.filter(|_| !closed);
+        let Some(fact) = ignored.or(noted(FactKind::InexactRst)) else { continue };
         let why = match ignored {
             Some(_) => "it was outside the window, or later segments disprove it",
             None => "it was not exactly at the next sequence number",
@@ -81,10 +85,37 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let message = words!(
             context,
             "{} went on after a RST in the name of {}: {why}",
-            who(history, role.peer()),
+            who(history, peer),
             who(history, role),
         );
         let finding = context.about(history, role, fact.first, message).frame(fact.last);
         out.push(finding.with("resets", u64::from(fact.count)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::findings::rule::opened;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    #[test]
+    fn who_sent_nothing_since_or_was_closed_did_not_go_on() {
+        let is_told = |rest: &str| {
+            let history = &connections(&format!("{}{rest}", opened!("")))[0];
+            let found = check(history, &Thresholds::default());
+            found.iter().any(|it| it.name == "ignored-reset")
+        };
+        let outside = "0.1 < R 9000001:9000001(0)\n";
+        assert!(!is_told(outside));
+        assert!(!is_told(&format!("{outside}0.2 < P. 1:51(50) ack 1")));
+        assert!(is_told(&format!("{outside}0.2 < P. 1:51(50) ack 1\n0.3 > . 1:1(0) ack 51")));
+        // The server sends on, and so the RST was none of its own; the client believed it.
+        let forged = "0.10 < P. 1:51(50) ack 1
+             0.11 > .  1:1(0) ack 51
+             0.50 < R. 51:51(0) ack 1
+             1.00 < F. 51:51(0) ack 1
+             1.01 > R  1:1(0)";
+        assert!(!is_told(forged));
     }
 }
