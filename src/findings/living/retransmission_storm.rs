@@ -17,8 +17,8 @@ finding! {
     /// ## How it is inferred
     ///
     /// At least `repeats_min` segments of one end repeat what had passed before, they are at
-    /// least `share_min` percent of all that it sent, and the peer did answer. Repeats that
-    /// nobody answered, in their longest row, do not count: they are dead-peer.
+    /// least `share_min` percent of all that it sent, and the peer did answer. Those to which
+    /// nothing had come when the record ended do not count: they are dead-peer.
     ///
     /// ## When it is wrong
     ///
@@ -81,7 +81,7 @@ finding! {
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let tally = &history.side(role).tally;
-        let unanswered = u64::from(history.side(role).unanswered_at_end);
+        let unanswered = u64::from(history.side(role).unanswered_segments);
         let repeats = tally.retransmitted.saturating_sub(unanswered);
         let share = repeats as f64 * 100.0 / tally.segments.max(1) as f64;
         if repeats < context.count("repeats_min").max(1) || share < context.value("share_min") {
@@ -104,5 +104,29 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
                 .with("segments", tally.segments)
                 .with("share_percent", Value::Number(share)),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    /// Ten segments are sent together again and again, and nobody answers.
+    #[test]
+    fn what_nobody_answers_is_lost_with_its_receiver_and_not_on_the_way() {
+        let mut rest = String::new();
+        for burst in ["1.000", "1.300", "1.900", "3.100", "5.500"] {
+            for (place, from) in (1..14_481).step_by(1_448).enumerate() {
+                rest += &format!("{burst}{place} > . {from}:{}(1448) ack 1\n", from + 1_448);
+            }
+        }
+        let told = |end: &str| -> Vec<&str> {
+            let history = &connections(&format!("{}{rest}{end}", opened!("")))[0];
+            check(history, &Thresholds::default()).iter().map(|it| it.name).collect()
+        };
+        assert_eq!(told("10 end"), ["dead-peer"]);
+        assert_eq!(told("10 < . 1:1(0) ack 14481"), ["retransmission-storm"]);
     }
 }
