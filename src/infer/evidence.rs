@@ -37,9 +37,9 @@ impl Connection {
             self.on_progress(from, ack, segment, at);
         } else if self.end(peer).nxt == Some(ack) && !waits_for_ack(self.end(peer).state) {
             // The answer to a keepalive, or to a repeat that was not needed.
-            let repeated = self.end(peer).repeats.count > 0;
-            self.end_mut(peer).repeats = Repeats::default();
-            if repeated && self.facts.get(FactKind::Keepalive, peer).is_some() {
+            let repeats = core::mem::take(&mut self.end_mut(peer).repeats);
+            let probed = repeats.count > 0 && repeats.segments == 0;
+            if probed && self.facts.get(FactKind::Keepalive, peer).is_some() {
                 self.note(FactKind::KeepaliveAnswered, from, at);
             }
         }

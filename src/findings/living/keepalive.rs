@@ -91,3 +91,30 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::findings::rule::opened;
+    use crate::findings::{Thresholds, Value, check};
+    use crate::testkit::connections;
+
+    /// The ACK of a repeat that was not needed looks the same.
+    #[test]
+    fn only_what_answers_a_keepalive_is_an_answer() {
+        let answered = |rest: &str| {
+            let history = &connections(&format!("{}{rest}", opened!("")))[0];
+            let found = check(history, &Thresholds::default());
+            let told = found.iter().find(|it| it.name == "keepalive").expect("it is told");
+            told.value("answered").cloned()
+        };
+        let repeated = "10.0 > .  0:0(0) ack 1
+             20.0  > P. 1:101(100) ack 1
+             20.3  < .  1:1(0) ack 101
+             20.31 > P. 1:101(100) ack 1
+             20.33 < .  1:1(0) ack 101
+             25 end";
+        assert_eq!(answered(repeated), Some(Value::Integer(0)));
+        let probed = repeated.replace("20.0 ", "10.1 < . 1:1(0) ack 1\n20.0 ");
+        assert_eq!(answered(&probed), Some(Value::Integer(1)));
+    }
+}
