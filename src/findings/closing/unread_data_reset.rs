@@ -63,8 +63,8 @@ finding! {
     }
 }
 
-/// The RST by which a role closed over data of its peer.
-pub(super) fn reset_over_data(history: &History, role: Role) -> Option<&Transition> {
+/// The RST by which a role closed over data of its peer, and whether that had no answer.
+pub(super) fn reset_over_data(history: &History, role: Role) -> Option<(&Transition, bool)> {
     let reset = history.by_event(role, &[Event::SentRst])?;
     let noted = |kind| {
         let fact = history.fact(kind, role);
@@ -75,21 +75,53 @@ pub(super) fn reset_over_data(history: &History, role: Role) -> Option<&Transiti
     let is_certain = noted(FactKind::ResetWithUnread);
     let is_open = reset.from == State::Established && had_socket(history, role);
     let unread = is_open && history.fin_of(role).is_none() && (is_likely || is_certain);
-    unread.then_some(reset)
+    unread.then_some((reset, is_likely))
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
-        let Some(reset) = reset_over_data(history, role) else { continue };
+        let Some((reset, is_unanswered)) = reset_over_data(history, role) else { continue };
+        let how = match is_unanswered {
+            true => "without an answer to its last data",
+            false => "with a window that had become smaller",
+        };
         let message = words!(
             context,
-            "{} sent RST to {} without an answer to its last data: its program closed, or died, \
-             with data unread",
+            "{} sent RST to {} {how}: its program closed, or died, with data unread",
             who(history, role),
             history.addr(role.peer()),
         );
         let bytes = history.side(role.peer()).tally.bytes;
         let finding = context.about(history, role, reset.at, message);
         out.push(finding.with("bytes_received", bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    #[test]
+    fn what_shows_that_data_was_unread_is_told() {
+        let told = |answer: &str| {
+            let before = "0.000 > S  0:0(0) win 64240 <mss 1460,wscale 7>
+                 0.010 < S. 0:0(0) ack 1 win 65160 <mss 1460,wscale 7>
+                 0.011 > .  1:1(0) ack 1
+                 0.012 > P. 1:20001(20000) ack 1
+                 0.020 < .  1:1(0) ack 20001 win 353\n";
+            let history = &connections(&format!("{before}{answer}"))[0];
+            let found = check(history, &Thresholds::default());
+            let unread = found.into_iter().find(|it| it.name == "unread-data-reset");
+            unread.expect("it is told").message
+        };
+        let silent = told("0.5 < R. 1:1(0) ack 20001 win 353");
+        assert!(silent.contains("without an answer"), "{silent}");
+        let answered = told(
+            "0.030 < P. 1:301(300) ack 20001 win 353
+             0.031 > .  20001:20001(0) ack 301
+             0.5   < R. 301:301(0) ack 20001 win 353",
+        );
+        assert!(answered.contains("a window that had become smaller"), "{answered}");
     }
 }
