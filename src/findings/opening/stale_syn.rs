@@ -7,6 +7,7 @@ use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::RolesFrom;
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
+use crate::infer::state::State;
 
 finding! {
     /// A SYN came on a connection that was there already, and nothing came of it.
@@ -21,8 +22,9 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// A SYN with another sequence number passed on a four-tuple in use. Neither a SYN+ACK nor a
-    /// RST accepted or refused it, and its sender went on with the old connection.
+    /// A SYN with another sequence number passed on a four-tuple in use, or the same one when its
+    /// connection was over. Neither a SYN+ACK nor a RST accepted or refused it, and its sender went
+    /// on with the old connection, if with any.
     ///
     /// Or a SYN came again after its connection was over, the server answered it, and the client
     /// sent a RST to that answer, or the ACK of the connection before, of which it was still in
@@ -81,10 +83,15 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let refused = history.handshake() == Handshake::Refused;
     for role in Role::BOTH.into_iter().filter(|_| !refused) {
         let Some(fact) = history.fact(FactKind::StaleSyn, role) else { continue };
+        let is_over = |role| history.state_at(role, fact.first.ts) == State::Closed;
+        let when = match Role::BOTH.into_iter().all(is_over) {
+            true => "when their connection was over",
+            false => "while their connection was in use",
+        };
         let message = words!(
             context,
-            "{} sent a SYN to {} while their connection was in use, and nothing came of it: an \
-             old segment, or a port tried too early",
+            "{} sent a SYN to {} {when}, and nothing came of it: an old segment, or a port tried \
+             too early",
             who(history, role),
             history.addr(role.peer()),
         );
@@ -99,4 +106,23 @@ fn is_refused_by_its_sender(history: &History) -> bool {
         && history.by_event(Role::Client, &[Event::SentSyn, Event::FoundOpen]).is_none()
         && (history.by_event(Role::Server, &[Event::RecvRst]).is_some()
             || history.fact(FactKind::StaleSyn, Role::Client).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::findings::rule::opened;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    #[test]
+    fn a_connection_that_was_reset_was_not_in_use() {
+        let rest = "0.10 > P. 1:101(100) ack 1
+             0.11 < R. 1:1(0) ack 101
+             0.20 > S  0:0(0)
+             1.00 end";
+        let history = &connections(&format!("{}{rest}", opened!("")))[0];
+        let found = check(history, &Thresholds::default());
+        let stale = found.iter().find(|it| it.name == "stale-syn").expect("it is told");
+        assert!(stale.message.contains("when their connection was over"), "{}", stale.message);
+    }
 }
