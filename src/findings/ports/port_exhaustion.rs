@@ -208,7 +208,8 @@ impl Ports {
             .with("in_use", peak)
             .with("ports", all as u64)
             .with("connections", self.connections)
-            .with("per_second", Value::Number(self.connections as f64 / seconds));
+            .with("per_second", Value::Number(self.connections as f64 / seconds))
+            .with("time_waits_per_second", Value::Number(per_second));
         Some(match left {
             Some(left) => finding.with("left_s", left),
             None => finding,
@@ -258,6 +259,34 @@ mod tests {
         assert_eq!(histories.len(), 300);
         assert!(in_use(&histories, 5).is_empty(), "neither that many at once, nor at that rate");
         assert_eq!(in_use(&histories, 2), [2_u64.into()]);
+    }
+
+    /// Half of the clients leave the TIME_WAIT to the server.
+    #[test]
+    fn how_many_enter_time_wait_is_told_beside_how_many_connect() {
+        let mut trace = String::new();
+        for client in 0..20 {
+            let [first, second] = if client % 2 == 0 { ['>', '<'] } else { ['<', '>'] };
+            trace += &format!(
+                "{client}.00 {client}> S 0:0(0)
+                 {client}.01 {client}< S. 0:0(0) ack 1
+                 {client}.02 {client}> . 1:1(0) ack 1
+                 {client}.03 {client}{first} F. 1:1(0) ack 1
+                 {client}.04 {client}{second} F. 1:1(0) ack 2
+                 {client}.05 {client}{first} . 2:2(0) ack 2\n"
+            );
+        }
+        let mut thresholds = Thresholds::default();
+        thresholds.set("port-exhaustion.ports=5").unwrap();
+        let all = connections(&trace);
+        let summary = Collector::collect(thresholds, all.iter(), &CaptureFacts::default());
+        let found = summary.grouped.iter().find(|it| it.name == PORT_EXHAUSTION.name).unwrap();
+        let rate = |key| match found.value(key) {
+            Some(Value::Number(rate)) => format!("{rate:.2}"),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(rate("per_second"), "1.05");
+        assert_eq!(rate("time_waits_per_second"), "0.53");
     }
 
     #[test]
