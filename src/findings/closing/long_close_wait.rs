@@ -20,10 +20,10 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// The peer's FIN passed, this end acknowledged it (or the capture holds no pure ACKs at
-    /// all), and for `hold_s` it sent neither FIN nor data. The time counts from the last data
-    /// that it sent in CLOSE_WAIT: a half-close in use is legal and is no wait. `>=` says that
-    /// it still lasted when the capture ended.
+    /// The peer's FIN passed, this end acknowledged it (or the peer did not repeat it, which shows
+    /// that it was acknowledged unseen), and for `hold_s` this end sent neither FIN nor data. The
+    /// time counts from the last data that it sent in CLOSE_WAIT: a half-close in use is legal and
+    /// is no wait. `>=` says that it still lasted when the capture ended.
     ///
     /// ## When it is wrong
     ///
