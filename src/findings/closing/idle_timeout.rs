@@ -241,3 +241,36 @@ impl Join for Alike {
         self.first.join(&other.first);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::findings;
+
+    #[test]
+    fn a_time_after_which_fewer_than_half_are_closed_is_no_timeout() {
+        let is_told = |others: &[f64]| {
+            let mut lines = Vec::new();
+            for (client, idle) in [5.0; 3].iter().chain(others).enumerate() {
+                let close = 0.04 + idle;
+                for (at, step) in [
+                    (0.00, "> S  0:0(0)"),
+                    (0.01, "< S. 0:0(0) ack 1"),
+                    (0.02, "> .  1:1(0) ack 1"),
+                    (0.03, "> P. 1:101(100) ack 1"),
+                    (0.04, "< P. 1:901(900) ack 101"),
+                    (close, "< F. 901:901(0) ack 101"),
+                    (close + 0.01, "> F. 101:101(0) ack 902"),
+                    (close + 0.02, "< .  902:902(0) ack 102"),
+                ] {
+                    lines.push((at, format!("{at} {client}{step}\n")));
+                }
+            }
+            lines.sort_by(|one, other| one.0.total_cmp(&other.0));
+            let trace: String = lines.into_iter().map(|(_, line)| line).collect();
+            findings(&trace).iter().any(|it| it.name == IDLE_TIMEOUT.name)
+        };
+        assert!(is_told(&[7.0, 9.0, 12.0]));
+        assert!(!is_told(&[7.0, 9.0, 12.0, 15.0]));
+    }
+}

@@ -105,3 +105,22 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::findings::rule::opened;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    /// Whoever gets the ACK of its FIN does not send it again.
+    #[test]
+    fn a_fin_that_is_repeated_and_never_acknowledged_may_not_have_come() {
+        let names = |fins: &str| -> Vec<&str> {
+            let history = &connections(&format!("{}{fins}70 end", opened!("")))[0];
+            check(history, &Thresholds::default()).iter().map(|it| it.name).collect()
+        };
+        let fin = "1.0 > F. 1:1(0) ack 1\n";
+        assert_eq!(names(fin), ["long-close-wait"]);
+        assert!(names(&format!("{fin}1.3 > F. 1:1(0) ack 1\n")).is_empty());
+    }
+}

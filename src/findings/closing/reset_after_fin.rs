@@ -138,6 +138,21 @@ mod tests {
         assert_eq!(names(&answer), ["orphan-reset"]);
     }
 
+    /// It answers the data, which came first.
+    #[test]
+    fn data_before_the_peer_s_fin_is_what_a_rst_answers() {
+        let told = told(
+            "0.110 < P. 1:1001(1000) ack 1
+             0.111 < F. 1001:1001(0) ack 1
+             0.112 > .  1:1(0) ack 1002
+             0.113 > P. 1:32(31) ack 1002
+             0.114 > F. 32:32(0) ack 1002
+             0.123 < R  1002:1002(0)",
+        );
+        assert_eq!(told[0].0, "reset-after-fin");
+        assert_eq!(told.len(), 1);
+    }
+
     /// Of what the peer sent, only the last is lost for certain.
     #[test]
     fn data_that_was_acknowledged_is_not_said_to_be_thrown_away() {

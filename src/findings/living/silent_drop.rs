@@ -234,6 +234,15 @@ mod tests {
         assert_eq!(names(&format!("{exchange}{disowned}")), ["peer-rebooted"]);
     }
 
+    #[test]
+    fn a_silence_behind_the_rst_does_not_explain_it() {
+        let rest = "5.10 < P. 1:101(100) ack 1
+             5.11 > R  1:1(0)
+             100  < P. 101:201(100) ack 1
+             110 end";
+        assert_eq!(names(rest), ["peer-rebooted"]);
+    }
+
     /// The shortest silence that may be asked for is one that is noted.
     #[test]
     fn a_silence_of_the_least_length_is_found() {

@@ -107,6 +107,25 @@ mod tests {
     use crate::findings::{Thresholds, check};
     use crate::testkit::connections;
 
+    /// Whoever has nothing to send does not wait.
+    #[test]
+    fn a_window_that_stays_closed_through_the_close_stalls_nobody_who_never_asked() {
+        let is_told = |probe: &str, close: &str| {
+            let rest = format!(
+                "1.0 > P. 1:1001(1000) ack 1\n1.1 < . 1:1(0) ack 1001 win 0\n{probe}{close}40 end"
+            );
+            let history = &connections(&format!("{}{rest}", opened!("")))[0];
+            let found = check(history, &Thresholds::default());
+            found.iter().any(|it| it.name == ZERO_WINDOW_STALL.name)
+        };
+        let probe = "4.0 > . 1000:1000(0) ack 1\n4.1 < . 1:1(0) ack 1001 win 0\n";
+        let close = "9.2 > F. 1001:1001(0) ack 1\n9.3 < . 1:1(0) ack 1002 win 0\n\
+                     30.0 < F. 1:1(0) ack 1002 win 0\n30.1 > . 1002:1002(0) ack 2\n";
+        assert!(!is_told("", close));
+        assert!(is_told(probe, close));
+        assert!(is_told("", ""));
+    }
+
     #[test]
     fn what_never_opened_does_not_stall() {
         let told = |ack: &str| {

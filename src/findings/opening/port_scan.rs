@@ -327,6 +327,29 @@ mod tests {
                             0.3 > P. 1:101(100) ack 1
                             0.4 < .  1:1(0) ack 101";
 
+    /// It opens, and nobody says anything.
+    const SILENT: &str = "0.1 > S  0:0(0)
+                          0.2 < S. 0:0(0) ack 1
+                          0.3 > .  1:1(0) ack 1
+                          0.4 > F. 1:1(0) ack 1
+                          0.5 < F. 1:1(0) ack 2
+                          0.6 > .  2:2(0) ack 2";
+
+    #[test]
+    fn whoever_finds_more_than_half_open_does_not_search() {
+        let told = |open: usize| {
+            let mut all = histories(&(0..20).map(|server| (1, server, false)).collect::<Vec<_>>());
+            let silent = &connections(SILENT)[0];
+            for history in all.iter_mut().take(open) {
+                let (id, tuple) = (history.id, history.tuple);
+                history.clone_from(silent);
+                (history.id, history.tuple) = (id, tuple);
+            }
+            found(&all).0.len()
+        };
+        assert_eq!((told(10), told(11)), (1, 0));
+    }
+
     /// One connection for each of these: its client, its server, and whether it says something.
     fn histories(all: &[(u32, u32, bool)]) -> Vec<History> {
         let [refused, answered] = [REFUSED, ANSWERED].map(|trace| connections(trace).remove(0));
