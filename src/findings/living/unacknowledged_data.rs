@@ -141,4 +141,18 @@ mod tests {
         assert_eq!(repeats("15 < F. 101:101(0) ack 101"), ["unacknowledged-data"]);
         assert_eq!(repeats("15 < P. 101:121(20) ack 101"), ["unacknowledged-data"]);
     }
+
+    /// An old segment among keepalives answers none of them, and is of a host that is there.
+    #[test]
+    fn keepalives_are_no_data() {
+        let told = |spoke: &str| -> Vec<&str> {
+            let probes = "0.1 > P. 1:101(100) ack 1\n0.2 < . 1:1(0) ack 101\n\
+                          10 > . 100:100(0) ack 1\n12 > . 100:100(0) ack 1";
+            let rest = format!("{probes}\n{spoke}\n14 > . 100:100(0) ack 1\n20 end");
+            let history = &connections(&format!("{}{rest}", opened!("")))[0];
+            check(history, &Thresholds::default()).iter().map(|it| it.name).collect()
+        };
+        assert_eq!(told(""), ["dead-peer", "keepalive"]);
+        assert_eq!(told("13 < . 1:1(0) ack 51"), ["keepalive"]);
+    }
 }
