@@ -252,6 +252,11 @@ impl Firsts {
         self.newest = self.newest.max(at);
     }
 
+    /// The connection that it is about, if so many are one.
+    pub fn only(&self, connections: u64) -> Option<u64> {
+        self.first.first().filter(|_| connections == 1).map(|(_, id)| *id)
+    }
+
     /// A finding about no connection in particular.
     pub fn of_capture(&self, context: &Context, message: String) -> Finding {
         let (at, _) = self.first.first().copied().unwrap_or_default();
@@ -267,9 +272,8 @@ impl Firsts {
         context: &Context,
         message: String,
     ) -> Finding {
-        let (_, id) = self.first.first().copied().unwrap_or_default();
         Finding {
-            connection: Some(id).filter(|_| connections == 1),
+            connection: self.only(connections),
             role: Some(party.role),
             host: Some(party.addr()),
             service: Some(party.service),

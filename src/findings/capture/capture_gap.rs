@@ -2,16 +2,15 @@
 
 use core::any::Any;
 
+use crate::findings::kept::Join;
 use crate::findings::rule::{finding, opened};
 use crate::findings::suspects::Keys;
+use crate::findings::trend::Firsts;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
-use crate::infer::trail::Moment;
-use crate::limits::FINDING_FRAMES_MAX;
-use crate::time::Timestamp;
 
 finding! {
     /// Bytes were acknowledged that the capture does not hold: packets are missing from it.
@@ -73,8 +72,7 @@ struct Gaps {
     connections: u64,
     bytes: u64,
     /// The first moments, with connection.
-    first: Vec<(Moment, u64)>,
-    newest: Timestamp,
+    first: Firsts,
 }
 
 fn new() -> Box<dyn Grouping> {
@@ -90,20 +88,17 @@ impl Grouping for Gaps {
         }
         for (role, fact) in gaps {
             self.bytes += history.side(role).tally.missing;
-            self.first.push((fact.first, history.id));
-            self.newest = self.newest.max(fact.last.ts);
+            self.first.add(fact.first, history.id);
+            self.first.goes_on(fact.last.ts);
         }
-        self.cut();
     }
 
     fn join(&mut self, other: Box<dyn Any>) {
         let Ok(other) = other.downcast::<Self>() else { return };
-        let Gaps { connections, bytes, first, newest } = *other;
+        let Gaps { connections, bytes, first } = *other;
         self.connections += connections;
         self.bytes += bytes;
-        self.first.extend(first);
-        self.newest = self.newest.max(newest);
-        self.cut();
+        self.first.join(&first);
     }
 
     fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
@@ -121,20 +116,9 @@ impl Grouping for Gaps {
             self.connections,
             number(capture.connections, "connection"),
         );
-        let (at, id) = self.first.first().copied().unwrap_or_default();
-        let mut finding = context.of_capture(at, message);
-        finding.newest = Some(self.newest);
-        finding.connection = Some(id).filter(|_| self.connections == 1);
-        finding.frames = self.first.iter().map(|(at, _)| at.frame).collect();
+        let mut finding = self.first.of_capture(context, message);
+        finding.connection = self.first.only(self.connections);
         out.push(finding.with("connections", self.connections).with("missing_bytes", self.bytes));
-    }
-}
-
-impl Gaps {
-    /// What stands at the same time is of one connection, and stays in the order of its ends.
-    fn cut(&mut self) {
-        self.first.sort_by_key(|(at, id)| (at.ts, *id));
-        self.first.truncate(FINDING_FRAMES_MAX);
     }
 }
 

@@ -2,14 +2,13 @@
 
 use core::any::Any;
 
+use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::suspects::Keys;
+use crate::findings::trend::Firsts;
 use crate::findings::waits::number;
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{History, Role, Signs};
-use crate::infer::trail::Moment;
-use crate::limits::FINDING_FRAMES_MAX;
-use crate::time::Timestamp;
 
 finding! {
     /// Of some connections the capture holds one direction only.
@@ -65,8 +64,7 @@ struct OneWay {
     /// By the end that is heard.
     heard: [u64; 2],
     /// First segments of the first ones, with connection.
-    first: Vec<(Moment, u64)>,
-    newest: Timestamp,
+    first: Firsts,
 }
 
 fn new() -> Box<dyn Grouping> {
@@ -81,18 +79,14 @@ impl Grouping for OneWay {
             Role::Client => *client += 1,
             Role::Server => *server += 1,
         }
-        self.first.push((history.first, history.id));
-        self.newest = self.newest.max(history.first.ts);
-        self.cut();
+        self.first.add(history.first, history.id);
     }
 
     fn join(&mut self, other: Box<dyn Any>) {
         let Ok(other) = other.downcast::<Self>() else { return };
-        let OneWay { heard, first, newest } = *other;
+        let OneWay { heard, first } = *other;
         self.heard.iter_mut().zip(heard).for_each(|(own, more)| *own += more);
-        self.first.extend(first);
-        self.newest = self.newest.max(newest);
-        self.cut();
+        self.first.join(&first);
     }
 
     fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
@@ -111,21 +105,11 @@ impl Grouping for OneWay {
             number(count, "connection"),
             total,
         );
-        let (at, id) = self.first.first().copied().unwrap_or_default();
-        let mut finding = context.of_capture(at, message);
-        finding.newest = Some(self.newest);
-        finding.connection = Some(id).filter(|_| count == 1);
-        finding.frames = self.first.iter().map(|(at, _)| at.frame).collect();
+        let mut finding = self.first.of_capture(context, message);
+        finding.connection = self.first.only(count);
         out.push(
             finding.with("client_only", client).with("server_only", server).with("total", total),
         );
-    }
-}
-
-impl OneWay {
-    fn cut(&mut self) {
-        self.first.sort_by_key(|(_, id)| *id);
-        self.first.truncate(FINDING_FRAMES_MAX);
     }
 }
 
