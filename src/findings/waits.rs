@@ -7,7 +7,7 @@ use crate::infer::endpoint::Gaps;
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::{Basis, State};
-use crate::infer::trail::Moment;
+use crate::infer::trail::{Moment, Transition};
 use crate::time::{Span, Timestamp};
 
 /// A stay in one state, as far as the application kept silent in it.
@@ -126,6 +126,17 @@ pub(super) fn had_socket(history: &History, role: Role) -> bool {
 pub(super) fn has_spoken(history: &History, role: Role) -> bool {
     let tally = &history.side(role).tally;
     tally.segments > u64::from(tally.syns) + u64::from(tally.resets)
+}
+
+/// The RST that a role sent, from its socket or without one.
+pub(super) fn rst_of(history: &History, role: Role) -> Option<&Transition> {
+    history.by_event(role, &[Event::SentRst, Event::SentRstWithoutSocket])
+}
+
+/// Whether a handshake stayed half open, and its client did not reset it: one that does has another
+/// purpose, as a scan has.
+pub(super) fn is_left_half_open(history: &History) -> bool {
+    history.handshake() == Handshake::HalfOpen && rst_of(history, Role::Client).is_none()
 }
 
 /// How long both ends had been silent when a role closed, if for a second at least.

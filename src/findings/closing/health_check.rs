@@ -1,10 +1,9 @@
 //! A connection that was opened, said nothing and was closed at once.
 
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::who;
+use crate::findings::waits::{rst_of, who};
 use crate::findings::{Context, Finding};
 use crate::history::{ClosedFirst, Handshake, History, Role, Signs};
-use crate::infer::event::Event;
 
 finding! {
     /// A client connected, sent nothing and closed at once: a health check.
@@ -82,7 +81,6 @@ pub(in crate::findings) fn health_check(
 
 /// How the client ended what the server had accepted.
 fn closed_by_client(history: &History) -> Option<&'static str> {
-    const RESETS: [Event; 2] = [Event::SentRst, Event::SentRstWithoutSocket];
     let accepted = history.side(Role::Server).acked_syn;
     let opened = matches!(history.handshake(), Handshake::Complete | Handshake::HalfOpen);
     if !accepted || !opened {
@@ -93,5 +91,5 @@ fn closed_by_client(history: &History) -> Option<&'static str> {
         return Some("FIN");
     }
     let is_silent = history.fin_of(Role::Server).is_none();
-    (is_silent && history.by_event(Role::Client, &RESETS).is_some()).then_some("RST")
+    (is_silent && rst_of(history, Role::Client).is_some()).then_some("RST")
 }

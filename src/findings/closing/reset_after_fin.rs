@@ -3,10 +3,9 @@
 use crate::findings::closing::keepalive_race::raced;
 use crate::findings::living::dead_peer::died_probing;
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::{FINS, RESETS, number, who};
+use crate::findings::waits::{FINS, RESETS, number, rst_of, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
-use crate::infer::event::Event;
 use crate::infer::state::State;
 use crate::infer::trail::Transition;
 use crate::time::Span;
@@ -69,8 +68,7 @@ finding! {
 
 /// The RST of an end that was waiting for the peer's FIN, and how long after its own FIN.
 pub(super) fn late_reset(history: &History, role: Role) -> Option<(&Transition, Span)> {
-    const RESETS: [Event; 2] = [Event::SentRst, Event::SentRstWithoutSocket];
-    let reset = history.by_event(role, &RESETS)?;
+    let reset = rst_of(history, role)?;
     let fin = history.fin_of(role)?;
     let waiting = matches!(reset.from, State::FinWait1 | State::FinWait2);
     waiting.then(|| (reset, reset.at.ts.since(fin.at.ts)))

@@ -1,7 +1,7 @@
 //! A RST that changed nothing.
 
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::who;
+use crate::findings::waits::{rst_of, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
@@ -60,8 +60,6 @@ finding! {
     }
 }
 
-const RESETS: [Event; 2] = [Event::SentRst, Event::SentRstWithoutSocket];
-
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let peer = role.peer();
@@ -74,7 +72,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             fact.filter(|fact| history.side(peer).last.frame > fact.last.frame)
         };
         // Where the sender did close, its RST is on its way, or lost, and nobody ignored it.
-        let closed = history.by_event(role, &RESETS).is_some();
+        let closed = rst_of(history, role).is_some();
         let ignored = noted(FactKind::IgnoredRst).or(noted(FactKind::DisprovedRst));
         let ignored = ignored.filter(|_| !closed);
         let Some(fact) = ignored.or(noted(FactKind::InexactRst)) else { continue };

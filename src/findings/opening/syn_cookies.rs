@@ -7,10 +7,9 @@ use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::Keys;
 use crate::findings::trend::Firsts;
-use crate::findings::waits::number;
+use crate::findings::waits::{is_left_half_open, number};
 use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{Handshake, History, Role, Signs};
-use crate::infer::event::Event;
 
 finding! {
     /// A server never repeated a SYN+ACK that nobody acknowledged: SYN cookies, as it seems.
@@ -95,10 +94,7 @@ fn new() -> Box<dyn Grouping> {
 
 /// Of a server whose SYN+ACK got no answer for long enough: whether it repeated it.
 fn left_alone(history: &History, context: &Context) -> Option<bool> {
-    let resets = [Event::SentRst, Event::SentRstWithoutSocket];
-    let is_left_alone = history.handshake() == Handshake::HalfOpen
-        && history.by_event(Role::Client, &resets).is_none()
-        && !history.side(Role::Client).acked_syn;
+    let is_left_alone = is_left_half_open(history) && !history.side(Role::Client).acked_syn;
     let [asked, answered] = Role::BOTH.map(|role| history.side(role).tally.syns);
     let is_again = answered > asked;
     let waited = history.until.since(history.side(Role::Server).last.ts);

@@ -8,11 +8,10 @@ use crate::findings::rush::{Peak, Rush};
 use crate::findings::service::{Party, Servers};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::{Firsts, Hosts};
-use crate::findings::waits::number;
+use crate::findings::waits::{is_left_half_open, number};
 use crate::findings::{CaptureFacts, Context, Finding, Grouping, Value};
 use crate::grouped::Grouped;
 use crate::history::{Handshake, History, Role};
-use crate::infer::event::Event;
 use crate::limits::SERVICES_MAX;
 
 finding! {
@@ -169,15 +168,9 @@ fn is_attempt(history: &History) -> bool {
     history.handshake() != Handshake::NotCaptured
 }
 
-/// Whether a client asked for a connection and none came of it. One that answers with RST has
-/// another purpose.
+/// Whether a client asked for a connection and none came of it.
 fn came_to_nothing(history: &History) -> bool {
-    let resets = [Event::SentRst, Event::SentRstWithoutSocket];
-    match history.handshake() {
-        Handshake::HalfOpen => history.by_event(Role::Client, &resets).is_none(),
-        Handshake::Unanswered => true,
-        _ => false,
-    }
+    history.handshake() == Handshake::Unanswered || is_left_half_open(history)
 }
 
 impl Target {
