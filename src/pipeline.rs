@@ -253,7 +253,7 @@ impl<S: Sink> Tracker<S> {
         &mut self.sink
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, keyed: &Keyed, likely: u32) {
         if keyed.glimpse.is_none()
             && self.duplicates.is_copy(&keyed.decoded, keyed.fingerprint)

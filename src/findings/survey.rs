@@ -239,7 +239,7 @@ impl Survey {
         for group in &self.groups {
             *of_name.entry(group.name).or_default() += group.count;
         }
-        self.groups.sort_by_key(|it| {
+        self.groups.sort_by_cached_key(|it| {
             let all = of_name.get(it.name).copied().unwrap_or_default();
             let size = (it.count, it.stuck, it.longest);
             (Reverse((it.severity, all)), it.name, Reverse(size), it.place)

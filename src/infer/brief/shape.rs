@@ -372,8 +372,11 @@ impl Cast<'_> {
                 return None;
             }
             (was_idle, was_reset) = (was_idle || is_idle, was_reset || later.is_rst());
-            let spoke = self.side(later.from).lane.last;
-            let is_busy = later.is_rst() && self.span(units - spoke) < RESTART_MIN;
+            let own = self.side(later.from);
+            let (spoke, is_open) = (own.lane.last, own.fin.is_none());
+            // Only of a host that answers for an open connection is it looked at.
+            let answers = later.is_rst() && !later.segment.has(Flags::ACK) && is_open;
+            let is_busy = answers && self.span(units - spoke) < RESTART_MIN;
             let side = self.side(later.from);
             let window = scaled(side.lane.window, side.shift);
             let more = [
