@@ -54,6 +54,10 @@ pub const TEXT_LINE_BYTES_MAX: usize = 16 << 10;
 /// Bytes of a text in which the first packet's line is looked for: a long mail comes before it.
 pub const TEXT_PREAMBLE_BYTES_MAX: u64 = 1 << 20;
 
+/// How long before the first packet another one may have been captured: a month. What is stamped
+/// earlier yet has the time of a clock that nobody had set, and the capture does not begin there.
+pub const BEGUN_EARLIER_MAX: Span = Span::from_secs(30 * 86_400);
+
 /// How long after the last packet a file may say that its capture ended: a month. Nobody waits that
 /// long for a packet, and a clock or a resolution that is told wrongly is off by more.
 pub const SILENT_END_MAX: Span = Span::from_secs(30 * 86_400);

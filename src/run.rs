@@ -81,7 +81,7 @@ impl Options {
 /// When a capture ended, if that is known from elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Until {
-    /// So long after its first packet.
+    /// So long after its earliest packet.
     After(Span),
     /// At that time.
     Time(Timestamp),

@@ -92,13 +92,13 @@ pub enum Error {
         frame: u64,
     },
     /// The file has a format that is known, and not read.
-    #[error("{file}: is {format}, which finwait does not read: {way_out}")]
+    #[error("{file}: is {format}, which finwait does not read: {}", .way_out.replace("{file}", .file))]
     Unsupported {
         /// The file as the user named it.
         file: Arc<str>,
         /// The format's name.
         format: &'static str,
-        /// What to do about it.
+        /// What to do about it, with `{file}` in the file's place.
         way_out: String,
     },
     /// It is text, and not of tcpdump.
@@ -178,10 +178,8 @@ impl Error {
     /// Has it call its file by another name, and say nothing of what is in it.
     pub fn mask(&mut self, label: impl Fn(&str) -> Arc<str>) {
         let name = label(self.file_mut());
-        match self {
-            Error::Unsupported { file, way_out, .. } => *way_out = way_out.replace(&**file, &name),
-            Error::NoPacketLine { first, .. } => "...".clone_into(first),
-            _ => {}
+        if let Error::NoPacketLine { first, .. } = self {
+            "...".clone_into(first);
         }
         *self.file_mut() = name;
     }

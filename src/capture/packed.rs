@@ -109,7 +109,7 @@ pub(super) fn unpack(
 ) -> Result<(Window, Arc<AtomicU64>), Error> {
     let unsupported = |format| {
         let (file, program) = (Arc::clone(file), compression.name());
-        let way_out = format!("decompress it first: {program} -dc {file} | finwait -");
+        let way_out = format!("decompress it first: {program} -dc {{file}} | finwait -");
         Error::Unsupported { file, format, way_out }
     };
     #[cfg(not(feature = "compression"))]

@@ -58,7 +58,7 @@ fn parse_header(mut header: [u8; HEADER_BYTES]) -> Option<(PcapHeader, usize)> {
 
 /// Whether a file's header stands where a packet's belongs. As a packet's it would be one of no
 /// bytes at all, captured or sent, at just the second that is the magic number and the fraction
-/// that is the version: of the 128 bits that are compared no packet has more than a few by chance.
+/// that is the version: no packet has all of these 128 bits by chance.
 fn is_file_header(bytes: &[u8]) -> bool {
     let Some(([magic, version, zone, figures], _)) = bytes.as_chunks::<4>().0.split_first_chunk()
     else {
@@ -241,7 +241,7 @@ impl Reader {
         header: Option<&[u8; HEADER_BYTES]>,
         info: &mut FileInfo,
     ) -> Result<(), Fault> {
-        let Some(Ok(next)) = header.map(Reader::new) else { return Err(zeros()) };
+        let Some(Ok(next)) = header.map(Reader::new) else { return Err(another_kind()) };
         // Only these may differ.
         let (captured_max, snaplen) = (next.captured_max, next.snaplen);
         if (Reader { captured_max, snaplen, ..*self }) != next {

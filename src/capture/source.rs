@@ -189,13 +189,13 @@ impl Source {
                 (open_text(&mut window, &mut info)?, info)
             }
             Sniffed::Unsupported(format, way_out) => {
-                let way_out = way_out.replace("{file}", &file);
+                let way_out = way_out.to_owned();
                 return Err(Error::Unsupported { file, format, way_out });
             }
             Sniffed::Unknown => {
                 window.fill(FAR_BYTES).map_err(cannot_read)?;
                 if let Some((format, way_out)) = sniff_far(window.bytes()) {
-                    let way_out = way_out.replace("{file}", &file);
+                    let way_out = way_out.to_owned();
                     return Err(Error::Unsupported { file, format, way_out });
                 }
                 return Err(Error::Unknown { file, magic: magic(&window) });

@@ -160,7 +160,7 @@ fn silence(last: Option<Timestamp>, end: Option<Timestamp>) -> Option<String> {
     })
 }
 
-/// A shorter silence changes no state and no finding.
+/// A shorter silence hardly ever changes a state or a finding.
 const SILENCE_TOLD: Span = Span::from_secs(1);
 
 fn is_named(args: &ExtractArgs, history: &History) -> bool {

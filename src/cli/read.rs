@@ -117,7 +117,7 @@ const SECOND: Span = Span::from_secs(1);
 fn check_until(analysis: &Analysis, args: &ReadArgs) -> Result<()> {
     let until = args.until.and_then(At::until).map(|it| it.of(analysis.totals.first_ts));
     let (Some(until), Some(last)) = (until, analysis.totals.last_ts) else { return Ok(()) };
-    // So long after the first packet, that no time is left.
+    // So long after the earliest packet, that no time is left.
     if matches!(args.until, Some(At::After(_))) && until == Timestamp::from_nanos(i64::MAX) {
         bail!("--until is {}", out_of_range());
     }

@@ -32,6 +32,8 @@ pub(super) struct Writer<'a> {
     /// The numbers of the processes that were written, by file and what it says of each.
     processes: HashMap<(usize, Owner), u32>,
     has_begun: bool,
+    /// Packets that were written.
+    packets: u64,
     out: &'a mut dyn Write,
 }
 
@@ -50,6 +52,7 @@ impl<'a> Writer<'a> {
             interfaces: HashMap::new(),
             processes: HashMap::new(),
             has_begun: false,
+            packets: 0,
             out,
         }
     }
@@ -112,6 +115,7 @@ impl<'a> Writer<'a> {
         let (high, low) = ((nanos >> 32) as u32, nanos as u32);
         let words = [interface, high, low, raw.len() as u32, on_wire(detailed)];
         let mut body = words.map(u32::to_le_bytes).concat();
+        self.packets += 1;
         body.extend_from_slice(raw);
         body.resize(body.len().next_multiple_of(4), 0);
         if !options.is_empty() {
@@ -196,12 +200,14 @@ impl<'a> Writer<'a> {
         Ok(new)
     }
 
-    /// Statistics of the first interface, which stand for all: nothing but when the capture ended.
+    /// Statistics of the first interface, which stand for all: when the capture ended, and of how
+    /// many packets, so that a copy that is cut tells no end.
     fn statistics(&mut self, end: Timestamp) -> io::Result<()> {
         let nanos = end.as_nanos() as u64;
         let time = [(nanos >> 32) as u32, nanos as u32].map(u32::to_le_bytes).concat();
         let mut body = [&[0; 4][..], &time].concat();
         option(3, &time, &mut body);
+        option(4, &self.packets.to_le_bytes(), &mut body);
         body.extend([0; 4]);
         self.block(5, &body)
     }

@@ -438,6 +438,7 @@ mod tests {
         let elsewhere = of("long-close-wait").find(|group| group.place.is_none()).unwrap();
         assert_eq!((elsewhere.count, elsewhere.example), (60, Some(1)));
     }
+
     /// A leak is one finding at its service, however many connections are stuck.
     #[test]
     fn the_largest_stand_in_front() {

@@ -61,9 +61,9 @@ pub enum FactKind {
     ResetOverData,
     /// It sent a RST when its window was smaller than at the start: received data took the room.
     ResetWithUnread,
-    /// It answered with the RST of a host without such a socket, and had spoken a moment before, or
-    /// the peer's window was closed: no host restarts so fast, but who closes may leave data, and
-    /// its FIN behind that, unsent.
+    /// It answered with the RST of a host without such a socket when not all was acknowledged that
+    /// it had sent a moment before, or the peer's window was closed: no host restarts so fast, but
+    /// who closes may leave data, and its FIN behind that, unsent.
     ResetWhileBusy,
     /// A RST bears another TTL than what it sent before.
     StrangeTtl,

@@ -10,9 +10,6 @@ use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
 use crate::time::Span;
 
-/// What a host takes to restart at least, or another one to take its place.
-pub(super) const RESTART_MIN: Span = Span::from_secs(1);
-
 /// What the receiver of a RST makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -307,10 +304,14 @@ impl Connection {
         };
     }
 
-    /// Whether the end has just spoken, or the peer's closed window keeps it from speaking.
+    /// Whether the end may have had more to send: it has just spoken, and not all of that is
+    /// acknowledged, or the peer's window is closed.
     fn is_busy(&self, end: End, at: Moment) -> bool {
-        let is_held = self.end(end.peer()).window_closed.is_some();
-        is_held || at.ts.since(self.end(end).last.ts) < RESTART_MIN
+        /// What a host takes to restart at least, or another one to take its place.
+        const RESTART_MIN: Span = Span::from_secs(1);
+        let (own, peer) = (self.end(end), self.end(end.peer()));
+        let is_drained = own.nxt.is_some_and(|nxt| peer.has_proven(nxt));
+        peer.window_closed.is_some() || (!is_drained && at.ts.since(own.last.ts) < RESTART_MIN)
     }
 
     /// The RST may answer the handshake's own ACK: then that found no place, and the end never came

@@ -8,6 +8,7 @@ use crate::decode::skip::Skip;
 use crate::decode::{self, Decoded, Moment};
 use crate::flow::duplicates::Fingerprint;
 use crate::flow::table::Hasher;
+use crate::limits::BEGUN_EARLIER_MAX;
 use crate::pipeline::Totals;
 use crate::time::Timestamp;
 
@@ -172,7 +173,10 @@ impl Intake {
             Some(last) => {
                 totals.backwards += 1;
                 // So rare that it costs nothing to look whether the capture began earlier yet.
-                totals.first_ts = totals.first_ts.min(Some(ts));
+                let is_near = |first: &Timestamp| first.since(ts) <= BEGUN_EARLIER_MAX;
+                if totals.first_ts.as_ref().is_some_and(is_near) {
+                    totals.first_ts = totals.first_ts.min(Some(ts));
+                }
                 totals.backwards_most = totals.backwards_most.max(last.since(ts));
             }
             last => *last = Some(ts),
@@ -295,5 +299,9 @@ mod tests {
         }
         let Totals { first_ts, last_ts, backwards, .. } = *intake.totals();
         assert_eq!((first_ts, last_ts, backwards), (Some(at(3)), Some(at(9)), 2));
+        // Of a clock that nobody had set.
+        let far = at(3 - BEGUN_EARLIER_MAX.as_nanos() as i64 - 1);
+        intake.packet(1, &[], 0, far, 5, |_| {});
+        assert_eq!(intake.totals().first_ts, Some(at(3)));
     }
 }

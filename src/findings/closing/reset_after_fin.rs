@@ -95,7 +95,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             0 => "what the peer still had to say is lost".to_owned(),
             bytes => words!(
                 context,
-                "the last of the {} that the peer sent after it are lost",
+                "the peer sent {} after it, the last of which may be lost",
                 number(bytes, "byte")
             ),
         };
@@ -163,6 +163,10 @@ mod tests {
              30.01 > R  2:2(0)",
         );
         assert_eq!(told[0].0, "reset-after-fin");
-        assert!(told[0].1.contains("the last of the 2,000 bytes"), "{}", told[0].1);
+        assert!(
+            told[0].1.contains("sent 2,000 bytes after it, the last of which may be lost"),
+            "{}",
+            told[0].1
+        );
     }
 }

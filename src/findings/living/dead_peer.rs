@@ -115,7 +115,13 @@ pub(super) fn unanswered(history: &History, role: Role, repeats_min: u64) -> Opt
     let end = over.map_or(history.until, |over| over.at.ts);
     let reset = history.by_event(role, &[Event::SentRst]);
     let began = side.unanswered_since;
-    let spoke = Some(peer.last).filter(|last| last.ts >= began.after(ON_ITS_WAY));
+    // Anybody can have sent a RST to which nobody paid heed.
+    let strays = [FactKind::IgnoredRst, FactKind::InexactRst, FactKind::DisprovedRst];
+    let is_stray = strays.into_iter().any(|kind| {
+        history.fact(kind, role.peer()).is_some_and(|fact| fact.last.frame == peer.last.frame)
+    });
+    let came = |last: &Moment| last.ts >= began.after(ON_ITS_WAY) && !is_stray;
+    let spoke = Some(peer.last).filter(came);
     let probing = history
         .fact(FactKind::Keepalive, role)
         .filter(|probe| probe.last.ts >= began && u64::from(probe.count) >= repeats);

@@ -23,7 +23,8 @@ finding! {
     /// The sequence number was not the receiver's next, and the receiver sent something later; or
     /// it was, and segments that the receiver sent later show that it did not take it, and those
     /// of its sender that it had not closed. Where the receiver's connection ended by a RST after
-    /// all, it is not told: a forged one may have been believed.
+    /// all, or its host knew no such socket any more, it is not told: a forged one may have been
+    /// believed.
     ///
     /// ## When it is wrong
     ///
@@ -63,13 +64,14 @@ finding! {
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let peer = role.peer();
-        // Whoever sent it, it was believed in the end.
-        if history.by_event(peer, &[Event::RecvRst]).is_some() {
+        // Whoever sent it, it was believed in the end; or what came later may be its host alone.
+        let ends = [Event::RecvRst, Event::SentRstWithoutSocket];
+        if history.by_event(peer, &ends).is_some() {
             continue;
         }
         let noted = |kind| {
             let fact = history.fact(kind, role);
-            fact.filter(|fact| history.side(peer).last.frame > fact.last.frame)
+            fact.filter(|fact| history.side(peer).last.frame > fact.first.frame)
         };
         // Where the sender did close, its RST is on its way, or lost, and nobody ignored it.
         let closed = rst_of(history, role).is_some();
@@ -108,6 +110,15 @@ mod tests {
         assert!(!is_told(outside));
         assert!(!is_told(&format!("{outside}0.2 < P. 1:51(50) ack 1")));
         assert!(is_told(&format!("{outside}0.2 < P. 1:51(50) ack 1\n0.3 > . 1:1(0) ack 51")));
+        // Another RST changes nothing about that.
+        assert!(is_told(&format!(
+            "{outside}0.2 < P. 1:51(50) ack 1\n0.3 > . 1:1(0) ack 51\n0.6 < R 9000001:9000001(0)"
+        )));
+        // Its host says that it has no such socket.
+        assert!(!is_told(
+            "0.1 > P. 1:101(100) ack 1\n0.2 < P. 1:11(10) ack 101\n3.9 > R. 150:150(0) ack 11\n\
+             4.0 > P. 101:201(100) ack 11\n4.01 < R 11:11(0)"
+        ));
         // The server sends on, and so the RST was none of its own; the client believed it.
         let forged = "0.10 < P. 1:51(50) ack 1
              0.11 > .  1:1(0) ack 51

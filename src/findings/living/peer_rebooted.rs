@@ -27,9 +27,10 @@ finding! {
     /// An end that was ESTABLISHED and had sent neither FIN nor RST answered a segment with the
     /// RST of a host that has no such socket. After a long silence it is silent-drop: a device
     /// on the path may have sent that RST. A RST that may answer the handshake's own ACK is
-    /// accept-queue-overflow. Who spoke within a second before its RST, or had more to send than
-    /// the peer's window took, has not restarted but closed: its FIN waited behind data. Who was
-    /// sent a RST before has forgotten nothing.
+    /// accept-queue-overflow. It is not told of an end that spoke within a second before its RST
+    /// with not all of that acknowledged, or to which the peer's window was closed: its program may
+    /// have closed, with the FIN behind data that was not sent; nor of one that may have believed
+    /// a RST before.
     ///
     /// ## When it is wrong
     ///
@@ -94,7 +95,7 @@ fn disowning(history: &History, role: Role) -> Option<(Moment, bool)> {
 /// Whether a host that runs on may have sent the RST: its program had closed, and data, with its
 /// FIN behind, was not all sent; or a RST of the peer had ended the socket.
 fn has_other_reason(history: &History, role: Role, reset: Moment) -> bool {
-    let of_peer = [FactKind::InexactRst, FactKind::IgnoredRst, FactKind::DisprovedRst];
+    let of_peer = [FactKind::InexactRst, FactKind::DisprovedRst];
     let was_reset = of_peer
         .into_iter()
         .any(|kind| history.fact(kind, role.peer()).is_some_and(|fact| fact.first.ts <= reset.ts));
@@ -157,14 +158,15 @@ mod tests {
 
     #[test]
     fn who_has_just_spoken_or_has_no_room_has_closed_and_not_restarted() {
-        let after = |spoke: &str| {
+        let after = |spoke: &str, acked: u32| {
             told(&format!(
-                "0.1 > P. 1:101(100) ack 1\n{spoke} < P. 1:11(10) ack 101\n\
-                 4.0 > P. 101:201(100) ack 11\n4.01 < R 11:11(0)"
+                "0.1 > P. 1:101(100) ack 1\n{spoke} < P. 1:11(10) ack 101\n{spoke} < P. \
+                 11:21(10) ack 101\n4.0 > P. 101:201(100) ack {acked}\n4.01 < R {acked}:{acked}(0)"
             ))
         };
-        assert!(after("3.0").is_some());
-        assert_eq!(after("3.02"), None);
+        // All of it had come.
+        assert!(after("3.0", 11).is_some() && after("3.02", 21).is_some());
+        assert_eq!(after("3.02", 11), None);
         let closed = "0.1 > P. 1:101(100) ack 1\n0.2 < P. 1:11(10) ack 101\n\
                       0.3 > . 101:101(0) ack 11 win 0\n4.0 > P. 101:201(100) ack 11 win 0\n\
                       4.01 < R 11:11(0)";

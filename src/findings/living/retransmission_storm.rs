@@ -17,8 +17,9 @@ finding! {
     /// ## How it is inferred
     ///
     /// At least `repeats_min` segments of one end repeat what had passed before, they are at
-    /// least `share_min` percent of all that it sent, and the peer did answer. Those to which
-    /// nothing had come when the record ended do not count: they are dead-peer.
+    /// least `share_min` percent of all that it sent, and the peer did answer. Those that nobody
+    /// had acknowledged when the record ended do not count: they are dead-peer,
+    /// unacknowledged-data or silent-drop.
     ///
     /// ## When it is wrong
     ///

@@ -136,6 +136,8 @@ mod tests {
             found.iter().map(|it| it.name).filter(such).collect::<Vec<_>>()
         };
         assert_eq!(repeats(""), ["dead-peer"]);
+        // Anybody can send such.
+        assert_eq!(repeats("15 < R 9000001:9000001(0)"), ["dead-peer"]);
         assert_eq!(repeats("10.95 < . 101:101(0) ack 101"), ["dead-peer"]);
         assert_eq!(repeats("15 < . 100:100(0) ack 101"), ["unacknowledged-data"]);
         assert_eq!(repeats("15 < F. 101:101(0) ack 101"), ["unacknowledged-data"]);

@@ -26,7 +26,7 @@ use crate::decode::tuple::End;
 use crate::infer::endpoint::{Repeats, fastest_answer, scaled};
 use crate::infer::fin::ACK_DELAY;
 use crate::infer::queued::flight_kib;
-use crate::infer::reset::{RESTART_MIN, is_strange_ttl, shrank};
+use crate::infer::reset::{is_strange_ttl, shrank};
 use crate::infer::trail::Moment;
 use crate::infer::{IDLE_MIN, Params, SILENCE_MIN};
 use crate::seq::SeqNum;
@@ -56,14 +56,13 @@ pub const POINTS: usize = CLOSE + 2 * LINES;
 pub type Key = [u8; KEY_CLOSE + 2 * LINES];
 /// The place in a key where the lines of the close begin, two bytes each.
 const KEY_CLOSE: usize = 16;
-// The second byte of a line. Three bits are a RST's, two the silence's before it; and a FIN may
-// have been sent before.
+// The second byte of a line. Two bits are a RST's, two the silence's before it; and a FIN may have
+// been sent before.
 const STRANGE_TTL: u8 = 1;
 const SHRANK: u8 = 2;
 const SILENT: u8 = 4;
 const IDLE: u8 = 8;
 const SENT_AGAIN: u8 = 16;
-const BUSY: u8 = 32;
 
 /// What one end sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -372,15 +371,9 @@ impl Cast<'_> {
                 return None;
             }
             (was_idle, was_reset) = (was_idle || is_idle, was_reset || later.is_rst());
-            let own = self.side(later.from);
-            let (spoke, is_open) = (own.lane.last, own.fin.is_none());
-            // Only of a host that answers for an open connection is it looked at.
-            let answers = later.is_rst() && !later.segment.has(Flags::ACK) && is_open;
-            let is_busy = answers && self.span(units - spoke) < RESTART_MIN;
             let side = self.side(later.from);
             let window = scaled(side.lane.window, side.shift);
             let more = [
-                (is_busy, BUSY),
                 (later.is_rst() && is_strange_ttl(side.ttl, later.segment.ttl), STRANGE_TTL),
                 (later.is_rst() && side.lane.window > 0 && shrank(window, side.syn_window), SHRANK),
                 (silence >= SILENCE_MIN, SILENT),

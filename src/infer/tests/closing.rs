@@ -506,7 +506,7 @@ fn an_overtaken_fin_of_an_unknown_state_is_not_acknowledged() {
          0.000 < . 5:5(0) ack 0
          0.211 < . 0:0(0) ack 2
          0.211 > . 0:0(0) ack 5
-         0.211 < F. 0:0(0) ack 0",
+         0.211 < F. 0:0(0) ack 0   ; UNKNOWN UNKNOWN",
     );
 }
 

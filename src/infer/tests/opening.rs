@@ -298,7 +298,7 @@ fn a_fin_or_rst_from_syn_rcvd_confirms_no_established() {
         ));
         let opened = |it: &&Transition| it.to == State::Established;
         let established = told.transitions_of(Role::Client).find(opened);
-        assert!(established.is_none_or(|it| it.confirmation().is_none()), "{last}");
+        assert!(established.is_some_and(|it| it.confirmation().is_none()), "{last}");
     }
 }
 
