@@ -92,7 +92,10 @@ pub enum Error {
         frame: u64,
     },
     /// The file has a format that is known, and not read.
-    #[error("{file}: is {format}, which finwait does not read: {}", .way_out.replace("{file}", .file))]
+    #[error(
+        "{file}: is {format}, which finwait does not read: {}",
+        .way_out.replace("{file}", .file)
+    )]
     Unsupported {
         /// The file as the user named it.
         file: Arc<str>,
