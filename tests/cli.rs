@@ -183,6 +183,19 @@ fn what_is_extracted_waits_as_long_as_its_capture() {
         let (summary, all) = (of_part.last().unwrap(), whole.last().unwrap());
         assert_eq!((&summary["last_ts"], &summary["end_from"]), (&all["last_ts"], &"file".into()));
     }
+    // Of a part that somebody cuts off it, it is not told when that ended.
+    let bytes = fs::read(&part).unwrap();
+    let (mut at, mut packet) = (0, 0..0);
+    while at < bytes.len() {
+        let word = |from: usize| u32::from_le_bytes(bytes[from..from + 4].try_into().unwrap());
+        let next = at + word(at + 4) as usize;
+        packet = if word(at) == 6 { at..next } else { packet };
+        at = next;
+    }
+    let less = leak.with_extension("less.pcapng");
+    fs::write(&less, [&bytes[..packet.start], &bytes[packet.end..]].concat()).unwrap();
+    let of_less = lines(&["report", "--format", "jsonl", str_of(&less)]);
+    assert!(of_less.last().unwrap().get("end_from").is_none());
     // What is given counts more.
     let cut = ["report", "--until", "+30", "--format", "jsonl", str_of(&part)];
     assert_eq!(lines(&cut).last().unwrap()["last_ts"], "2023-11-14T22:13:50.000000000Z");

@@ -25,7 +25,7 @@ impl Connection {
             self.note(FactKind::FastOpen, from, at);
         }
         if repeated {
-            if self.has_reset(from) {
+            if self.has_reset(from) && self.is_later(from, segment) {
                 self.disown_reset(from, at);
             }
             self.refute_answer(from, at);

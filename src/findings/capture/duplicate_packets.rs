@@ -22,7 +22,8 @@ finding! {
     /// ## When it is wrong
     ///
     /// A stack that sends IP identification 0 and no timestamps repeats itself exactly; a repeat
-    /// within a moment of its first would be taken for a copy.
+    /// within a moment of its first would be taken for a copy. A copy of such a RST counts as
+    /// another one if its peer sent something between the two.
     ///
     /// ## What to do
     ///

@@ -602,3 +602,17 @@ fn a_window_whose_scale_was_cut_off_shows_no_unread_data() {
     let has = |text: &str| history(text).fact(FactKind::ResetWithUnread, Role::Client).is_some();
     assert!(has(text) && !has(&text.replace("mss 1460", "mss 1460,cut")));
 }
+
+/// The network brings a copy of the first SYN, which is no word of a socket that lives.
+#[test]
+fn a_late_copy_of_the_syn_gives_nobody_back_who_has_reset() {
+    let told = history(&opened(
+        "0.100 > P. 1:51(50) ack 1 <ts 20:1>
+         0.110 < .  1:1(0) ack 51 <ts 21:20>
+         0.120 > P. 151:201(50) ack 1 <ts 22:21>
+         0.130 > R. 101:101(0) ack 1         ; CLOSED -
+         0.140 > S  0:0(0) <mss 1460,wscale 7,sackOK,ts 1:0> ; CLOSED -
+         5.000 end                           ; CLOSED -",
+    ));
+    assert!(told.fact(FactKind::DisprovedRst, Role::Client).is_none());
+}
