@@ -1082,12 +1082,20 @@ mod tests {
             "+1 C S 0:0(0) | +.01 < R. 0:0(0) ack 1",
             "+1 C . 1:1(0) ack 1 | +.01 < R. 1:1(0) ack 1",
         );
+        // Whether a SYN is known whole: its window is compared to others.
+        let syns = (
+            "+1 C S 0:0(0) <mss 1460> | +.01 < S. 0:0(0) ack 1 | +.01 C . 1:1(0) ack 1 | \
+             +.01 C R. 1:1(0) ack 1",
+            "+1 C S 0:0(0) <mss 1460,cut> | +.01 < S. 0:0(0) ack 1 | +.01 C . 1:1(0) ack 1 | \
+             +.01 C R. 1:1(0) ack 1",
+        );
         let opened = HANDSHAKE.to_owned() + DATA;
         let closed = opened.clone() + CLOSED;
         let before_data = before_data.map(|pair| (HANDSHAKE, pair));
         let after_data = after_data.map(|pair| (opened.as_str(), pair));
         let after_fin = after_fin.map(|pair| (closed.as_str(), pair));
-        let all = before_data.into_iter().chain(after_data).chain(after_fin).chain([("", whole)]);
+        let all = before_data.into_iter().chain(after_data).chain(after_fin);
+        let all = all.chain([("", whole), ("", syns)]);
         for (opening, (one, other)) in all {
             let lines = |number: u8, rest: &str| {
                 let own = |sign: char| format!(" {number}{sign} ");

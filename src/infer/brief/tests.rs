@@ -735,3 +735,25 @@ fn what_a_close_takes_it_gives_back() {
 fn it_is_small() {
     assert!(size_of::<Brief>() <= 88, "{}", size_of::<Brief>());
 }
+
+/// What the network brings late, or a clock that was set.
+#[test]
+fn an_ack_from_before_its_syn_turns_no_clock_back() {
+    let mut life = life_of(5);
+    for (_, segment) in &mut life {
+        segment.options.timestamps = Some((1_000, 0));
+    }
+    let (_, ack) = &mut life[2];
+    ack.options.timestamps = Some((990, 1_000));
+    assert_eq!(check(&life[..4]), 4);
+}
+
+/// Whoever learns that the window is open may send more, whatever was on its way.
+#[test]
+fn a_window_that_opens_after_the_handshake_is_no_ordinary_one() {
+    let mut life = life_of(5);
+    life[1].1.window = 0;
+    for length in 3..=life.len() {
+        check(&life[..length]);
+    }
+}

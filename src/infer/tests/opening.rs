@@ -328,3 +328,29 @@ fn what_comes_into_a_window_that_was_closed_from_the_start_is_a_probe() {
     assert_eq!(told.fact(FactKind::WindowProbe, Role::Client).map(|it| it.count), Some(2));
     assert_eq!(told.side(Role::Server).tally.zero_window, Span::from_millis(1_500));
 }
+
+#[test]
+fn a_window_that_was_closed_from_the_start_opens_with_the_first_segment_that_says_so() {
+    let told = history(
+        "0.000 > S  0:0(0)
+         0.010 < S. 0:0(0) ack 1 win 0
+         0.011 > .  1:1(0) ack 1
+         0.100 > P. 1:101(100) ack 1
+         0.110 < .  1:1(0) ack 101 win 500
+         9.000 > P. 101:201(100) ack 1
+         9.010 < .  1:1(0) ack 201 win 500",
+    );
+    let server = told.side(Role::Server);
+    assert_eq!((server.window_closed, server.tally.zero_window), (None, Span::from_millis(100)));
+}
+
+#[test]
+fn a_late_copy_of_a_syn_takes_no_fin_from_who_has_opened() {
+    history(
+        "0.000 > S  0:0(0) <ts 1:0>
+         0.010 < S. 0:0(0) ack 1 <ts 1:1>
+         0.011 > .  1:1(0) ack 1 <ts 12:1>
+         0.100 < F. 1:1(0) ack 1 <ts 90:12>   ; CLOSE_WAIT FIN_WAIT_1
+         2.000 > S  0:0(0) <ts 1:0>          ; CLOSE_WAIT FIN_WAIT_1",
+    );
+}

@@ -616,3 +616,15 @@ fn a_late_copy_of_the_syn_gives_nobody_back_who_has_reset() {
     ));
     assert!(told.fact(FactKind::DisprovedRst, Role::Client).is_none());
 }
+
+#[test]
+fn a_reset_that_bears_a_mark_is_known_for_a_copy_whatever_passed_between() {
+    let told = history(&opened(
+        "0.1000 > P. 1:51(50) ack 1
+         0.1100 < .  1:1(0) ack 51 id 2
+         0.2000 > R  51:51(0) id 7
+         0.2010 < P. 1:101(100) ack 51 id 3
+         0.2011 > R  51:51(0) id 7           ; CLOSED CLOSED",
+    ));
+    assert_eq!(told.side(Role::Client).tally.resets, 1);
+}
