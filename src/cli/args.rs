@@ -33,19 +33,19 @@ const AFTER_HELP: &str = "\
   finwait list server.pcap --state CLOSE_WAIT
   finwait show 7 server.pcap              one connection, segment by segment
   finwait netstat --at +60 server.pcap    the hosts' sockets after a minute
-  tcpdump -w - tcp | finwait              from a pipe, at its end
+  tcpdump -w - tcp | finwait              from a pipe, once it ends
   tcpdump -U -w - tcp | finwait watch     from a pipe, while it grows
-  finwait check server.pcap               for a job: fails if an error is found
+  finwait check server.pcap               for CI: fails if an error is found
   finwait explain CLOSE_WAIT              what a state or a finding means
   finwait demo                            see it work, without a capture
 
 Exit codes: 0 done; 1 `check` found something; 2 an error (bad usage, unreadable or damaged \
 capture, unwritable output).";
 
-/// Which TCP state was each endpoint in, who closed first, and who never did.
+/// Tells which TCP state each endpoint was in, who closed first, and who never did.
 ///
 /// Reads packet captures (pcap, pcapng) and infers the RFC 9293 state of both endpoints of every
-/// connection, with the frames that show it and how firmly it is known.
+/// connection, which frames show it, and how firmly it is known.
 #[derive(Debug, Parser)]
 #[command(name = "finwait", version, override_usage = USAGE, after_help = AFTER_HELP)]
 #[command(max_term_width = 100)]
@@ -60,23 +60,23 @@ pub struct Cli {
 pub enum Command {
     /// Report what is wrong: overview, findings, the connections that matter
     Report(ReportArgs),
-    /// List connections, one a row
+    /// List connections, one per row
     List(ListArgs),
     /// Show one connection: its segments, with each endpoint's state down its own lifeline
     #[command(override_usage = "finwait show [OPTIONS] ID [FILE]...\n       \
                           finwait show [OPTIONS] --stream N [FILE]...")]
     Show(ShowArgs),
-    /// Show the socket table that the hosts would have shown at a moment, or its counts over time
+    /// Show the socket table that the hosts would have shown at a given time, or counts over time
     Netstat(NetstatArgs),
-    /// Report, and fail if a finding is grave enough: for jobs that run by themselves
+    /// Report, and fail if a finding is severe enough: for CI jobs
     Check(CheckArgs),
-    /// Follow a capture that grows: tell of findings when they become true, and when they are over
+    /// Follow a growing capture: print each finding when it becomes true, and when it is over
     Watch(WatchArgs),
     /// Copy the packets of chosen connections into a capture file
     Extract(ExtractArgs),
-    /// Explain a finding or a state; without a name, list all
+    /// Explain a finding or a state; without a name, list them all
     Explain(ExplainArgs),
-    /// Report on a capture that is built in
+    /// Report on a built-in capture
     Demo(DemoArgs),
 }
 
@@ -101,10 +101,10 @@ impl Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reading")]
 pub struct ReadArgs {
-    /// Settings [default: the finwait.toml of this folder or the nearest one above it]
+    /// Settings file [default: finwait.toml in this directory or the nearest one above it]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Take no settings from a file, wherever one is
+    /// Read no settings file, even if there is one
     #[arg(long, conflicts_with = "config")]
     pub no_config: bool,
     /// What stands in that file.
@@ -117,36 +117,35 @@ pub struct ReadArgs {
     /// Maximum segment lifetime; TIME_WAIT lasts twice that [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub msl: Option<Span>,
-    /// The capture went on until then: RFC 3339, or +SECONDS from its start [default: its last
-    /// packet]
+    /// When the capture ended: RFC 3339, or +SECONDS from its start [default: at its last packet]
     #[arg(long, value_name = "TIME", value_parser = At::parse)]
     pub until: Option<At>,
-    /// From how long on a CLOSE_WAIT is too long
+    /// How long a CLOSE_WAIT may last before it counts as stuck [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub close_wait: Option<Span>,
-    /// Descriptors that a program may have open: when a leak uses them up [default: 1024]
+    /// Open descriptors that a program may have, to tell when a leak uses them up [default: 1024]
     #[arg(long, value_name = "N")]
     pub fd_limit: Option<u64>,
     /// Set a finding's threshold, as in close-wait-leak.stuck_min=10; may be repeated
     #[arg(long, value_name = "NAME.THRESHOLD=VALUE")]
     pub set: Vec<String>,
-    /// Leave out a finding; may be repeated
+    /// Leave out findings of this name; may be repeated
     #[arg(long, value_name = "NAME")]
     pub allow: Vec<String>,
-    /// Names of hosts, in the form of /etc/hosts
+    /// Host names, in the format of /etc/hosts
     #[arg(long, value_name = "FILE")]
     pub names: Option<PathBuf>,
     /// Replace addresses, names and processes in all output, so that it can be published; ports
-    /// stay, and so does the payload of packets that `extract` copies
+    /// stay, and so does the payload of packets copied by `extract`
     #[arg(long)]
     pub mask: bool,
-    /// Follow at most N address and port pairs [default: 2097152]
+    /// Follow at most N pairs of addresses and ports at a time [default: 2097152]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_connections: Option<u64>,
-    /// Look into tunnels: GRE, IP-in-IP, VXLAN, GENEVE, GTP-U, Teredo, L2TP
+    /// Look inside tunnels: GRE, IP-in-IP, VXLAN, GENEVE, GTP-U, Teredo, L2TP and others
     #[arg(long)]
     pub decode_tunnels: bool,
-    /// Use N threads [default: one for each processor]; the output is the same
+    /// Use N threads; the output is the same for any N [default: one per processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
     /// Treat a capture that ends inside a packet as an error
@@ -154,7 +153,7 @@ pub struct ReadArgs {
     pub strict: bool,
     #[command(flatten)]
     pub sockets: SocketsArgs,
-    /// Show progress on standard error
+    /// Show progress on standard error; auto means on a terminal
     #[arg(
         long,
         value_name = WHEN,
@@ -257,7 +256,7 @@ pub enum When {
 pub enum Format {
     /// For people
     Table,
-    /// JSON Lines: one object a line
+    /// JSON Lines: one object per line
     Jsonl,
     /// One JSON object
     Json,
@@ -275,13 +274,13 @@ impl Format {
 pub enum ReportFormat {
     /// For people
     Table,
-    /// JSON Lines: one object a line
+    /// JSON Lines: one object per line
     Jsonl,
     /// One JSON object
     Json,
-    /// Markdown, short enough for a comment or a job's summary
+    /// Markdown, short enough for a comment or a job summary
     Markdown,
-    /// One HTML file, to be sent and kept
+    /// A single HTML file, to send on or keep
     Html,
     /// JUnit XML
     Junit,
@@ -289,14 +288,14 @@ pub enum ReportFormat {
     Sarif,
     /// GitHub workflow commands, which become annotations
     Github,
-    /// GitLab's code quality report
+    /// GitLab code quality report
     Gitlab,
 }
 
 /// `finwait report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Captures, pcap or pcapng, also compressed; several, or a directory, are read as one
+    /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
@@ -308,13 +307,13 @@ pub struct ReportArgs {
 /// How and where to print a report.
 #[derive(Debug, Args)]
 pub struct PrintArgs {
-    /// What to print
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: ReportFormat,
-    /// Write to FILE, as a whole or not at all
+    /// Write the report to FILE, in whole or not at all
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Show findings at FILE, in sarif and gitlab, instead of at the capture
+    /// Attach findings to FILE instead of to the capture, in sarif and gitlab
     #[arg(long, value_name = "FILE")]
     pub anchor: Option<String>,
 }
@@ -322,10 +321,10 @@ pub struct PrintArgs {
 /// `finwait list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Captures, pcap or pcapng, also compressed; several, or a directory, are read as one
+    /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// What to print
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,
     #[command(flatten)]
@@ -338,19 +337,20 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
-    /// One end is in this state at the end; client:STATE or server:STATE for that one
+    /// Connections with one end in this state at the end of the capture; client:STATE or
+    /// server:STATE looks at that end only
     #[arg(long, value_name = "STATE", value_parser = state)]
     pub state: Vec<(Option<Role>, State)>,
-    /// One end has this address, or this name by --names or by the capture
+    /// Connections with one end at this address, or at a host so named by --names or the capture
     #[arg(long, value_name = "ADDR")]
     pub host: Vec<Addr>,
-    /// One end has this port
+    /// Connections with one end on this port
     #[arg(long, value_name = "N")]
     pub port: Vec<u16>,
-    /// A finding of this name is about it
+    /// Connections that a finding of this name is about
     #[arg(long, value_name = "NAME", value_parser = finding)]
     pub finding: Vec<String>,
-    /// It is not closed on both sides
+    /// Connections not closed on both sides
     #[arg(long)]
     pub open: bool,
 }
@@ -371,13 +371,13 @@ impl FilterArgs {
 /// `finwait show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// The connection's id, as `list` prints it, then captures
+    /// The connection's id, as `list` prints it, then the captures
     #[arg(value_name = "ID] [FILE")]
     pub words: Vec<OsString>,
-    /// Wireshark's tcp.stream, instead of an id
+    /// Select by Wireshark's tcp.stream instead of by id
     #[arg(long, value_name = "N")]
     pub stream: Option<u32>,
-    /// What to print
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,
     #[command(flatten)]
@@ -387,9 +387,9 @@ pub struct ShowArgs {
 /// `finwait explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A finding's name or a state's
+    /// Name of a finding or a state
     pub name: Option<String>,
-    /// What to print
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: ExplainFormat,
     #[command(flatten)]
@@ -408,7 +408,7 @@ pub enum ExplainFormat {
 /// `finwait demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Write the capture itself to FILE, to try the other commands on it
+    /// Write the built-in capture to FILE, to try the other commands on it
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     pub save: Option<PathBuf>,
     #[command(flatten)]

@@ -22,7 +22,7 @@ use crate::report::ci::no_segment;
 /// `finwait check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Captures, pcap or pcapng, also compressed; several, or a directory, are read as one
+    /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -37,22 +37,22 @@ pub struct CheckArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Gate")]
 struct GateArgs {
-    /// Fail on findings of this severity or a graver one: note, warning or error [default: error]
+    /// Fail on findings of this severity or above: note, warning or error [default: error]
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
-    /// Up to N findings of a name are fine; may be repeated, and the last N of a name counts
+    /// Allow up to N findings of a name; may be repeated, and the last N for a name counts
     #[arg(long, value_name = "NAME=N", value_parser = at_most)]
     max: Vec<(&'static str, u64)>,
-    /// Findings that FILE holds do not fail, unless there are more of them
+    /// Do not fail on the findings listed in FILE, unless there are more of them
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Fail on what the baseline holds and is not there, too: it is mended, and should go
+    /// Also fail on baseline entries that are not found any more: they are fixed, and should go
     #[arg(long)]
     fail_on_stale: bool,
-    /// Exit with 0 whatever is found, and with 2 on errors only
+    /// Exit with 0 whatever is found; errors still exit with 2
     #[arg(long)]
     exit_zero: bool,
-    /// Write what fails now to FILE, as a baseline for later
+    /// Write what fails now to FILE, as a baseline for later checks
     #[arg(long, value_name = "FILE", conflicts_with = "mask")]
     write_baseline: Option<PathBuf>,
 }

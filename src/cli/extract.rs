@@ -22,19 +22,19 @@ use crate::time::{Span, Timestamp};
 /// `finwait extract`.
 #[derive(Debug, Args)]
 pub struct ExtractArgs {
-    /// Captures, pcap or pcapng, also compressed; several, or a directory, are read as one
+    /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// A connection, as `list` numbers it; may be repeated
+    /// A connection's id, as `list` prints it; may be repeated
     #[arg(long, value_name = "ID")]
     id: Vec<u64>,
-    /// The connections of Wireshark's tcp.stream; may be repeated
+    /// Select by Wireshark's tcp.stream; may be repeated
     #[arg(long, value_name = "N")]
     stream: Vec<u32>,
-    /// Write to FILE, as a whole or not at all; else to standard output
+    /// Write the packets to FILE, in whole or not at all [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// What to write; without it, what loses nothing
+    /// Format to write [default: one that loses nothing]
     #[arg(long, value_name = "FORMAT")]
     format: Option<PacketFormat>,
     #[command(flatten)]

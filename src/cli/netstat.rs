@@ -23,10 +23,11 @@ use crate::time::{Span, Timestamp};
 /// `finwait netstat`.
 #[derive(Debug, Args)]
 pub struct NetstatArgs {
-    /// Captures, pcap or pcapng, also compressed; several, or a directory, are read as one
+    /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// When: RFC 3339 as in 2026-11-20T11:01:29Z, +SECONDS from the capture's start, or end
+    /// The time to show: RFC 3339 as in 2026-11-20T11:01:29Z, +SECONDS from the capture's start,
+    /// or end
     #[arg(
         long,
         value_name = "TIME",
@@ -36,19 +37,20 @@ pub struct NetstatArgs {
         allow_hyphen_values = true
     )]
     at: At,
-    /// Only this host's sockets, by address or name, itself on the local side; may be repeated
+    /// Only the sockets of this host, by address or name, with it on the local side; may be
+    /// repeated
     #[arg(long, value_name = "ADDR")]
     host: Vec<Addr>,
-    /// How many sockets were in which state, over the capture's time
+    /// Show how many sockets were in each state over the course of the capture
     #[arg(long)]
     counts: bool,
-    /// The time between two counts
+    /// Time between two counts
     #[arg(long, value_name = "SECONDS", requires = "counts", value_parser = seconds)]
     every: Option<Span>,
-    /// In the shape of ss instead of netstat's
+    /// Print the columns of ss instead of those of netstat
     #[arg(long, conflicts_with = "counts")]
     ss: bool,
-    /// What to print
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
     #[command(flatten)]

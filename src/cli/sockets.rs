@@ -20,8 +20,8 @@ use crate::time::Timestamp;
 /// The options.
 #[derive(Debug, Args)]
 pub struct SocketsArgs {
-    /// A host's socket table, to say who holds what: ss, netstat, lsof or /proc/net/tcp; may be
-    /// repeated
+    /// A host's socket table, to tell which process holds what: ss, netstat, lsof or
+    /// /proc/net/tcp; may be repeated
     #[arg(long, value_name = "FILE")]
     sockets: Vec<PathBuf>,
     /// When the socket tables were taken [default: when their files were last written]

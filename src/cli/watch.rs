@@ -28,13 +28,13 @@ use crate::time::{Span, Timestamp};
 // It has no end to set.
 #[command(mut_arg("until", |arg| arg.hide(true)))]
 pub struct WatchArgs {
-    /// Captures that grow, as - for standard input; files are read to their end
+    /// Growing captures, such as - for standard input; files are read to their end
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Tell of findings of this severity or a graver one: note, warning or error
+    /// Print findings of this severity or above: note, warning or error
     #[arg(long, value_name = "SEVERITY", default_value = "note", value_parser = severity)]
     at_least: Severity,
-    /// Sum up after so long, if something changed; 0 for never
+    /// Print a summary this often, if something has changed; 0 for never
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     every: Span,
     #[command(flatten)]
