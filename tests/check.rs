@@ -275,8 +275,8 @@ fn an_entry_of_a_baseline_may_expire_and_a_stale_one_may_fail() {
     assert_eq!(code, Some(0), "{says}");
     let (code, says) = with("expired.toml", entry("10.9.0.2:6800", "2026-01-31"), &[]);
     assert_eq!(code, Some(1));
-    let words = "warning: the baseline does not hold any more: close-wait-leak at 10.9.0.2:6800 \
-                 (server) after 2026-01-31";
+    let words = "warning: in the baseline, these entries have expired: close-wait-leak at \
+                 10.9.0.2:6800 (server) after 2026-01-31";
     assert!(says.contains(words), "{says}");
     // What expired is held anew when the baseline is written anew.
     let known = file("anew.toml", entry("*:6800", "2026-01-31").as_bytes());

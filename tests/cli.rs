@@ -641,7 +641,7 @@ fn only_what_is_inferred_is_confirmed() {
 #[test]
 fn a_text_without_a_packet_is_2() {
     let error = refused(&["README.md"]);
-    assert!(error.contains("README.md: is no capture and no printed packets"), "{error}");
+    assert!(error.contains("README.md: is neither a capture nor printed packets"), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
     let error = refused(&["show", "demo.pcap"]);
     assert!(error.trim_end().ends_with("prints it, then FILE"), "{error}");
@@ -652,7 +652,7 @@ fn a_syn_to_a_socket_of_before_is_not_said_to_be_without_any_answer() {
     let page = printed(&["show", "1", "testdata/kernel/time-wait-refused/middle.pcap"]);
     let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(page.contains("40001 got no SYN+ACK from server 10.9.0.2:7000 to 5 SYNs"), "{page}");
-    let before = "the server's end of connection 0 on the same ports was in TIME_WAIT then";
+    let before = "the server's end of connection 0 on the same ports was then in TIME_WAIT";
     assert!(page.contains(before), "{page}");
 }
 
@@ -701,7 +701,7 @@ fn the_verdict_says_why_who_waits_is_not_judged() {
     let early = verdict(&[&allowed[..], &["--close-wait", "9999"]].concat());
     assert!(early.contains(soon), "{early}");
     let verdict = verdict(&[&allowed[..], &["--close-wait", "1"]].concat());
-    assert!(verdict.contains("had not closed") && !verdict.contains(soon), "{verdict}");
+    assert!(verdict.contains("had not yet closed") && !verdict.contains(soon), "{verdict}");
 }
 
 #[test]
@@ -843,7 +843,10 @@ fn what_was_written_behind_a_capture_is_read_as_its_continuation() {
         assert_eq!(summary["last_ts"], "2023-11-14T22:13:31.020000000Z", "{summary}");
         assert_eq!((&summary["packets"], &summary["connections"]), (&12.into(), &2.into()));
         let said = text(&out.stderr);
-        assert!(out.status.success() && said.contains("another capture stands behind"), "{said}");
+        assert!(
+            out.status.success() && said.contains("another capture follows the first"),
+            "{said}"
+        );
     }
     assert!(printed(&[str_of(&both)]).contains("appended.pcap (pcap, 2 in one file, RAW)"));
 }
@@ -1119,7 +1122,7 @@ fn netstat_sets_the_hosts_own_table_beside_its_own() {
     assert_eq!(page.matches("lacks it").count(), 1, "{page}");
     // At another moment the owners stay, and the queues are not known.
     let output = finwait(&[&["netstat", "--at", "end"], &options[..]].concat());
-    assert!(text(&output.stderr).contains("is of another moment; --at "));
+    assert!(text(&output.stderr).contains("was taken at another moment; --at "));
     let page = text(&output.stdout);
     let unread = page.lines().find(|line| line.contains("10.9.0.2:6803")).unwrap();
     let words: Vec<&str> = unread.split_whitespace().collect();
@@ -1152,7 +1155,7 @@ fn a_table_may_come_through_a_pipe_and_stays_with_what_a_report_goes_on_with() {
     let piped = text(&piped.stdout);
     assert_eq!(piped.lines().next(), printed(&named).lines().next());
     assert!(piped.contains("held by leaky") && piped.contains("--sockets FILE "), "{piped}");
-    assert!(refused(&["--sockets", "-", capture]).contains("give --snapshot-at, too"));
+    assert!(refused(&["--sockets", "-", capture]).contains("give --snapshot-at as well"));
     assert!(refused(&["--sockets", "-", "--snapshot-at", at, "-"]).contains("named 2 times"));
     let hosts = Pcap::new().save("hosts-of-a-report");
     fs::write(&hosts, "10.9.0.2 broker\n").unwrap();
@@ -1204,7 +1207,7 @@ fn a_masked_report_masks_socket_tables() {
 fn a_file_that_is_no_socket_table_is_2() {
     let capture = table("holders/server.pcap");
     let message = refused(&["--sockets", &capture, &capture]);
-    assert!(message.contains("is no socket table"), "{message}");
+    assert!(message.contains("is not a socket table"), "{message}");
     assert!(refused(&["--sockets", "no-such-table.txt", &capture]).contains("no-such-table.txt"));
     assert!(refused(&["--sockets", "-", &capture]).contains("--sockets takes a file"));
     refused(&["--snapshot-at", "end", &capture]);
@@ -1260,8 +1263,10 @@ fn everything_is_explained() {
         assert!(widest.chars().count() <= 80, "{name}: {widest}");
     }
     let leak = printed(&["explain", "close-wait-leak"]);
-    assert!(leak.contains("one alone is a long-close-wait.\n\n  - `stuck`: CLOSE_WAIT lasted"));
-    assert!(leak.contains("\n\nHow it is inferred\n  Connections are counted for each service"));
+    assert!(
+        leak.contains("a single one is only a long-close-wait.\n\n  - `stuck`: CLOSE_WAIT lasted")
+    );
+    assert!(leak.contains("\n\nHow it is inferred\n  Connections are counted per service"));
     assert!(printed(&["explain", "close-wait"]).starts_with("CLOSE_WAIT"));
 }
 

@@ -183,5 +183,5 @@ fn names_stand_where_people_read() {
     let (_, says) = said(&["report", "--names", LEAKING, LEAKING]);
     assert!(says.contains("cannot read it"), "{says}");
     std::fs::write(&hosts, "db 10.9.0.2\n").unwrap();
-    assert!(named(&["report"]).1.contains("line 1: `db` is no address"));
+    assert!(named(&["report"]).1.contains("line 1: `db` is not an address"));
 }

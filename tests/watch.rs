@@ -127,7 +127,7 @@ fn what_is_about_many_connections_is_over_when_nothing_is_added_to_it() {
     assert!(told.contains(words), "{told}");
     // What is forgotten may well be found again.
     let told = run(&["--max-connections", "60"], "leaks-on-errors");
-    let words = "over     time-wait-census: client 10.9.0.1 (note), not found any more\n";
+    let words = "over     time-wait-census: client 10.9.0.1 (note), no longer found\n";
     assert!(told.contains(words), "{told}");
 }
 
@@ -323,7 +323,7 @@ fn the_report_says_how_many_are_forgotten_and_the_others_keep_their_ids() {
     };
     let told = run(&["watch", "--max-connections", "60"]);
     let words: Vec<&str> = told.split_whitespace().collect();
-    assert!(words.join(" ").contains(" over or never opened, forgotten since"), "{told}");
+    assert!(words.join(" ").contains(" over or never opened, since forgotten"), "{told}");
     // They are counted all the same.
     assert!(told.contains("987 segments in 103 connections"), "{told}");
     let listed = run(&["list", "--state", "server:CLOSE_WAIT"]);

@@ -35,8 +35,8 @@ pub enum Error {
     },
     /// There is nothing in the file, not even a header.
     #[error(
-        "{file}: is empty, without even a capture file's header: the program that captured was \
-         stopped before it wrote anything (tcpdump -U writes each packet at once)"
+        "{file}: is empty, without even a capture file's header: the capturing program was stopped \
+         before it wrote anything (tcpdump -U writes each packet at once)"
     )]
     Empty {
         /// The file as the user named it.
@@ -49,7 +49,10 @@ pub enum Error {
         file: Arc<str>,
     },
     /// A text in a directory of captures, which may be somebody's notes.
-    #[error("{file}: is printed packets beside captures: name the file itself to have it read")]
+    #[error(
+        "{file}: holds printed packets, in a directory of captures: name the file itself to have \
+         it read"
+    )]
     TextBeside {
         /// The file in the directory.
         file: Arc<str>,

@@ -113,7 +113,7 @@ impl Unpacker {
                 Some(compression) => self.frame(compression)?,
                 None if self.input.window.bytes().is_empty() => return Ok(()),
                 None => {
-                    let what = "what follows is compressed in no way that is known";
+                    let what = "what follows is not compressed in any known way";
                     return Err(Stop::Broken(io::Error::new(io::ErrorKind::InvalidData, what)));
                 }
             }

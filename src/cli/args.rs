@@ -481,7 +481,7 @@ fn state(text: &str) -> Result<(Option<Role>, State), String> {
         None => (None, text),
         Some((role, name)) => {
             let found = Role::BOTH.into_iter().find(|it| it.name() == role);
-            (Some(found.ok_or("before the colon stands client or server")?), name)
+            (Some(found.ok_or("client or server must stand before the colon")?), name)
         }
     };
     let names = || State::ALL.map(State::name).join(", ");

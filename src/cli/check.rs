@@ -86,7 +86,7 @@ pub fn check(args: &CheckArgs) -> Result<Outcome> {
     let known = args.gate.baseline.as_ref().or(settings.baseline.as_ref());
     let written = args.gate.write_baseline.as_ref();
     if written.is_some_and(|path| path.as_os_str() == "-") {
-        bail!("--write-baseline takes a file: `-` is none, the report goes to standard output");
+        bail!("--write-baseline takes a file, not `-`: standard output is for the report");
     }
     refuse_one_file_for_both(args.print.output.as_ref(), known.into_iter().chain(written))?;
     let mut baseline = known.map_or_else(|| Ok(Baseline::default()), |path| load(path, written))?;
@@ -160,7 +160,7 @@ fn load(path: &Path, written: Option<&PathBuf>) -> Result<Baseline> {
         },
         read => read.with_context(|| format!("{name}: cannot read it")),
     };
-    Baseline::parse(&text?).with_context(|| format!("{name}: is no baseline"))
+    Baseline::parse(&text?).with_context(|| format!("{name}: is not a baseline"))
 }
 
 /// Writes what fails now as a baseline.

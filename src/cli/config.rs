@@ -98,7 +98,7 @@ impl Config {
             "fd-limit" => thresholds.set_fd_limit(whole(value)?),
             "max-connections" => {
                 let max = whole(value)?;
-                ensure!(max > 0, "is 0: at least one address and port pair is followed");
+                ensure!(max > 0, "is 0, but at least one address and port pair must be followed");
                 self.options.connections_max = usize::try_from(max).unwrap_or(usize::MAX);
             }
             "msl" => self.options.params.msl = seconds(value)?,
@@ -157,11 +157,11 @@ fn find() -> Option<PathBuf> {
 }
 
 fn table(value: &Value) -> Result<&Table> {
-    value.as_table().context("is no table")
+    value.as_table().context("is not a table")
 }
 
 fn array(value: &Value) -> Result<&Vec<Value>> {
-    value.as_array().context("is no list")
+    value.as_array().context("is not a list")
 }
 
 fn boolean(value: &Value) -> Result<bool> {
@@ -169,17 +169,17 @@ fn boolean(value: &Value) -> Result<bool> {
 }
 
 fn string(value: &Value) -> Result<&str> {
-    value.as_str().context("is no text in quotes")
+    value.as_str().context("is not text in quotes")
 }
 
 fn whole(value: &Value) -> Result<u64> {
-    value.as_integer().and_then(|it| u64::try_from(it).ok()).context("is no number such as 5")
+    value.as_integer().and_then(|it| u64::try_from(it).ok()).context("is not a number such as 5")
 }
 
 fn seconds(value: &Value) -> Result<Span> {
     let number = value.as_float().or_else(|| value.as_integer().map(|it| it as f64));
     let number = number.filter(|it| it.is_finite() && *it >= 0.0);
-    number.map(Span::from_secs_f64).context("is no number of seconds, such as 60 or 0.5")
+    number.map(Span::from_secs_f64).context("is not a number of seconds, such as 60 or 0.5")
 }
 
 #[cfg(test)]

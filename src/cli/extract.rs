@@ -65,7 +65,7 @@ impl From<PacketFormat> for extract::PacketFormat {
 pub fn extract(args: &ExtractArgs) -> Result<Outcome> {
     let Some(inputs) = read::inputs(&args.files) else { return read::help(Some("extract")) };
     if args.output.is_none() && io::stdout().is_terminal() {
-        bail!("packets are not for a terminal: give -o FILE, or send them into a pipe");
+        bail!("packets do not belong on a terminal: give -o FILE, or send them into a pipe");
     }
     let spools = Spools::new(&inputs)?;
     match copy_wanted(args, &spools.files()) {
@@ -85,7 +85,7 @@ pub fn extract(args: &ExtractArgs) -> Result<Outcome> {
 fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
     let analysis = read::read(inputs, &args.read, &mut ())?;
     if let Some(text) = analysis.files.iter().find(|file| file.text.is_some()) {
-        bail!("{}: is text, in which there are no packets to copy", text.file);
+        bail!("{}: is text, so there are no packets to copy", text.file);
     }
     let mut outcome = read::outcome(&analysis, &args.read);
     let ids = args.id.iter().map(|id| Wanted::Id(*id));
@@ -137,13 +137,13 @@ fn copy_wanted(args: &ExtractArgs, inputs: &[PathBuf]) -> Result<Outcome> {
 fn unmasked(blanked: u64) -> impl Iterator<Item = String> {
     let parts = (blanked > 0).then(|| {
         format!(
-            "warning: the content of {} is blanked, for no address can be found in it: it is a \
-             part of a tunnel's packet, of which the copy shows no connection",
+            "warning: the content of {} is blanked, as no address can be found in it: it is part \
+             of a tunnel's packet, and the copy shows no connection of it",
             plural(blanked, "packet")
         )
     });
     let payload = "warning: --mask leaves payload as it was captured, whatever it says: cut it off \
-                   before you publish it, as `editcap -s 96` does";
+                   before you publish, for example with `editcap -s 96`";
     parts.into_iter().chain([payload.to_string()])
 }
 
@@ -153,8 +153,8 @@ fn silence(last: Option<Timestamp>, end: Option<Timestamp>) -> Option<String> {
     let silent = end?.since(last?);
     (silent >= SILENCE_TOLD).then(|| {
         format!(
-            "the capture went on for {silent} after the last of them, which pcap cannot say: \
-             give --until {} with them, or write --format pcapng",
+            "the capture went on for {silent} after the last of them, which a pcap file cannot \
+             record: give --until {} when you read it, or write --format pcapng",
             end.unwrap_or_default()
         )
     })
@@ -187,7 +187,7 @@ impl Spools {
             let is_kept = named.is_file() || named.is_dir() || !named.exists();
             let is_pipe = named == Path::new("-") || !is_kept;
             let kept = is_pipe.then(|| Builder::new().prefix("finwait-").tempfile()).transpose();
-            let kept = kept.context("cannot make a file for what comes from the pipe")?;
+            let kept = kept.context("cannot make a temporary file for what comes from the pipe")?;
             spools.0.push(Spool { named: named.clone(), kept });
         }
         let all: Vec<PathBuf> = spools.pipes().map(|(_, kept)| kept.path().to_owned()).collect();

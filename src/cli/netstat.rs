@@ -156,5 +156,5 @@ fn elsewhen(analysis: &Analysis, args: &NetstatArgs) -> Option<String> {
     let taken = analysis.sockets.as_ref()?.taken();
     let first = taken.first().filter(|_| taken.iter().all(|taken| !taken.is_of(at)))?;
     let name = first.snapshot.name();
-    Some(format!("{name} is of another moment; --at {} compares with it", first.compared_at))
+    Some(format!("{name} was taken at another moment; --at {} compares with it", first.compared_at))
 }

@@ -104,8 +104,8 @@ fn check_there_are_packets(analysis: &Analysis) -> Result<()> {
     let Some(file) = file else { return Ok(()) };
     let lines = plural(unreadable, "line");
     bail!(
-        "{}: is no capture and no printed packets: of {lines} that might be tcpdump's, none can be \
-         read",
+        "{}: is neither a capture nor printed packets: of {lines} that might be tcpdump's, none \
+         can be read",
         file.file
     )
 }
@@ -160,7 +160,7 @@ pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
     if analysis.totals.beyond_connections_max > 0 {
         let segments = plural(analysis.totals.beyond_connections_max, "segment");
         outcome.messages.push(format!(
-            "warning: --max-connections left no room for {segments}, of which nothing is known"
+            "warning: --max-connections left no room for {segments}, which were not followed"
         ));
     }
     outcome.messages.extend(sockets::warnings(analysis));
@@ -180,10 +180,10 @@ fn appended(file: &FileInfo) -> Option<String> {
     let FileInfo { file, appended, .. } = file;
     let stood = match appended {
         0 => return None,
-        1 => "another capture stands".to_string(),
-        more => format!("{more} captures stand"),
+        1 => "another capture follows".to_string(),
+        more => format!("{more} captures follow"),
     };
-    Some(format!("warning: {file}: {stood} behind the first in it, and all is read as one"))
+    Some(format!("warning: {file}: {stood} the first one in it, and all are read as one"))
 }
 
 /// A connection that is wanted.

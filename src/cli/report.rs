@@ -99,7 +99,7 @@ impl Job {
         let fail_on = self.gate.fail_on;
         let mild = self.judgement.mild.iter().map(|(name, count)| {
             format!(
-                "warning: {count} {name} are more than --max allows, and too mild to fail the \
+                "warning: {count} {name} are more than --max allows, but too mild to fail the \
                  check: see --fail-on {fail_on}"
             )
         });

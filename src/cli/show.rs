@@ -23,9 +23,9 @@ pub fn show(args: &ShowArgs) -> Result<Outcome> {
         (Some(stream), _) => (Wanted::Stream(stream), args.words.as_slice()),
         (None, Some((id, files))) => (Wanted::Id(parse_id(id)?), files),
         (None, None) if io::stdin().is_terminal() => return read::help(Some("show")),
-        (None, None) => bail!(
-            "no connection is named: give the id of one as `finwait list` prints it, or --stream N"
-        ),
+        (None, None) => {
+            bail!("no connection is named: give an id as `finwait list` prints it, or --stream N")
+        }
     };
     let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let Some(inputs) = read::inputs(&files) else { return read::help(Some("show")) };
@@ -68,7 +68,7 @@ fn pages(
 fn parse_id(word: &std::ffi::OsStr) -> Result<u64> {
     let word = word.to_string_lossy();
     word.parse().map_err(|_| {
-        anyhow!("`{word}` is no connection's id: give one as `finwait list` prints it, then FILE")
+        anyhow!("`{word}` is not a connection id: give one as `finwait list` prints it, then FILE")
     })
 }
 

@@ -38,7 +38,7 @@ impl SocketsArgs {
         let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
         let taken = self.sockets.iter().chain(captures).filter(is_stdin).count();
         if taken > 1 && self.sockets.iter().any(|path| is_stdin(&path)) {
-            bail!("--sockets: standard input, `-`, is one file, and named {taken} times");
+            bail!("--sockets: standard input, `-`, is one file, but is named {taken} times");
         }
         let is_dated = self.snapshot_at.is_some();
         self.sockets.iter().map(|path| table(path, is_dated)).collect::<Result<_>>().map(Tables)
@@ -63,7 +63,7 @@ fn table(path: &Path, is_dated: bool) -> Result<(Snapshot, Timestamp)> {
     if is_stdin && !is_dated {
         bail!(
             "--sockets takes a file, whose time says when the table was taken: `-` has none, so \
-             give --snapshot-at, too"
+             give --snapshot-at as well"
         );
     }
     let name = if is_stdin { "standard input".into() } else { path.display().to_string() };
@@ -76,8 +76,8 @@ fn table(path: &Path, is_dated: bool) -> Result<(Snapshot, Timestamp)> {
     let snapshot = Snapshot::parse(&name, &bytes);
     if !snapshot.is_one() {
         bail!(
-            "{name}: is no socket table: give the output of `ss -tanp`, `netstat -anp` (Windows: \
-             `netstat -ano`), `lsof -nP -iTCP`, or /proc/net/tcp"
+            "{name}: is not a socket table: give the output of `ss -tanp`, `netstat -anp` \
+             (Windows: `netstat -ano`), `lsof -nP -iTCP`, or /proc/net/tcp"
         );
     }
     if is_stdin {

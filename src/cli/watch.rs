@@ -68,7 +68,7 @@ const LOOKS_FREELY: u64 = 1 << 19;
 pub fn watch(args: &WatchArgs) -> Result<Outcome> {
     let Some(inputs) = read::inputs(&args.files) else { return read::help(Some("watch")) };
     if args.read.until.is_some() {
-        bail!("--until is for a capture that has ended; watch goes on until its capture does");
+        bail!("--until is for a capture that has ended; watch goes on until its capture ends");
     }
     let interrupt = Interrupt::catch();
     let names = read::names(&args.read)?;

@@ -347,7 +347,7 @@ fn a_leak_names_whose_connections_are_stuck_beside_all_that_left_first() {
     let found = Collector::collect(Thresholds::default(), histories.iter(), &facts).grouped;
     let leak = found.iter().find(|it| it.name == "close-wait-leak").expect("a leak");
     let said = "server 10.9.0.2:6800 never closed 4 of the 10 connections that its clients \
-                (2 hosts) had closed first, those 4 with 10.9.0.1: they are in CLOSE_WAIT";
+                (2 hosts) had closed first, all 4 with 10.9.0.1: they are in CLOSE_WAIT";
     assert!(leak.message.starts_with(said), "{}", leak.message);
 }
 
@@ -361,13 +361,13 @@ fn a_leak_tells_those_in_close_wait_from_those_that_a_reset_ended() {
     let some = leak(4..60, 100);
     let said = "never closed 40 of the 60 connections that its clients (10.9.0.1) had closed \
                 first: 36 are in CLOSE_WAIT, the oldest for >= 96 s, and 4 were, one for 90 s, \
-                until a RST or a new connection of the client ended each; 36.0 more come per \
+                until a RST or a new connection from the client ended each; 36.0 more come per \
                 minute (if the program keeps the descriptors of all, 1024 are used up in";
     assert!(some.message.contains(said), "{}", some.message);
     let counts = ["stuck", "open"].map(|name| some.value(name));
     assert_eq!(counts, [Some(&Value::Integer(40)), Some(&Value::Integer(36))]);
     let all = leak(4..4, 100);
-    let said = "they were in CLOSE_WAIT, one for 90 s, until a RST or a new connection of the \
+    let said = "they were in CLOSE_WAIT, one for 90 s, until a RST or a new connection from the \
                 client ended each; it never sent";
     assert!(all.message.contains(said), "{}", all.message);
     assert_eq!(all.value("trend"), Some(&Value::Text("ended".into())));
@@ -431,7 +431,7 @@ fn a_leak_to_which_nothing_comes_is_steady_and_runs_out_of_nothing() {
     assert_eq!((name, runs_out), (Some("growing".into()), true), "{message}");
     let (name, runs_out, message) = trend(150);
     assert_eq!((name, runs_out), (Some("steady".into()), false), "{message}");
-    assert!(message.contains("steady: they came within 39 s, and none in the 111 s"), "{message}");
+    assert!(message.contains("steady: they came within 39 s, none in the 111 s"), "{message}");
     assert_eq!(trend(300).0, Some("burst".into()));
 }
 
@@ -603,13 +603,13 @@ fn closing_at(closes: &[&str]) -> Vec<Finding> {
 fn a_program_that_ends_lets_go_of_its_leak_at_once() {
     let found = closing_at(&["70.000", "70.010", "70.020"]);
     let leak = found.iter().find(|it| it.name == "close-wait-leak").expect("a leak that was");
-    assert!(leak.message.contains("left 3 of the 3 connections"), "{}", leak.message);
+    assert!(leak.message.contains("left in CLOSE_WAIT 3 of the 3 connections"), "{}", leak.message);
     assert!(leak.message.contains("its program ended or was restarted"), "{}", leak.message);
     assert_eq!((leak.severity, leak.ongoing), (Severity::Warning, Some(false)));
     // One that was closed before does not hide it; one that is still open does.
     let found = closing_at(&["130.00", "130.01", "75.0", "130.02"]);
     let leak = found.iter().find(|it| it.name == "close-wait-leak").expect("a leak that was");
-    assert!(leak.message.contains("left 4 of the 4 connections"), "{}", leak.message);
+    assert!(leak.message.contains("left in CLOSE_WAIT 4 of the 4 connections"), "{}", leak.message);
     assert!(leak.message.contains("and closed 3 of them within 20 ms"), "{}", leak.message);
     let found = closing_at(&["130.00", "130.01", "", "130.02"]);
     assert!(!names(&found).contains("close-wait-leak"), "{found:#?}");
@@ -751,7 +751,7 @@ fn keepalives_of_the_kernels_default_are_named() {
     let opened = opened!("0.5 > . 1:1(0) ack 1\n").to_owned();
     let found = findings(&(opened + &probe(7_200) + &probe(14_410) + &probe(21_620)));
     let keepalive = found.iter().find(|it| it.name == "keepalive").expect("a note");
-    let words = "one in 2 h, consistent with Linux's tcp_keepalive_time";
+    let words = "one every 2 h, consistent with Linux's tcp_keepalive_time";
     assert!(keepalive.message.contains(words), "{}", keepalive.message);
 }
 

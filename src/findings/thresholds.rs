@@ -36,7 +36,7 @@ pub enum ThresholdError {
         known: String,
     },
     /// The value is none.
-    #[error("`{value}` is no number of {unit} for {name}.{threshold}{bound}")]
+    #[error("`{value}` is not a number of {unit} for {name}.{threshold}{bound}")]
     Value {
         /// The finding.
         name: &'static str,
@@ -219,15 +219,15 @@ mod tests {
         assert!(refused(thresholds.set("close-wait-leak.hold_s=-5")).contains("`-5`"));
         assert_eq!(
             refused(thresholds.set("close-wait-leak.stuck_min=1.5")),
-            "`1.5` is no number of connections for close-wait-leak.stuck_min"
+            "`1.5` is not a number of connections for close-wait-leak.stuck_min"
         );
         assert_eq!(
             refused(thresholds.set("syn-flood.share_min=500")),
-            "`500` is no number of percent for syn-flood.share_min"
+            "`500` is not a number of percent for syn-flood.share_min"
         );
         assert_eq!(
             refused(thresholds.set("silent-drop.idle_s=5")),
-            "`5` is no number of seconds for silent-drop.idle_s, which is at least 10"
+            "`5` is not a number of seconds for silent-drop.idle_s, which is at least 10"
         );
         assert!(refused(thresholds.set("close-wait-leak.hold_s=inf")).contains("`inf`"));
         assert!(refused(thresholds.set("close-wait-leak")).contains("NAME.THRESHOLD=VALUE"));

@@ -333,13 +333,12 @@ impl Came {
         let per_minute = self.per_minute();
         let (spread, quiet) = (self.last.since(self.first), self.until.since(self.last));
         if quiet >= hold && quiet > spread.times(4) {
-            let words = format!(", all came within {spread}, and none in the {quiet} since");
+            let words = format!("; all came within {spread}, none in the {quiet} since");
             return Trend { name: "burst", words, per_minute, left: None };
         }
         let apart = Span::from_nanos(spread.as_nanos() / self.count.saturating_sub(1).max(1));
         if quiet >= hold && quiet > apart.times(5) {
-            let words =
-                format!(", steady: they came within {spread}, and none in the {quiet} since");
+            let words = format!("; steady: they came within {spread}, none in the {quiet} since");
             return Trend { name: "steady", words, per_minute, left: None };
         }
         let left = Span::from_secs_f64((limit - self.count as f64).max(0.0) * 60.0 / per_minute);

@@ -158,7 +158,7 @@ fn finding(rule: &Rule, paper: &Paper, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     let [raises, near_miss] = rule.examples();
-    for (title, trace) in [("Example", raises), ("Near it, and none", near_miss)] {
+    for (title, trace) in [("Example", raises), ("Near miss, which does not raise it", near_miss)] {
         heading(title, out)?;
         trace.lines().try_for_each(|line| writeln!(out, "  {line}"))?;
     }

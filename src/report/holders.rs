@@ -79,7 +79,7 @@ fn held(join: &Join, analysis: &Analysis) -> Vec<String> {
         let (service, host) =
             (analysis.names.socket(place.service), analysis.names.host(place.host));
         let said = held.to_string();
-        let said = if said.is_empty() { "by whom is not told".to_string() } else { said };
+        let said = if said.is_empty() { "the holder is not shown".to_string() } else { said };
         let count = Grouped(held.sockets);
         match place.role {
             Role::Server => {
@@ -115,13 +115,14 @@ fn when(taken: &Taken, clock: Clock) -> String {
     let (before, after) = (taken.compared_at.since(taken.at), taken.at.since(taken.compared_at));
     match () {
         () if before > SLACK => format!(
-            "{file} is of {at}, {before} before the capture's start, and is compared with that"
+            "{file} was taken at {at}, {before} before the capture's start, and is compared with \
+             that start"
         ),
         () if after > SLACK => format!(
-            "{file} is of {at}, {after} after the capture's end, and is compared with that: what \
-             differs may have changed since"
+            "{file} was taken at {at}, {after} after the capture's end, and is compared with that \
+             end: what differs may have changed since"
         ),
-        () => format!("{file} is of {at}"),
+        () => format!("{file} was taken at {at}"),
     }
 }
 

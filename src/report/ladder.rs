@@ -356,7 +356,7 @@ impl<'a> Sheet<'a> {
             marks.map(Mark::text).any(|text| text.starts_with(letter) || text.ends_with(letter))
         };
         const ALL: [(&str, &str); 6] = [
-            ("+", "inferred, and confirmed later"),
+            ("+", "inferred, confirmed later"),
             ("~", "inferred, not confirmed"),
             ("@", "by a timer"),
             ("?", "assumed"),
@@ -365,7 +365,7 @@ impl<'a> Sheet<'a> {
         ];
         let parts = ALL.iter().filter(|(letter, _)| used(letter));
         let parts: Vec<String> = parts.map(|(letter, says)| format!("{letter} {says}")).collect();
-        let text = format!("no mark: the endpoint itself sent it; {}", parts.join("; "));
+        let text = format!("no mark: shown by what the endpoint itself sent; {}", parts.join("; "));
         for line in wrap(&text, self.columns()) {
             writeln!(out, "{}", Tone::Faint.paint(&line))?;
         }

@@ -74,7 +74,7 @@ pub fn input_facts(analysis: &Analysis, survey: &Survey) -> Vec<(&'static str, S
     }
     packets += &silence(analysis);
     if analysis.repeated > 0 {
-        packets += &format!("; {} in several files, taken once", Grouped(analysis.repeated));
+        packets += &format!("; {} in several files, kept once", Grouped(analysis.repeated));
     }
     facts.push(("packets", packets));
     let skipped: Vec<String> =
@@ -138,8 +138,8 @@ fn limits(analysis: &Analysis, survey: &Survey) -> String {
         (limits.mid_stream, "began before the capture"),
         (limits.one_way, "in one direction only"),
         (limits.gaps, "with bytes missing from the capture"),
-        (limits.ongoing, "still open at its end, where times are lower bounds (>=)"),
-        (analysis.archive.forgotten(), "over or never opened, forgotten since and not judged here"),
+        (limits.ongoing, "still open at its end, so times are lower bounds (>=)"),
+        (analysis.archive.forgotten(), "over or never opened, since forgotten and not judged here"),
     ];
     let mut parts: Vec<String> = counted
         .iter()
@@ -170,7 +170,7 @@ fn limits(analysis: &Analysis, survey: &Survey) -> String {
         analysis.limits_hit().iter().map(|(name, n)| format!("limit {name} hit {n} times")),
     );
     parts.push(
-        "a socket that a kernel drops in silence, and close() against shutdown(), look alike"
+        "no capture shows when a kernel silently drops a socket, or tells close() from shutdown()"
             .into(),
     );
     parts.join("; ")

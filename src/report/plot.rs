@@ -70,7 +70,7 @@ fn plots(census: &Census, first: Timestamp, paper: &Paper, out: &mut dyn Write) 
     }
     right(&mut table, [2, 3, 4, 5]);
     put_table(&table, out)?;
-    let says = "`most` is of these moments; `entered` counts what came between them, too";
+    let says = "`most` is the peak at these moments; `entered` also counts what came between them";
     writeln!(out, " {}", Tone::Faint.paint(says))
 }
 

@@ -150,9 +150,9 @@ impl Standing {
             states(Role::Client),
             states(Role::Server),
             if on.is_empty() {
-                "nothing is on".to_owned()
+                "no current findings".to_owned()
             } else {
-                format!("on: {}", on.join(", "))
+                format!("current: {}", on.join(", "))
             },
         )
     }
@@ -204,12 +204,12 @@ impl Change {
             Change::Ended { key, why, most, severity } => {
                 let most = match most {
                     1 => String::new(),
-                    most => format!(", {most} findings at most"),
+                    most => format!(", at most {most} findings"),
                 };
                 let why = match why {
                     Over::After(lasted) => format!("after {lasted}"),
                     Over::NothingNew => format!("nothing new for {MOMENTARY}"),
-                    Over::NotFound => "not found any more".to_owned(),
+                    Over::NotFound => "no longer found".to_owned(),
                 };
                 (Tone::Good, "over", format!("{key} ({severity}), {why}{most}"))
             }

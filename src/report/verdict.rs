@@ -194,7 +194,7 @@ fn waiting(analysis: &Analysis, survey: &Survey) -> Option<String> {
     };
     let more = match all - count {
         0 => String::new(),
-        rest => format!(", and others {} more", Grouped(rest)),
+        rest => format!(", and others had {} more", Grouped(rest)),
     };
     let hold = analysis.thresholds.value(&LONG_CLOSE_WAIT, "hold_s").map(Span::from_secs_f64);
     let why = match () {
@@ -206,8 +206,7 @@ fn waiting(analysis: &Analysis, survey: &Survey) -> Option<String> {
         () => "",
     };
     Some(format!(
-        "but {who} had not closed {} yet that the peer had closed, for {longest} at \
-         most{more}{why}",
+        "but {who} had not yet closed {} that the peer had closed, for up to {longest}{more}{why}",
         plural(count, "connection"),
     ))
 }
@@ -230,7 +229,7 @@ fn in_order(analysis: &Analysis, survey: &Survey) -> String {
     let others = told(&[
         (survey.never_opened, "never opened"),
         (survey.unclosed, "not closed yet"),
-        (checks, "that only asked whether somebody listens"),
+        (checks, "that only checked whether anybody listens"),
         (analysis.archive.forgotten(), "forgotten, over or never opened"),
     ]);
     let all = plural(analysis.totals.connections, "connection");

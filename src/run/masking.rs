@@ -178,7 +178,7 @@ impl Analysis {
             file.names.clear();
         }
         for why in &mut self.left_out {
-            *why = "a file is left out, for it is no capture".to_string();
+            *why = "a file is left out, as it is not a capture".to_string();
         }
         let label = |file: &str| labels.get(file).cloned().unwrap_or_else(|| "capture".into());
         self.cuts.iter_mut().for_each(|cut| cut.file = label(&cut.file));

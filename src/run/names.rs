@@ -20,7 +20,7 @@ pub struct Names {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NamesError {
     /// It does not begin with an address.
-    #[error("line {line}: `{word}` is no address")]
+    #[error("line {line}: `{word}` is not an address")]
     Address {
         /// The line's number, from 1.
         line: usize,
@@ -28,7 +28,7 @@ pub enum NamesError {
         word: String,
     },
     /// It has no name, or what follows is none.
-    #[error("line {line}: `{word}` is no name of a host")]
+    #[error("line {line}: `{word}` is not a host name")]
     Name {
         /// The line's number, from 1.
         line: usize,
@@ -196,15 +196,15 @@ mod tests {
         let masked = names.masked(|_| addr("192.0.2.1"));
         assert_eq!(masked.addrs("db.example"), [addr("192.0.2.1")]);
         let refused = |text: &str| Names::parse(text).unwrap_err().to_string();
-        assert_eq!(refused("\nlocalhost 127.0.0.1"), "line 2: `localhost` is no address");
-        assert_eq!(refused("127.0.0.1"), "line 1: `` is no name of a host");
-        assert!(refused("127.0.0.1 a\u{1b}[31mb").contains("is no name"));
+        assert_eq!(refused("\nlocalhost 127.0.0.1"), "line 2: `localhost` is not an address");
+        assert_eq!(refused("127.0.0.1"), "line 1: `` is not a host name");
+        assert!(refused("127.0.0.1 a\u{1b}[31mb").contains("is not a host name"));
         let long = "é".repeat(20_000);
         let cut = "é".repeat(QUOTED_CHARS_MAX);
-        assert_eq!(refused(&long), format!("line 1: `{cut}...` is no address"));
+        assert_eq!(refused(&long), format!("line 1: `{cut}...` is not an address"));
         assert_eq!(
             refused(&format!("::1 {long}")),
-            format!("line 1: `{cut}...` is no name of a host")
+            format!("line 1: `{cut}...` is not a host name")
         );
     }
 

@@ -126,9 +126,9 @@ impl Row {
             more => format!(" and {more} more"),
         };
         match self.is_unaccepted(waiting) {
-            Some(true) => "held by no process, for nobody has accepted it".to_string(),
-            None => "no process is shown: nobody has accepted it, or the table was taken \
-                     without the right to see who"
+            Some(true) => "held by no process, as nobody has accepted it".to_string(),
+            None => "no process is shown: nobody has accepted it, or the table was taken without \
+                     the right to see its holder"
                 .to_string(),
             Some(false) if owners.is_empty() => String::new(),
             Some(false) if self.is_shared() => format!(
@@ -172,7 +172,7 @@ impl fmt::Display for Held {
         }
         let counted = [
             (self.shared, "shared by several processes"),
-            (self.unaccepted, "accepted by nobody yet"),
+            (self.unaccepted, "not yet accepted by any process"),
             (self.unshown, "with no process shown"),
             (self.unread, "with data that the program has not read"),
         ];

@@ -62,7 +62,7 @@ fn read(
         return Reading::Unreadable("has no address and port where netstat shows them");
     };
     let Some(state) = rest.first().and_then(|word| state::named(word)) else {
-        return Reading::Unreadable("has no state of TCP where netstat shows it");
+        return Reading::Unreadable("has no TCP state where netstat shows it");
     };
     let holders = holders(rest.get(1..).unwrap_or_default());
     let row = Reading::row(local, remote, Some(state));

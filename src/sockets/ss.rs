@@ -45,7 +45,7 @@ pub fn read(line: &Line) -> Reading {
             return Reading::Other;
         }
         (true, None) if words.is_empty() => return Reading::Other,
-        (true, None) => return Reading::Unreadable("has no state of TCP where ss shows it"),
+        (true, None) => return Reading::Unreadable("has no TCP state where ss shows it"),
         (false, _) => words.as_slice(),
     };
     let [recv_q, send_q, local, remote, others @ ..] = words else {

@@ -24,7 +24,7 @@ pub fn read(line: &Line) -> Reading {
         return Reading::Unreadable("has no address and port where netstat shows them");
     };
     let Some(state) = state::named(state) else {
-        return Reading::Unreadable("has no state of TCP in English where netstat shows it");
+        return Reading::Unreadable("has no TCP state in English where netstat shows it");
     };
     let holders = match rest.first().map(|pid| pid.parse::<u32>()) {
         None | Some(Err(_)) => Holders::NotTold,

@@ -109,7 +109,7 @@ fn messages_call_a_pipe_standard_input() {
         (cut, "finwait: warning: standard input: ends at byte"),
         (&damaged, "finwait: standard input: damaged at byte"),
         (&b"nonsense"[..], "finwait: standard input: is "),
-        (text, "finwait: standard input: is text, in which there are no packets"),
+        (text, "finwait: standard input: is text, so there are no packets to copy"),
         (b"", "finwait: standard input: is empty"),
     ] {
         let folder = Folder::new("messages");

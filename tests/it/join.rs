@@ -110,7 +110,7 @@ fn holders_are_told_in_words() {
     assert!(words(6800).ends_with("the program has not read the end of the stream"));
     assert!(words(6801).contains("closed only when all of them have closed it"), "{}", words(6801));
     // The listener's queue tells what the row alone does not.
-    assert_eq!(words(6802), "held by no process, for nobody has accepted it");
+    assert_eq!(words(6802), "held by no process, as nobody has accepted it");
     assert!(words(6803).ends_with("107 bytes unread: the program stopped reading before the FIN"));
     let analysis = joined("holders", &["server.netstat-an"]);
     let id = to_port(&analysis, 6800)[0];

@@ -11,11 +11,11 @@ const HEAD: &str = "\
 
 Made of what `finwait explain` says, by `FINWAIT_BLESS=1 cargo test --test it reference`.
 
-A finding is known by its name. An error is a fault; a warning is likely one, or a loss of what the
-capture can tell; a note is worth knowing and blames nobody. `--allow NAME` leaves one out, `--set
-NAME.THRESHOLD=VALUE` changes a threshold, and so do `allow` and `[thresholds]` in `finwait.toml`.
-Each has an example that raises it and one that only comes near, in tcpdump's words: `>` comes from
-the client, `<` from the server, and the tests run both.
+A finding is known by its name. An error is a fault; a warning is a likely one, or a loss in what
+the capture can tell; a note is worth knowing and blames nobody. `--allow NAME` leaves findings of a
+name out, and `--set NAME.THRESHOLD=VALUE` changes a threshold; so do `allow` and `[thresholds]` in
+`finwait.toml`. Each finding has an example that raises it and a near miss that does not, written as
+tcpdump does: `>` comes from the client, `<` from the server. The tests run both.
 
 | finding | severity | |
 |---|---|---|
@@ -46,21 +46,21 @@ fn entry(rule: &Rule, page: &mut String) {
     }
     let [raises, near_miss] = rule.examples();
     writeln!(page, "\n### Example\n\n```text\n{raises}\n```").unwrap();
-    writeln!(page, "\nNear it, and none:\n\n```text\n{near_miss}\n```").unwrap();
+    writeln!(page, "\nNear miss, which does not raise it:\n\n```text\n{near_miss}\n```").unwrap();
 }
 
 fn timeouts(page: &mut String) {
     page.push_str(
-        "\n## Timeouts\n\nA wait within two percent of one of these is said to be consistent with \
-         it, which is no proof.\n\n| seconds | ends | whose |\n|---|---|---|\n",
+        "\n## Timeouts\n\nA wait within two percent of one of these is called consistent with it, \
+         which is no proof.\n\n| seconds | what it ends | whose |\n|---|---|---|\n",
     );
     for it in TIMEOUTS {
         let ends = match it.ends {
-            Ends::Idle => "a connection without traffic, by a close",
-            Ends::Memory => "what a device remembers of a connection, in silence",
+            Ends::Idle => "an idle connection, by a close",
+            Ends::Memory => "a device's memory of an idle connection, silently",
             Ends::HalfClose => "a half-closed connection",
             Ends::Repeats => "repeats without an answer",
-            Ends::Silence => "a silence, by a keepalive",
+            Ends::Silence => "an idle time, by a keepalive",
         };
         writeln!(page, "| {} | {ends} | {} |", it.seconds, it.whose).unwrap();
     }

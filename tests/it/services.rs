@@ -25,7 +25,7 @@ const FROM_ANYWHERE: &[Case] = &[
         LEAK,
     ),
     ("client-leaks", &["Client 10.9.0.1 of 10.9.0.2:80 never closed 8 of the 8"], LEAK),
-    ("client-leaves-bodies", &["Client 10.9.0.1 of 10.9.0.2:8000", "an answer whose body"], LEAK),
+    ("client-leaves-bodies", &["Client 10.9.0.1 of 10.9.0.2:8000", "a response body"], LEAK),
     ("proxy-front-leaks", &["Server 10.9.0.2:8080 never closed 6", "its front leg"], LEAK),
     ("proxy-back-leaks", &["Client 10.9.0.2 of 10.9.0.1:9000 never", "its back leg"], LEAK),
     (
@@ -42,10 +42,10 @@ const FROM_ANYWHERE: &[Case] = &[
     ),
     ("closes-slowly", &["Nothing is wrong: 6 connections, 6 closed by the client first"], FINE),
     ("streams-into-half-close", &["Nothing is wrong: 4 connections"], FINE),
-    ("is-checked", &["Nothing is wrong", "12 that only asked whether somebody listens"], FINE),
+    ("is-checked", &["Nothing is wrong", "12 that only checked whether anybody listens"], FINE),
     (
         "is-killed",
-        &["Server 10.9.0.2:6801 sent RST", "died, with data unread", "the same on 5 more"],
+        &["Server 10.9.0.2:6801 sent a RST", "died, with data unread", "the same on 5 more"],
         &["unread-data-reset"],
     ),
     (
@@ -61,10 +61,10 @@ const FROM_ANYWHERE: &[Case] = &[
     ),
     (
         "leaves-uploads-unread",
-        &["Server 10.9.0.2:8085 sent RST", "with data unread", "the same on 3 more"],
+        &["Server 10.9.0.2:8085 sent a RST", "with data unread", "the same on 3 more"],
         &["unread-data-reset"],
     ),
-    ("aborts", &["Server 10.9.0.2:8086 closed", "RST instead of FIN"], &["abortive-close"]),
+    ("aborts", &["Server 10.9.0.2:8086 closed", "RST instead of a FIN"], &["abortive-close"]),
     (
         "stops-reading",
         &["Server 10.9.0.2:9092 kept its window closed", "did not read"],
@@ -98,12 +98,20 @@ const FROM_THE_MIDDLE: &[Case] = &[
     ),
     (
         "behind-forgetful-nat",
-        &["10.9.0.2:1883 after 65.2 s idle", "something on the path forgot", "NAT"],
+        &[
+            "after 65.2 s idle, repeated data to server 10.9.0.2:1883",
+            "something on the path forgot",
+            "NAT",
+        ],
         &["silent-drop"],
     ),
     (
         "behind-rejecting-firewall",
-        &["10.9.0.2:1521 after 65.2 s idle", "its TTL differs", "the same on 2 more"],
+        &[
+            "after 65.2 s idle, sent a segment to server 10.9.0.2:1521",
+            "its TTL differs",
+            "the same on 2 more",
+        ],
         &["silent-drop"],
     ),
     (

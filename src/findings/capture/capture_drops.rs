@@ -10,23 +10,23 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The capture was slower than the network, or its buffer too small. Packets are missing
-    /// that both ends saw. What finwait infers from them is then missing too: a FIN that was
-    /// dropped looks like a connection that nobody closed.
+    /// The capture was slower than the network, or its buffer too small. Packets are missing that
+    /// both ends saw, and with them what finwait would infer: a dropped FIN looks like a connection
+    /// that nobody closed.
     ///
     /// ## How it is inferred
     ///
-    /// The file says so: interface statistics and drop counts of a pcapng file. A pcap file has
-    /// no place for them; see capture-gap for what shows all the same.
+    /// The file says so: pcapng files have interface statistics and drop counts. A pcap file has no
+    /// place for them; see capture-gap for what shows even so.
     ///
     /// ## When it is wrong
     ///
-    /// The count is of all packets on the interface, also those that are no TCP.
+    /// The count includes all packets on the interface, not only TCP.
     ///
     /// ## What to do
     ///
-    /// Capture again with a larger buffer (`tcpdump -B 65536`), a shorter snap length
-    /// (`-s 128`) or a narrower filter, and write to a fast disk.
+    /// Capture again with a larger buffer (`tcpdump -B 65536`), a shorter snap length (`-s 128`) or
+    /// a narrower filter, and write to a fast disk.
     ///
     /// ## References
     ///
@@ -49,8 +49,8 @@ fn check(capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
     }
     let share = dropped as f64 * 100.0 / (dropped + capture.packets).max(1) as f64;
     let message = format!(
-        "the capturing system dropped {} ({share:.2} % of all): a close may be missing where none \
-         is seen",
+        "the capturing system dropped {} ({share:.2} % of all): where no close is seen, it may be \
+         among them",
         number(dropped, "packet"),
     );
     let at = Moment::silent(capture.first_ts.unwrap_or_default());

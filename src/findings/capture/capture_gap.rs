@@ -17,29 +17,29 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The receiver has the bytes, so the network did not lose them: the capture did. The
-    /// capturing host was too slow, a mirror port overflowed, or a filter let only some packets
-    /// through. A FIN or RST may be among what is missing, so states after a gap are less
-    /// certain, and a connection may look open that was closed.
+    /// The receiver has the bytes, so the network did not lose them: the capture did. The capturing
+    /// host was too slow, a mirror port overflowed, or a filter let only some packets through. A
+    /// FIN or RST may be among what is missing, so states after a gap are less certain, and a
+    /// connection may look open that was closed.
     ///
     /// A filter for SYN, FIN and RST alone cannot show CLOSE_WAIT once data has passed: the bytes
     /// before a FIN are missing, and so is the ACK that says whether it was taken.
     ///
     /// ## How it is inferred
     ///
-    /// An ACK covers sequence numbers beyond the last that its peer was seen to send.
-    /// Connections of which one direction was never seen are left to one-way-capture.
+    /// An ACK covers sequence numbers beyond the last that its peer was seen to send. Connections
+    /// with one direction never seen are left to one-way-capture.
     ///
     /// ## When it is wrong
     ///
-    /// An ACK that a broken stack or an attacker makes up covers what was never sent. A single
+    /// An ACK made up by a broken stack or an attacker may cover what was never sent. A single
     /// missing number may be a FIN rather than a byte.
     ///
     /// ## What to do
     ///
-    /// Read what tcpdump said about "packets dropped by kernel"; give it a larger buffer (`-B`),
-    /// a smaller snap length or a narrower filter, or write to a faster disk. If the filter
-    /// dropped them on purpose, the results hold and the doubt stays.
+    /// Check what tcpdump said about "packets dropped by kernel"; give it a larger buffer (`-B`), a
+    /// smaller snap length or a narrower filter, or write to a faster disk. If the filter dropped
+    /// them on purpose, the results hold, but the doubt remains.
     ///
     /// ## References
     ///
@@ -49,7 +49,7 @@ finding! {
         name: "capture-gap",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { bytes_min: 1.0 "bytes" "Missing bytes from which on they are reported." },
+        thresholds: { bytes_min: 1.0 "bytes" "Missing bytes that are reported." },
         scope: Grouped(new),
         looks_for: [Signs::fact(FactKind::Gap)],
         raises: opened!(
@@ -110,7 +110,7 @@ impl Grouping for Gaps {
             return;
         }
         let message = format!(
-            "{} in {} of {} were acknowledged and never captured: packets are missing from the \
+            "{} in {} of {} were acknowledged but never captured: packets are missing from the \
              capture, perhaps a FIN among them",
             number(self.bytes, "byte"),
             self.connections,

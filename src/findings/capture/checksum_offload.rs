@@ -17,24 +17,24 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// Kernels leave the checksum to the network card, and cut large segments there as well. A
+    /// Kernels leave the checksum to the network card, and the cutting of large segments as well. A
     /// capture on the sending host sees the segments before that: with wrong checksums, and
-    /// sometimes larger than any packet can be. It is no fault, and says where the capture ran:
-    /// what this host sent was seen before the network, and may have been lost on it.
+    /// sometimes larger than any packet can be. This is no fault, and tells where the capture ran:
+    /// what this host sent was seen before it reached the network, and may have been lost there.
     ///
     /// ## How it is inferred
     ///
-    /// The checksums of the SYNs and SYN+ACKs that a host sent do not fit, each of them.
-    /// Others are not computed.
+    /// The checksum of every SYN and SYN+ACK that a host sent is wrong. Other checksums are not
+    /// computed.
     ///
     /// ## When it is wrong
     ///
-    /// A program that edits captures, to mask addresses for example, and does not mend the
+    /// A program that edits captures, to mask addresses for example, without correcting the
     /// checksums leaves the same; then those of both ends are wrong.
     ///
     /// ## What to do
     ///
-    /// Nothing. For Wireshark, switch checksum validation off. If the checksums are wrong on the
+    /// Nothing. In Wireshark, switch checksum validation off. If the checksums are wrong on the
     /// wire too, which a capture at the peer shows, the card or its driver is broken.
     ///
     /// ## References
@@ -133,7 +133,7 @@ impl Grouping for Hosts {
         for (host, sums) in hosts.filter(|(_, sums)| sums.wrong == sums.connections) {
             let message = format!(
                 "the SYNs of {host} have no valid checksum: they were captured on that host, \
-                 before its network card filled them in",
+                 before its network card filled it in",
             );
             let mut finding = sums.first.of_capture(context, message);
             finding.host = Some(HostPort::new(host, 0));

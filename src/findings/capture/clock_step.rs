@@ -10,24 +10,24 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// Packets are in the order in which they came, but their times are not. Around the step,
-    /// times between packets are wrong: a wait looks shorter, or longer, than it was. finwait
-    /// keeps the order of the file and never counts time backwards.
+    /// The packets are in the order in which they came, but their times are not. Around the step,
+    /// times between packets are wrong: a wait looks shorter or longer than it was. finwait keeps
+    /// the order of the file and never counts time backwards.
     ///
     /// ## How it is inferred
     ///
-    /// A packet's time lies at least `step_s` before that of the newest packet. Smaller steps
-    /// back come of several queues or interfaces in one capture, and are counted only.
+    /// A packet's time lies at least `step_s` before that of the newest packet. Smaller steps back
+    /// come from several queues or interfaces in one capture, and are only counted.
     ///
     /// ## When it is wrong
     ///
-    /// Files that were joined in the wrong order look like it. A step forwards cannot be told
-    /// from silence.
+    /// Files that were joined in the wrong order look the same. A step forwards cannot be told from
+    /// silence.
     ///
     /// ## What to do
     ///
-    /// Let the host slew its clock instead of stepping it (chrony and ntpd do, once they run),
-    /// and do not trust times of the minutes around the step.
+    /// Let the host slew its clock instead of stepping it (chrony and ntpd do, once they run), and
+    /// do not trust times from the minutes around the step.
     ///
     /// ## References
     ///
@@ -36,7 +36,7 @@ finding! {
         name: "clock-step",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { step_s: 0.1 "seconds" "Step back from which on it is reported." },
+        thresholds: { step_s: 0.1 "seconds" "Step back that is reported." },
         scope: Capture(check),
         raises: opened!(
             "9.0 > P. 1:101(100) ack 1
@@ -56,7 +56,7 @@ fn check(capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         return;
     }
     let message = format!(
-        "the clock ran backwards by up to {step}, at {}: times around that are not to be trusted",
+        "the clock jumped back by up to {step}, at {}: do not trust the times around it",
         number(capture.backwards, "packet"),
     );
     let at = Moment::silent(capture.first_ts.unwrap_or_default());

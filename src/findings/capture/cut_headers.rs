@@ -10,10 +10,9 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// A capture with a small snap length (`tcpdump -s`) keeps the beginning of each packet
-    /// only. Where the TCP header itself is cut, flags and numbers are missing: such packets are
-    /// counted and left out, never guessed. Cut payload is no loss, for the IP header tells its
-    /// length.
+    /// A capture with a small snap length (`tcpdump -s`) keeps only the beginning of each packet.
+    /// If the TCP header itself is cut, flags and numbers are missing: such packets are counted and
+    /// left out, never guessed. Cut payload is no loss, because the IP header gives its length.
     ///
     /// ## How it is inferred
     ///
@@ -21,7 +20,7 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// It is a count, and right. What the cut packets would have shown is not known.
+    /// The count is always right, but what the cut packets would have shown is not known.
     ///
     /// ## What to do
     ///
@@ -35,7 +34,7 @@ finding! {
         name: "cut-headers",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { packets_min: 1.0 "packets" "Cut packets from which on they are reported." },
+        thresholds: { packets_min: 1.0 "packets" "Cut packets that are reported." },
         scope: Capture(check),
         raises: opened!("0.1 cut"),
         near_miss: opened!("0.1 > P. 1:1001(1000) ack 1"),
@@ -47,8 +46,8 @@ fn check(capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         return;
     }
     let message = format!(
-        "{} of {} cut inside the TCP header: what they show is lost, capture with a larger snap \
-         length",
+        "{} of {} cut inside the TCP header: what they would show is lost; capture with a larger \
+         snap length",
         number(capture.cut_headers, "packet"),
         capture.packets,
     );

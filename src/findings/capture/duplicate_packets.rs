@@ -10,9 +10,9 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The same packet was seen at two places: `tcpdump -i any` sees it on a bridge and on the
+    /// The same packet was seen in two places: `tcpdump -i any` sees it on a bridge and on the
     /// interface behind it, and a mirror port may copy it on its way in and on its way out. Each
-    /// copy is dropped and counted, so that none is taken for a retransmission.
+    /// copy is dropped and counted, so that none is mistaken for a retransmission.
     ///
     /// ## How it is inferred
     ///
@@ -22,12 +22,12 @@ finding! {
     /// ## When it is wrong
     ///
     /// A stack that sends IP identification 0 and no timestamps repeats itself exactly; a repeat
-    /// within a moment of its first would be taken for a copy. A copy of such a RST counts as
-    /// another one if its peer sent something between the two.
+    /// right after the original would be taken for a copy. A copy of such a RST counts as another
+    /// RST if its peer sent something between the two.
     ///
     /// ## What to do
     ///
-    /// Capture on one interface, or mirror one direction only. The results are the same, the
+    /// Capture on one interface, or mirror one direction only. The results are the same, but the
     /// file is smaller.
     ///
     /// ## References
@@ -37,7 +37,7 @@ finding! {
         name: "duplicate-packets",
         severity: Note,
         since: "0.1.0",
-        thresholds: { packets_min: 1.0 "packets" "Copies from which on they are reported." },
+        thresholds: { packets_min: 1.0 "packets" "Copies that are reported." },
         scope: Capture(check),
         raises: opened!(
             "0.1 > P. 1:101(100) ack 1 id 7
@@ -56,7 +56,7 @@ fn check(capture: &CaptureFacts, context: &Context, out: &mut Vec<Finding>) {
         return;
     }
     let message = format!(
-        "the capture holds {} twice, of {}: the copies are left out",
+        "the capture holds {} twice, out of {}: the copies are left out",
         number(capture.duplicates, "packet"),
         capture.packets,
     );

@@ -11,18 +11,18 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The connection was open already when the capture began, or its SYN was not captured. Both
+    /// The connection was already open when the capture began, or its SYN was not captured. Both
     /// ends are assumed to be ESTABLISHED until their segments show more; either may have closed
-    /// its direction before. Window scale and MSS are announced in SYNs only, so windows are not
-    /// known, and which end is the client is guessed from the ports.
+    /// its direction before that. Window scale and MSS are announced only in SYNs, so windows are
+    /// not known, and which end is the client is guessed from the ports.
     ///
     /// ## How it is inferred
     ///
-    /// The first segment is no SYN, and nothing of a handshake passed.
+    /// The first segment is not a SYN, and no part of a handshake passed.
     ///
     /// ## When it is wrong
     ///
-    /// A scan that begins with other segments than SYN opens no connection at all.
+    /// A scan that begins with segments other than SYNs opens no connection at all.
     ///
     /// ## What to do
     ///
@@ -49,8 +49,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     if history.handshake() == Handshake::NotCaptured && !began {
         let message = words!(
             context,
-            "the connection of {} to {} was open before its first captured segment: how it opened \
-             is not known",
+            "the connection from {} to {} was open before its first captured segment: how it \
+             opened is not known",
             who(history, Role::Client),
             who(history, Role::Server),
         );

@@ -11,25 +11,25 @@ use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{History, Role, Signs};
 
 finding! {
-    /// Of some connections the capture holds one direction only.
+    /// The capture holds only one direction of some connections.
     ///
     /// ## What it means
     ///
-    /// One end is heard acknowledging what the other sent, and the other is never heard. The
-    /// routes of the two directions differ, or the mirror port copies one of them. The states of
-    /// the unheard end follow from the acknowledgements of the heard one, and are inferred at
-    /// best; that it did not answer cannot be said.
+    /// One end is heard acknowledging what the other sent, but the other is never heard. The two
+    /// directions take different routes, or the mirror port copies only one of them. The states of
+    /// the unheard end follow from the acknowledgements of the heard one, and are inferred at best;
+    /// it cannot be said that it did not answer.
     ///
     /// ## How it is inferred
     ///
-    /// No segment of one end passed, while the other sent segments that only somebody sends who
-    /// gets answers: an ACK of a SYN, or acknowledgements that move. At least `share_min`
-    /// percent of all connections must be so.
+    /// No segment from one end passed, while the other sent segments that only an end with answers
+    /// sends: an ACK of a SYN, or acknowledgements that advance. At least `share_min` percent of
+    /// all connections must be like this.
     ///
     /// ## When it is wrong
     ///
-    /// Answers to segments with forged addresses (backscatter) and scans that send bare ACKs
-    /// have one direction by nature.
+    /// Answers to segments with forged addresses (backscatter), and scans that send bare ACKs,
+    /// naturally have only one direction.
     ///
     /// ## What to do
     ///
@@ -43,7 +43,7 @@ finding! {
         severity: Warning,
         since: "0.1.0",
         thresholds: {
-            share_min: 10.0 "percent" "Share of all connections from which on it is reported.",
+            share_min: 10.0 "percent" "Share of all connections that is reported.",
         },
         scope: Grouped(new),
         looks_for: [Signs::ONE_WAY],
@@ -100,8 +100,8 @@ impl Grouping for OneWay {
             return;
         }
         let message = format!(
-            "of {} out of {} only one direction was captured ({client} the client's, {server} \
-             the server's): the other end's states are inferred",
+            "only one direction of {} out of {} was captured ({client} the client's, {server} the \
+             server's): the other end's states are inferred",
             number(count, "connection"),
             total,
         );

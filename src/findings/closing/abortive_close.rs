@@ -14,26 +14,26 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// A RST throws away whatever was not yet delivered, in both directions, and there is no
-    /// TIME_WAIT after it. The peer's next read fails with `ECONNRESET`. Programs do it by
-    /// setting `SO_LINGER` to a time of zero; kernels do it when a program closes, or dies,
-    /// while received data is still unread.
+    /// A RST discards whatever was not yet delivered, in both directions, and no TIME_WAIT follows
+    /// it. The peer's next read fails with `ECONNRESET`. Programs do this by setting `SO_LINGER`
+    /// with a timeout of zero; kernels do it when a program closes, or dies, while received data is
+    /// still unread.
     ///
     /// ## How it is inferred
     ///
-    /// A RST that its sender's own socket made passed, with no FIN of that end before it, on a
-    /// connection that had carried data and had nothing unanswered for long. After the peer's
-    /// FIN it is close-wait-reset, over data of the peer unread-data-reset.
+    /// A RST made by its sender's own socket passed, with no FIN from that end before it, on a
+    /// connection that had carried data and had nothing unanswered for long. After the peer's FIN
+    /// it is close-wait-reset; over unanswered data of the peer it is unread-data-reset.
     ///
     /// ## When it is wrong
     ///
     /// A firewall may send the RST in the name of either end. A health check that connects and
-    /// resets without any data is no fault and is left out.
+    /// resets without any data is no fault, and is left out.
     ///
     /// ## What to do
     ///
-    /// If the sender meant it, fine. If not: let the program read to the end before it closes,
-    /// or `shutdown(SHUT_WR)` and then read; and look for `SO_LINGER`. A process that crashed
+    /// If the sender meant it, nothing. If not, let the program read to the end before it closes,
+    /// or call `shutdown(SHUT_WR)` and then read; and look for `SO_LINGER`. A process that crashed
     /// shows as many such connections at one moment.
     ///
     /// ## References
@@ -76,8 +76,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let message = words!(
             context,
-            "{} closed its connection to {} with RST instead of FIN: data on its way is \
-             lost; look there for SO_LINGER with a time of zero",
+            "{} closed its connection to {} with a RST instead of a FIN: data still on its way is \
+             lost; look in its program for SO_LINGER with a timeout of zero",
             who(history, role),
             history.addr(role.peer()),
         );

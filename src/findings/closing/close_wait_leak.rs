@@ -29,51 +29,52 @@ finding! {
     /// ## What it means
     ///
     /// Each peer sent its FIN, the kernel acknowledged it, and the program that holds the socket
-    /// never called `close()`. Each such socket keeps a descriptor and its memory until the
-    /// process ends, for no timer ends CLOSE_WAIT. When the descriptors run out, `accept()`
-    /// fails and the service stands still. The passive side's program is to blame: not the peer
-    /// that closed, not the network, and no kernel setting helps.
+    /// never called `close()`. Each such socket keeps a descriptor and its memory until the process
+    /// ends, because no timer ends CLOSE_WAIT. When the descriptors run out, `accept()` fails and
+    /// the service stands still. The passive side's program is to blame, not the peer that closed
+    /// and not the network, and no kernel setting helps.
     ///
     /// ## How it is inferred
     ///
-    /// Connections are counted for each service and side: for servers by their address and port,
-    /// for clients by their host and the service that they use. From `stuck_min` stuck ones on it
-    /// is a leak: one alone is a long-close-wait.
+    /// Connections are counted per service and side: servers by their address and port, clients by
+    /// their host and the service that they use. `stuck_min` stuck connections or more are a leak;
+    /// a single one is only a long-close-wait.
     ///
     /// - `stuck`: CLOSE_WAIT lasted `hold_s` in silence, and the program did not end it
-    /// - `open`: those of them that are in CLOSE_WAIT still; a peer can end them by a RST
-    ///   or a new connection
+    /// - `open`: those of them that are still in CLOSE_WAIT; a peer can end them with a RST or a
+    ///   new connection
     /// - `closed`: those of them on which this side did send its FIN or RST
-    /// - `total`: all connections but health checks
-    /// - `per_minute`: how many came into CLOSE_WAIT and stayed, those too young to be
-    ///   stuck among them, from the first of them to the capture's end
-    /// - `limit_in_s`: the time until `fd_limit` descriptors are used up, at that rate,
-    ///   while the trend is `growing`; 0 if they are
+    /// - `total`: all connections except health checks
+    /// - `per_minute`: how many entered CLOSE_WAIT and stayed, including those too young to be
+    ///   stuck, from the first of them to the capture's end
+    /// - `limit_in_s`: the time until `fd_limit` descriptors are used up at that rate, while the
+    ///   trend is `growing`; 0 if they already are
     ///
-    /// A socket that the peer ended is counted for the limit: it is CLOSED, and keeps its
-    /// descriptor until the program closes it. `trend` is the first of these that holds:
+    /// A socket that the peer ended counts towards the limit: it is CLOSED, but keeps its
+    /// descriptor until the program closes it. `trend` is the first of these that applies:
     ///
-    /// - `released`: this side closed all that had been stuck, and half of them or more
-    ///   together, as when a program ends; a warning
+    /// - `released`: this side closed all that had been stuck, half of them or more at the same
+    ///   time, as when a program ends; a warning
     /// - `ended`: none is open any more
-    /// - `burst`: none came in `hold_s`, and in four times as long as all took to come
-    /// - `steady`: none came in `hold_s`, and in five times as long as it took from one
-    ///   to the next before
-    /// - `growing`: else
+    /// - `burst`: for `hold_s`, and for more than four times as long as all took to come, no more
+    ///   have come
+    /// - `steady`: for `hold_s`, and for more than five times the average time from one to the
+    ///   next, no more have come
+    /// - `growing`: otherwise
     ///
     /// ## When it is wrong
     ///
-    /// A burst of long polls whose clients went away looks the same for a while: watch whether
-    /// the number falls again. A pool that looks for dead connections every few minutes lets go
-    /// of them together too. Long half-closes in which data flows do not count. FINs that the
-    /// capture dropped look like none; see capture-gap.
+    /// A burst of long polls whose clients went away looks the same for a while: watch whether the
+    /// number falls again. A pool that looks for dead connections every few minutes also releases
+    /// them together. Long half-closes in which data flows do not count. FINs that the capture
+    /// dropped look as if they were never sent; see capture-gap.
     ///
     /// ## What to do
     ///
-    /// Find the process with `ss -tanp state close-wait`, and the code path that reads the end
-    /// of the stream (a read of 0 bytes) and does not close: often an error path, an idle
-    /// connection in a pool, an HTTP response body that nobody closed, or a descriptor that a
-    /// child process inherited. Restarting the process frees the sockets and hides the bug.
+    /// Find the process with `ss -tanp state close-wait`, then the code path that reads the end of
+    /// the stream (a read of 0 bytes) and does not close: often an error path, an idle connection
+    /// in a pool, an HTTP response body that nobody closed, or a descriptor that a child process
+    /// inherited. Restarting the process frees the sockets but hides the bug.
     ///
     /// ## References
     ///
@@ -83,8 +84,8 @@ finding! {
         severity: Error,
         since: "0.1.0",
         thresholds: {
-            hold_s: 60.0 "seconds" "Silence in CLOSE_WAIT from which on a connection is stuck.",
-            stuck_min: 3.0 "connections" "Stuck connections of one service that make a leak.",
+            hold_s: 60.0 "seconds" "Silence in CLOSE_WAIT after which a connection is stuck.",
+            stuck_min: 3.0 "connections" "Stuck connections of one service that make it a leak.",
             fd_limit: 1024.0 "descriptors" "Descriptors that the program may have open.",
         },
         scope: Grouped(new),
@@ -221,10 +222,10 @@ impl Grouping for Leaks {
             };
             let leg = match party.role {
                 Role::Server => used.get(&party.host).map(|to| {
-                    format!("; it uses {to} itself: if it is a proxy, this is its front leg")
+                    format!("; it also connects to {to}: if it is a proxy, this is its front leg")
                 }),
                 Role::Client => offered.get(&party.host).map(|at| {
-                    format!("; it serves {at} itself: if it is a proxy, this is its back leg")
+                    format!("; it also serves {at}: if it is a proxy, this is its back leg")
                 }),
             };
             finding.message += leg.as_deref().unwrap_or_default();
@@ -302,7 +303,7 @@ impl Passive {
     fn whose(&self, party: &Party) -> String {
         match party.role {
             Role::Server if self.peers != self.leavers => {
-                format!(", those {} with {}", Grouped(self.stuck), self.peers.words())
+                format!(", all {} with {}", Grouped(self.stuck), self.peers.words())
             }
             _ => String::new(),
         }
@@ -322,13 +323,13 @@ impl Passive {
                 format!("they are in CLOSE_WAIT, the oldest for {oldest}{ages}")
             }
             (0, _) => format!(
-                "they were in CLOSE_WAIT, one for {}{ages}, until a RST or a new connection of \
+                "they were in CLOSE_WAIT, one for {}{ages}, until a RST or a new connection from \
                  the {peer} ended each",
                 self.longest
             ),
             (ongoing, ended) => format!(
                 "{} are in CLOSE_WAIT, the oldest for {}, and {} were, one for {}, until a RST or \
-                 a new connection of the {peer} ended each{ages}",
+                 a new connection from the {peer} ended each{ages}",
                 Grouped(ongoing),
                 lasting(self.longest_ongoing, true),
                 Grouped(ended),
@@ -351,9 +352,9 @@ impl Passive {
             _ => Grouped(released.count).to_string(),
         };
         let message = format!(
-            "{} left {} of the {} connections that {} had closed first in CLOSE_WAIT, one for \
-             {}, and closed {these} of them within {within}: its program ended or was restarted, \
-             or cleans up only now and then; {}",
+            "{} left in CLOSE_WAIT {} of the {} connections that {} had closed first, one of them \
+             for {}, and closed {these} of them within {within}: its program ended or was \
+             restarted, or cleans up only now and then; {}",
             party.words(),
             Grouped(all),
             Grouped(self.left),
@@ -384,7 +385,7 @@ impl Passive {
     /// What to look at in the program that is to blame.
     fn hint(&self, party: &Party) -> String {
         if party.role == Role::Server && self.mute == self.stuck {
-            return "it never sent a byte on any of them: see whether its program still calls \
+            return "it never sent a byte on any of them: check whether its program still calls \
                     accept() and reads"
                 .to_owned();
         }
@@ -393,8 +394,8 @@ impl Passive {
         });
         match (party.role, idle) {
             (Role::Client, Some(least)) => format!(
-                "the server closes after {least} idle{}: look for a pool in the client program \
-                 that keeps connections longer, or does not test them",
+                "the server closes after {least} idle{}: in the client program, look for a pool \
+                 that keeps connections longer or does not test them",
                 consistent(least, Ends::Idle)
             ),
             _ => path_hint(party),
@@ -439,12 +440,12 @@ fn peer_words(party: &Party, peers: &Hosts) -> String {
 /// Where to look for the path that does not close.
 fn path_hint(party: &Party) -> String {
     match party.role {
-        Role::Client => "look in the client program for an answer whose body is not read to its \
-                         end or not closed, or a pool that does not test its idle connections"
+        Role::Client => "in the client program, look for a response body that is not read to its \
+                         end or not closed, or for a pool that does not test its idle connections"
             .to_owned(),
         Role::Server => format!(
-            "look in the program at {} for the path on which a read of 0 bytes or an error does \
-             not lead to close(), or a child process that holds the descriptor",
+            "in the program at {}, look for a code path where a read of 0 bytes or an error does \
+             not lead to close(), or for a child process that still holds the descriptor",
             party.service
         ),
     }

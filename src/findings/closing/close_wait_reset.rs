@@ -13,19 +13,19 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The peer's FIN had come, and instead of closing in turn this end aborted: from CLOSE_WAIT
-    /// to CLOSED, without LAST_ACK. What it had not yet sent is lost, and the peer's next call
-    /// fails with `ECONNRESET`. A program that closes, or dies, while received data is unread
-    /// does it, and so does `SO_LINGER` with a time of zero.
+    /// The peer's FIN had come, and instead of closing in turn this end aborted: from CLOSE_WAIT to
+    /// CLOSED, without LAST_ACK. What it had not yet sent is lost, and the peer's next call fails
+    /// with `ECONNRESET`. This happens when a program closes, or dies, while received data is
+    /// unread, or when it sets `SO_LINGER` with a timeout of zero.
     ///
     /// ## How it is inferred
     ///
-    /// A RST of its own socket passed from an end in CLOSE_WAIT, which had sent no FIN.
+    /// A RST from its own socket passed from an end in CLOSE_WAIT that had sent no FIN.
     ///
     /// ## When it is wrong
     ///
-    /// Clients that know that the answer is complete close in this way to spare the server a
-    /// TIME_WAIT; nothing is lost then. A firewall may send the RST in that end's name.
+    /// Clients that know the answer is complete close this way to spare the server a TIME_WAIT;
+    /// then nothing is lost. A firewall may send the RST in that end's name.
     ///
     /// ## What to do
     ///
@@ -67,7 +67,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let message = words!(
             context,
-            "{} answered the FIN of {} with RST after {} in CLOSE_WAIT, instead of closing{}",
+            "{} answered the FIN of {} with a RST after {} in CLOSE_WAIT, instead of its own FIN{}",
             who(history, role),
             history.addr(role.peer()),
             wait.stay.dwell,

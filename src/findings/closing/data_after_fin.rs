@@ -7,13 +7,13 @@ use crate::history::{History, Role, Signs};
 use crate::infer::fact::FactKind;
 
 finding! {
-    /// An end sent data with sequence numbers behind its own FIN.
+    /// An end sent data with sequence numbers beyond its own FIN.
     ///
     /// ## What it means
     ///
-    /// A FIN is the last thing in its direction; nothing may follow it. Data behind it breaks
-    /// the protocol: the receiver drops it. Either the sender's stack is broken, or somebody
-    /// else sends in its name: a middlebox that answers for it, or two hosts with one address.
+    /// A FIN is the last thing in its direction; nothing may follow it. Data beyond it breaks the
+    /// protocol, and the receiver drops it. Either the sender's stack is broken, or somebody else
+    /// sends in its name: a middlebox that answers for it, or two hosts with one address.
     ///
     /// ## How it is inferred
     ///
@@ -21,12 +21,12 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// A new connection on the same ports whose SYN the capture missed looks like it at first.
+    /// A new connection on the same ports, whose SYN the capture missed, looks like this at first.
     ///
     /// ## What to do
     ///
-    /// Compare TTL and MAC address of the FIN and of the data: if they differ, there are two
-    /// senders. If not, the stack, or the device that offloads TCP for it, needs an update.
+    /// Compare the TTL and MAC address of the FIN with those of the data: if they differ, there are
+    /// two senders. If not, the stack, or the device that offloads TCP for it, needs an update.
     ///
     /// ## References
     ///
@@ -59,8 +59,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let segments = u64::from(fact.count);
         let message = words!(
             context,
-            "{} sent {} with data behind its own FIN: a broken stack, or another sender in its \
-             name",
+            "{} sent {} with data beyond its own FIN: its stack is broken, or another host sends \
+             in its name",
             who(history, role),
             number(segments, "segment"),
         );

@@ -11,10 +11,10 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The textbook close takes four segments: FIN, ACK, FIN, ACK. When the passive side's
-    /// program closes before its kernel has sent the ACK, both go in one segment, three segments
-    /// close the connection, and the active side goes from FIN_WAIT_1 to TIME_WAIT directly. It
-    /// is the usual way in which a program that closes promptly ends a connection.
+    /// The textbook close takes four segments: FIN, ACK, FIN, ACK. When the passive side's program
+    /// closes before its kernel has sent the ACK, both go in one segment, three segments close the
+    /// connection, and the active side goes from FIN_WAIT_1 to TIME_WAIT directly. This is how a
+    /// program that closes promptly usually ends a connection.
     ///
     /// ## How it is inferred
     ///
@@ -26,7 +26,7 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// Nothing. It is noted because the state that is missing from the history may be missed.
+    /// Nothing. It is noted because somebody may miss FIN_WAIT_2 in the history.
     ///
     /// ## References
     ///
@@ -64,7 +64,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let Some((role, waited)) = active else { return };
     let message = words!(
         context,
-        "{} answered the FIN of {} with FIN and ACK in one segment: three segments closed it",
+        "{} answered the FIN of {} with FIN and ACK in one segment: three segments closed the \
+         connection",
         who(history, role.peer()),
         who(history, role),
     );

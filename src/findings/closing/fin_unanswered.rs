@@ -13,28 +13,27 @@ finding! {
     /// ## What it means
     ///
     /// FIN_WAIT_1 lasts until the peer's kernel acknowledges the FIN, which needs no program and
-    /// takes a round trip, or some tens of milliseconds if ACKs are delayed. Here the FIN goes
-    /// out again and again. The peer's host is gone, or the path lost the connection. The peer
-    /// may still be ESTABLISHED and never learn of the close: this is how connections come to
-    /// exist on one side only.
+    /// takes a round trip, or some tens of milliseconds if ACKs are delayed. Here the FIN goes out
+    /// again and again: the peer's host is gone, or the path lost the connection. The peer may
+    /// still be ESTABLISHED and never learn of the close; this is how connections come to exist on
+    /// one side only.
     ///
     /// ## How it is inferred
     ///
     /// The FIN, or data before it that is not acknowledged either, was repeated at least
     /// `repeats_min` times within at least `wait_s` of FIN_WAIT_1 or CLOSING, and no answer passed.
-    /// Where nothing is repeated, the FIN was acknowledged, even if the capture does not hold the
-    /// ACK.
+    /// If nothing is repeated, the FIN was acknowledged, even if the capture does not hold the ACK.
     ///
     /// ## When it is wrong
     ///
-    /// If the answers take another way than the captured one, they are not missing. The capture
+    /// If the answers take another path than the captured one, they are not missing. The capture
     /// may end in the middle of a short outage.
     ///
     /// ## What to do
     ///
-    /// Capture at the peer. If the FIN does not arrive there, look for a firewall or NAT whose
-    /// idle timeout is shorter than the connection's idle time, and let the program send
-    /// keepalives below it.
+    /// Capture at the peer. If the FIN does not arrive there, look for a firewall or NAT whose idle
+    /// timeout is shorter than the connection's idle time, and let the program send keepalives more
+    /// often than that.
     ///
     /// ## References
     ///
@@ -44,7 +43,7 @@ finding! {
         severity: Warning,
         since: "0.1.0",
         thresholds: {
-            repeats_min: 2.0 "repeats" "Repeats of the FIN, or data before it, without an answer.",
+            repeats_min: 2.0 "repeats" "Repeats of the FIN, or of data before it, unanswered.",
             wait_s: 2.0 "seconds" "Time without an answer.",
         },
         scope: PerConnection(check),
@@ -83,7 +82,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let message = words!(
             context,
-            "{} repeated {} {} in {} and {} did not acknowledge it",
+            "{} repeated {} {} in {}, and {} did not acknowledge it",
             who(history, role),
             repeated_in_close(history.side(role)),
             number(repeats, "time"),

@@ -12,28 +12,28 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// In FIN_WAIT_2 an end has closed its direction, the peer has acknowledged that, and the
-    /// peer has not closed its own. It is the other side of CLOSE_WAIT: the program that should
-    /// act is the peer's. If this end's program still holds the socket (`shutdown()`),
-    /// FIN_WAIT_2 lasts for ever; after `close()` nobody holds it, and Linux frees it after
-    /// `tcp_fin_timeout`, 60 seconds by default, without a word to the peer.
+    /// In FIN_WAIT_2 an end has closed its direction and the peer has acknowledged that, but has
+    /// not closed its own. It is the other side of CLOSE_WAIT: the program that should act is the
+    /// peer's. If this end's program still holds the socket (`shutdown()`), FIN_WAIT_2 lasts for
+    /// ever; after `close()` nobody holds it, and Linux frees it after `tcp_fin_timeout`, 60
+    /// seconds by default, without telling the peer.
     ///
     /// ## How it is inferred
     ///
-    /// The FIN was acknowledged and for `hold_s` the peer sent neither FIN nor data. Data in the
+    /// The FIN was acknowledged, and for `hold_s` the peer sent neither FIN nor data. Data in the
     /// direction that is still open starts the count again. A FIN that the peer sent ends it, even
-    /// if none of its repeats arrived: its program has acted, and last-ack-stuck tells the loss.
-    /// When this end's kernel freed the socket does not show; a RST to a late segment of the peer
-    /// is the only sign of it.
+    /// if none of its repeats arrived: its program has acted, and last-ack-stuck reports the loss.
+    /// The capture does not show when this end's kernel freed the socket; the only sign of it is a
+    /// RST to a late segment from the peer.
     ///
     /// ## When it is wrong
     ///
-    /// As long-close-wait: a peer that still computes its answer is not stuck.
+    /// As for long-close-wait: a peer that is still computing its answer is not stuck.
     ///
     /// ## What to do
     ///
-    /// Look at the peer's program; see long-close-wait. If this end piles up sockets in
-    /// FIN_WAIT_2, let its program call `close()` after a timeout instead of `shutdown()` alone.
+    /// Look at the peer's program; see long-close-wait. If sockets in FIN_WAIT_2 pile up at this
+    /// end, let its program call `close()` after a timeout instead of `shutdown()` alone.
     ///
     /// ## References
     ///

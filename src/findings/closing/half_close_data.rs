@@ -22,13 +22,13 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// Data that was on its way when the FIN passed the observer is told from it by the time an
-    /// answer usually takes; close to that time it may be mistaken.
+    /// Data that was already on its way when the FIN passed the observer is told apart by the time
+    /// that an answer usually takes; close to that time the guess may be wrong.
     ///
     /// ## What to do
     ///
-    /// Nothing. But proxies, NATs and load balancers often forget half-closed connections after
-    /// a minute: an answer that takes longer may be lost there.
+    /// Nothing. But proxies, NATs and load balancers often forget half-closed connections after a
+    /// minute: an answer that takes longer may get lost there.
     ///
     /// ## References
     ///

@@ -10,9 +10,9 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// Load balancers and monitors ask whether somebody listens on a port, and no more. It is
-    /// no fault of anybody. It is named so that nobody takes these connections for lost
-    /// requests, nor their RST for an abort.
+    /// Load balancers and monitors ask whether anything listens on a port, and no more. This is
+    /// nobody's fault. It is named so that these connections are not taken for lost requests, nor
+    /// their RST for an abort.
     ///
     /// ## How it is inferred
     ///
@@ -22,11 +22,11 @@ finding! {
     /// ## When it is wrong
     ///
     /// A port scan that finds an open port looks the same; see port-scan. So does a client that
-    /// opens a connection in advance and changes its mind.
+    /// opens a connection in advance and then changes its mind.
     ///
     /// ## What to do
     ///
-    /// Nothing. To keep them out of a capture, leave out the checker's address.
+    /// Nothing. To keep them out of a capture, filter out the checker's address.
     ///
     /// ## References
     ///
@@ -60,7 +60,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let length = history.duration();
     let message = words!(
         context,
-        "{} connected to {}, said nothing and closed by {how}, all in {length}: a health check",
+        "{} connected to {}, sent nothing and closed with a {how}, all within {length}: a health \
+         check",
         who(history, Role::Client),
         who(history, Role::Server),
     );

@@ -16,34 +16,35 @@ use crate::infer::fact::{Fact, FactKind};
 use crate::time::Span;
 
 finding! {
-    /// One side of a service closes connections that were idle for always the same time.
+    /// One side of a service always closes connections after the same idle time.
     ///
     /// ## What it means
     ///
-    /// Servers, proxies and pools close connections that nobody uses for a while, and that while
-    /// is a setting. Whoever keeps connections for use again must know the shortest one on the
-    /// way: a request on a connection that the other side has just closed is lost (see
-    /// keepalive-race), and a pool that does not look holds closed connections (see
+    /// Servers, proxies and pools close connections that nobody uses for a while, and how long is a
+    /// setting. Whoever keeps connections for reuse must know the shortest such timeout on the
+    /// path: a request on a connection that the other side has just closed is lost (see
+    /// keepalive-race), and a pool that does not check holds closed connections (see
     /// close-wait-leak).
     ///
     /// ## How it is inferred
     ///
-    /// A side closed first, by FIN or RST, after both ends had been silent for `idle_s` or more.
-    /// At least `connections_min` connections of the service were closed after the same silence,
-    /// within four percent, and they are at least half of all that this side closed so. For
-    /// servers, a well-known timeout that the shortest of these silences is consistent with is
-    /// named; if that is a minute or more, which no chance gives, one connection is enough.
+    /// A side closed first, by FIN or RST, after both ends had been silent for `idle_s` or more. At
+    /// least `connections_min` connections of the service were closed after the same silence,
+    /// within four percent, and they are at least half of all that this side closed after a
+    /// silence. For servers, the message names a well-known timeout with which the shortest of
+    /// these silences is consistent; if that is a minute or more, which is hardly chance, one
+    /// connection is enough.
     ///
     /// ## When it is wrong
     ///
-    /// A program that works in steps of a fixed time looks the same: one that asks every ten
-    /// seconds and closes then. Programs that look for idle connections now and then close them
-    /// later than their setting, each after another time, and are not told.
+    /// A program that works in fixed steps looks the same, such as one that asks every ten seconds
+    /// and then closes. Programs that look for idle connections only now and then close them later
+    /// than their setting says, each after a different time, and are not reported.
     ///
     /// ## What to do
     ///
     /// Let the side that sends requests have the shorter timeout, or let it test a connection
-    /// before it uses it. If the time is neither side's setting, it is that of a device between.
+    /// before it uses it. If neither side has that time as a setting, a device between them does.
     ///
     /// ## References
     ///

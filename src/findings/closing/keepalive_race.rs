@@ -10,34 +10,34 @@ use crate::infer::fact::FactKind;
 use crate::time::Span;
 
 finding! {
-    /// A client's request met a server that had closed the idle connection: it was reset.
+    /// A client's request met a server that had closed the idle connection, and was reset.
     ///
     /// ## What it means
     ///
     /// Connections are kept open for the next request, and the server closes those that are idle
-    /// for too long. If the client sends its next request at that moment, it crosses the
-    /// server's FIN on the way, and the server, whose socket is closed, answers with RST. A
-    /// pool that does not look at a connection before it uses it does the same long after the
-    /// FIN came. The request is lost, although nobody did anything illegal: behind a proxy it
-    /// shows as a 502, now and then.
+    /// for too long. If the client sends its next request at that moment, the request crosses the
+    /// server's FIN, and the server, whose socket is closed, answers with a RST. A pool that does
+    /// not check a connection before using it runs into the same RST long after the FIN came. The
+    /// request is lost, although nobody did anything illegal: behind a proxy it shows as an
+    /// occasional 502.
     ///
     /// ## How it is inferred
     ///
     /// The server closed first, on a connection that it had answered on before and that was idle
-    /// for a second or more before the FIN. Then new data of the client came, and a RST of the
-    /// server. Either the data does not acknowledge the FIN, nor the FIN the data (they crossed),
-    /// or the client used a connection that was closed. Without an idle time, as where a server
-    /// refuses an upload that still comes, it is reset-after-fin.
+    /// for a second or more before the FIN. Then new data came from the client, and a RST from the
+    /// server. Either the data does not acknowledge the FIN and the FIN does not acknowledge the
+    /// data (they crossed), or the client used a connection that was closed. Without an idle time,
+    /// as when a server refuses an upload that is still coming, it is reset-after-fin.
     ///
     /// ## When it is wrong
     ///
-    /// The client's last bytes may be a farewell (TLS close_notify), which nobody misses.
+    /// The client's last bytes may be TLS's close_notify, which nobody misses.
     ///
     /// ## What to do
     ///
-    /// Let the client's idle timeout be shorter than the server's, by more than a round trip;
-    /// the time that the message names is the server's. Let the pool test connections before it
-    /// reuses them, and let the client repeat requests that are safe to repeat.
+    /// Make the client's idle timeout shorter than the server's, by more than a round trip; the
+    /// time in the message is the server's. Let the pool test connections before it reuses them,
+    /// and let the client repeat requests that are safe to repeat.
     ///
     /// ## References
     ///
@@ -97,8 +97,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     };
     let message = words!(
         context,
-        "{} closed its connection to {} after {idle} idle{}; a request {how}, was answered with \
-         RST and is lost: let the client's idle timeout be the shorter one",
+        "{} closed its connection to {} after {idle} idle{}; a request {how}, was answered with a \
+         RST and is lost: make the client's idle timeout the shorter one",
         who(history, Role::Server),
         who(history, Role::Client),
         consistent(idle, Ends::Idle),

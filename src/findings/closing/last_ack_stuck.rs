@@ -12,18 +12,18 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// In LAST_ACK an end has sent its own FIN after the peer's and waits for one ACK. Usually
-    /// it takes a round trip. If the ACK is lost, the FIN is repeated, and the peer, in
-    /// TIME_WAIT for exactly this reason, acknowledges it again. Here nobody does: the peer's
-    /// host is gone, or a firewall has forgotten the connection, as many do soon after they have
-    /// seen two FINs.
+    /// In LAST_ACK an end has sent its own FIN after the peer's and waits for one ACK. Usually it
+    /// takes one round trip. If the ACK is lost, the FIN is repeated, and the peer, which is in
+    /// TIME_WAIT for exactly this reason, acknowledges it again. Here nobody does: the peer's host
+    /// is gone, or a firewall has forgotten the connection, as many do soon after they have seen
+    /// two FINs.
     ///
     /// ## How it is inferred
     ///
     /// LAST_ACK lasted at least `wait_s`, the FIN, or data before it that is not acknowledged
-    /// either, was repeated at least `repeats_min` times, and no ACK of it arrived: none passed, or
-    /// the repeats show that those that passed were lost. Where nothing is repeated, the FIN was
-    /// acknowledged, even if the capture does not hold the ACK.
+    /// either, was repeated at least `repeats_min` times, and no ACK of it arrived: either none
+    /// passed, or the repeats show that those that passed were lost. If nothing is repeated, the
+    /// FIN was acknowledged, even if the capture does not hold the ACK.
     ///
     /// ## When it is wrong
     ///
@@ -31,8 +31,8 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// The kernel ends it by itself after some repeats (`tcp_orphan_retries`). If there are
-    /// many, look for a firewall or NAT that drops the ACKs, and at its timeout for closing
+    /// The kernel gives up by itself after some repeats (`tcp_orphan_retries`). If there are many,
+    /// look for a firewall or NAT that drops the ACKs, and check its timeout for closing
     /// connections.
     ///
     /// ## References
@@ -43,8 +43,8 @@ finding! {
         severity: Warning,
         since: "0.1.0",
         thresholds: {
-            repeats_min: 2.0 "repeats" "Repeats of the FIN, or data before it, in vain.",
-            wait_s: 1.0 "seconds" "Time in LAST_ACK from which on it is reported.",
+            repeats_min: 2.0 "repeats" "Repeats of the FIN, or of data before it, in vain.",
+            wait_s: 1.0 "seconds" "Time in LAST_ACK that is reported.",
         },
         scope: PerConnection(check),
         looks_for: [Signs::UNANSWERED, Signs::state(State::LastAck)],
@@ -83,7 +83,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let message = words!(
             context,
-            "{} repeated {} {} in {} and got no ACK of {}{}: the last ACK is missing",
+            "{} repeated {} {} in {} and got no ACK from {}{}: the last ACK is missing",
             who(history, role),
             repeated_in_close(side),
             number(repeats, "time"),

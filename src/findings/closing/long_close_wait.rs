@@ -8,36 +8,36 @@ use crate::history::{History, Role, Signs};
 use crate::infer::state::State;
 
 finding! {
-    /// The peer closed, and this end's application did not for a long time.
+    /// The peer closed, and for a long time this end's application did not.
     ///
     /// ## What it means
     ///
     /// A FIN closes one direction only: "I have no more data". The kernel that receives it
-    /// acknowledges by itself and puts the connection into CLOSE_WAIT, where it waits for the
-    /// application to call `close()`. No timer ends CLOSE_WAIT, neither in TCP nor in the
-    /// kernel; only the application does. The other side waits in FIN_WAIT_2 meanwhile. Whoever
-    /// sits in CLOSE_WAIT has the bug, not the peer and not the network.
+    /// acknowledges it by itself and puts the connection into CLOSE_WAIT, where it waits for the
+    /// application to call `close()`. No timer ends CLOSE_WAIT, neither in TCP nor in the kernel;
+    /// only the application does. Meanwhile the other side waits in FIN_WAIT_2. The end that sits
+    /// in CLOSE_WAIT has the bug, not its peer and not the network.
     ///
     /// ## How it is inferred
     ///
     /// The peer's FIN passed, this end acknowledged it (or the peer did not repeat it, which shows
     /// that it was acknowledged unseen), and for `hold_s` this end sent neither FIN nor data. The
     /// time counts from the last data that it sent in CLOSE_WAIT: a half-close in use is legal and
-    /// is no wait. `>=` says that it still lasted when the capture ended.
+    /// does not count as waiting. `>=` means that it still lasted when the capture ended.
     ///
     /// ## When it is wrong
     ///
-    /// A server may think for long about a request whose client has already shut down its
-    /// sending side; then data or a FIN come at last. A FIN that the capture dropped looks like
-    /// none. The process may have been stopped in a debugger.
+    /// A server may work for a long time on a request whose client has already shut down its
+    /// sending side; then data or a FIN come in the end. A FIN that the capture dropped looks as if
+    /// it was never sent. The process may have been stopped in a debugger.
     ///
     /// ## What to do
     ///
-    /// On the host, find the process (`ss -tanp state close-wait`). Look for a path on which a
-    /// read of zero bytes or an error does not lead to `close()`: an early return, a pool that
-    /// does not test its idle connections, an HTTP response whose body is never closed, a
-    /// descriptor that a child process inherited. Without a process, the connection sits in the
-    /// accept queue: the program does not call `accept()`.
+    /// On the host, find the process (`ss -tanp state close-wait`). Look for a path on which a read
+    /// of zero bytes or an error does not lead to `close()`: an early return, a pool that does not
+    /// test its idle connections, an HTTP response whose body is never closed, a descriptor that a
+    /// child process inherited. If no process holds it, the connection sits in the accept queue:
+    /// the program does not call `accept()`.
     ///
     /// ## References
     ///
@@ -80,11 +80,14 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let acknowledged = if entered.is_open() { "was sent" } else { "acknowledged" };
         let rest = match wait.was_closed() {
             true => format!(
-                "closed only {} later{}: slow, and not stuck",
+                "closed only {} later{}: slow, but not stuck",
                 wait.words(),
                 consistent(wait.length, Ends::HalfClose)
             ),
-            false => format!("sent none in {}: its application did not call close()", wait.words()),
+            false => format!(
+                "sent none of its own in {}: its application did not call close()",
+                wait.words()
+            ),
         };
         let message = words!(
             context,

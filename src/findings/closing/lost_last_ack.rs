@@ -11,9 +11,9 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The last segment of a close is an ACK that nobody acknowledges. If it is lost, the other
-    /// end is still in LAST_ACK and repeats its FIN. This is what TIME_WAIT is for: the end that
-    /// closed first is still there to acknowledge once more, and its two segment lifetimes start
+    /// The last segment of a close is an ACK that nobody acknowledges. If it is lost, the other end
+    /// is still in LAST_ACK and repeats its FIN. This is what TIME_WAIT is for: the end that closed
+    /// first is still there to acknowledge the FIN once more, and its two segment lifetimes start
     /// again.
     ///
     /// ## How it is inferred
@@ -23,8 +23,7 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// A FIN that the network duplicates looks the same, if its time and IP identification
-    /// differ.
+    /// A FIN that the network duplicates looks the same, if its time and IP identification differ.
     ///
     /// ## What to do
     ///
@@ -64,7 +63,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let (Some(restarted), Some(repeated)) = (restarted, repeated) else { continue };
         let message = words!(
             context,
-            "{} repeated its FIN, the last ACK had not come: {} acknowledged again from TIME_WAIT",
+            "{} repeated its FIN, as the last ACK had not come: {} acknowledged it again from \
+             TIME_WAIT",
             who(history, role.peer()),
             who(history, role),
         );

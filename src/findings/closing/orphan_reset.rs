@@ -12,16 +12,16 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// After `close()` a socket in FIN_WAIT_2 belongs to no program any more; it is an orphan,
-    /// and Linux frees it after `tcp_fin_timeout`, 60 seconds by default, in silence. If the
-    /// peer's program closes later, its FIN finds no socket and is answered with RST. It is how
-    /// a long CLOSE_WAIT usually ends, and does no harm.
+    /// After `close()`, a socket in FIN_WAIT_2 no longer belongs to any program: it is an orphan,
+    /// and Linux silently frees it after `tcp_fin_timeout`, 60 seconds by default. If the peer's
+    /// program closes later, its FIN finds no socket and is answered with a RST. This is how a long
+    /// CLOSE_WAIT usually ends, and it does no harm.
     ///
     /// ## How it is inferred
     ///
-    /// A RST came from an end in FIN_WAIT_1 or FIN_WAIT_2: after the peer's FIN, where no data had
-    /// come since its own, or more than `orphan_s` after its own. When the socket went away,
-    /// between the last sign of it and the RST, does not show.
+    /// A RST came from an end in FIN_WAIT_1 or FIN_WAIT_2: either after the peer's FIN, with no
+    /// data since its own FIN, or more than `orphan_s` after its own. When the socket went away,
+    /// between its last sign and the RST, does not show.
     ///
     /// ## When it is wrong
     ///
@@ -29,7 +29,7 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// See why the peer closed so late: long-close-wait.
+    /// Find out why the peer closed so late: see long-close-wait.
     ///
     /// ## References
     ///
@@ -39,7 +39,7 @@ finding! {
         severity: Note,
         since: "0.1.0",
         thresholds: {
-            orphan_s: 30.0 "seconds" "Time after the FIN from which on the socket was gone.",
+            orphan_s: 30.0 "seconds" "Time after the FIN after which the socket was gone.",
         },
         scope: PerConnection(check),
         looks_for: [FINS, RESETS],
@@ -70,7 +70,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let message = words!(
             context,
-            "{} answered {} with RST {waited} after its own FIN: its socket was gone by then",
+            "{} answered {} with a RST {waited} after its own FIN: its socket was gone by then",
             who(history, role),
             history.addr(peer),
         );

@@ -11,32 +11,31 @@ use crate::infer::trail::Transition;
 use crate::time::Span;
 
 finding! {
-    /// An end closed both directions at once: it sent FIN, and RST to the data that still came.
+    /// An end closed both directions at once: it sent a FIN, and a RST to the data that still came.
     ///
     /// ## What it means
     ///
-    /// After `close()` nobody is left to read. The FIN says only that no more will be sent, so
-    /// the peer may go on sending; the first data that arrives then is answered with RST and is
-    /// lost. To the peer it looks like a connection that broke, although the other program
-    /// simply closed. Where a server closed an idle connection and met the next request, it is
-    /// keepalive-race.
+    /// After `close()` nobody is left to read. The FIN says only that no more will be sent, so the
+    /// peer may go on sending; the first data that then arrives is answered with a RST and is lost.
+    /// To the peer it looks like a broken connection, although the other program simply closed. If
+    /// a server closed an idle connection and met the next request, it is keepalive-race.
     ///
     /// ## How it is inferred
     ///
-    /// An end in FIN_WAIT_1 or FIN_WAIT_2 sent a RST within `orphan_s` of its FIN, and the peer
-    /// had not closed before it, or had sent data after that FIN. What was acknowledged of that
-    /// data may have been read: how much of it is lost does not show.
+    /// An end in FIN_WAIT_1 or FIN_WAIT_2 sent a RST within `orphan_s` of its FIN, and the peer had
+    /// not closed before it, or had sent data after that FIN. The part of that data that was
+    /// acknowledged may have been read: how much of it is lost does not show.
     ///
     /// ## When it is wrong
     ///
-    /// The few bytes that are lost may be no more than the farewell of TLS (close_notify, some
-    /// 30 bytes), which nobody misses. Some stacks send a RST after their FIN to get rid of
-    /// TIME_WAIT, and nothing is lost.
+    /// The few bytes that are lost may be no more than TLS's close_notify (some 30 bytes), which
+    /// nobody misses. Some stacks send a RST after their FIN to get rid of TIME_WAIT, and nothing
+    /// is lost.
     ///
     /// ## What to do
     ///
-    /// If answers get lost: let the program `shutdown(SHUT_WR)`, read until the peer's FIN, and
-    /// `close()` then.
+    /// If answers get lost, let the program call `shutdown(SHUT_WR)`, read until the peer's FIN,
+    /// and only then call `close()`.
     ///
     /// ## References
     ///
@@ -46,7 +45,7 @@ finding! {
         severity: Warning,
         since: "0.1.0",
         thresholds: {
-            orphan_s: 30.0 "seconds" "Time after the FIN from which on the socket was gone.",
+            orphan_s: 30.0 "seconds" "Time after the FIN after which the socket was gone.",
         },
         scope: PerConnection(check),
         looks_for: [FINS, RESETS],
@@ -92,16 +91,16 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             continue;
         }
         let lost = match bytes {
-            0 => "what the peer still had to say is lost".to_owned(),
+            0 => "whatever the peer still had to send is lost".to_owned(),
             bytes => words!(
                 context,
-                "the peer sent {} after it, the last of which may be lost",
+                "the peer sent {} after that, the last of which may be lost",
                 number(bytes, "byte")
             ),
         };
         let message = words!(
             context,
-            "{} closed its connection to {} and sent RST {waited} after its FIN: {lost}",
+            "{} closed its connection to {} and sent a RST {waited} after its FIN: {lost}",
             who(history, role),
             history.addr(peer),
         );
@@ -164,7 +163,7 @@ mod tests {
         );
         assert_eq!(told[0].0, "reset-after-fin");
         assert!(
-            told[0].1.contains("sent 2,000 bytes after it, the last of which may be lost"),
+            told[0].1.contains("sent 2,000 bytes after that, the last of which may be lost"),
             "{}",
             told[0].1
         );

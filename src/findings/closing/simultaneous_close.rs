@@ -11,9 +11,9 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// Each end sent its FIN before it had the other's. Neither is the passive side: both go
-    /// from FIN_WAIT_1 to CLOSING and, when their FIN is acknowledged, to TIME_WAIT. It is legal
-    /// and rare; two programs that end a session at the same message do it.
+    /// Each end sent its FIN before it had the other's. Neither is the passive side: both go from
+    /// FIN_WAIT_1 to CLOSING and, when their FIN is acknowledged, to TIME_WAIT. This is legal and
+    /// rare; two programs that end a session at the same message do it.
     ///
     /// ## How it is inferred
     ///

@@ -14,27 +14,27 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// A kernel that closes a socket in which received data still waits sends RST instead of
+    /// A kernel that closes a socket in which received data still waits sends a RST instead of a
     /// FIN, so that the peer learns that its data was not read. The peer's next call fails with
-    /// `ECONNRESET`, even if an answer was on its way. Programs that die do it, and programs
-    /// that refuse a request without reading it to its end.
+    /// `ECONNRESET`, even if an answer was on its way. It happens when a program dies, or refuses a
+    /// request without reading it to its end.
     ///
     /// ## How it is inferred
     ///
-    /// A RST that its sender's own socket made passed, with no FIN before it, and the newest
-    /// data on the connection was the peer's. Of a client that had spoken itself it is not said:
-    /// whoever has its answer may abort. Or the RST's sender had a window that was smaller by
-    /// 4 KiB or more than in its SYN: received data filled the room.
+    /// A RST made by its sender's own socket passed, with no FIN before it, and the newest data on
+    /// the connection was the peer's. It is not reported for a client that had sent data itself: a
+    /// client that has its answer may abort. Or the window of the RST's sender was smaller by 4 KiB
+    /// or more than in its SYN: received data took up the room.
     ///
     /// ## When it is wrong
     ///
-    /// The data may have been read, and the RST be meant (`SO_LINGER` with a time of zero): the
+    /// The data may have been read, and the RST intended (`SO_LINGER` with a timeout of zero): the
     /// segments are the same. A firewall may send the RST in the name of either end.
     ///
     /// ## What to do
     ///
     /// If many come at one moment, a process died: look for a crash or an out-of-memory kill at
-    /// that time. Otherwise let the program read what is left before it closes, or
+    /// that time. Otherwise let the program read what is left before it closes, or call
     /// `shutdown(SHUT_WR)` and read until the peer's FIN.
     ///
     /// ## References
@@ -82,12 +82,12 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some((reset, is_unanswered)) = reset_over_data(history, role) else { continue };
         let how = match is_unanswered {
-            true => "without an answer to its last data",
-            false => "with a window that had become smaller",
+            true => "without answering its last data",
+            false => "with a receive window that had shrunk",
         };
         let message = words!(
             context,
-            "{} sent RST to {} {how}: its program closed, or died, with data unread",
+            "{} sent a RST to {} {how}: its program closed, or died, with data unread",
             who(history, role),
             history.addr(role.peer()),
         );
@@ -116,12 +116,12 @@ mod tests {
             unread.expect("it is told").message
         };
         let silent = told("0.5 < R. 1:1(0) ack 20001 win 353");
-        assert!(silent.contains("without an answer"), "{silent}");
+        assert!(silent.contains("without answering"), "{silent}");
         let answered = told(
             "0.030 < P. 1:301(300) ack 20001 win 353
              0.031 > .  20001:20001(0) ack 301
              0.5   < R. 301:301(0) ack 20001 win 353",
         );
-        assert!(answered.contains("a window that had become smaller"), "{answered}");
+        assert!(answered.contains("a receive window that had shrunk"), "{answered}");
     }
 }

@@ -17,34 +17,33 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// A process that is killed still closes its connections, for its kernel sends the FIN. A
-    /// host that loses power, a pulled cable or a path that breaks sends nothing, and TCP learns
-    /// of it only when it sends. Whoever only reads stays ESTABLISHED for ever. With data, Linux
-    /// repeats for about fifteen minutes before it gives up; with keepalives, it sends the first
-    /// after two hours and nine more 75 seconds apart, by default.
+    /// A process that is killed still closes its connections, because its kernel sends the FIN. But
+    /// a host that loses power, a pulled cable or a broken path sends nothing, and TCP learns of it
+    /// only when it sends something itself. An end that only reads stays ESTABLISHED for ever.
+    /// Linux repeats data for about fifteen minutes before it gives up; keepalives, by default,
+    /// start after two hours and are followed by nine more, 75 seconds apart.
     ///
     /// ## How it is inferred
     ///
     /// One end repeated data or a keepalive at least `repeats_min` times, for at least `wait_s`,
-    /// and no answer passed until the record ended or the sender gave up. The peer had been
-    /// heard before. Two keepalives are enough where their sender resets when the third is due.
-    /// Data that follows a long idle time, or that both ends repeat in vain, is silent-drop; and of
-    /// a peer that spoke a second or more after that data was first sent, and did not acknowledge
-    /// it, unacknowledged-data is told.
+    /// and no answer passed until the record ended or the sender gave up. The peer had been heard
+    /// before. Two keepalives are enough if their sender resets when the third is due. Data that
+    /// follows a long idle time, or that both ends repeat in vain, is silent-drop. If the peer sent
+    /// something a second or more after that data was first sent, without acknowledging it, it is
+    /// unacknowledged-data.
     ///
     /// ## When it is wrong
     ///
-    /// If the answers take another way than the one that is captured, a live peer looks dead. A
-    /// capture that ends in the middle of a short outage shows only its beginning. A server that
-    /// has said nothing since its SYN+ACK may be well: with SYN cookies and a full accept queue it
-    /// drops the handshake's ACK, keeps nothing of the connection and never asks again. The message
-    /// says so.
+    /// If the answers take another path than the captured one, a live peer looks dead. A capture
+    /// that ends in the middle of a short outage shows only its beginning. A server that has sent
+    /// nothing since its SYN+ACK may be fine: with SYN cookies and a full accept queue it drops the
+    /// handshake's ACK, keeps nothing of the connection and never asks again. The message says so.
     ///
     /// ## What to do
     ///
-    /// See whether the peer's host is up and which of the two directions is broken; capture
-    /// there too. If it is up, see accept-queue-overflow. Let programs that wait on a connection
-    /// set keepalives or `TCP_USER_TIMEOUT`, to find out in seconds.
+    /// Check whether the peer's host is up and which of the two directions is broken; capture there
+    /// too. If it is up, see accept-queue-overflow. Let programs that wait on a connection set
+    /// keepalives or `TCP_USER_TIMEOUT`, so that they find out in seconds.
     ///
     /// ## References
     ///
@@ -181,17 +180,17 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let blame = match never_spoke {
             true => {
                 " since its SYN+ACK: its host or the path is gone, or it never took the connection \
-                 (a full accept queue with SYN cookies); look whether that host is up and its \
-                 program accepts, and which direction is broken"
+                 (a full accept queue with SYN cookies); check whether that host is up, whether \
+                 its program accepts, and which direction is broken"
             }
             false => {
-                ": its host or the path is gone; look whether that host is up, and which direction \
-                 is broken"
+                ": its host or the path is gone; check whether that host is up, and which \
+                 direction is broken"
             }
         };
         let message = words!(
             context,
-            "{} repeated {what} {} in {}{gave_up} and {} answered nothing{blame}{}",
+            "{} repeated {what} {} in {}{gave_up}, and {} answered nothing{blame}{}",
             who(history, role),
             number(run.repeats, "time"),
             lasting(run.length, run.is_ongoing),

@@ -11,9 +11,9 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// A TCP connection without traffic lives as long as both hosts do; no timer ends it. It is
-    /// no fault. But if a host is gone, or a device on the way has forgotten the connection,
-    /// nobody will know before somebody speaks.
+    /// A TCP connection without traffic lives as long as both hosts do; no timer ends it. This is
+    /// no fault. But if a host is gone, or a device on the path has forgotten the connection,
+    /// neither end will know until one of them sends something.
     ///
     /// ## How it is inferred
     ///
@@ -22,7 +22,7 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// The end may have come in segments that the capture dropped.
+    /// The connection may have ended in segments that the capture dropped.
     ///
     /// ## What to do
     ///
@@ -36,7 +36,7 @@ finding! {
         name: "idle-connection",
         severity: Note,
         since: "0.1.0",
-        thresholds: { idle_s: 300.0 "seconds" "Silence at the end from which on it is named." },
+        thresholds: { idle_s: 300.0 "seconds" "Silence at the end that is reported." },
         scope: PerConnection(check),
         looks_for: [Signs::close(Close::Open)],
         raises: opened!(
@@ -63,7 +63,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     }
     let message = words!(
         context,
-        "{} and {} are connected, and neither has spoken for >= {idle}",
+        "{} and {} are connected, and neither has sent anything for >= {idle}",
         who(history, Role::Client),
         who(history, Role::Server),
     );

@@ -8,28 +8,27 @@ use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 
 finding! {
-    /// A RST passed that its receiver cannot have taken, or did not.
+    /// A RST passed that its receiver cannot have accepted, or did not.
     ///
     /// ## What it means
     ///
-    /// A RST ends a connection only if its sequence number is exactly the next that the receiver
-    /// waits for. Inside the window but not exact, it draws a challenge ACK and changes nothing;
-    /// outside the window it is thrown away. This keeps strangers, who do not know the numbers,
-    /// from cutting connections. So the sender of this RST, or whoever forged it, wanted the
-    /// connection gone, and the other end went on.
+    /// A RST ends a connection only if its sequence number is exactly the next one that the
+    /// receiver expects. If it is inside the window but not exact, it draws a challenge ACK and
+    /// changes nothing; outside the window it is discarded. This keeps strangers, who do not know
+    /// the numbers, from cutting connections. So the sender of this RST, or whoever forged it,
+    /// wanted the connection gone, and the other end carried on.
     ///
     /// ## How it is inferred
     ///
     /// The sequence number was not the receiver's next, and the receiver sent something later; or
-    /// it was, and segments that the receiver sent later show that it did not take it, and those
-    /// of its sender that it had not closed. Where the receiver's connection ended by a RST after
-    /// all, or its host knew no such socket any more, it is not told: a forged one may have been
-    /// believed.
+    /// it was, but later segments show that the receiver did not accept it, and that its supposed
+    /// sender had not closed. It is not reported if the receiver's connection ended by a RST after
+    /// all, or if its host no longer knew the socket: a forged RST may have been believed.
     ///
     /// ## When it is wrong
     ///
-    /// Where data was lost behind the observer, the receiver may have waited for another number
-    /// than it seems. Without the handshake, the size of the window is a guess.
+    /// If data was lost behind the observer, the receiver may have expected another number than it
+    /// seems. Without the handshake, the size of the window is a guess.
     ///
     /// ## What to do
     ///
@@ -80,11 +79,11 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let Some(fact) = ignored.or(noted(FactKind::InexactRst)) else { continue };
         let why = match ignored {
             Some(_) => "it was outside the window, or later segments disprove it",
-            None => "it was not exactly at the next sequence number",
+            None => "its sequence number was not exactly the next one expected",
         };
         let message = words!(
             context,
-            "{} went on after a RST in the name of {}: {why}",
+            "{} carried on after a RST in the name of {}: {why}",
             who(history, peer),
             who(history, role),
         );

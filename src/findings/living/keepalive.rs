@@ -13,26 +13,26 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// A keepalive is a segment without new data that asks whether the other end is still there.
-    /// It also keeps NATs and load balancers on the way from forgetting the connection. Which
-    /// side sends them, how often, and whether they are answered is what one wants to know when
-    /// connections die of idleness.
+    /// A keepalive is a segment without new data that asks whether the other end is still there. It
+    /// also keeps NATs and load balancers on the path from forgetting the connection. When idle
+    /// connections die, you want to know which side sends keepalives, how often, and whether they
+    /// are answered.
     ///
     /// ## How it is inferred
     ///
-    /// A segment with no byte or one, one number before the sender's next, that the peer had
-    /// acknowledged already. The interval is the time from the first to the last over their
-    /// number; data in between makes it longer than it is set.
+    /// A segment with no byte or one, one sequence number before the sender's next, which the peer
+    /// had already acknowledged. The interval is averaged from the first to the last; data in
+    /// between makes it longer than the setting.
     ///
     /// ## When it is wrong
     ///
-    /// Probes of a closed window look the same, and are told by the closed window.
+    /// Probes of a closed window look the same, and are recognised by the closed window.
     ///
     /// ## What to do
     ///
     /// Nothing, if it was meant. If the interval is longer than the timeout of a device on the
-    /// way, make it shorter (`TCP_KEEPIDLE`, `TCP_KEEPINTVL`); see silent-drop. Unanswered
-    /// ones are dead-peer.
+    /// path, make it shorter (`TCP_KEEPIDLE`, `TCP_KEEPINTVL`); see silent-drop. Unanswered ones
+    /// are dead-peer.
     ///
     /// ## References
     ///
@@ -69,7 +69,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let interval = Span::from_nanos(probe.span().as_nanos() / sent.saturating_sub(1).max(1));
         let every = match sent {
             1 => String::new(),
-            _ => format!(", one in {interval}{}", consistent(interval, Ends::Silence)),
+            _ => format!(", one every {interval}{}", consistent(interval, Ends::Silence)),
         };
         let message = words!(
             context,

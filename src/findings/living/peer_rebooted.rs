@@ -16,33 +16,32 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// RFC 9293 calls this a half-open connection. The host crashed and came back, or the
-    /// process and its sockets moved away, and nothing told the peer, which is still
-    /// ESTABLISHED. Whatever it sends is answered with RST. Or the restarted end opens a new
-    /// connection from the same port: its SYN is answered with a challenge ACK, it resets that,
-    /// and its next SYN succeeds.
+    /// RFC 9293 calls this a half-open connection. The host crashed and came back, or the process
+    /// and its sockets moved away, and nothing told the peer, which is still ESTABLISHED. Whatever
+    /// it sends is answered with a RST. Or the restarted end opens a new connection from the same
+    /// port: its SYN is answered with a challenge ACK, it resets that, and its next SYN succeeds.
     ///
     /// ## How it is inferred
     ///
-    /// An end that was ESTABLISHED and had sent neither FIN nor RST answered a segment with the
-    /// RST of a host that has no such socket. After a long silence it is silent-drop: a device
-    /// on the path may have sent that RST. A RST that may answer the handshake's own ACK is
-    /// accept-queue-overflow. It is not told of an end that spoke within a second before its RST
-    /// with not all of that acknowledged, or to which the peer's window was closed: its program may
-    /// have closed, with the FIN behind data that was not sent; nor of one that may have believed
-    /// a RST before.
+    /// An end that was ESTABLISHED and had sent neither FIN nor RST answered a segment with the RST
+    /// of a host that has no such socket. After a long silence it is silent-drop instead, as a
+    /// device on the path may have sent that RST. A RST that may answer the handshake's own ACK is
+    /// accept-queue-overflow. It is not reported for an end that had sent something within a second
+    /// before its RST, not all of it acknowledged, or that faced a closed window: its program may
+    /// have closed, with the FIN waiting behind unsent data. Nor is it reported for an end that may
+    /// have believed an earlier RST.
     ///
     /// ## When it is wrong
     ///
-    /// A RST that ended the connection before may have been lost before it reached the observer.
+    /// An earlier RST that ended the connection may have been lost before it reached the observer.
     /// A server that had sent nothing but its SYN+ACK may never have had the connection: its accept
     /// queue was full, and with SYN cookies it kept nothing. The message says so. A firewall may
     /// send such RSTs in a host's name; the message says if the TTL differs.
     ///
     /// ## What to do
     ///
-    /// Look at the host for a restart, a crash or a failover at that time (`uptime`, the logs).
-    /// Let programs that only wait set keepalives: otherwise they wait for ever.
+    /// Look at the host for a restart, a crash or a failover at that time (`uptime`, the logs). Let
+    /// programs that only wait set keepalives, otherwise they wait for ever.
     ///
     /// ## References
     ///
@@ -122,13 +121,13 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             None => "",
         };
         let unshown = match role == Role::Server && !has_spoken(history, role) {
-            true => ", or it never had it, for it had sent nothing but its SYN+ACK",
+            true => ", or it never had the connection, as it had sent nothing but its SYN+ACK",
             false => "",
         };
         let message = words!(
             context,
             "{} had forgotten its open connection to {} and {how}{strange}: its host restarted, or \
-             its socket went without a word{unshown}",
+             its socket went away silently{unshown}",
             who(history, role),
             who(history, peer),
         );
@@ -186,8 +185,8 @@ mod tests {
     #[test]
     fn who_sent_no_more_than_its_syn_ack_may_never_have_had_the_connection() {
         let silent = told("4.0 > P. 1:101(100) ack 1\n4.01 < R 1:1(0)").expect("it is told");
-        assert!(silent.contains("it never had it"), "{silent}");
+        assert!(silent.contains("it never had the connection"), "{silent}");
         let spoke = told("0.1 < P. 1:11(10) ack 1\n4.0 > P. 1:101(100) ack 11\n4.01 < R 11:11(0)");
-        assert!(!spoke.expect("it is told").contains("it never had it"));
+        assert!(!spoke.expect("it is told").contains("it never had the connection"));
     }
 }

@@ -10,20 +10,20 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// Segments, or the ACKs for them, are lost on the way, or come so late that the sender
-    /// takes them for lost. The connection lives and is slow. It is the path's doing: a line
-    /// that is full, a bad cable or radio, a device that drops packets of one size.
+    /// Segments, or the ACKs for them, are lost on the way, or come so late that the sender takes
+    /// them for lost. The connection works, but slowly. The path is to blame: a congested line, a
+    /// bad cable or radio link, or a device that drops packets of a certain size.
     ///
     /// ## How it is inferred
     ///
-    /// At least `repeats_min` segments of one end repeat what had passed before, they are at
-    /// least `share_min` percent of all that it sent, and the peer did answer. Those that nobody
-    /// had acknowledged when the record ended do not count: they are dead-peer,
-    /// unacknowledged-data or silent-drop.
+    /// At least `repeats_min` segments of one end repeat what had already passed, they are at least
+    /// `share_min` percent of all that it sent, and the peer did answer. Repeats that nobody had
+    /// acknowledged when the record ended do not count: they are dead-peer, unacknowledged-data or
+    /// silent-drop.
     ///
     /// ## When it is wrong
     ///
-    /// Copies that the capture made and that are not recognised as such look like repeats; see
+    /// Copies made by the capture, if not recognised as such, look like repeats; see
     /// duplicate-packets.
     ///
     /// ## What to do

@@ -13,33 +13,33 @@ use crate::infer::trail::{Moment, Transition};
 use crate::time::Span;
 
 finding! {
-    /// After an idle time an open connection leads nowhere: something on the path forgot it.
+    /// After an idle time, an open connection leads nowhere: something on the path forgot it.
     ///
     /// ## What it means
     ///
-    /// NATs, firewalls and load balancers keep a record of each connection, and drop it after
-    /// some minutes without a packet. Most say nothing. The next data then goes into the void
-    /// and is repeated for minutes, or a device answers it with RST in the peer's name. Both
-    /// programs are innocent, and neither sees it coming.
+    /// NATs, firewalls and load balancers keep a record of each connection, and drop it after some
+    /// minutes without a packet. Most do so silently. The next data then goes into the void and is
+    /// repeated for minutes, or a device answers it with a RST in the peer's name. Both programs
+    /// are innocent, and neither sees it coming.
     ///
     /// ## How it is inferred
     ///
-    /// Either one end repeated new data at least `repeats_min` times without an answer, after
-    /// both had been silent for `idle_s` and the peer was not heard since. Or both ends repeated
-    /// data and neither had an answer, whatever the idle time: both live, and the path between
-    /// them does not. Or data after such an idle time was answered with the RST of a host that
-    /// has no such socket, and nothing else came of the peer in between.
+    /// Either one end repeated new data at least `repeats_min` times without an answer, after both
+    /// had been silent for `idle_s`, and the peer has not been heard since. Or both ends repeated
+    /// data and neither got an answer, whatever the idle time: both are alive, but the path between
+    /// them is not. Or data after such an idle time was answered with the RST of a host that has no
+    /// such socket, and nothing else came from the peer in between.
     ///
     /// ## When it is wrong
     ///
-    /// The peer's host may have died, or restarted, during the idle time: one end alone cannot
-    /// tell that from a forgetful path. Unanswered keepalives are dead-peer.
+    /// The peer's host may have died, or restarted, during the idle time: one end alone cannot tell
+    /// that from a forgetful path. (Unanswered keepalives are dead-peer.)
     ///
     /// ## What to do
     ///
-    /// Compare the idle time with the timeouts of the devices in between (the message names
-    /// known ones). Send keepalives more often than that: `SO_KEEPALIVE` with `TCP_KEEPIDLE`, or
-    /// pings of the protocol; or close idle connections before the path forgets them.
+    /// Compare the idle time with the timeouts of the devices in between (the message names known
+    /// ones). Send keepalives more often than that, by `SO_KEEPALIVE` with `TCP_KEEPIDLE` or by
+    /// pings of the application protocol, or close idle connections before the path forgets them.
     ///
     /// ## References
     ///
@@ -131,23 +131,23 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
 
 fn after(idle: Option<Span>) -> String {
     idle.map_or(String::new(), |idle| {
-        format!(" after {idle} idle{}", consistent(idle, Ends::Memory))
+        format!(", after {idle} idle{},", consistent(idle, Ends::Memory))
     })
 }
 
 fn void(history: &History, role: Role, lost: &Lost, context: &Context) -> Finding {
     let both = match lost.both {
-        true => ", and so did its peer: both are there, the path between them is not",
+        true => ", and so did its peer: both are up, but the path between them is not",
         false => ": something on the path forgot the connection, or the peer's host is gone",
     };
     let run = &lost.run;
     let message = words!(
         context,
-        "{} repeated data to {}{} {} in {} without an answer{both}; look for a NAT, firewall or \
-         load balancer in between, and send keepalives more often than it forgets{}",
+        "{}{} repeated data to {} {} in {} without an answer{both}; look for a NAT, firewall or \
+         load balancer in between, and send keepalives at shorter intervals than its timeout{}",
         who(history, role),
-        who(history, role.peer()),
         after(lost.idle),
+        who(history, role.peer()),
         number(run.repeats, "time"),
         lasting(run.length, run.is_ongoing),
         icmp_said(history, role),
@@ -176,11 +176,11 @@ fn rejected(
     };
     let message = words!(
         context,
-        "{} spoke to {}{} and got the RST of a host that knows no such connection: {whose}; send \
-         keepalives more often than that",
+        "{}{} sent a segment to {} and got the RST of a host that knows no such connection: \
+         {whose}; send keepalives more often than that",
         who(history, role),
-        who(history, role.peer()),
         after(Some(idle)),
+        who(history, role.peer()),
     );
     let finding = context.about(history, role, reset.at, message).lasting(idle);
     finding.with("idle_s", idle).with("other_ttl", if strange { "yes" } else { "no" })

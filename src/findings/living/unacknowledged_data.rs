@@ -9,33 +9,33 @@ use crate::history::{History, Role, Signs};
 use crate::infer::trail::Moment;
 
 finding! {
-    /// One end repeats data in vain, and the peer goes on speaking without acknowledging it.
+    /// One end repeats data in vain, and the peer goes on sending without acknowledging it.
     ///
     /// ## What it means
     ///
-    /// The peer lives and its segments pass, but this data does not reach it, whatever its sender
-    /// does. Mostly it is a segment of full size that fits no more into a tunnel on the way, where
-    /// the ICMP message that would say so is filtered: small segments get through and large ones
-    /// never (a black hole of path MTU discovery). Or a device drops what it does not like about
-    /// the data. To both programs the connection hangs.
+    /// The peer is alive and its segments pass, but this data does not reach it, whatever the
+    /// sender does. Usually it is a full-size segment that does not fit into a tunnel on the path,
+    /// while the ICMP message that would say so is filtered: small segments get through and large
+    /// ones never do (a path MTU discovery black hole). Or a device drops data that it does not
+    /// like. To both programs, the connection hangs.
     ///
     /// ## How it is inferred
     ///
     /// One end repeated data at least `repeats_min` times, for at least `wait_s`, and it was not
-    /// acknowledged until the record ended or the sender gave up; and a second or more after it
-    /// was first sent the peer sent a segment of its own: data, a keepalive, an ACK or its FIN. A
-    /// peer of which nothing passed any more is dead-peer; two ends that repeat data to each other
-    /// in vain are silent-drop.
+    /// acknowledged until the record ended or the sender gave up; and a second or more after it was
+    /// first sent the peer sent a segment of its own: data, a keepalive, an ACK or its FIN. If
+    /// nothing more passed from the peer, it is dead-peer; if both ends repeat data to each other
+    /// in vain, it is silent-drop.
     ///
     /// ## When it is wrong
     ///
-    /// The peer may have the data and drop it itself: for a wrong checksum, an old timestamp, or
-    /// since it has no memory left. A capture that ends in the middle of a short outage shows only
-    /// its beginning.
+    /// The peer may receive the data and drop it itself: because of a wrong checksum, an old
+    /// timestamp, or a lack of memory. A capture that ends in the middle of a short outage shows
+    /// only its beginning.
     ///
     /// ## What to do
     ///
-    /// Compare the sizes of what is lost with those of what passes, and look at the MTU on the path
+    /// Compare the sizes of the lost segments with those that pass, and look at the MTU on the path
     /// (`tracepath`, or `ping -M do -s SIZE`). Let ICMP "fragmentation needed" and "packet too big"
     /// pass, clamp the MSS to the path, or set `net.ipv4.tcp_mtu_probing`. If small segments are
     /// lost, too, capture at the peer.
@@ -97,9 +97,9 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let message = words!(
             context,
-            "{} repeated data {} in {} and {} did not acknowledge it, but spoke {} after it was \
-             first sent: it lives, and that data does not get through; look whether only large \
-             segments are lost (the MTU on the path){}",
+            "{} repeated data {} in {} and {} did not acknowledge it, but was still heard {} after \
+             it was first sent: it is alive, but that data does not get through; check whether \
+             only large segments are lost (the MTU on the path){}",
             who(history, role),
             number(run.repeats, "time"),
             lasting(run.length, run.is_ongoing),

@@ -14,14 +14,14 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// Each ACK tells how much more the receiver can take. Zero says that its buffer is full:
-    /// the program on that side reads more slowly than the peer sends, or not at all. The sender
-    /// waits and asks from time to time with a window probe. The network has no part in it.
+    /// Each ACK says how much more the receiver can take. Zero means that its buffer is full: the
+    /// program on that side reads more slowly than the peer sends, or not at all. The sender waits,
+    /// and asks from time to time with a window probe. The network has no part in this.
     ///
     /// ## How it is inferred
     ///
-    /// An end advertised a window of 0 and no other for at least `stall_s`. If the connection
-    /// was closed meanwhile and the peer never probed, it had nothing to send and nothing
+    /// An end advertised a window of 0, and no other, for at least `stall_s`. If the connection was
+    /// closed meanwhile and the peer never probed, the peer had nothing to send, and nothing
     /// stalled.
     ///
     /// ## When it is wrong
@@ -41,7 +41,7 @@ finding! {
         name: "zero-window-stall",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { stall_s: 10.0 "seconds" "Time at window 0 from which on it is reported." },
+        thresholds: { stall_s: 10.0 "seconds" "Time at window 0 that is reported." },
         scope: PerConnection(check),
         looks_for: [Signs::ZERO_WINDOW],
         raises: opened!(
@@ -84,8 +84,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let goes_on = still == Some(since) && !is_over;
         let message = words!(
             context,
-            "{} kept its window closed to {} for {}: its program did not read; look there for a \
-             blocked thread, a long pause or a slow disk",
+            "{} kept its window closed to {} for {}: its program did not read; look on that host \
+             for a blocked thread, a long pause or a slow disk",
             who(history, role),
             history.addr(role.peer()),
             lasting(stall, goes_on),

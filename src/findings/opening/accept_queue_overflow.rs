@@ -21,35 +21,35 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The kernel completes handshakes on behalf of a listening program and keeps the finished
-    /// ones in a queue until the program calls `accept()`. When that queue is full, Linux drops
-    /// the client's last ACK and repeats the SYN+ACK. The client is ESTABLISHED and sends data
-    /// into the void; the server is still in SYN_RCVD. The service looks up, and hangs. With
+    /// The kernel completes handshakes on behalf of a listening program and keeps the finished ones
+    /// in a queue until the program calls `accept()`. When that queue is full, Linux drops the
+    /// client's last ACK and repeats the SYN+ACK. The client is ESTABLISHED and sends data into the
+    /// void, while the server is still in SYN_RCVD. The service seems to be up, but hangs. With
     /// `net.ipv4.tcp_abort_on_overflow` set to 1 it answers that ACK with a RST instead, as other
     /// systems do.
     ///
     /// ## How it is inferred
     ///
     /// The server repeated its SYN+ACK although an ACK of it had passed: at least `repeats_min`
-    /// times on one connection, or after data of the client on `connections_min` connections of
+    /// times on one connection, or after data from the client on `connections_min` connections of
     /// one service. A single repeat to a client that has sent nothing is a lost ACK, or see
     /// deferred-accept. Or a RST without ACK answered the handshake's own ACK within a round trip,
-    /// on at least `resets_min` connections, and the server had sent nothing but its SYN+ACK: so
-    /// answers whoever has no place for the connection.
+    /// on at least `resets_min` connections, and the server had sent nothing but its SYN+ACK: that
+    /// is how a host answers that has no room for the connection.
     ///
     /// ## When it is wrong
     ///
-    /// On a path that loses ACKs behind the observer, the same is seen. The RST leaves open why
-    /// there was no place: a program that closed its listener in that very moment, or a firewall
-    /// or load balancer that answers SYNs for a server that it then cannot reach, or does not
-    /// want reached, resets in the same way.
+    /// A path that loses ACKs behind the observer looks the same. The RST does not say why there
+    /// was no room: a program that closed its listener at that very moment resets in the same way,
+    /// and so does a firewall or load balancer that answers SYNs for a server that it then cannot
+    /// reach, or will not let the client reach.
     ///
     /// ## What to do
     ///
-    /// `ss -ltn` shows the queue of the listener (Recv-Q) and its bound (Send-Q); `nstat -az
-    /// TcpExtListenOverflows` counts. Find out why the program does not accept: threads that are
-    /// all busy, descriptors that ran out (see close-wait-leak). Then raise the backlog of
-    /// `listen()` and `net.core.somaxconn`.
+    /// `ss -ltn` shows the listener's queue (Recv-Q) and its limit (Send-Q);
+    /// `nstat -az TcpExtListenOverflows` counts overflows. Find out why the program does not
+    /// accept: all threads may be busy, or descriptors may have run out (see close-wait-leak). Then
+    /// raise the backlog of `listen()` and `net.core.somaxconn`.
     ///
     /// ## References
     ///
@@ -59,8 +59,9 @@ finding! {
         severity: Error,
         since: "0.1.0",
         thresholds: {
-            repeats_min: 2.0 "SYN+ACKs" "Repeats after the ACK, on one connection, that tell.",
-            connections_min: 3.0 "connections" "Connections with a repeat each that tell together.",
+            repeats_min: 2.0 "SYN+ACKs" "Repeats after the ACK that suffice on one connection.",
+            connections_min: 3.0 "connections" "Connections with a repeat each that suffice \
+                                                together.",
             resets_min: 1.0 "connections" "Connections on which a RST answered the ACK.",
         },
         scope: Grouped(new),
@@ -191,8 +192,8 @@ impl Listener {
             false => self.reset(),
         };
         let message = format!(
-            "{} {how}; look why the program does not call accept() in time, at busy threads or \
-             used-up descriptors",
+            "{} {how}; find out why the program does not call accept() in time: busy threads, or \
+             descriptors used up",
             party.words(),
         );
         let connections = self.connections + self.resets;
@@ -211,16 +212,16 @@ impl Listener {
         };
         let or_lost = match self.ignored {
             0 => ", or the ACKs are lost behind the observer",
-            _ => ", for it ignores the clients' data as well",
+            _ => ", as it ignores the clients' data as well",
         };
         format!("repeated its SYN+ACK after the ACK {where_}: its accept queue is full{or_lost}")
     }
 
     fn reset(&self) -> String {
         format!(
-            "answered the ACK of its SYN+ACK with RST on {}: it had no place for what it had \
-             offered, which is consistent with a full accept queue (tcp_abort_on_overflow), a \
-             listener that was just closed, or a firewall or load balancer in front",
+            "answered the ACK of its SYN+ACK with a RST on {}: it had no room for the connection \
+             it had offered, which is consistent with a full accept queue (tcp_abort_on_overflow), \
+             a listener that was just closed, or a firewall or load balancer in front",
             number(self.resets, "connection"),
         )
     }

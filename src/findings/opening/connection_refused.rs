@@ -12,25 +12,25 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The host is there and no program listens on that port, so its kernel refuses for it. The
-    /// client sees `ECONNREFUSED` at once, without waiting for a timeout. The server never had a
-    /// socket: it goes through no state at all.
+    /// The host is up but no program listens on that port, so its kernel refuses. The client sees
+    /// `ECONNREFUSED` at once, without waiting for a timeout. The server never had a socket: it
+    /// goes through no state at all.
     ///
     /// ## How it is inferred
     ///
-    /// In SYN_SENT a RST counts if it acknowledges the SYN. One that does not is no refusal, and
-    /// is not taken for one.
+    /// In SYN_SENT a RST counts if it acknowledges the SYN. One that does not is not taken for a
+    /// refusal.
     ///
     /// ## When it is wrong
     ///
-    /// A firewall may send the RST in the server's name (`REJECT --reject-with tcp-reset`), and
-    /// a Linux listener with `tcp_abort_on_overflow` set refuses when its accept queue is full.
-    /// A scan is refused on purpose.
+    /// A firewall may send the RST in the server's name (`REJECT --reject-with tcp-reset`), and a
+    /// Linux listener with `tcp_abort_on_overflow` set refuses when its accept queue is full. A
+    /// scan is refused on purpose.
     ///
     /// ## What to do
     ///
-    /// See whether the program runs and on which address it listens (`ss -tlnp`): one that is
-    /// bound to 127.0.0.1 refuses everybody else. If it refuses for moments only, it is being
+    /// Check whether the program runs and on which address it listens (`ss -tlnp`): if it is bound
+    /// to 127.0.0.1, everybody else is refused. If it refuses only for moments, it is being
     /// restarted, and the client should try again.
     ///
     /// ## References
@@ -62,7 +62,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let syns = u64::from(history.side(Role::Client).tally.syns);
     let message = words!(
         context,
-        "{} refused {} with RST {} after its SYN: no program listens there",
+        "{} refused {} with a RST {} after its SYN: no program listens on that port",
         who(history, Role::Server),
         who(history, Role::Client),
         at.ts.since(history.first.ts),

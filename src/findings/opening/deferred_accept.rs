@@ -19,26 +19,26 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// With `TCP_DEFER_ACCEPT` (nginx and Apache set it) a listening program is woken by the
-    /// first data, not by the handshake. The kernel ignores the bare ACK and stays in SYN_RCVD;
-    /// shortly before its patience ends it sends the SYN+ACK once more, and takes the ACK of
-    /// that one. It is no fault, and must not be taken for a full accept queue.
+    /// With `TCP_DEFER_ACCEPT` (nginx and Apache set it) a listening program is woken by the first
+    /// data, not by the handshake. The kernel ignores the bare ACK and stays in SYN_RCVD; shortly
+    /// before its timeout it sends the SYN+ACK once more, and accepts the ACK of that one. This is
+    /// no fault, and must not be mistaken for a full accept queue.
     ///
     /// ## How it is inferred
     ///
-    /// The server repeated its SYN+ACK exactly once after an ACK, and the client had sent no
-    /// data. Either the repeat came `late_s` after the first SYN+ACK or later, when an ordinary
-    /// repeat comes after one second; or `connections_min` connections of the service show it,
-    /// whatever the time.
+    /// The server repeated its SYN+ACK exactly once after an ACK, and the client had sent no data.
+    /// Either the repeat came `late_s` or more after the first SYN+ACK, whereas an ordinary repeat
+    /// comes after one second; or `connections_min` connections of the service show it, whatever
+    /// the time.
     ///
     /// ## When it is wrong
     ///
-    /// An ACK that was lost behind the observer is answered with a repeat too, though after one
-    /// second. A few of them at once look like this.
+    /// An ACK lost behind the observer also draws a repeat, though after one second. A few of those
+    /// at once look like this.
     ///
     /// ## What to do
     ///
-    /// Nothing, unless clients wait for the server to speak first: then it must not be set.
+    /// Nothing, unless clients wait for the server to speak first: then the option must not be set.
     ///
     /// ## References
     ///
@@ -48,8 +48,8 @@ finding! {
         severity: Note,
         since: "0.1.0",
         thresholds: {
-            late_s: 2.5 "seconds" "Time to the repeat that no lost ACK explains.",
-            connections_min: 3.0 "connections" "Connections with an earlier repeat that tell.",
+            late_s: 2.5 "seconds" "Time to a repeat that a lost ACK does not explain.",
+            connections_min: 3.0 "connections" "Connections with an earlier repeat that suffice.",
         },
         scope: Grouped(new),
         looks_for: [Signs::fact(FactKind::SynAckRepeatedAfterAck)],
@@ -136,7 +136,7 @@ impl Grouping for Deferrals {
             }
             let message = format!(
                 "{} ignored the bare ACK on {} and repeated its SYN+ACK once, after up to {}: \
-                 consistent with TCP_DEFER_ACCEPT, and no fault",
+                 consistent with TCP_DEFER_ACCEPT, which is no fault",
                 party.words(),
                 number(count, "connection"),
                 listener.longest,

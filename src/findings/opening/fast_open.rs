@@ -12,12 +12,12 @@ finding! {
     /// ## What it means
     ///
     /// A client that has spoken to a server before may send its request with the SYN and save a
-    /// round trip. If the server takes it, its SYN+ACK acknowledges the data too. If not, the
+    /// round trip. If the server accepts the data, its SYN+ACK acknowledges it too. If not, the
     /// SYN+ACK acknowledges the SYN alone, and the client sends the data again.
     ///
     /// ## How it is inferred
     ///
-    /// A SYN carried payload; the SYN+ACK's acknowledgement number tells whether it was taken.
+    /// A SYN carried payload; the SYN+ACK's acknowledgement number tells whether it was accepted.
     ///
     /// ## When it is wrong
     ///
@@ -25,8 +25,8 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// If it is refused every time, the server does not have it switched on
-    /// (`net.ipv4.tcp_fastopen`) or a middlebox takes the option or the data away: each such
+    /// If it is refused every time, either the server has not switched it on
+    /// (`net.ipv4.tcp_fastopen`) or a middlebox removes the option or the data: each such
     /// connection sends its first data twice.
     ///
     /// ## References

@@ -13,28 +13,28 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// A connection opens with three segments, so that each end knows that the other heard it.
-    /// The server is in SYN_RCVD between the second and the third: usually for one round trip,
-    /// too short to be seen. Here it stayed, repeating its SYN+ACK. Each such half-open
-    /// connection takes a place in the listener's SYN queue; many of them are what a SYN flood
-    /// is.
+    /// A connection opens with three segments, so that each end knows that the other heard it. The
+    /// server is in SYN_RCVD between the second and the third, usually for one round trip, too
+    /// short to be noticed. Here it stayed there, repeating its SYN+ACK. Each such half-open
+    /// connection takes a place in the listener's SYN queue; a SYN flood is many of them.
     ///
     /// ## How it is inferred
     ///
-    /// A SYN+ACK passed, and for at least `wait_s` the server did not get on: it repeated it, or
-    /// the client neither acknowledged nor refused it. Where an ACK did pass, the message says
-    /// so; see accept-queue-overflow.
+    /// A SYN+ACK passed, and for at least `wait_s` the server got no further: it repeated the
+    /// SYN+ACK, or the client neither acknowledged nor refused it. If an ACK did pass, the message
+    /// says so; see accept-queue-overflow.
     ///
     /// ## When it is wrong
     ///
-    /// With SYN cookies the server keeps no state and waits for nothing (see syn-cookies). If
-    /// only the server's direction was captured and the client never spoke again, its ACK went
+    /// With SYN cookies the server keeps no state and waits for nothing (see syn-cookies). If only
+    /// the server's direction was captured and the client never sent anything again, its ACK went
     /// unseen.
     ///
     /// ## What to do
     ///
-    /// One client: see whether the SYN+ACK reaches it (a firewall or a route back that differs).
-    /// Many clients that never answer: forged addresses; switch on `tcp_syncookies`.
+    /// If it is one client, check whether the SYN+ACK reaches it (a firewall, or a different route
+    /// back). If it is many clients that never answer, their addresses are forged: switch on
+    /// `tcp_syncookies`.
     ///
     /// ## References
     ///
@@ -43,7 +43,7 @@ finding! {
         name: "half-open-handshake",
         severity: Warning,
         since: "0.1.0",
-        thresholds: { wait_s: 3.0 "seconds" "Time in SYN_RCVD from which on it is reported." },
+        thresholds: { wait_s: 3.0 "seconds" "Time in SYN_RCVD that is reported." },
         scope: PerConnection(check),
         looks_for: [Signs::state(State::SynRcvd), Signs::SERVER_NOT_OPEN],
         raises: "0.0 > S  0:0(0)
@@ -79,7 +79,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let gaps = &history.side(Role::Server).syn_gaps;
     let message = words!(
         context,
-        "{} answered the SYN of {}{} and {lacks} in {}: to it, the connection is half open",
+        "{} answered the SYN of {}{} and {lacks} in {}: for it, the connection is half open",
         who(history, Role::Server),
         who(history, Role::Client),
         schedule(gaps),

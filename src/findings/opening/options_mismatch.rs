@@ -17,25 +17,25 @@ finding! {
     /// ## What it means
     ///
     /// Window scale, SACK and timestamps are used only if both SYNs have them. Without window
-    /// scale no more than 64 KiB are on their way at a time, which is slow on long paths;
-    /// without SACK, losses cost more repeats; without timestamps, a port can be used again only
-    /// after TIME_WAIT. An option in the SYN+ACK that the SYN did not have is not allowed: a
-    /// device on the way took it out of the SYN.
+    /// scale, no more than 64 KiB can be in flight at a time, which is slow on long paths; without
+    /// SACK, losses cost more retransmissions; without timestamps, a port can be reused only after
+    /// TIME_WAIT. An option in the SYN+ACK that was not in the SYN is not allowed: a device on the
+    /// path took it out of the SYN.
     ///
     /// ## How it is inferred
     ///
-    /// The options of SYN and SYN+ACK of the same connection, by service.
+    /// By comparing the options of the SYN and the SYN+ACK of each connection, per service.
     ///
     /// ## When it is wrong
     ///
-    /// The observer may stand between the client and the device that changes the options, and
-    /// sees what the server never saw.
+    /// The observer may stand between the client and the device that changes the options, and so
+    /// see what the server never saw.
     ///
     /// ## What to do
     ///
-    /// See `net.ipv4.tcp_window_scaling`, `tcp_sack` and `tcp_timestamps` on the server. If they
-    /// are on, capture at the server too and compare the SYNs: firewalls and load balancers that
-    /// take options out are known. SYN cookies drop what they cannot keep while a flood lasts.
+    /// Check `net.ipv4.tcp_window_scaling`, `tcp_sack` and `tcp_timestamps` on the server. If they
+    /// are on, capture at the server too and compare the SYNs: some firewalls and load balancers
+    /// take options out. SYN cookies drop the options that they cannot keep while a flood lasts.
     ///
     /// ## References
     ///

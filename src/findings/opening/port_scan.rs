@@ -17,14 +17,14 @@ use crate::history::{Handshake, History, Role};
 use crate::limits::{FIRST_LOOK_CLIENTS_MAX, SPOKEN_TO_MAX};
 
 finding! {
-    /// One host tried many ports or hosts and said nothing to any: a port scan.
+    /// One host tried many ports or hosts and exchanged no data with them: a port scan.
     ///
     /// ## What it means
     ///
-    /// A scanner asks who listens. It sends a SYN (or a FIN, or nothing that makes sense) to
-    /// port after port, learns from SYN+ACK, RST or silence, and goes on. The refused
-    /// connections and half-open handshakes in the same capture are its traces, not faults of
-    /// your services.
+    /// A scanner wants to know who listens. It sends a SYN (or a FIN, or something that makes no
+    /// sense) to port after port, learns from the SYN+ACK, RST or silence, and moves on. The
+    /// refused connections and half-open handshakes in the same capture are its traces, not faults
+    /// of your services.
     ///
     /// ## How it is inferred
     ///
@@ -34,13 +34,13 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// A monitor that watches many services looks the same while most of them are down. A peer
-    /// to peer program that tries old addresses does, too.
+    /// A monitor that watches many services looks the same while most of them are down, and so does
+    /// a peer-to-peer program that tries old addresses.
     ///
     /// ## What to do
     ///
-    /// If the scanner is yours, leave its address out. If not, see what it found open: `finwait
-    /// list --host` with its address.
+    /// If the scanner is yours, leave its address out. If not, see what it found open, by
+    /// `finwait list --host` with its address.
     ///
     /// ## References
     ///
@@ -289,8 +289,8 @@ impl Scanner {
         let hosts = self.hosts.len() as u64;
         let at_least = if self.is_cut { "at least " } else { "" };
         let message = format!(
-            "client {} tried {} of {} in {length} and said nothing to {at_least}{} of them; {}: a \
-             port scan",
+            "client {} tried {} of {} in {length} and exchanged no data with {at_least}{} of them; \
+             {}: a port scan",
             party.host,
             number_at_least(self.targets, "port", self.is_cut),
             number_at_least(hosts, "host", self.is_cut),

@@ -11,14 +11,14 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// There is no client and no server here: both opened actively, on ports that each had
-    /// chosen. Both go from SYN_SENT through SYN_RCVD to ESTABLISHED, and one connection comes
-    /// of it. Every TCP must support it. It is rare by accident; peer-to-peer programs do it on
-    /// purpose to get through NAT.
+    /// There is no client and no server here: both ends opened actively, on ports that each had
+    /// chosen. Both go from SYN_SENT through SYN_RCVD to ESTABLISHED, and the result is one
+    /// connection. Every TCP must support this. It rarely happens by accident; peer-to-peer
+    /// programs do it on purpose to get through NAT.
     ///
     /// ## How it is inferred
     ///
-    /// A SYN without ACK passed from each end. The one whose SYN came first is called client.
+    /// A SYN without ACK passed from each end. The one whose SYN came first is called the client.
     ///
     /// ## When it is wrong
     ///
@@ -27,8 +27,8 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// Nothing, if it is meant. A program that connects to a port of its own range on its own
-    /// host can meet itself in this way: give listeners ports outside the ephemeral range.
+    /// Nothing, if it is meant. A program that connects to a port in the ephemeral range on its own
+    /// host can connect to itself this way: give listeners ports outside that range.
     ///
     /// ## References
     ///
@@ -56,7 +56,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     if history.handshake() == Handshake::Simultaneous && !is_split(history) {
         let message = words!(
             context,
-            "{} and {} opened at once: both sent a SYN before they had the other's",
+            "{} and {} opened at the same time: each sent its SYN before it had the other's",
             who(history, Role::Client),
             who(history, Role::Server),
         );

@@ -10,25 +10,25 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// In place of one SYN+ACK the server sent its SYN by itself, with or without an ACK before
-    /// it, as if both had opened at once; the client's stack goes along and sends the SYN+ACK.
-    /// It is legal by the letter. A server may do it to confuse a firewall about who opened the
-    /// connection, so that rules for incoming connections are not applied.
+    /// In place of one SYN+ACK the server sent its SYN by itself, with or without an ACK before it,
+    /// as if both had opened at once; the client's stack goes along and sends the SYN+ACK. To the
+    /// letter of the standard, it is legal. A server may do it to confuse a firewall about who
+    /// opened the connection, so that rules for incoming connections are not applied.
     ///
     /// ## How it is inferred
     ///
-    /// Both ends sent a SYN; the client also sent a SYN+ACK, and the server never did. The
-    /// client's port is one that kernels hand out: two ends that open at once have both chosen
-    /// theirs, and if one SYN is lost then, one end sends no SYN+ACK either.
+    /// Both ends sent a SYN; the client also sent a SYN+ACK, and the server never did. The client's
+    /// port is one that kernels hand out: two ends that open at the same time have both chosen
+    /// theirs, and if one SYN is then lost, one end sends no SYN+ACK either.
     ///
     /// ## When it is wrong
     ///
-    /// Two ends that chose high ports, opened at once and lost a SYN look the same.
+    /// Two ends that chose high ports, opened at the same time and lost a SYN look the same.
     ///
     /// ## What to do
     ///
-    /// Look at the server: no ordinary stack does this. Test whether your firewall still takes
-    /// it for the server.
+    /// Look at the server: no ordinary stack does this. Test whether your firewall still takes it
+    /// for the server.
     ///
     /// ## References
     ///
@@ -70,7 +70,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let message = words!(
         context,
         "{} answered the SYN of {} with a SYN of its own and let it send the SYN+ACK: a split \
-         handshake, or two opens at once of which one SYN was lost",
+         handshake, or a simultaneous open in which one SYN was lost",
         who(history, Role::Server),
         who(history, Role::Client),
     );

@@ -10,34 +10,33 @@ use crate::infer::fact::FactKind;
 use crate::infer::state::State;
 
 finding! {
-    /// A SYN came on a connection that was there already, and nothing came of it.
+    /// A SYN came on a connection that already existed, and nothing came of it.
     ///
     /// ## What it means
     ///
-    /// A SYN that the network delayed can arrive long after its connection has opened, or
-    /// closed. It is the reason for the third segment of the handshake: were two enough, the
-    /// server would open a connection that nobody wants. As it is, the client refuses what the
-    /// server makes of the old SYN, or the server, being in the middle of a connection, does not
-    /// take it at all.
+    /// A SYN that the network delayed can arrive long after its connection has opened, or closed.
+    /// This is why the handshake has a third segment: if two were enough, the server would open a
+    /// connection that nobody wants. As it is, the client refuses the server's answer to the old
+    /// SYN, or the server, being in the middle of a connection, does not accept the SYN at all.
     ///
     /// ## How it is inferred
     ///
-    /// A SYN with another sequence number passed on a four-tuple in use, or the same one when its
-    /// connection was over. Neither a SYN+ACK nor a RST accepted or refused it, and its sender went
-    /// on with the old connection, if with any.
+    /// A SYN with another sequence number passed on a four-tuple in use, or the same SYN after its
+    /// connection was over. No SYN+ACK accepted it and no RST refused it, and its sender went on
+    /// with the old connection, if with any.
     ///
     /// Or a SYN came again after its connection was over, the server answered it, and the client
-    /// sent a RST to that answer, or the ACK of the connection before, of which it was still in
-    /// TIME_WAIT: it had not sent the SYN now.
+    /// met that answer with a RST, or with the ACK of the earlier connection, for which it was
+    /// still in TIME_WAIT: it had not just sent that SYN.
     ///
     /// ## When it is wrong
     ///
-    /// A client that tries its old port again, and gives up, sends the same.
+    /// A client that tries its old port again and then gives up looks the same.
     ///
     /// ## What to do
     ///
-    /// Nothing, if it is one. Many of them: something repeats packets on the way, or somebody
-    /// forges them.
+    /// Nothing, if there is one. If there are many, something on the path repeats packets, or
+    /// somebody forges them.
     ///
     /// ## References
     ///
@@ -71,7 +70,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     if is_refused_by_its_sender(history) {
         let message = words!(
             context,
-            "{} answered an old SYN of {}, which refused what came of it",
+            "{} answered an old SYN of {}, which refused the answer",
             who(history, Role::Server),
             who(history, Role::Client),
         );
@@ -90,7 +89,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         };
         let message = words!(
             context,
-            "{} sent a SYN to {} {when}, and nothing came of it: an old segment, or a port tried \
+            "{} sent a SYN to {} {when}, and nothing came of it: an old segment, or a port reused \
              too early",
             who(history, role),
             history.addr(role.peer()),

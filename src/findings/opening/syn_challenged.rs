@@ -12,14 +12,14 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// An end that is in the middle of a connection may not let a SYN end it: the SYN may be
-    /// old, or forged. It answers with an ACK of what it knows, the challenge. A peer that
-    /// really lost its state, by a reboot for example, answers the challenge with a RST, sends
-    /// its SYN again and gets its new connection; a peer that did not, goes on.
+    /// An end in the middle of a connection must not let a SYN end it, because the SYN may be old
+    /// or forged. It answers with an ACK of what it knows: the challenge. A peer that really lost
+    /// its state, by a reboot for example, answers the challenge with a RST, sends its SYN again
+    /// and gets its new connection; a peer that did not lose it just goes on.
     ///
     /// ## How it is inferred
     ///
-    /// A SYN passed on a four-tuple in use, and the next segment of the other end is an ACK that
+    /// A SYN passed on a four-tuple in use, and the next segment from the other end is an ACK that
     /// does not acknowledge it.
     ///
     /// ## When it is wrong
@@ -28,9 +28,9 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// If a new connection follows at once, the client host restarted, or used the port again
-    /// before the server had closed. If the server's old socket was in CLOSE_WAIT then, see
-    /// long-close-wait: it is what kept the port from being used.
+    /// If a new connection follows at once, the client's host restarted, or reused the port before
+    /// the server had closed. If the server's old socket was in CLOSE_WAIT at the time, see
+    /// long-close-wait: that socket kept the port from being used.
     ///
     /// ## References
     ///
@@ -66,7 +66,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         }
         let message = words!(
             context,
-            "{} answered a SYN of {} with a challenge ACK: to it, their connection was still open",
+            "{} answered a SYN of {} with a challenge ACK: for it, their connection was still open",
             who(history, role),
             history.addr(role.peer()),
         );

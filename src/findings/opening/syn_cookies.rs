@@ -12,35 +12,35 @@ use crate::findings::{CaptureFacts, Context, Finding, Grouping};
 use crate::history::{Handshake, History, Role, Signs};
 
 finding! {
-    /// A server never repeated a SYN+ACK that nobody acknowledged: SYN cookies, as it seems.
+    /// A server never repeated a SYN+ACK that nobody acknowledged: it seems to use SYN cookies.
     ///
     /// ## What it means
     ///
-    /// A server that keeps a place for each handshake asks again when the third segment does not
-    /// come. With SYN cookies it keeps none: all that it needs to know is in the sequence number
-    /// of its SYN+ACK, which the client's ACK brings back. Linux sends cookies while the queue of
-    /// a listener is full, or always if told so. They let real clients in during a SYN flood;
-    /// what they cost is a window scale, SACK or a Fast Open that could not be kept, and a client
-    /// that waits in vain if its ACK is lost and the server is to speak first.
+    /// A server that keeps a place for each handshake repeats its SYN+ACK when the third segment
+    /// does not come. With SYN cookies it keeps none: all that it needs to know is in the sequence
+    /// number of its SYN+ACK, which the client's ACK brings back. Linux sends cookies while a
+    /// listener's queue is full, or always if told to. They let real clients in during a SYN flood.
+    /// The price is window scale, SACK or Fast Open, where they could not be kept, and a client
+    /// that waits in vain if its ACK is lost and the server should speak first.
     ///
     /// ## How it is inferred
     ///
     /// On at least `connections_min` connections of one service the server sent no more SYN+ACKs
-    /// than the client sent SYNs, although nothing acknowledged them for `wait_s` or more, and on
-    /// no other such connection did it repeat one. Linux repeats after one second, others after
+    /// than the client sent SYNs, although nothing acknowledged them for `wait_s` or more, and it
+    /// repeated none on any other such connection. Linux repeats after one second, others after
     /// three.
     ///
     /// ## When it is wrong
     ///
     /// `net.ipv4.tcp_synack_retries` of 0 looks the same, and so does a device in front of the
-    /// server that completes handshakes itself. A server that is out of the capture's sight when
-    /// it repeats cannot be told from one that does not.
+    /// server that completes handshakes itself. A server whose repeats the capture does not see
+    /// cannot be told from one that sends none.
     ///
     /// ## What to do
     ///
-    /// `nstat -az TcpExtSyncookiesSent TcpExtListenOverflows` on the server says whether. If it
-    /// was not attacked, its queue is too short for its clients: see `net.core.somaxconn`, the
-    /// backlog of `listen()`, and accept-queue-overflow.
+    /// `nstat -az TcpExtSyncookiesSent TcpExtListenOverflows` on the server tells. If it was not
+    /// under attack, its queue is too short for its clients: see `net.core.somaxconn`, the backlog
+    /// of `listen()`, and accept-queue-overflow.
     ///
     /// ## References
     ///

@@ -15,35 +15,35 @@ use crate::history::{Handshake, History, Role};
 use crate::limits::SERVICES_MAX;
 
 finding! {
-    /// A service gets SYNs by the dozen of which no connection comes: a SYN flood.
+    /// A service gets dozens of SYNs that lead to no connection: a SYN flood.
     ///
     /// ## What it means
     ///
-    /// Each SYN takes a place in the listener's queue until its handshake is complete. Whoever
-    /// sends SYNs from forged addresses and never answers fills the queue, and real clients are
-    /// turned away. With SYN cookies the server keeps no such places and survives it; see
-    /// syn-cookies for whether it seems to.
+    /// Each SYN takes a place in the listener's queue until its handshake is complete. An attacker
+    /// who sends SYNs from forged addresses and never answers fills the queue, and real clients are
+    /// turned away. With SYN cookies the server keeps no such places and survives; see syn-cookies
+    /// for whether it seems to use them.
     ///
     /// ## How it is inferred
     ///
     /// At least `half_open_min` connections to one service stayed without the third segment of
-    /// their handshake, and came at `per_second_min` or more, wherever in the capture that is the
-    /// densest; in that time they are at least `share_min` percent of all attempts. SYNs that the
+    /// their handshake, and arrived at a rate of `per_second_min` or more in the densest part of
+    /// the capture, where they are at least `share_min` percent of all attempts. SYNs that the
     /// server did not answer count if it answered others that nobody completed either, or if they
-    /// came from as many hosts: a server under a flood answers until its queue is full, and one
-    /// that answers nothing any more is gone.
+    /// came from as many hosts: a server under a flood answers until its queue is full, while one
+    /// that no longer answers at all is gone.
     ///
     /// ## When it is wrong
     ///
-    /// A path on which the SYN+ACKs, or the ACKs behind the observer, are lost makes every
-    /// client look like an attacker: then the SYNs come from the service's usual clients. A scan
-    /// with SYNs sends a RST for each open port, and does not count.
+    /// A path that loses the SYN+ACKs, or the ACKs behind the observer, makes every client look
+    /// like an attacker: then the SYNs come from the service's usual clients. A SYN scan sends a
+    /// RST for each open port, and does not count.
     ///
     /// ## What to do
     ///
     /// Switch on `net.ipv4.tcp_syncookies`; `nstat -az TcpExtSyncookiesSent` shows them at work.
-    /// Look at the addresses: one host can be blocked, forged ones only filtered upstream. If
-    /// they are your own clients, find where the SYN+ACK is lost.
+    /// Look at the addresses: a single host can be blocked, but forged addresses can only be
+    /// filtered upstream. If they are your own clients, find where the SYN+ACK is lost.
     ///
     /// ## References
     ///
@@ -54,7 +54,7 @@ finding! {
         since: "0.1.0",
         thresholds: {
             half_open_min: 20.0 "connections" "Handshakes of one service that nobody completed.",
-            share_min: 50.0 "percent" "Their share of the attempts on that service then.",
+            share_min: 50.0 "percent" "Their share of the attempts on that service meanwhile.",
             per_second_min: 1.0 "connections per second" "How fast they came.",
         },
         scope: Grouped(new),
@@ -200,8 +200,8 @@ impl Target {
     fn finding(&self, party: &Party, peak: &Peak, context: &Context) -> Finding {
         let count = self.bad();
         let message = format!(
-            "{} got up to {:.0} SYNs per second from {} of which no connection came, {} of \
-             {}: a SYN flood, or a path that loses its answers",
+            "{} got up to {:.0} SYNs per second from {} that led to no connection, {} of {}: a SYN \
+             flood, or a path that loses its answers",
             party.words(),
             peak.per_second,
             self.hosts.words(),

@@ -12,27 +12,27 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// The client stays in SYN_SENT and repeats its SYN at growing distances; Linux gives up
-    /// after about two minutes with `ETIMEDOUT`. A host that is up and has no such service would
-    /// refuse, so either the host is gone, or something on the way drops the SYN or its answer.
-    /// A listener whose queue of connections is full drops SYNs too.
+    /// The client stays in SYN_SENT and repeats its SYN at growing intervals; Linux gives up after
+    /// about two minutes with `ETIMEDOUT`. A host that is up but has no such service would refuse,
+    /// so either the host is gone, or something on the path drops the SYN or its answer. A listener
+    /// whose queue is full drops SYNs too.
     ///
     /// ## How it is inferred
     ///
-    /// Nothing of the other end passed for at least `wait_s` after the first SYN, and the client
-    /// never sent an ACK that would show an answer. Of the server the capture tells nothing: its
+    /// Nothing from the other end passed for at least `wait_s` after the first SYN, and the client
+    /// never sent an ACK that would show an answer. The capture tells nothing about the server: its
     /// state is UNKNOWN.
     ///
     /// ## When it is wrong
     ///
-    /// A capture filter that lets SYNs alone through shows no answers. An answer may have passed
-    /// by another way after the capture's end.
+    /// A capture filter that lets only SYNs through shows no answers. An answer may have taken
+    /// another path, or come after the capture's end.
     ///
     /// ## What to do
     ///
     /// Capture at the server: if the SYN arrives there, look at its firewall, its routes back to
-    /// the client, and its queues (`nstat -az TcpExtListenDrops`); if not, at the path between.
-    /// An ICMP message in the same capture may name the router that refuses.
+    /// the client, and its queues (`nstat -az TcpExtListenDrops`); if not, at the path between. An
+    /// ICMP message in the same capture may name the router that refuses.
     ///
     /// ## References
     ///
@@ -80,7 +80,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let before = before.filter(|(_, state)| *state > State::Listen);
     let answer = if before.is_some() { "SYN+ACK" } else { "answer" };
     let still = before.map_or(String::new(), |(id, state)| {
-        format!("; the server's end of connection {id} on the same ports was in {state} then")
+        format!("; the server's end of connection {id} on the same ports was then in {state}")
     });
     let message = words!(
         context,

@@ -28,27 +28,28 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// For each client address and service, and each tunnel by itself: how many ports were in use
-    /// at once at most, those in TIME_WAIT counted, and how many per second entered TIME_WAIT to
-    /// stay there. It is reported when that is `used_percent` of `ports`, or when as many would be
-    /// in TIME_WAIT at that rate; then the message says in how much time.
+    /// For each client address and service, and for each tunnel by itself, finwait counts how many
+    /// ports were in use at once at most, including those in TIME_WAIT, and how many per second
+    /// entered TIME_WAIT to stay there. It reports when `used_percent` of `ports` were in use, or
+    /// when that many would be in TIME_WAIT at that rate; then the message says how soon none will
+    /// be left.
     ///
-    /// A port is in use once, however many connections follow one another on it: one that takes
-    /// the port of an earlier one counts as soon as a second ends that it lasts beyond, and a
-    /// TIME_WAIT that the next connection cut short is no part of the rate. Where most were cut
-    /// short, the client takes its ports again, and no rate is told.
+    /// A port counts once, however many connections follow one another on it: one that takes the
+    /// port of an earlier one counts as soon as a second ends that it lasts beyond, and a TIME_WAIT
+    /// that the next connection cut short is not part of the rate. If most were cut short, the
+    /// client reuses its ports, and no rate is given.
     ///
     /// ## When it is wrong
     ///
     /// The client's port range may be set otherwise (`net.ipv4.ip_local_port_range`), and
-    /// `net.ipv4.tcp_tw_reuse` lets Linux use ports in TIME_WAIT again after a second: where it
-    /// has not come to that yet, the rate promises too much. A NAT between client and observer has
-    /// ports of its own. Ports that came free and were taken again within one second may have been
-    /// in use at once with others more than is said.
+    /// `net.ipv4.tcp_tw_reuse` lets Linux reuse ports in TIME_WAIT after a second: if it has not
+    /// come to that yet, the forecast from the rate is too pessimistic. A NAT between client and
+    /// observer has ports of its own. If ports came free and were taken again within one second,
+    /// more may have been in use at once than is said.
     ///
     /// ## What to do
     ///
-    /// Keep connections open and use them again. If that cannot be, widen the range, let the
+    /// Keep connections open and reuse them. If that is not possible, widen the range, let the
     /// server close first, or use more client addresses or server ports.
     ///
     /// ## References
@@ -60,9 +61,9 @@ finding! {
         since: "0.1.0",
         thresholds: {
             ports: 28232.0 "ports" "Ports that one client address has for one service.",
-            used_percent: 80.0 "percent" "Share of them in use from which on it is reported.",
+            used_percent: 80.0 "percent" "Share of them in use that is reported.",
             time_wait_s: 60.0 "seconds" "Time for which TIME_WAIT keeps a port.",
-            connections_min: 500.0 "connections" "Connections before a rate is extrapolated.",
+            connections_min: 500.0 "connections" "Connections needed to extrapolate a rate.",
         },
         scope: Grouped(new),
         raises: "set port-exhaustion.ports=50
@@ -194,10 +195,12 @@ impl Ports {
         let grows = is_known && per_second > 0.0;
         let left = grows.then(|| Span::from_secs_f64((all - peak as f64).max(0.0) / per_second));
         let when = left.map_or(String::new(), |left| {
-            format!(", and {per_second:.0} per second enter TIME_WAIT: none is left in {left}")
+            format!(
+                ", and {per_second:.0} per second enter TIME_WAIT: in {left}, none will be left"
+            )
         });
         let message = format!(
-            "{} had {} of {} ports in use at once{when}; keep connections open and use them again",
+            "{} had {} of {} ports in use at once{when}; keep connections open and reuse them",
             party.words(),
             Grouped(peak),
             Grouped(all as u64),

@@ -13,9 +13,9 @@ finding! {
     /// ## What it means
     ///
     /// TIME_WAIT guards the four-tuple against segments of the old connection. One of those, a
-    /// repeated FIN or a late ACK, draws an ACK; the other end, which is closed already, answers
-    /// that with a RST; and the RST ends TIME_WAIT. From then on an old segment could get into a
-    /// new connection with the same ports.
+    /// repeated FIN or a late ACK, draws an ACK; the other end, which is already closed, answers
+    /// that with a RST; and the RST ends TIME_WAIT. From then on, an old segment could get into a
+    /// new connection on the same ports.
     ///
     /// ## How it is inferred
     ///
@@ -29,8 +29,8 @@ finding! {
     ///
     /// ## What to do
     ///
-    /// It is harmless unless the same ports are used again within minutes. Set `tcp_rfc1337=1`
-    /// where they are.
+    /// It is harmless unless the same ports are reused within minutes. If they are, set
+    /// `tcp_rfc1337=1`.
     ///
     /// ## References
     ///
@@ -67,7 +67,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let waited = fact.first.ts.since(since);
         let message = words!(
             context,
-            "a RST of {} ended the TIME_WAIT of {} after {waited}, unless it follows RFC 1337",
+            "a RST from {} ended the TIME_WAIT of {} after {waited}, unless that host follows RFC \
+             1337",
             who(history, role.peer()),
             who(history, role),
         );

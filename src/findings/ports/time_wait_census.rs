@@ -16,24 +16,24 @@ use crate::limits::CROWDS_MAX;
 use crate::time::Span;
 
 finding! {
-    /// One side of a service had many sockets in TIME_WAIT at once: normal for who closes first.
+    /// One side of a service had many sockets in TIME_WAIT at once: normal for the first closer.
     ///
     /// ## What it means
     ///
     /// Whoever closes first keeps the four-tuple for two segment lifetimes, so that late segments
-    /// of the old connection cannot disturb a new one, and the last ACK can be repeated.
-    /// TIME_WAIT belongs to no process, holds no descriptor and ends by itself. Many of them are
-    /// the trace of many short connections, and no leak.
+    /// of the old connection cannot disturb a new one, and the last ACK can be repeated. TIME_WAIT
+    /// belongs to no process, holds no descriptor and ends by itself. Many of them are the trace of
+    /// many short connections, not a leak.
     ///
     /// ## How it is inferred
     ///
-    /// For each service and side, the most TIME_WAITs at once; at least `crowd_min`. One that a
-    /// new connection on the same four-tuple ended is not counted together with that one's.
+    /// For each service and side, the largest number of TIME_WAITs at once, if at least
+    /// `crowd_min`. A TIME_WAIT that a new connection on the same four-tuple ended is not counted
+    /// together with that connection's own.
     ///
     /// ## When it is wrong
     ///
-    /// Linux keeps at most `net.ipv4.tcp_max_tw_buckets` and drops the others at once, in
-    /// silence.
+    /// Linux keeps at most `net.ipv4.tcp_max_tw_buckets` and silently drops the others at once.
     ///
     /// ## What to do
     ///
@@ -46,7 +46,7 @@ finding! {
         name: "time-wait-census",
         severity: Note,
         since: "0.1.0",
-        thresholds: { crowd_min: 20.0 "sockets" "TIME_WAITs at once that are named." },
+        thresholds: { crowd_min: 20.0 "sockets" "TIME_WAITs at once that are reported." },
         scope: Grouped(new),
         looks_for: [Signs::state(State::TimeWait)],
         raises: "clients 30 0.5

@@ -22,18 +22,19 @@ finding! {
     ///
     /// An end in TIME_WAIT answered a SYN and its repeat with an ACK; or for `wait_s` nothing
     /// answered the SYN of a connection whose four-tuple was in TIME_WAIT on the other end, and
-    /// neither its number nor its timestamp was ahead. Whatever keeps a SYN that is ahead from an
-    /// answer, it is not TIME_WAIT: syn-unanswered.
+    /// neither its number nor its timestamp was ahead. If a SYN that is ahead gets no answer,
+    /// TIME_WAIT is not the reason: see syn-unanswered.
     ///
     /// ## When it is wrong
     ///
-    /// Several stale copies of an old SYN are answered in the same way, and nobody waits for them.
+    /// Several stale copies of an old SYN are answered in the same way, but nobody is waiting for
+    /// them.
     ///
     /// ## What to do
     ///
     /// Let the client choose another port: do not bind one by hand, and see port-exhaustion. If
     /// several hosts share an address (NAT), their clocks differ and so do their timestamps: let
-    /// the NAT choose new ports. Better still, keep connections open and use them again.
+    /// the NAT choose new ports. Better still, keep connections open and reuse them.
     ///
     /// ## References
     ///
@@ -79,8 +80,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let Some(fact) = refusal(history, role) else { continue };
         let message = words!(
             context,
-            "{} was in TIME_WAIT and answered {} of {} on the same ports with an ACK: no new \
-             connection comes of it before TIME_WAIT is over; let the client use another port",
+            "{} was in TIME_WAIT and answered {} of {} on the same ports with an ACK: they lead to \
+             no new connection until TIME_WAIT is over; let the client use another port",
             who(history, role),
             number(u64::from(fact.count), "SYN"),
             history.addr(role.peer()),

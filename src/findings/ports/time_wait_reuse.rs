@@ -7,29 +7,29 @@ use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::state::State;
 
 finding! {
-    /// A connection took a four-tuple whose last one was still in TIME_WAIT.
+    /// A connection took a four-tuple whose previous one was still in TIME_WAIT.
     ///
     /// ## What it means
     ///
     /// Whoever closes first keeps the four-tuple in TIME_WAIT for twice the maximum segment
-    /// lifetime, to repeat the last ACK if need be and to let old segments die. A new SYN may
-    /// end that wait early if it cannot be taken for an old one: its sequence number or its
-    /// timestamp is newer. It is legal, and a sign that a client goes through its ports fast.
+    /// lifetime, to repeat the last ACK if need be and to let old segments die. A new SYN may end
+    /// that wait early if it cannot be an old one: its sequence number or its timestamp is newer.
+    /// This is legal, and a sign that a client goes through its ports fast.
     ///
     /// ## How it is inferred
     ///
-    /// The connection before on the same four-tuple had an end in TIME_WAIT when this SYN came,
+    /// The previous connection on the same four-tuple had an end in TIME_WAIT when this SYN came,
     /// and the SYN was accepted.
     ///
     /// ## When it is wrong
     ///
-    /// TIME_WAIT ends in silence. On a host whose TIME_WAIT is shorter than the one assumed
-    /// (`--msl`), it was over already.
+    /// TIME_WAIT ends silently. On a host whose TIME_WAIT is shorter than the assumed one
+    /// (`--msl`), it was already over.
     ///
     /// ## What to do
     ///
-    /// Nothing, if connections open. If some are refused or delayed, let the client keep its
-    /// connections open or use more ports or addresses. TIME_WAIT itself is no leak.
+    /// Nothing, as long as connections open. If some are refused or delayed, let the client keep
+    /// its connections open or use more ports or addresses. TIME_WAIT itself is no leak.
     ///
     /// ## References
     ///
@@ -70,7 +70,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let Some((role, _)) = states.find(|(_, state)| *state == State::TimeWait) else { return };
     let message = words!(
         context,
-        "{} and {} use ports again on which {} was still in TIME_WAIT from connection {}",
+        "{} and {} reuse ports on which {} was still in TIME_WAIT from connection {}",
         who(history, Role::Client),
         who(history, Role::Server),
         history.addr(role),

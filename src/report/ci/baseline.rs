@@ -37,10 +37,10 @@ pub enum BaselineError {
     #[error(transparent)]
     Name(#[from] ThresholdError),
     /// A place is none.
-    #[error("`{0}` is no service, as 10.9.0.2:6800, *:6800 or 10.9.0.2")]
+    #[error("`{0}` is not a service, such as 10.9.0.2:6800, *:6800 or 10.9.0.2")]
     Place(String),
     /// A day is none.
-    #[error("`{0}` is no day, as 2027-01-31")]
+    #[error("`{0}` is not a day, such as 2027-01-31")]
     Day(String),
     /// It says twice how many.
     #[error("there are two entries for {0}")]
@@ -218,7 +218,7 @@ impl Baseline {
                 said.push(format!("{} after {last}", entry.what()));
             }
         }
-        told("warning: the baseline does not hold any more: ", said)
+        told("warning: in the baseline, these entries have expired: ", said)
     }
 
     /// How many of so many findings it holds, which say that so many connections are stuck; they
@@ -389,13 +389,13 @@ mod tests {
         let mut known = Baseline::parse(&text).unwrap();
         assert_eq!(known.expire(day(1, 31)), None);
         assert_eq!(known.take(&key("10.9.0.2:6800"), 1, 0), 1);
-        let said = "warning: the baseline does not hold any more: close-wait-leak at \
+        let said = "warning: in the baseline, these entries have expired: close-wait-leak at \
                     10.9.0.2:6800 (server) after 2027-01-31";
         assert_eq!(known.expire(day(2, 1)).as_deref(), Some(said));
         assert_eq!(known.take(&key("10.9.0.2:6800"), 1, 0), 0);
         assert_eq!(known.stale(), None, "nobody waits for it");
         let wrong = text.replace("2027-01-31", "07:30:00");
-        assert!(Baseline::parse(&wrong).unwrap_err().to_string().contains("no day"));
+        assert!(Baseline::parse(&wrong).unwrap_err().to_string().contains("not a day"));
         assert_eq!(Baseline::parse(&text).unwrap().to_string(), text);
     }
 

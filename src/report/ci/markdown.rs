@@ -62,7 +62,7 @@ pub fn write(
 }
 
 /// What stands for sections without room.
-const CUT: &str = "\nThere was no room for all: see `finwait report`.\n";
+const CUT: &str = "\nThere was not room for everything: see `finwait report`.\n";
 
 /// What kept the capture from being judged in full.
 fn obstacles(judgement: &Judgement) -> String {

@@ -18,9 +18,10 @@ use crate::run::Analysis;
 use crate::time::{Span, Timestamp};
 
 /// What the marks in the drawings mean.
-pub(super) const LEGEND: &str = "Time is stretched where much happens at once. Behind a state: \
-    nothing, the endpoint itself sent it; + inferred, and confirmed later; ~ inferred, not \
-    confirmed; @ by a timer; ? assumed. ✓ confirmed here, ✗ refuted here.";
+pub(super) const LEGEND: &str = "Time is stretched where much happens at once. Marks after a \
+                                 state: none, shown by what the endpoint itself sent; + inferred, \
+                                 confirmed later; ~ inferred, not confirmed; @ by a timer; ? \
+                                 assumed. ✓ confirmed here, ✗ refuted here.";
 
 /// Rows of the ladder.
 const ROWS_MAX: usize = 40;
