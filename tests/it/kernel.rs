@@ -197,24 +197,24 @@ const PAGE: &str = "\
 
 Every recording of `testdata/kernel` (a real Linux kernel, with its own account of its state
 changes) is read three times: as captured at the client, in the middle of the path, and at the
-server. What finwait says is held against what the kernel says. The table is made by
+server. What finwait says is compared with what the kernel says. The table is made by
 
 ```sh
 FINWAIT_BLESS=1 cargo test --test it kernel
 ```
 
-and a test keeps it true. The columns, over all endpoints of all connections:
+and a test keeps it up to date. The columns, over all endpoints of all connections:
 
 - **finals**: the state that the endpoint is in when the recording ends.
 - **sequences**: the whole sequence of its states, in order.
 - **time**: the share of its life in which the state given is the state it was in, allowing the time
   that a segment takes between the observer and the endpoint.
 - **confirmed**: confirmed transitions whose true moment lies between `ts` and `confirmed_ts`.
-- **confident wrong**: states given as observed, or as inferred and confirmed, that never were; of
+- **confident wrong**: states given as observed, or as inferred and confirmed, that never were; for
   an end whose kernel had no socket, any state.
 
 The first number forgives what no observer can know, by the rules below; the one in brackets forgives
-nothing but the time that a segment takes on its way.
+only the time that a segment takes on its way.
 
 | recordings | | endpoints | finals | sequences | time | confirmed | confident wrong |
 |---|---|---|---|---|---|---|---|
@@ -223,40 +223,40 @@ nothing but the time that a segment takes on its way.
 const RULES: &str = "
 ## What no observer can know
 
-An observer tells two histories of an endpoint apart only by the segments that pass him. So beside
-the true history there may be others, twins of it, that would have let the same segments pass, and
-a twin's state is as good an answer as the true one. The lab captures at both ends as well, so which
-segments passed and which arrived is known, and the twins are computed, for every recording by the
-same rules. A twin begins where
+An observer can tell two histories of an endpoint apart only by the segments that pass. So beside
+the true history there may be others, its twins, that would have let the same segments pass, and a
+twin's state is as good an answer as the true one. The lab captures at both ends as well, so it is
+known which segments passed and which arrived, and the twins are computed by the same rules for every
+recording. A twin begins where
 
 1. **an act shows late**: a close() whose FIN waits behind unsent data or was lost before the
    observer, a timer, an application that died. The twin acts when the first segment that shows it
    passes, or never.
-2. **a segment is lost behind the observer**, still on its way, or overtaken there by another. The
-   twin got it, and in the order in which they passed.
+2. **a segment is lost behind the observer**, is still on its way, or is overtaken there by another.
+   The twin got it, and in the order in which the segments passed.
 3. **an answer is lost before the observer**. The twin never got what it answers.
-4. **a host chooses in silence**: whether a request takes the ACK that completes it after it has
-   passed over one (a full accept queue, TCP_DEFER_ACCEPT), and whether TIME_WAIT heeds a RST
+4. **a host chooses silently**: whether a request accepts the ACK that completes it after it has
+   ignored one (a full accept queue, TCP_DEFER_ACCEPT), and whether TIME_WAIT heeds a RST
    (tcp_rfc1337).
 
 A twin moves along the engine's own table, and ends when the endpoint next sends a segment that
-passes. Two things are so by definition: a SYN that begins another life on a four-tuple ends the old
+passes. Two things hold by definition: a SYN that begins another life on a four-tuple ends the old
 one when it passes, and a timer ends anywhere within the eighth of its length by which the kernel's
 timer wheel may be late.
 
-Four smaller things are in these rules. An endpoint of which nothing passed is not counted, and before
-anything of one passes UNKNOWN is as good an answer. A stay may be left out if it belongs to a twin
-as well, but for the time that a segment takes, or for its half if it is shorter. Data behind a FIN
-that has passed counts as if it filled a hole before that FIN.
+Four smaller things belong to these rules. An endpoint from which nothing passed is not counted, and
+before anything from one passes, UNKNOWN is as good an answer. A stay may be left out if it belongs
+to a twin as well, except for the time that a segment takes, or for its half if it is shorter. Data
+behind a FIN that has passed counts as if it filled a hole before that FIN.
 
 Confirmed transitions and confident claims are forgiven none of this. A confirmation is allowed
-2 ms, for clocks that differ; a confident claim that, and the longest time that a segment of the
-recording took from one end to the other, for the observer stands on that way.
+2 ms, for clocks that differ; a confident claim is allowed that, and the longest time that a segment
+of the recording took from one end to the other, because the observer stands on that way.
 
 A judge who forgives must still convict. A test leaves out each transition of each history in turn,
-and puts the state in its place for which it is easily taken. Left out, LEFT_OUT
-go unnoticed; replaced, REPLACED.
-Those are what can be told either way: a silent timer's moment, a connect() given up, a state that
+and then replaces it by the state for which it is easily mistaken. If left out, LEFT_OUT
+go unnoticed; if replaced, REPLACED.
+Those are what could be either: a silent timer's moment, a connect() given up, a state that
 lasts no longer than its segment's way.
 
 [misses.md](misses.md) has what is missed on hundreds of connections at once over a bad path, each

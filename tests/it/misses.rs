@@ -23,7 +23,7 @@ const KINDS: &[Kind] = &[
     Kind {
         title: "A socket is gone at the moment at which the ACK of its FIN comes",
         why: "\
-The ACK of the FIN makes FIN_WAIT_2 of FIN_WAIT_1, and data right behind it, to which nobody listens
+The ACK of the FIN turns FIN_WAIT_1 into FIN_WAIT_2, and data right behind it, to which nobody listens
 any more, ends that. The RST bears the number of the segment that it answers, and that number is from
 before the FIN. A host in FIN_WAIT_1 would send the same, so the RST is taken to say that the ACK had
 not come. The state that is left out lasted a tenth of a millisecond.",
@@ -80,8 +80,8 @@ Which piece was the last is told by the selective acknowledgements, of which fin
 const HEAD: &str = "\
 # Where it is not right
 
-On the written scenarios nothing is missed by the rules of [score.md](score.md). On crowds it is
-otherwise: 300 connections at once, each end doing at random what programs do (send,
+On the written scenarios, nothing is missed by the rules of [score.md](score.md). Crowds are
+different: 300 connections at once, each end doing at random what programs do (send,
 half-close, close, abort, sleep, die), over a path with one or more of delay, reordering, loss and
 repeats. In eleven such crowds, recorded and judged by hand on 2026-11-28 with the commands below,
 each endpoint counted once for each of the three points, rounded down,
@@ -98,9 +98,9 @@ FINWAIT_RECORDINGS=/tmp/crowds cargo test --test it kernel::fresh -- --nocapture
 ```
 
 A crowd never runs twice alike, so the figures move in their last digit, and more on a machine that
-is too busy to keep the path's times. What was missed stands below, each with its frames: `>` is sent
-by the client, `<` by the server, in the order in which they passed the observer; behind `#` the
-times at which the segment was sent, passed and arrived, in seconds. `is` has the kernel's own
+is too busy to keep the path's times. What was missed is listed below, each miss with its frames: `>`
+is sent by the client, `<` by the server, in the order in which they passed the observer; behind `#`
+are the times at which the segment was sent, passed and arrived, in seconds. `is` has the kernel's own
 states, `said` those of finwait, with event and basis.
 ";
 

@@ -52,7 +52,7 @@ const CASES: &[Case] = &[
     },
     Case {
         capture: "observer/capture-misses-first-fin/middle.pcap",
-        truth: "the client closes first; the capture misses its FIN, and holds the ACK of it",
+        truth: "the client closes first; the capture misses its FIN, but holds the ACK of it",
         ask: FIRST_CLOSERS,
         answer: "7000",
         meaning: "the server's FIN `initiates the connection closing`",
@@ -82,7 +82,7 @@ const CASES: &[Case] = &[
         truth: "a forged SYN is challenged, and the connection goes on",
         ask: STREAM,
         answer: "0 0 1",
-        meaning: "the living connection is cut in two streams",
+        meaning: "the living connection is split into two streams",
         ours: "one connection, ESTABLISHED on both sides",
         holds: |all| all.len() == 1 && final_states(all) == [State::Established; 2],
     },
@@ -100,7 +100,7 @@ const CASES: &[Case] = &[
         truth: "a normal connection; the capture has the SYN+ACK before the SYN",
         ask: COMPLETE,
         answer: "30",
-        meaning: "`Incomplete`: of a SYN that is not the first packet it takes no note",
+        meaning: "`Incomplete`: it ignores a SYN that is not the first packet",
         ours: "handshake `complete`",
         holds: |all| all[0].handshake() == Handshake::Complete,
     },
@@ -228,10 +228,10 @@ const PAGE: &str = "\
 # finwait and its peers
 
 finwait gives each connection Wireshark's `tcp.stream` and Zeek's `conn_state`, and what it decodes
-and keeps implies Wireshark's `tcp.completeness`. The first and the last are held against what
-tshark 4.0.17 says of 763 captures from the test suites of Zeek, Suricata, Wireshark's users and
-others, and the second against what Zeek says of 94 of them. Those captures are not part of the
-repository; where `FINWAIT_CORPUS` names their folder, this compares them, and fails for any
+and keeps implies Wireshark's `tcp.completeness`. The first and the last are compared with what
+tshark 4.0.17 says about 763 captures from the test suites of Zeek, Suricata, Wireshark's users and
+others, and the second with what Zeek says about 94 of them. Those captures are not part of the
+repository; if `FINWAIT_CORPUS` names their directory, this compares them, and fails for any
 difference that is not listed here:
 
 ```sh
@@ -240,23 +240,23 @@ cargo test --test it corpus -- --nocapture
 
 This page is made from the tables of that test by `FINWAIT_BLESS=1 cargo test --test it peers`.
 
-## Where Wireshark is wrong, to be seen at hand
+## Where Wireshark is wrong: see for yourself
 
-Each of these was recorded by the lab, with the kernels' own account beside it.
+Each of these was recorded by the lab, together with the kernels' own account.
 
 ";
 
 const STREAMS_PART: &str = "\
 ## tcp.stream
 
-In these captures the streams are not tshark's.
+In these captures, the streams differ from tshark's.
 
 ";
 
 const COMPLETENESS_PART: &str = "
 ## tcp.completeness
 
-Of a stream of a single packet, tshark counts a SYN and nothing else; that rule is applied to ours.
+In a stream of a single packet, tshark counts a SYN and nothing else; that rule is applied to ours.
 Captures whose streams differ are left out. What remains:
 
 ";
@@ -264,8 +264,8 @@ Captures whose streams differ are left out. What remains:
 const ZEEK_PART: &str = "
 ## conn_state
 
-Zeek has more than one line for some streams, because its timers cut the connection or because
-several of its published results are of the same capture; where those differ, the stream is left
-out. What remains:
+Zeek has more than one line for some streams, because its timers split the connection or because
+several of its published results are for the same capture; if those differ, the stream is left out.
+What remains:
 
 ";

@@ -11,69 +11,71 @@ from registry import SCENARIOS
 HEAD = """\
 # Test data
 
-- `windump-close.pcap`: the three lines of a close that windump printed, made into packets by
-  `tests/it/windump.rs`, where the lines stand.
-- `windump-close.txt`: the same lines as they stand.
-- `text/RECORDING+PLACE.OPTION.txt`: what tcpdump 4.99.3 prints of `kernel/RECORDING/PLACE.pcap`:
-  `TZ=UTC tcpdump -n -OPTION -r FILE` (`n`: none besides; `number`: `-#`).
+- `windump-close.pcap`: three lines of a close, as windump printed them, made into packets by
+  `tests/it/windump.rs`, which has the lines.
+- `windump-close.txt`: the same lines, unchanged.
+- `text/RECORDING+PLACE.OPTION.txt`: what tcpdump 4.99.3 prints for `kernel/RECORDING/PLACE.pcap`:
+  `TZ=UTC tcpdump -n -OPTION -r FILE` (`n`: no other option; `number`: `-#`).
 - `kernel/demo/server.pcap` is also the capture that `finwait demo` carries.
-- `kernel/` and `observer/` are recorded on a real Linux kernel, as told below; in `observer/`
-  something is wrong with the capture in the middle, and only with it.
-- `sockets/holders`, `sockets/holders-ipv6`: recordings like those below (`record.py holders
-  holders-ipv6 --out testdata/sockets`) with, in `sockets/`, what each host's own tools said of its
-  sockets near the end, word for word (`tests/lab/snapshots.py` has the commands), and in `*.when.txt`
-  when the first began and the last ended. Programs of the server: `leaky` never closes its three
-  connections on 6800; `forking` shares its one on 6801 with a child; nobody accepts the one on
-  6802; `late` does not read the 107 bytes on 6803; of those on 8080 `busy` keeps one, closes one
-  first, and one its host forgot without a word.
-- `sockets/made/`: written by `tests/lab/other_systems.py` after the documented columns of systems
-  that the lab does not have (macOS, FreeBSD, OpenBSD, Windows; `utf16` as PowerShell redirects it), with the sockets of
-  `holders`. `oracle-lsof-i.txt` is our rendering of the classic listing of an Oracle process that
-  holds port 6800, as lsof printed it on a RHEL 3, with names for addresses.
-
-- `misses/`: single connections of crowds (`record.py --random`) of which finwait misses something,
-  cut out by `tests/lab/excerpt.py`; `docs/misses.md` says why. Seed and kernel stand in each
-  `truth.jsonl`. `kernel/random-3` are the first hundred connections of a crowd, cut out likewise.
-- `rotated/`: `services/leaks/server.pcap` as a ring of tcpdump may leave it, by
-  `tests/lab/rotate.py`: in three files, of which two have five packets in common, and the last one
-  cut inside a packet.
-- `services/`: services with a fault each, or none, most of them longer than the minute after which
-  a leak shows; `tests/it/services.rs` says what the first line of the report must be.
+- `kernel/` and `observer/` are recorded on a real Linux kernel, as described below; in `observer/`
+  something is wrong with the capture in the middle, and only with that one.
+- `sockets/holders`, `sockets/holders-ipv6`: recordings like those below
+  (`record.py holders holders-ipv6 --out testdata/sockets`). Their `sockets/` has what each host's
+  own tools said of its sockets near the end, word for word (`tests/lab/snapshots.py` has the
+  commands), and `*.when.txt` says when the first tool began and the last ended. The server's
+  programs: `leaky` never closes its three connections on 6800; `forking` shares its one on 6801
+  with a child; nobody accepts the one on 6802; `late` does not read the 107 bytes on 6803; on 8080,
+  `busy` keeps one connection and closes one first, and its host silently forgot a third.
+- `sockets/made/`: written by `tests/lab/other_systems.py` from the documented columns of systems
+  that the lab does not have (macOS, FreeBSD, OpenBSD, Windows; `utf16` as PowerShell redirects it),
+  with the sockets of `holders`. `oracle-lsof-i.txt` is our rendering of the classic listing of an
+  Oracle process that holds port 6800, as lsof printed it on a RHEL 3, with names for addresses.
+- `misses/`: single connections from crowds (`record.py --random`) about which finwait misses
+  something, cut out by `tests/lab/excerpt.py`; `docs/misses.md` says why. Seed and kernel are in
+  each `truth.jsonl`. `kernel/random-3` has the first hundred connections of a crowd, cut out
+  likewise.
+- `rotated/`: `services/leaks/server.pcap` as a ring of tcpdump may leave it, made by
+  `tests/lab/rotate.py`: three files, of which two share five packets and the last is cut inside a
+  packet.
+- `services/`: services with one fault each, or none, most of them longer than the minute after
+  which a leak shows; `tests/it/services.rs` says what the first line of the report must be.
 
 ## Recordings
 
 Made by `tests/lab/record.py` (as root, in network namespaces of its own; `--list` names the
-scenarios). Nobody's traffic is in them. Each folder is one scenario:
+scenarios). They hold nobody's real traffic. Each folder is one scenario:
 
 - `client.pcap`, `server.pcap`: tcpdump at that endpoint's own interface. `middle.pcap`: half way
   between them. A packet that the path loses is in its sender's capture and, unless the table says
-  *before the middle observer*, in the middle one too. All are pcap with nanoseconds, raw IP;
-  those made on a bridge are Ethernet, or Linux cooked where the table says *any*.
-- `truth.jsonl`: the kernel's own account of both endpoints, on the captures' clock. A first line of
-  meta data; one line per transition; a last line with the moment at which all three captures end
-  and the state of every endpoint then (`null`: it never had a socket for this connection).
+  *before the middle observer*, in the middle one too. All are pcap with nanoseconds and raw IP,
+  except that those made on a bridge are Ethernet, or Linux cooked where the table says *any*.
+- `truth.jsonl`: the kernel's own account of both endpoints, on the captures' clock. It has a first
+  line of metadata; one line per transition; and a last line with the moment at which all three
+  captures end and the state of every endpoint then (`null`: it never had a socket for this
+  connection).
 
 ```json
 {"endpoint":"server","conn":0,"client_port":45990,"server_port":7000,
  "from":"LISTEN","to":"SYN_RCVD","ts":"2026-11-20T14:15:31.674698385Z","source":"timer"}
 ```
 
-`conn` numbers connections by their start; the two ends of one connection have the same. `source` is
-`tracepoint` (sock:inet_sock_set_state) or `timer` (the timer of a mini-socket: the SYN_RCVD of a
-passive open, TIME_WAIT, an orphan's FIN_WAIT_2); both are exact to microseconds. `ss` confirmed
-every state at the end. `tests/lab/check.py` checks recordings against the RFC and their packets.
+`conn` numbers connections by their start; the two ends of a connection have the same number.
+`source` is `tracepoint` (sock:inet_sock_set_state) or `timer` (the timer of a mini-socket: the
+SYN_RCVD of a passive open, TIME_WAIT, an orphan's FIN_WAIT_2); both are exact to microseconds. `ss`
+confirmed every state at the end. `tests/lab/check.py` checks recordings against the RFC and their
+packets.
 
-`NAME-mirrored` is the scenario NAME with its parts exchanged: the client opens as before, and then
-the server does what the client did, closes first or last, loses, resets, forgets, and the client
-does what the server did. Scenarios that have no such twin say why in one word in `--list`: it is
-about the *opening*, both ends do the same (*symmetric*), the kernel gives a server no say in its
-first sequence *number*, it is the built-in *example*, there to take
-a *snapshot*, or about a *service* and its fault. `NAME-ipv6` is the same over IPv6.
+`NAME-mirrored` is the scenario NAME with its parts exchanged: the client opens as before, but then
+the server does what the client did (closes first or last, loses, resets, forgets), and the client
+does what the server did. For scenarios without such a twin, `--list` says why in one word: the
+scenario is about the *opening*, both ends do the same (*symmetric*), the kernel gives a server no
+say in its first sequence *number*, it is the built-in *example*, is there to take a *snapshot*, or
+is about a *service* and its fault. `NAME-ipv6` is the same over IPv6.
 
 ## Hard cases
 
-What an observer of TCP finds hard, and where each case is shown: the recordings (also with parts
-exchanged, or over IPv6, where it says so) and the traces of `src/infer/tests`. The table is
+What is hard for an observer of TCP, and where each case is shown: the recordings (also with parts
+exchanged, or over IPv6, where it says so) and the traces in `src/infer/tests`. The table is in
 `tests/lab/hard_cases.py`.
 
 {cases}
