@@ -262,10 +262,11 @@ impl Formatter for Plain {
     }
 }
 
-/// Whether a terminal obeys the letter, which JSON itself leaves as it is: control characters that
-/// are not ASCII's, and marks that turn the writing's direction. All have four digits.
-fn is_obeyed(letter: char) -> bool {
-    matches!(letter, '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}')
+/// Whether a terminal obeys the letter: control characters, and marks that turn the writing's
+/// direction or break a line. None has more than four digits.
+pub(super) fn is_obeyed(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}')
         || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -323,13 +324,12 @@ mod tests {
 
     #[test]
     fn what_a_terminal_obeys_is_escaped() {
-        let text = "a\u{9b}31m\u{202e}b\u{2066}\u{85}\u{7f}é✓";
+        let text = "a\u{9b}31m\u{202e}b\u{2066}\u{85}\u{7f}é✓\u{61c}";
         let mut out = Vec::new();
         line(&mut out, &text).unwrap();
         let shown = String::from_utf8(out).unwrap();
-        assert_eq!(shown, "\"a\\u009b31m\\u202eb\\u2066\\u0085\\u007fé✓\"\n");
+        assert_eq!(shown, "\"a\\u009b31m\\u202eb\\u2066\\u0085\\u007fé✓\\u061c\"\n");
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
-        assert!(!is_obeyed('\u{2027}') && !is_obeyed('é'));
     }
 
     proptest! {

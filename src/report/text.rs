@@ -9,18 +9,14 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::capture::text::Clock;
 pub use crate::grouped::Grouped;
 use crate::history::Stay;
+use crate::report::json::is_obeyed;
 use crate::time::{Span, Timestamp};
 
 /// Text from a capture, a path or the command line, without what a terminal would obey: control
 /// characters and marks that turn the writing's direction become `\u{fffd}`.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    let is_bad = |letter: char| {
-        let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
-            || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}');
-        letter.is_control() || turns
-    };
-    match text.contains(is_bad) {
-        true => text.replace(is_bad, "\u{fffd}").into(),
+    match text.contains(is_obeyed) {
+        true => text.replace(is_obeyed, "\u{fffd}").into(),
         false => text.into(),
     }
 }
@@ -210,6 +206,9 @@ mod tests {
             "a\u{fffd}[31mb\u{fffd}c\u{fffd}d\u{fffd}e"
         );
         assert_eq!(clean("Zürich.pcap"), "Zürich.pcap");
+        let marks = "\u{61c}\u{200e}\u{200f}\u{2028}\u{202a}\u{2066}\u{2069}\u{85}\u{7f}";
+        assert_eq!(clean(marks), "\u{fffd}".repeat(9));
+        assert!(!is_obeyed('\u{2027}') && !is_obeyed('é'));
     }
 
     #[test]
