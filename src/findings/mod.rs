@@ -31,6 +31,7 @@ mod service;
 pub mod survey;
 pub mod suspects;
 pub mod thresholds;
+mod time_buckets;
 pub mod timeouts;
 mod trend;
 mod waits;

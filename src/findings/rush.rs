@@ -1,32 +1,24 @@
 //! When attempts came, so that many in a short time are seen wherever in a long capture they are.
 
 use crate::findings::kept::Join;
+use crate::findings::time_buckets::TimeBuckets;
+use crate::findings::trend::Stretch;
 use crate::limits::RUSH_BUCKETS_MAX;
 use crate::time::{Span, Timestamp};
-
-/// The width of the first buckets: 2^30 nanoseconds, about a second.
-const SHIFT_MIN: u32 = 30;
 
 /// The shortest time in which a rate is told.
 const SECOND: Span = Span::from_secs(1);
 
-/// Attempts, good and bad, in buckets of time. Where too many are in use, all double their width:
-/// which does not depend on the order in which attempts are added.
+/// Attempts, good and bad, in buckets of time.
 #[derive(Debug)]
-pub(super) struct Rush {
-    shift: u32,
-    /// Those in use, in order.
-    buckets: Vec<Bucket>,
-    max: usize,
-}
+pub(super) struct Rush(TimeBuckets<Bucket>);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Bucket {
-    at: i64,
     all: u64,
     bad: u64,
     /// The first and the last of the bad ones.
-    span: Option<(Timestamp, Timestamp)>,
+    span: Stretch,
 }
 
 /// The time in which bad attempts came the fastest.
@@ -40,46 +32,15 @@ pub(super) struct Peak {
 
 impl Default for Rush {
     fn default() -> Self {
-        Rush { shift: SHIFT_MIN, buckets: Vec::new(), max: RUSH_BUCKETS_MAX }
+        Rush(TimeBuckets::new(|buckets| buckets.len() > RUSH_BUCKETS_MAX))
     }
 }
 
 impl Rush {
     /// One more.
     pub fn add(&mut self, ts: Timestamp, is_bad: bool) {
-        let at = ts.as_nanos() >> self.shift;
-        let one = Bucket { at, all: 1, bad: u64::from(is_bad), span: is_bad.then_some((ts, ts)) };
-        // Mostly the newest bucket, or a new one after it.
-        match self.buckets.last_mut() {
-            Some(last) if last.at == at => return last.add(&one),
-            _ => {
-                let place = self.buckets.partition_point(|bucket| bucket.at < at);
-                match self.buckets.get_mut(place) {
-                    Some(bucket) if bucket.at == at => return bucket.add(&one),
-                    _ => self.buckets.insert(place, one),
-                }
-            }
-        }
-        while self.buckets.len() > self.max {
-            self.widen();
-        }
-    }
-
-    fn widen(&mut self) {
-        self.shift += 1;
-        self.buckets.iter_mut().for_each(|bucket| bucket.at >>= 1);
-        self.join_equal();
-    }
-
-    /// Makes one of those at the same place, which stand together.
-    fn join_equal(&mut self) {
-        self.buckets.dedup_by(|next, bucket| {
-            let is_same = next.at == bucket.at;
-            if is_same {
-                bucket.add(next);
-            }
-            is_same
-        });
+        let span = Stretch(is_bad.then_some((ts, ts)));
+        self.0.add(ts, Bucket { all: 1, bad: u64::from(is_bad), span });
     }
 
     /// Where at least so many bad ones came, and that share of all, at so many a second or faster.
@@ -114,7 +75,7 @@ impl Rush {
     /// The buckets with bad attempts.
     fn runs(&self) -> Vec<Run> {
         let mut before = 0;
-        let run = |bucket: &Bucket| match bucket.span {
+        let mut run = |bucket: &Bucket| match bucket.span.ends() {
             None => {
                 before += bucket.all;
                 None
@@ -124,23 +85,21 @@ impl Rush {
                 Some(Run { before: core::mem::take(&mut before), all, bad, first, last })
             }
         };
-        self.buckets.iter().filter_map(run).collect()
+        self.0.iter().filter_map(|(_, bucket)| run(bucket)).collect()
     }
 }
 
 impl Join for Rush {
     fn join(&mut self, other: &Rush) {
-        while self.shift < other.shift {
-            self.widen();
-        }
-        let narrower = self.shift - other.shift;
-        let others = other.buckets.iter().map(|it| Bucket { at: it.at >> narrower, ..*it });
-        self.buckets.extend(others);
-        self.buckets.sort_by_key(|bucket| bucket.at);
-        self.join_equal();
-        while self.buckets.len() > self.max {
-            self.widen();
-        }
+        self.0.join(&other.0);
+    }
+}
+
+impl Join for Bucket {
+    fn join(&mut self, other: &Bucket) {
+        self.all += other.all;
+        self.bad += other.bad;
+        self.span.join(&other.span);
     }
 }
 
@@ -153,17 +112,6 @@ struct Run {
     last: Timestamp,
 }
 
-impl Bucket {
-    fn add(&mut self, other: &Bucket) {
-        self.all += other.all;
-        self.bad += other.bad;
-        self.span = match (self.span, other.span) {
-            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-            (one, other) => one.or(other),
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,7 +121,7 @@ mod tests {
     }
 
     fn rush(attempts: impl IntoIterator<Item = (i64, bool)>) -> Rush {
-        let mut rush = Rush { max: 8, ..Rush::default() };
+        let mut rush = Rush(TimeBuckets::new(|buckets| buckets.len() > 8));
         attempts.into_iter().for_each(|(millis, is_bad)| rush.add(at(millis), is_bad));
         rush
     }
@@ -210,7 +158,7 @@ mod tests {
         let all: Vec<_> = bad(300, 0, 700).chain((0..90).map(|n| (n * n * 77, false))).collect();
         let forth = rush(all.iter().copied());
         let back = rush(all.iter().rev().copied());
-        assert_eq!((forth.shift, &forth.buckets), (back.shift, &back.buckets));
-        assert!(forth.buckets.len() <= 8 && forth.shift > SHIFT_MIN);
+        assert!(forth.0.iter().eq(back.0.iter()));
+        assert!(forth.0.iter().count() <= 8 && !forth.0.are_narrow());
     }
 }

@@ -7,22 +7,16 @@ use std::collections::BTreeMap;
 use crate::addr::Addr;
 use crate::findings::kept::Join;
 use crate::findings::service::Party;
+use crate::findings::time_buckets::TimeBuckets;
 use crate::findings::{Context, Finding, Value};
 use crate::infer::trail::Moment;
 use crate::limits::{FINDING_FRAMES_MAX, PEERS_MAX, TIME_BUCKETS_MAX};
 use crate::time::{Span, Timestamp};
 
-/// The width of the first buckets: 2^30 nanoseconds, about a second.
-const SHIFT_MIN: u32 = 30;
-
-/// Beginnings and ends over time, in buckets that double their width as the time grows: their
-/// width depends on the first and the last moment only.
+/// Beginnings and ends over time, in buckets whose width depends on the first and the last moment
+/// only.
 #[derive(Debug)]
-pub(super) struct Crowd {
-    shift: u32,
-    /// In order.
-    buckets: Vec<(i64, Flow)>,
-}
+pub(super) struct Crowd(TimeBuckets<Flow>);
 
 /// What happened in a bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -35,7 +29,10 @@ struct Flow {
 
 impl Default for Crowd {
     fn default() -> Self {
-        Crowd { shift: SHIFT_MIN, buckets: Vec::new() }
+        Crowd(TimeBuckets::new(|buckets| match buckets {
+            [(first, _), .., (last, _)] => last.abs_diff(*first) >= TIME_BUCKETS_MAX,
+            _ => false,
+        }))
     }
 }
 
@@ -43,9 +40,9 @@ impl Crowd {
     /// One more, from `begin` on, to `end` if it has one. One that `follows` took the place of
     /// another one that was over by then.
     pub fn add(&mut self, begin: Timestamp, end: Option<Timestamp>, follows: bool) {
-        self.count(begin, Flow { began: 1, fresh: u64::from(!follows), ended: 0 });
+        self.0.add(begin, Flow { began: 1, fresh: u64::from(!follows), ended: 0 });
         if let Some(end) = end {
-            self.count(end, Flow { ended: 1, ..Flow::default() });
+            self.0.add(end, Flow { ended: 1, ..Flow::default() });
         }
     }
 
@@ -53,69 +50,33 @@ impl Crowd {
     pub fn peak(&self) -> (u64, Timestamp) {
         let mut now = 0_u64;
         let mut peak = (0, Timestamp::default());
-        for (bucket, Flow { began, fresh, ended }) in &self.buckets {
+        for (begin, Flow { began, fresh, ended }) in self.0.iter() {
             // Within a bucket nobody knows who came first: those that end in it were there. But
             // whoever follows was not there together with the one before, so such a one counts
             // only if it is there at the end: never are there more than places.
             let most = now + fresh;
             now = (now + began).saturating_sub(*ended);
-            let seen = if self.shift == SHIFT_MIN { most.max(now) } else { now };
+            let seen = if self.0.are_narrow() { most.max(now) } else { now };
             if seen > peak.0 {
-                peak = (seen, Timestamp::from_nanos(bucket << self.shift));
+                peak = (seen, begin);
             }
         }
         peak
-    }
-
-    fn count(&mut self, ts: Timestamp, flow: Flow) {
-        loop {
-            let bucket = ts.as_nanos() >> self.shift;
-            // Mostly the newest.
-            if let Some((_, sum)) = self.buckets.last_mut().filter(|(known, _)| *known == bucket) {
-                return add(sum, flow);
-            }
-            let first = self.buckets.first().map_or(bucket, |(first, _)| bucket.min(*first));
-            let last = self.buckets.last().map_or(bucket, |(last, _)| bucket.max(*last));
-            if last.abs_diff(first) < TIME_BUCKETS_MAX {
-                let place = self.buckets.partition_point(|(known, _)| *known < bucket);
-                return match self.buckets.get_mut(place) {
-                    Some((known, sum)) if *known == bucket => add(sum, flow),
-                    _ => self.buckets.insert(place, (bucket, flow)),
-                };
-            }
-            self.widen();
-        }
-    }
-
-    fn widen(&mut self) {
-        self.shift += 1;
-        self.buckets.iter_mut().for_each(|(bucket, _)| *bucket >>= 1);
-        self.buckets.dedup_by(|(next, flow), (bucket, sum)| {
-            let is_same = next == bucket;
-            if is_same {
-                add(sum, *flow);
-            }
-            is_same
-        });
     }
 }
 
 impl Join for Crowd {
     fn join(&mut self, other: &Crowd) {
-        // In wider buckets nobody knows where in them narrower ones were.
-        while self.shift < other.shift {
-            self.widen();
-        }
-        for (bucket, flow) in &other.buckets {
-            self.count(Timestamp::from_nanos(bucket << other.shift), *flow);
-        }
+        self.0.join(&other.0);
     }
 }
 
-fn add(sum: &mut Flow, flow: Flow) {
-    sum.began += flow.began;
-    sum.fresh += flow.fresh;
-    sum.ended += flow.ended;
+impl Join for Flow {
+    fn join(&mut self, other: &Flow) {
+        self.began += other.began;
+        self.fresh += other.fresh;
+        self.ended += other.ended;
+    }
 }
 
 /// Lengths of time, counted by their magnitude: each class is twice the one before.
@@ -201,8 +162,8 @@ impl Join for Hosts {
 }
 
 /// The time from the first of some moments to the last.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Stretch(Option<(Timestamp, Timestamp)>);
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Stretch(pub Option<(Timestamp, Timestamp)>);
 
 impl Stretch {
     /// One more moment.
@@ -213,6 +174,11 @@ impl Stretch {
     /// The first and the last, if there are any.
     pub fn ends(&self) -> Option<(Timestamp, Timestamp)> {
         self.0
+    }
+
+    /// From the first to the last.
+    pub fn length(&self) -> Span {
+        self.0.map_or(Span::ZERO, |(first, last)| last.since(first))
     }
 }
 
@@ -376,7 +342,7 @@ mod tests {
         assert_eq!(crowd.peak().0, 3);
         crowd.add(second(100), None, false);
         crowd.add(second(100_000), None, false);
-        assert_eq!(crowd.buckets.iter().map(|(_, flow)| flow.began).sum::<u64>(), 12);
+        assert_eq!(crowd.0.iter().map(|(_, flow)| flow.began).sum::<u64>(), 12);
     }
 
     #[test]
@@ -400,7 +366,8 @@ mod tests {
         let fill = |order: &mut dyn Iterator<Item = &(i64, Option<i64>)>| {
             let mut crowd = Crowd::default();
             order.for_each(|(begin, end)| crowd.add(second(*begin), end.map(second), false));
-            (crowd.shift, crowd.buckets)
+            let told = crowd.0.iter().map(|(begin, flow)| (begin, *flow));
+            (crowd.0.are_narrow(), told.collect::<Vec<_>>())
         };
         assert_eq!(fill(&mut spans.iter()), fill(&mut spans.iter().rev()));
     }
