@@ -14,7 +14,7 @@ use crate::addr::HostPort;
 use crate::findings::due::{Due, Places};
 use crate::findings::finding::{Finding, Order, Severity};
 use crate::findings::kept::{Join, Name};
-use crate::findings::rule::{Context, Grouping, Rule, Scope};
+use crate::findings::rule::{AnyGrouping, Context, Rule, Scope};
 use crate::findings::survey::Group;
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::thresholds::Thresholds;
@@ -131,7 +131,7 @@ pub struct Collector {
 /// A rule that judges many connections together, at work.
 struct Watch {
     rule: &'static Rule,
-    grouping: Box<dyn Grouping>,
+    grouping: Box<dyn AnyGrouping>,
     suspects: Option<Suspects>,
     /// Which of the connections that are taken at the moment it is shown.
     shown: Places,
@@ -253,7 +253,7 @@ impl Collector {
     /// others.
     pub fn join(&mut self, other: Collector) {
         for (own, more) in self.watches.iter_mut().zip(other.watches) {
-            own.grouping.join(more.grouping);
+            own.grouping.join_any(more.grouping);
             if let (Some(own), Some(more)) = (&mut own.suspects, more.suspects) {
                 own.join(more);
             }

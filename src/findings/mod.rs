@@ -38,7 +38,7 @@ mod waits;
 
 pub use collector::{CaptureFacts, Collector, Counts, Summary, Suspicions};
 pub use finding::{Finding, Severity, Value};
-pub use rule::{Context, Grouping, Rule, Scope, Threshold};
+pub use rule::{AnyGrouping, Context, Grouping, Rule, Scope, Threshold};
 pub use survey::Survey;
 pub use thresholds::{ThresholdError, Thresholds};
 

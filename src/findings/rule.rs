@@ -49,7 +49,7 @@ pub enum Scope {
     /// One connection by itself.
     PerConnection(fn(&History, &Context, &mut Vec<Finding>)),
     /// Many connections together; makes the place where they are counted.
-    Grouped(fn() -> Box<dyn Grouping>),
+    Grouped(fn() -> Box<dyn AnyGrouping>),
     /// The capture.
     Capture(fn(&CaptureFacts, &Context, &mut Vec<Finding>)),
 }
@@ -90,8 +90,10 @@ pub trait Grouping: Any + Send {
         let _ = (history, keys, context, suspects);
     }
 
-    /// Counts what another one of the same kind counted of other connections, too.
-    fn join(&mut self, other: Box<dyn Any>);
+    /// Counts what another one counted of other connections, too.
+    fn join(&mut self, other: Self)
+    where
+        Self: Sized;
 
     /// Whether a finding of this rule counts a connection, for what the end in that role did. It is
     /// asked of connections at the finding's place, and of the role that it is about if it is about
@@ -104,6 +106,21 @@ pub trait Grouping: Any + Send {
     /// How often something was to be counted for a group that had no room, once it is judged.
     fn beyond(&self) -> u64 {
         0
+    }
+}
+
+/// A rule's [`Grouping`] of whatever type.
+pub trait AnyGrouping: Grouping {
+    /// Counts what another one of the same rule counted of other connections, too.
+    fn join_any(&mut self, other: Box<dyn AnyGrouping>);
+}
+
+impl<T: Grouping> AnyGrouping for T {
+    fn join_any(&mut self, other: Box<dyn AnyGrouping>) {
+        let other: Box<dyn Any> = other;
+        if let Ok(other) = other.downcast() {
+            self.join(*other);
+        }
     }
 }
 

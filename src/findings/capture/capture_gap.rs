@@ -1,7 +1,5 @@
 //! Bytes that were acknowledged and never captured.
 
-use core::any::Any;
-
 use crate::findings::kept::Join;
 use crate::findings::rule::{finding, opened};
 use crate::findings::suspects::Keys;
@@ -50,7 +48,7 @@ finding! {
         severity: Warning,
         since: "0.1.0",
         thresholds: { bytes_min: 1.0 "bytes" "Missing bytes that are reported." },
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(Gaps::default())),
         looks_for: [Signs::fact(FactKind::Gap)],
         raises: opened!(
             "0.1 > P. 1:101(100) ack 1
@@ -75,10 +73,6 @@ struct Gaps {
     first: Firsts,
 }
 
-fn new() -> Box<dyn Grouping> {
-    Box::new(Gaps::default())
-}
-
 impl Grouping for Gaps {
     fn take(&mut self, history: &History, _: &Keys, _: &Context) {
         let gaps = Role::BOTH.into_iter().filter_map(|role| Some((role, gap(history, role)?)));
@@ -93,9 +87,8 @@ impl Grouping for Gaps {
         }
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        let Ok(other) = other.downcast::<Self>() else { return };
-        let Gaps { connections, bytes, first } = *other;
+    fn join(&mut self, other: Self) {
+        let Gaps { connections, bytes, first } = other;
         self.connections += connections;
         self.bytes += bytes;
         self.first.join(&first);

@@ -1,7 +1,5 @@
 //! Segments that were captured before the network card had finished them.
 
-use core::any::Any;
-
 use crate::addr::{Addr, HostPort};
 use crate::findings::kept::{Join, Kept};
 use crate::findings::rule::finding;
@@ -45,7 +43,7 @@ finding! {
         severity: Note,
         since: "0.1.0",
         thresholds: {},
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(Hosts { sums: Kept::new(PEERS_MAX), beyond: 0 })),
         looks_for: [Signs::fact(FactKind::WrongChecksum)],
         raises: "0.00 > S  0:0(0) sum 0
                  0.01 < S. 0:0(0) ack 1
@@ -81,10 +79,6 @@ struct Hosts {
     beyond: u64,
 }
 
-fn new() -> Box<dyn Grouping> {
-    Box::new(Hosts { sums: Kept::new(PEERS_MAX), beyond: 0 })
-}
-
 impl Grouping for Hosts {
     fn suspects(&self, _: &Context) -> Option<Suspects> {
         let concern = |suspects: &Suspects, keys: &Keys| {
@@ -116,12 +110,10 @@ impl Grouping for Hosts {
         }
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        if let Ok(other) = other.downcast::<Self>() {
-            let Hosts { sums, beyond } = *other;
-            self.beyond += beyond;
-            self.sums.join(sums, |_, sums| self.beyond += sums.wrong);
-        }
+    fn join(&mut self, other: Self) {
+        let Hosts { sums, beyond } = other;
+        self.beyond += beyond;
+        self.sums.join(sums, |_, sums| self.beyond += sums.wrong);
     }
 
     fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {

@@ -1,7 +1,5 @@
 //! Connections of which one direction is missing.
 
-use core::any::Any;
-
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::suspects::Keys;
@@ -45,7 +43,7 @@ finding! {
         thresholds: {
             share_min: 10.0 "percent" "Share of all connections that is reported.",
         },
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(OneWay::default())),
         looks_for: [Signs::ONE_WAY],
         raises: "0.0 > S  0:0(0)
                  0.1 > .  1:1(0) ack 1
@@ -67,10 +65,6 @@ struct OneWay {
     first: Firsts,
 }
 
-fn new() -> Box<dyn Grouping> {
-    Box::new(OneWay::default())
-}
-
 impl Grouping for OneWay {
     fn take(&mut self, history: &History, _: &Keys, _: &Context) {
         let Some(role) = only_heard(history) else { return };
@@ -82,9 +76,8 @@ impl Grouping for OneWay {
         self.first.add(history.first, history.id);
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        let Ok(other) = other.downcast::<Self>() else { return };
-        let OneWay { heard, first } = *other;
+    fn join(&mut self, other: Self) {
+        let OneWay { heard, first } = other;
         self.heard.iter_mut().zip(heard).for_each(|(own, more)| *own += more);
         self.first.join(&first);
     }

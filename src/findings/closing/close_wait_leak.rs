@@ -1,6 +1,5 @@
 //! Connections that pile up in CLOSE_WAIT on one service: the classic leak.
 
-use core::any::Any;
 use std::collections::BTreeMap;
 
 use crate::addr::{Addr, HostPort};
@@ -8,7 +7,7 @@ use crate::findings::closing::health_check::{HEALTH_CHECK, health_check};
 use crate::findings::kept::{Join, Kept};
 use crate::findings::passive::Passive;
 use crate::findings::release::Released;
-use crate::findings::rule::{finding, opened};
+use crate::findings::rule::{AnyGrouping, finding, opened};
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::timeouts::{Ends, consistent};
@@ -128,7 +127,7 @@ impl Join for HostPort {
     }
 }
 
-fn new() -> Box<dyn Grouping> {
+fn new() -> Box<dyn AnyGrouping> {
     let legs = [Kept::new(SERVICES_MAX), Kept::new(SERVICES_MAX)];
     Box::new(Leaks { parties: Parties::default(), legs })
 }
@@ -193,9 +192,8 @@ impl Grouping for Leaks {
         }
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        let Ok(other) = other.downcast::<Self>() else { return };
-        let Leaks { parties, legs } = *other;
+    fn join(&mut self, other: Self) {
+        let Leaks { parties, legs } = other;
         self.parties.join(parties);
         self.legs.iter_mut().zip(legs).for_each(|(own, more)| own.join(more, |_, _| {}));
     }

@@ -1,6 +1,5 @@
 //! An idle timeout: one side closes whatever nobody uses for so long.
 
-use core::any::Any;
 use std::collections::BTreeMap;
 
 use crate::findings::kept::Join;
@@ -57,7 +56,7 @@ finding! {
             idle_s: 1.9 at_least 1.0 "seconds" "Silence before a close that counts; 1 s or more.",
             connections_min: 3.0 "connections" "Connections closed after the same silence.",
         },
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(Timeouts::default())),
         looks_for: [Signs::fact(FactKind::ClosedAfterIdle)],
         raises: "clients 3 0.7
                  0.000 > S  0:0(0)
@@ -106,10 +105,6 @@ impl Join for Silences {
 #[derive(Default)]
 struct Timeouts(Parties<Silences>);
 
-fn new() -> Box<dyn Grouping> {
-    Box::new(Timeouts::default())
-}
-
 /// Who closed first, and the silence before it.
 fn closed_idle<'a>(history: &'a History, context: &Context) -> Option<(Role, &'a Fact)> {
     let role = history.closed_first()?.role()?;
@@ -153,10 +148,8 @@ impl Grouping for Timeouts {
         }
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        if let Ok(other) = other.downcast::<Self>() {
-            self.0.join(other.0);
-        }
+    fn join(&mut self, other: Self) {
+        self.0.join(other.0);
     }
 
     fn counts(&self, history: &History, role: Role, finding: &Finding, context: &Context) -> bool {

@@ -1,7 +1,5 @@
 //! A listener whose accept queue is full: it repeats SYN+ACKs that were acknowledged, or resets.
 
-use core::any::Any;
-
 use crate::findings::kept::Join;
 use crate::findings::opening::deferred_accept::deferral;
 use crate::findings::rule::{finding, opened};
@@ -64,7 +62,7 @@ finding! {
                                                 together.",
             resets_min: 1.0 "connections" "Connections on which a RST answered the ACK.",
         },
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(Overflows::default())),
         looks_for: [Signs::fact(FactKind::SynAckRepeatedAfterAck)
             .or(Signs::event(Event::SentRstWithoutSocket))],
         raises: opened!(
@@ -113,10 +111,6 @@ impl Join for Listener {
 #[derive(Default)]
 struct Overflows(Parties<Listener>);
 
-fn new() -> Box<dyn Grouping> {
-    Box::new(Overflows::default())
-}
-
 /// That the server ignored the ACK.
 fn overflow(history: &History) -> Option<&Fact> {
     // A client that says nothing and one repeat: TCP_DEFER_ACCEPT, or an ACK that was lost.
@@ -159,10 +153,8 @@ impl Grouping for Overflows {
         listener.first.goes_on(fact.last.ts);
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        if let Ok(other) = other.downcast::<Self>() {
-            self.0.join(other.0);
-        }
+    fn join(&mut self, other: Self) {
+        self.0.join(other.0);
     }
 
     fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {

@@ -1,7 +1,5 @@
 //! A listener that waits for data before it accepts: slow clients see their SYN+ACK repeated.
 
-use core::any::Any;
-
 use crate::findings::kept::Join;
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
@@ -51,7 +49,7 @@ finding! {
             late_s: 2.5 "seconds" "Time to a repeat that a lost ACK does not explain.",
             connections_min: 3.0 "connections" "Connections with an earlier repeat that suffice.",
         },
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(Deferrals::default())),
         looks_for: [Signs::fact(FactKind::SynAckRepeatedAfterAck)],
         raises: opened!(
             "7.010 < S. 0:0(0) ack 1
@@ -101,10 +99,6 @@ impl Join for Listener {
 #[derive(Default)]
 struct Deferrals(Parties<Listener>);
 
-fn new() -> Box<dyn Grouping> {
-    Box::new(Deferrals::default())
-}
-
 impl Grouping for Deferrals {
     fn take(&mut self, history: &History, keys: &Keys, context: &Context) {
         let Some(waited) = deferral(history) else { return };
@@ -118,10 +112,8 @@ impl Grouping for Deferrals {
         listener.first.goes_on(history.first.ts.after(waited));
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        if let Ok(other) = other.downcast::<Self>() {
-            self.0.join(other.0);
-        }
+    fn join(&mut self, other: Self) {
+        self.0.join(other.0);
     }
 
     fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {

@@ -1,7 +1,5 @@
 //! SYN and SYN+ACK that do not agree on what the connection can do.
 
-use core::any::Any;
-
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
@@ -45,7 +43,7 @@ finding! {
         severity: Note,
         since: "0.1.0",
         thresholds: {},
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(Mismatches::default())),
         looks_for: [Signs::BOTH_SYNS],
         raises: "0.00 > S  0:0(0) <mss 1460,sackOK,wscale 7>
                  0.01 < S. 0:0(0) ack 1 <mss 1460>
@@ -84,10 +82,6 @@ impl Join for Answers {
 
 #[derive(Default)]
 struct Mismatches(Parties<Answers>);
-
-fn new() -> Box<dyn Grouping> {
-    Box::new(Mismatches::default())
-}
 
 fn options(side: &Side) -> [bool; 3] {
     [side.window_scale.is_some(), side.sack_permitted, side.timestamps]
@@ -130,10 +124,8 @@ impl Grouping for Mismatches {
         }
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        if let Ok(other) = other.downcast::<Self>() {
-            self.0.join(other.0);
-        }
+    fn join(&mut self, other: Self) {
+        self.0.join(other.0);
     }
 
     fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {

@@ -1,6 +1,5 @@
 //! A client that tries many ports and says nothing to any.
 
-use core::any::Any;
 use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
@@ -52,7 +51,7 @@ finding! {
         thresholds: {
             targets_min: 15.0 "targets" "Different addresses and ports that one host tried.",
         },
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(Scans::default())),
         raises: "0.01 > S 0:0(0) dport 1
                  0.02 < R. 0:0(0) ack 1 dport 1
                  0.03 > S 0:0(0) dport 2
@@ -156,10 +155,6 @@ struct Scans {
     clients: HashMap<Addr, Client, RandomState>,
 }
 
-fn new() -> Box<dyn Grouping> {
-    Box::new(Scans::default())
-}
-
 impl Grouping for Scans {
     fn suspects(&self, context: &Context) -> Option<Suspects> {
         let silent = (targets_min(context) * 9).div_ceil(10);
@@ -207,13 +202,11 @@ impl Grouping for Scans {
         tried.first.goes_on(history.last.ts);
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        if let Ok(other) = other.downcast::<Self>() {
-            let Scans { tried, clients } = *other;
-            self.tried.join(tried);
-            for (host, client) in clients {
-                self.clients.entry(host).or_default().join(&client);
-            }
+    fn join(&mut self, other: Self) {
+        let Scans { tried, clients } = other;
+        self.tried.join(tried);
+        for (host, client) in clients {
+            self.clients.entry(host).or_default().join(&client);
         }
     }
 

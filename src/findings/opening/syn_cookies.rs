@@ -1,7 +1,5 @@
 //! A server that answers SYNs and never asks again: SYN cookies, as it seems.
 
-use core::any::Any;
-
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
@@ -53,7 +51,7 @@ finding! {
             connections_min: 3.0 "connections" "Handshakes without an ACK and without a repeat.",
             wait_s: 4.0 "seconds" "Time in which a server would have repeated its SYN+ACK.",
         },
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(Cookies::default())),
         looks_for: [Signs::handshake(Handshake::HalfOpen)],
         raises: "clients 4 1
                  0.0 > S  0:0(0)
@@ -88,10 +86,6 @@ impl Join for Answers {
 #[derive(Default)]
 struct Cookies(Parties<Answers>);
 
-fn new() -> Box<dyn Grouping> {
-    Box::new(Cookies::default())
-}
-
 /// Of a server whose SYN+ACK got no answer for long enough: whether it repeated it.
 fn left_alone(history: &History, context: &Context) -> Option<bool> {
     let is_left_alone = is_left_half_open(history) && !history.side(Role::Client).acked_syn;
@@ -114,10 +108,8 @@ impl Grouping for Cookies {
         answers.first.goes_on(history.side(Role::Server).last.ts);
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        if let Ok(other) = other.downcast::<Self>() {
-            self.0.join(other.0);
-        }
+    fn join(&mut self, other: Self) {
+        self.0.join(other.0);
     }
 
     fn counts(&self, history: &History, _: Role, _: &Finding, context: &Context) -> bool {

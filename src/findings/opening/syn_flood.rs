@@ -1,7 +1,5 @@
 //! Many handshakes that nobody completes: a SYN flood, or its shape.
 
-use core::any::Any;
-
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::rush::{Peak, Rush};
@@ -57,7 +55,7 @@ finding! {
             share_min: 50.0 "percent" "Their share of the attempts on that service meanwhile.",
             per_second_min: 1.0 "connections per second" "How fast they came.",
         },
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(Floods(Servers::with_max(SERVICES_MAX)))),
         raises: "clients 30 0.05
                  0.01 > S  0:0(0)
                  0.02 < S. 0:0(0) ack 1
@@ -99,10 +97,6 @@ impl Join for Target {
 
 struct Floods(Servers<Target>);
 
-fn new() -> Box<dyn Grouping> {
-    Box::new(Floods(Servers::with_max(SERVICES_MAX)))
-}
-
 impl Grouping for Floods {
     fn suspects(&self, context: &Context) -> Option<Suspects> {
         Some(Suspects::new(least(context), |suspects, keys| {
@@ -130,10 +124,8 @@ impl Grouping for Floods {
         }
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        if let Ok(other) = other.downcast::<Self>() {
-            self.0.join(other.0);
-        }
+    fn join(&mut self, other: Self) {
+        self.0.join(other.0);
     }
 
     fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {

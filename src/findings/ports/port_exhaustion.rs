@@ -1,7 +1,5 @@
 //! A client that runs out of ports for one service.
 
-use core::any::Any;
-
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
 use crate::findings::service::{InTunnel, Parties, Party};
@@ -65,7 +63,7 @@ finding! {
             time_wait_s: 60.0 "seconds" "Time for which TIME_WAIT keeps a port.",
             connections_min: 500.0 "connections" "Connections needed to extrapolate a rate.",
         },
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(Clients(Parties::with_max(CROWDS_MAX)))),
         raises: "set port-exhaustion.ports=50
                  clients 45 0.5
                  0.00 > S  0:0(0)
@@ -113,10 +111,6 @@ impl Join for Ports {
 
 struct Clients(Parties<Ports, InTunnel>);
 
-fn new() -> Box<dyn Grouping> {
-    Box::new(Clients(Parties::with_max(CROWDS_MAX)))
-}
-
 impl Grouping for Clients {
     fn suspects(&self, context: &Context) -> Option<Suspects> {
         let least = (enough(context).ceil() as u64).min(context.count("connections_min"));
@@ -146,10 +140,8 @@ impl Grouping for Clients {
         ports.first.add(history.first, history.id);
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        if let Ok(other) = other.downcast::<Self>() {
-            self.0.join(other.0);
-        }
+    fn join(&mut self, other: Self) {
+        self.0.join(other.0);
     }
 
     fn counts(&self, history: &History, _: Role, _: &Finding, _: &Context) -> bool {

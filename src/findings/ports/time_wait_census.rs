@@ -1,7 +1,5 @@
 //! How many sockets wait in TIME_WAIT, and where.
 
-use core::any::Any;
-
 use crate::addr::HostPort;
 use crate::findings::kept::Join;
 use crate::findings::rule::finding;
@@ -47,7 +45,7 @@ finding! {
         severity: Note,
         since: "0.1.0",
         thresholds: { crowd_min: 20.0 "sockets" "TIME_WAITs at once that are reported." },
-        scope: Grouped(new),
+        scope: Grouped(|| Box::new(Census(Servers::with_max(CROWDS_MAX)))),
         looks_for: [Signs::state(State::TimeWait)],
         raises: "clients 30 0.5
                  0.00 > S  0:0(0)
@@ -91,10 +89,6 @@ impl Join for Waiting {
 /// Most TIME_WAITs are at few servers, or at very many clients.
 struct Census(Servers<Waiting>);
 
-fn new() -> Box<dyn Grouping> {
-    Box::new(Census(Servers::with_max(CROWDS_MAX)))
-}
-
 impl Waiting {
     fn add(&mut self, history: &History, peer: HostPort, stay: &Stay) {
         self.total += 1;
@@ -136,10 +130,8 @@ impl Grouping for Census {
         }
     }
 
-    fn join(&mut self, other: Box<dyn Any>) {
-        if let Ok(other) = other.downcast::<Self>() {
-            self.0.join(other.0);
-        }
+    fn join(&mut self, other: Self) {
+        self.0.join(other.0);
     }
 
     fn counts(&self, history: &History, role: Role, _: &Finding, _: &Context) -> bool {
