@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::addr::HostPort;
 use crate::findings::due::{Due, Places};
 use crate::findings::finding::{Finding, Order, Severity};
-use crate::findings::kept::{Join, Name};
+use crate::findings::kept::{Join, Name, joined};
 use crate::findings::rule::{AnyGrouping, Context, Rule, Scope};
 use crate::findings::survey::Group;
 use crate::findings::suspects::{Keys, Suspects};
@@ -82,14 +82,7 @@ impl Counts {
     }
 }
 
-impl Join for Counts {
-    fn join(&mut self, other: &Counts) {
-        let Counts { error, warning, note } = other;
-        self.error += error;
-        self.warning += warning;
-        self.note += note;
-    }
-}
+joined!(Counts { error, warning, note });
 
 /// All findings of a capture, as far as they are kept.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,8 +2,8 @@
 //! whatever order, the whole is the same.
 
 use core::hash::{Hash, Hasher};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 
@@ -11,6 +11,64 @@ use foldhash::fast::RandomState;
 pub(super) trait Join {
     /// Counts what the other one counted, too.
     fn join(&mut self, other: &Self);
+}
+
+/// What is counted of each field by itself: joins field by field, each by its own [`Join`] or by
+/// what stands behind it. A field that is left out is an error.
+macro_rules! joined {
+    ($type:ident { $($field:ident $(: $join:path)?),+ $(,)? }) => {
+        impl $crate::findings::kept::Join for $type {
+            fn join(&mut self, other: &Self) {
+                let $type { $($field),+ } = other;
+                $($crate::findings::kept::joined!(@ &mut self.$field, $field $(, $join)?);)+
+            }
+        }
+    };
+    ($type:ident(_)) => {
+        impl $crate::findings::kept::Join for $type {
+            fn join(&mut self, other: &Self) {
+                let $type(other) = other;
+                $crate::findings::kept::Join::join(&mut self.0, other);
+            }
+        }
+    };
+    (@ $own:expr, $other:expr) => { $crate::findings::kept::Join::join($own, $other) };
+    (@ $own:expr, $other:expr, $join:path) => { $join($own, $other) };
+}
+pub(super) use joined;
+
+/// Keeps the greater one.
+pub(super) fn keep_most<T: Copy + Ord>(own: &mut T, other: &T) {
+    *own = *other.max(own);
+}
+
+/// Keeps the lesser one of those that there are.
+pub(super) fn keep_least<T: Copy + Ord>(own: &mut Option<T>, other: &Option<T>) {
+    *own = own.iter().chain(other).min().copied();
+}
+
+impl Join for u64 {
+    fn join(&mut self, other: &u64) {
+        *self += other;
+    }
+}
+
+impl Join for bool {
+    fn join(&mut self, other: &bool) {
+        *self |= other;
+    }
+}
+
+impl<T: Join, const N: usize> Join for [T; N] {
+    fn join(&mut self, other: &[T; N]) {
+        self.iter_mut().zip(other).for_each(|(own, more)| own.join(more));
+    }
+}
+
+impl<K: Copy + Ord, T: Default + Join> Join for BTreeMap<K, T> {
+    fn join(&mut self, other: &BTreeMap<K, T>) {
+        other.iter().for_each(|(key, more)| self.entry(*key).or_default().join(more));
+    }
 }
 
 /// The name of a rule as a key, which is asked for with each finding.
@@ -93,17 +151,9 @@ impl<K: Copy + Ord + Hash, T> Kept<K, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;
-
-    impl Join for u64 {
-        fn join(&mut self, other: &u64) {
-            *self += other;
-        }
-    }
 
     proptest! {
         #[test]

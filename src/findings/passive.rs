@@ -4,7 +4,7 @@
 use core::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::findings::kept::Join;
+use crate::findings::kept::{joined, keep_least, keep_most};
 use crate::findings::release::Releases;
 use crate::findings::trend::{Ages, Hosts, Stretch};
 use crate::findings::waits::{Wait, idle_before_close};
@@ -12,6 +12,9 @@ use crate::history::{History, Role};
 use crate::infer::state::Basis;
 use crate::limits::FINDING_FRAMES_MAX;
 use crate::time::{Span, Timestamp};
+
+/// The longest waits, with connection and frame.
+type Worst = BTreeSet<(Reverse<Span>, u64, u64)>;
 
 /// The counts of one side of a service.
 #[derive(Debug, Default)]
@@ -54,7 +57,7 @@ pub(super) struct Passive {
     /// The peers of those that are stuck.
     pub peers: Hosts,
     /// The longest waits, with connection and frame.
-    pub worst: BTreeSet<(Reverse<Span>, u64, u64)>,
+    pub worst: Worst,
     /// Those that were stuck and that this side closed in the end.
     pub released: Releases,
 }
@@ -71,21 +74,23 @@ impl Passive {
         self.mute += u64::from(history.side(role).tally.bytes == 0);
         if let Some(idle) = idle_before_close(history, role.peer()) {
             self.idle += 1;
-            self.idle_least = least(self.idle_least, Some(idle));
-            self.idle_most = self.idle_most.max(idle);
+            keep_least(&mut self.idle_least, &Some(idle));
+            keep_most(&mut self.idle_most, &idle);
         }
         self.entered.add(entered.at.ts);
-        self.longest = self.longest.max(dwell);
-        let longest = match wait.goes_on() {
-            true => &mut self.longest_ongoing,
-            false => &mut self.longest_ended,
-        };
-        *longest = dwell.max(*longest);
-        self.shortest = least(self.shortest, Some(dwell));
+        keep_most(&mut self.longest, &dwell);
+        if wait.goes_on() {
+            keep_most(&mut self.longest_ongoing, &dwell);
+        } else {
+            keep_most(&mut self.longest_ended, &dwell);
+        }
+        keep_least(&mut self.shortest, &Some(dwell));
         self.ages.add(dwell);
         self.peers.add(history.addr(role.peer()).ip());
         self.worst.insert((Reverse(dwell), history.id, entered.at.frame));
-        self.cut_worst();
+        if self.worst.len() > FINDING_FRAMES_MAX {
+            self.worst.pop_last();
+        }
     }
 
     /// One more that waits, and not for so long that it is stuck.
@@ -93,67 +98,36 @@ impl Passive {
         self.young += 1;
         self.entered.add(at);
     }
-
-    fn cut_worst(&mut self) {
-        while self.worst.len() > FINDING_FRAMES_MAX {
-            self.worst.pop_last();
-        }
-    }
 }
 
-impl Join for Passive {
-    fn join(&mut self, other: &Passive) {
-        let Passive {
-            total,
-            closed,
-            left,
-            leavers,
-            stuck,
-            young,
-            confirmed,
-            assumed,
-            ongoing,
-            mute,
-            idle,
-            idle_least,
-            idle_most,
-            entered,
-            longest,
-            longest_ongoing,
-            longest_ended,
-            shortest,
-            ages,
-            peers,
-            worst,
-            released,
-        } = other;
-        self.total += total;
-        self.closed += closed;
-        self.left += left;
-        self.leavers.join(leavers);
-        self.stuck += stuck;
-        self.young += young;
-        self.confirmed += confirmed;
-        self.assumed += assumed;
-        self.ongoing += ongoing;
-        self.mute += mute;
-        self.idle += idle;
-        self.idle_least = least(self.idle_least, *idle_least);
-        self.idle_most = self.idle_most.max(*idle_most);
-        self.entered.join(entered);
-        self.longest = self.longest.max(*longest);
-        self.longest_ongoing = self.longest_ongoing.max(*longest_ongoing);
-        self.longest_ended = self.longest_ended.max(*longest_ended);
-        self.shortest = least(self.shortest, *shortest);
-        self.ages.join(ages);
-        self.peers.join(peers);
-        self.worst.extend(worst);
-        self.cut_worst();
-        self.released.join(released);
-    }
-}
+joined!(Passive {
+    total,
+    closed,
+    left,
+    leavers,
+    stuck,
+    young,
+    confirmed,
+    assumed,
+    ongoing,
+    mute,
+    idle,
+    idle_least: keep_least,
+    idle_most: keep_most,
+    entered,
+    longest: keep_most,
+    longest_ongoing: keep_most,
+    longest_ended: keep_most,
+    shortest: keep_least,
+    ages,
+    peers,
+    worst: join_worst,
+    released
+});
 
-/// The shorter one, of those that there are.
-fn least(one: Option<Span>, other: Option<Span>) -> Option<Span> {
-    one.into_iter().chain(other).min()
+fn join_worst(own: &mut Worst, more: &Worst) {
+    own.extend(more);
+    while own.len() > FINDING_FRAMES_MAX {
+        own.pop_last();
+    }
 }

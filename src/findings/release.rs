@@ -1,7 +1,7 @@
 //! Connections that one side let go of all at once, long after their peers had closed them one by
 //! one: so they go when a program ends.
 
-use crate::findings::kept::Join;
+use crate::findings::kept::{Join, joined, keep_most};
 use crate::findings::time_buckets::TimeBuckets;
 use crate::findings::trend::{Hosts, Stretch};
 use crate::findings::waits::Wait;
@@ -81,23 +81,14 @@ impl Releases {
     }
 }
 
-impl Join for Releases {
-    fn join(&mut self, other: &Releases) {
-        self.0.join(&other.0);
-    }
-}
+joined!(Releases(_));
 
-impl Join for Released {
-    fn join(&mut self, other: &Released) {
-        self.count += other.count;
-        self.longest = self.longest.max(other.longest);
-        self.peers.join(&other.peers);
-        self.frames.extend(&other.frames);
-        self.frames.sort_unstable();
-        self.frames.truncate(FINDING_FRAMES_MAX);
-        self.came.join(&other.came);
-        self.went.join(&other.went);
-    }
+joined!(Released { count, longest: keep_most, peers, frames: join_frames, came, went });
+
+fn join_frames(own: &mut Vec<u64>, more: &Vec<u64>) {
+    own.extend(more);
+    own.sort_unstable();
+    own.truncate(FINDING_FRAMES_MAX);
 }
 
 impl Released {

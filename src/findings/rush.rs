@@ -1,6 +1,6 @@
 //! When attempts came, so that many in a short time are seen wherever in a long capture they are.
 
-use crate::findings::kept::Join;
+use crate::findings::kept::joined;
 use crate::findings::time_buckets::TimeBuckets;
 use crate::findings::trend::Stretch;
 use crate::limits::RUSH_BUCKETS_MAX;
@@ -89,19 +89,9 @@ impl Rush {
     }
 }
 
-impl Join for Rush {
-    fn join(&mut self, other: &Rush) {
-        self.0.join(&other.0);
-    }
-}
+joined!(Rush(_));
 
-impl Join for Bucket {
-    fn join(&mut self, other: &Bucket) {
-        self.all += other.all;
-        self.bad += other.bad;
-        self.span.join(&other.span);
-    }
-}
+joined!(Bucket { all, bad, span });
 
 /// A bucket with bad attempts, and how many good ones came since the last such.
 struct Run {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use foldhash::fast::RandomState;
 
 use crate::addr::HostPort;
-use crate::findings::kept::{Join, Kept, Name};
+use crate::findings::kept::{Join, Kept, Name, joined, keep_most};
 use crate::findings::suspects::Keys;
 use crate::findings::{Finding, Severity};
 use crate::history::{ClosedFirst, Handshake, History, Role};
@@ -211,9 +211,8 @@ impl Survey {
 
     /// Adds what another one counted of other connections.
     pub fn join(&mut self, other: Survey) {
-        let own = self.states.as_flattened_mut().iter_mut().chain(&mut self.closed_first);
-        let more = other.states.as_flattened().iter().chain(&other.closed_first);
-        own.zip(more).for_each(|(own, more)| *own += more);
+        self.states.join(&other.states);
+        self.closed_first.join(&other.closed_first);
         self.never_opened += other.never_opened;
         self.open += other.open;
         self.half_closed += other.half_closed;
@@ -332,23 +331,9 @@ impl Join for Group {
     }
 }
 
-impl Join for Waits {
-    fn join(&mut self, other: &Waits) {
-        self.count += other.count;
-        self.longest = self.longest.max(other.longest);
-        self.talking += other.talking;
-    }
-}
+joined!(Waits { count, longest: keep_most, talking });
 
-impl Join for Limits {
-    fn join(&mut self, other: &Limits) {
-        let Limits { mid_stream, one_way, gaps, ongoing } = other;
-        self.mid_stream += mid_stream;
-        self.one_way += one_way;
-        self.gaps += gaps;
-        self.ongoing += ongoing;
-    }
-}
+joined!(Limits { mid_stream, one_way, gaps, ongoing });
 
 impl Limits {
     fn take(&mut self, history: &History, is_open: bool) {

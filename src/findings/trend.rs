@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::addr::Addr;
-use crate::findings::kept::Join;
+use crate::findings::kept::{Join, joined};
 use crate::findings::service::Party;
 use crate::findings::time_buckets::TimeBuckets;
 use crate::findings::{Context, Finding, Value};
@@ -65,19 +65,9 @@ impl Crowd {
     }
 }
 
-impl Join for Crowd {
-    fn join(&mut self, other: &Crowd) {
-        self.0.join(&other.0);
-    }
-}
+joined!(Crowd(_));
 
-impl Join for Flow {
-    fn join(&mut self, other: &Flow) {
-        self.began += other.began;
-        self.fresh += other.fresh;
-        self.ended += other.ended;
-    }
-}
+joined!(Flow { began, fresh, ended });
 
 /// Lengths of time, counted by their magnitude: each class is twice the one before.
 #[derive(Debug, Default)]
@@ -103,11 +93,7 @@ impl Ages {
     }
 }
 
-impl Join for Ages {
-    fn join(&mut self, other: &Ages) {
-        other.0.iter().for_each(|(class, count)| *self.0.entry(*class).or_default() += count);
-    }
-}
+joined!(Ages(_));
 
 /// Different hosts, as far as there is room for them: the first in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Segments that were captured before the network card had finished them.
 
 use crate::addr::{Addr, HostPort};
-use crate::findings::kept::{Join, Kept};
+use crate::findings::kept::{Kept, joined};
 use crate::findings::rule::finding;
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::trend::Firsts;
@@ -64,14 +64,7 @@ struct Sums {
     first: Firsts,
 }
 
-impl Join for Sums {
-    fn join(&mut self, other: &Sums) {
-        let Sums { connections, wrong, first } = other;
-        self.connections += connections;
-        self.wrong += wrong;
-        self.first.join(first);
-    }
-}
+joined!(Sums { connections, wrong, first });
 
 struct Hosts {
     sums: Kept<Addr, Sums>,

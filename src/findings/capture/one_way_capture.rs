@@ -78,7 +78,7 @@ impl Grouping for OneWay {
 
     fn join(&mut self, other: Self) {
         let OneWay { heard, first } = other;
-        self.heard.iter_mut().zip(heard).for_each(|(own, more)| *own += more);
+        self.heard.join(&heard);
         self.first.join(&first);
     }
 

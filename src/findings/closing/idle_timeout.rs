@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::findings::kept::Join;
+use crate::findings::kept::{Join, joined};
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
@@ -94,13 +94,7 @@ struct Alike {
 #[derive(Debug, Default)]
 struct Silences(BTreeMap<u32, Alike>);
 
-impl Join for Silences {
-    fn join(&mut self, other: &Silences) {
-        for (class, alike) in &other.0 {
-            self.0.entry(*class).or_default().join(alike);
-        }
-    }
-}
+joined!(Silences(_));
 
 #[derive(Default)]
 struct Timeouts(Parties<Silences>);

@@ -1,6 +1,6 @@
 //! A listener whose accept queue is full: it repeats SYN+ACKs that were acknowledged, or resets.
 
-use crate::findings::kept::Join;
+use crate::findings::kept::{joined, keep_most};
 use crate::findings::opening::deferred_accept::deferral;
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
@@ -96,17 +96,7 @@ struct Listener {
     first: Firsts,
 }
 
-impl Join for Listener {
-    fn join(&mut self, other: &Listener) {
-        let Listener { connections, repeats, most, ignored, resets, first } = other;
-        self.connections += connections;
-        self.repeats += repeats;
-        self.most = self.most.max(*most);
-        self.ignored += ignored;
-        self.resets += resets;
-        self.first.join(first);
-    }
-}
+joined!(Listener { connections, repeats, most: keep_most, ignored, resets, first });
 
 #[derive(Default)]
 struct Overflows(Parties<Listener>);

@@ -1,6 +1,6 @@
 //! A listener that waits for data before it accepts: slow clients see their SYN+ACK repeated.
 
-use crate::findings::kept::Join;
+use crate::findings::kept::{joined, keep_most};
 use crate::findings::rule::{finding, opened};
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::Keys;
@@ -86,15 +86,7 @@ struct Listener {
     first: Firsts,
 }
 
-impl Join for Listener {
-    fn join(&mut self, other: &Listener) {
-        let Listener { late, early, longest, first } = other;
-        self.late += late;
-        self.early += early;
-        self.longest = self.longest.max(*longest);
-        self.first.join(first);
-    }
-}
+joined!(Listener { late, early, longest: keep_most, first });
 
 #[derive(Default)]
 struct Deferrals(Parties<Listener>);

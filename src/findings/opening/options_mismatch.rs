@@ -1,6 +1,6 @@
 //! SYN and SYN+ACK that do not agree on what the connection can do.
 
-use crate::findings::kept::Join;
+use crate::findings::kept::joined;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
@@ -69,16 +69,7 @@ struct Answers {
     first: Firsts,
 }
 
-impl Join for Answers {
-    fn join(&mut self, other: &Answers) {
-        let Answers { total, differing, lacking, added, first } = other;
-        self.total += total;
-        self.differing += differing;
-        self.lacking.iter_mut().zip(lacking).for_each(|(own, more)| *own += more);
-        self.added.iter_mut().zip(added).for_each(|(own, more)| *own += more);
-        self.first.join(first);
-    }
-}
+joined!(Answers { total, differing, lacking, added, first });
 
 #[derive(Default)]
 struct Mismatches(Parties<Answers>);

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use foldhash::fast::RandomState;
 
 use crate::addr::{Addr, HostPort};
-use crate::findings::kept::Join;
+use crate::findings::kept::{Join, joined};
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
@@ -107,16 +107,7 @@ struct Scanner {
     first: Firsts,
 }
 
-impl Join for Tried {
-    fn join(&mut self, other: &Tried) {
-        let Tried { spoke, answered, opened, stretch, first } = other;
-        self.spoke |= spoke;
-        self.answered |= answered;
-        self.opened |= opened;
-        self.stretch.join(stretch);
-        self.first.join(first);
-    }
-}
+joined!(Tried { spoke, answered, opened, stretch, first });
 
 /// What is counted of one client at the first look.
 #[derive(Debug, Default)]

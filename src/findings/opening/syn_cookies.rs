@@ -1,6 +1,6 @@
 //! A server that answers SYNs and never asks again: SYN cookies, as it seems.
 
-use crate::findings::kept::Join;
+use crate::findings::kept::joined;
 use crate::findings::rule::finding;
 use crate::findings::service::{Parties, Party};
 use crate::findings::suspects::Keys;
@@ -74,14 +74,7 @@ struct Answers {
     first: Firsts,
 }
 
-impl Join for Answers {
-    fn join(&mut self, other: &Answers) {
-        let Answers { once, again, first } = other;
-        self.once += once;
-        self.again += again;
-        self.first.join(first);
-    }
-}
+joined!(Answers { once, again, first });
 
 #[derive(Default)]
 struct Cookies(Parties<Answers>);

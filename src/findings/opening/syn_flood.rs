@@ -1,6 +1,6 @@
 //! Many handshakes that nobody completes: a SYN flood, or its shape.
 
-use crate::findings::kept::Join;
+use crate::findings::kept::joined;
 use crate::findings::rule::finding;
 use crate::findings::rush::{Peak, Rush};
 use crate::findings::service::{Party, Servers};
@@ -82,18 +82,7 @@ struct Target {
     first: Firsts,
 }
 
-impl Join for Target {
-    fn join(&mut self, other: &Target) {
-        let Target { attempts, half_open, unanswered, repeated, rush, hosts, first } = other;
-        self.attempts += attempts;
-        self.half_open += half_open;
-        self.unanswered += unanswered;
-        self.repeated += repeated;
-        self.rush.join(rush);
-        self.hosts.join(hosts);
-        self.first.join(first);
-    }
-}
+joined!(Target { attempts, half_open, unanswered, repeated, rush, hosts, first });
 
 struct Floods(Servers<Target>);
 

@@ -1,6 +1,6 @@
 //! A client that runs out of ports for one service.
 
-use crate::findings::kept::Join;
+use crate::findings::kept::joined;
 use crate::findings::rule::finding;
 use crate::findings::service::{InTunnel, Parties, Party};
 use crate::findings::suspects::{Keys, Suspects};
@@ -97,17 +97,7 @@ struct Ports {
     first: Firsts,
 }
 
-impl Join for Ports {
-    fn join(&mut self, other: &Ports) {
-        let Ports { connections, waiting, cut_short, crowd, stretch, first } = other;
-        self.connections += connections;
-        self.waiting += waiting;
-        self.cut_short += cut_short;
-        self.crowd.join(crowd);
-        self.stretch.join(stretch);
-        self.first.join(first);
-    }
-}
+joined!(Ports { connections, waiting, cut_short, crowd, stretch, first });
 
 struct Clients(Parties<Ports, InTunnel>);
 

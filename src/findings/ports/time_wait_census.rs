@@ -1,7 +1,7 @@
 //! How many sockets wait in TIME_WAIT, and where.
 
 use crate::addr::HostPort;
-use crate::findings::kept::Join;
+use crate::findings::kept::{joined, keep_most};
 use crate::findings::rule::finding;
 use crate::findings::service::{Party, Servers};
 use crate::findings::suspects::{Keys, Suspects};
@@ -75,16 +75,7 @@ struct Waiting {
     first: Firsts,
 }
 
-impl Join for Waiting {
-    fn join(&mut self, other: &Waiting) {
-        let Waiting { total, crowd, longest, peers, first } = other;
-        self.total += total;
-        self.crowd.join(crowd);
-        self.longest = self.longest.max(*longest);
-        self.peers.join(peers);
-        self.first.join(first);
-    }
-}
+joined!(Waiting { total, crowd, longest: keep_most, peers, first });
 
 /// Most TIME_WAITs are at few servers, or at very many clients.
 struct Census(Servers<Waiting>);
