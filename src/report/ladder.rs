@@ -12,9 +12,9 @@ use crate::decode::segment::Segment;
 use crate::decode::tuple::End;
 use crate::history::{History, Role};
 use crate::infer::fact::{Fact, FactKind};
-use crate::infer::state::{Basis, State};
 use crate::infer::trail::{Moment, Transition};
 use crate::report::label::labels;
+use crate::report::marks::{Mark, Marks, of_change, of_frame, put_in};
 use crate::report::paint::Tone;
 use crate::report::reel::{Run, Step};
 use crate::report::text::{Bytes, Since, fit, plural, width, wrap};
@@ -50,7 +50,7 @@ pub fn draw(
 /// One row, and what it says about the two ends: the client's marks, then the server's.
 struct Row<'a> {
     what: What<'a>,
-    marks: [Vec<Mark<'a>>; 2],
+    marks: Marks<'a>,
 }
 
 /// What a row shows.
@@ -61,14 +61,6 @@ enum What<'a> {
     Silent(&'a Transition),
     /// An ICMP error, and the end that it told.
     Icmp(IcmpError, Role, &'a Fact),
-}
-
-/// What is to be said of a state.
-#[derive(Clone, Copy)]
-enum Mark<'a> {
-    Entered(&'a Transition),
-    Confirmed(State),
-    Refuted(State),
 }
 
 impl Row<'_> {
@@ -95,10 +87,10 @@ fn rows<'a>(history: &'a History, steps: &'a [Step]) -> Vec<Row<'a>> {
     let mut rows: Vec<Row> = Vec::with_capacity(steps.len());
     for step in steps {
         rows.push(match step {
-            Step::Run(run) => Row { what: What::Run(run), marks: [vec![], vec![]] },
+            Step::Run(run) => Row { what: What::Run(run), marks: Marks::default() },
             Step::Segment(from, segment) => Row {
                 what: What::Segment(history.role(*from), segment),
-                marks: Role::BOTH.map(|role| marks(history, role, segment.frame)),
+                marks: of_frame(history, segment.frame),
             },
         });
     }
@@ -107,57 +99,21 @@ fn rows<'a>(history: &'a History, steps: &'a [Step]) -> Vec<Row<'a>> {
         if transition.at.frame > 0 && shown.contains(&transition.at.frame) {
             continue;
         }
-        let place = rows.iter().rposition(|row| row.at().ts <= transition.at.ts);
-        let mut marks = [vec![], vec![]];
-        let [client, server] = &mut marks;
-        match history.role(transition.end) {
-            Role::Client => client.push(Mark::Entered(transition)),
-            Role::Server => server.push(Mark::Entered(transition)),
-        }
-        let row = Row { what: What::Silent(transition), marks };
-        rows.insert(place.map_or(0, |place| place + 1), row);
+        let row = Row { what: What::Silent(transition), marks: of_change(history, transition) };
+        put_in(&mut rows, row, |row| row.at().ts);
     }
     for fact in &history.facts {
         let FactKind::Icmp(error) = fact.kind else { continue };
-        let place = rows.iter().rposition(|row| row.at().ts <= fact.first.ts);
         let what = What::Icmp(error, history.role(fact.end), fact);
-        let row = Row { what, marks: [vec![], vec![]] };
-        rows.insert(place.map_or(0, |place| place + 1), row);
+        put_in(&mut rows, Row { what, marks: Marks::default() }, |row| row.at().ts);
     }
     rows
 }
 
-/// What a frame says about the states of one end.
-fn marks(history: &History, role: Role, frame: u64) -> Vec<Mark<'_>> {
-    let end = history.end(role);
-    let refuted = history.refuted.iter().filter(|it| it.end == end && it.by.frame == frame);
-    let confirmed = history.transitions_of(role).filter(|it| it.confirmed.frame == frame);
-    let entered = history.transitions_of(role).filter(|it| it.at.frame == frame);
-    refuted
-        .map(|it| Mark::Refuted(it.state))
-        .chain(confirmed.map(|it| Mark::Confirmed(it.to)))
-        .chain(entered.map(Mark::Entered))
-        .collect()
-}
-
-/// The letter behind a state: how it is known.
-const fn letter(transition: &Transition) -> &'static str {
-    match transition.basis {
-        Basis::Observed => "",
-        Basis::Inferred if transition.confirmed.frame > 0 => "+",
-        Basis::Inferred => "~",
-        Basis::Timer => "@",
-        Basis::Assumed => "?",
-    }
-}
-
 impl Mark<'_> {
     fn text(&self) -> String {
-        match self {
-            Mark::Entered(transition) => format!("{}{}", transition.to, letter(transition)),
-            Mark::Confirmed(state) => format!("✓{state}"),
-            Mark::Refuted(state) => format!("✗{state}"),
-        }
+        let (before, state, after) = self.parts();
+        format!("{before}{state}{after}")
     }
 
     fn tone(&self) -> Tone {

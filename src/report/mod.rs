@@ -35,6 +35,8 @@ pub mod ladder;
 #[cfg(feature = "cli")]
 pub mod list;
 #[cfg(feature = "cli")]
+mod marks;
+#[cfg(feature = "cli")]
 mod markup;
 pub mod model;
 #[cfg(feature = "cli")]

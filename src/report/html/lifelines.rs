@@ -11,11 +11,12 @@ use super::chip;
 use crate::findings::Finding;
 use crate::history::{History, Role};
 use crate::infer::event::Event;
-use crate::infer::state::{Basis, State};
+use crate::infer::state::State;
 use crate::infer::trail::{Moment, Transition};
-use crate::report::text::{Since, plural};
+use crate::report::marks::{Mark, Marks, of_change, of_frame, put_in};
+use crate::report::text::{Since, dwell, plural};
 use crate::run::Analysis;
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 /// What the marks in the drawings mean.
 pub(super) const LEGEND: &str = "Time is stretched where much happens at once. Marks after a \
@@ -111,7 +112,7 @@ fn lane(history: &History, role: Role, axis: &Axis) -> Markup {
             @let begins = axis.at(stay.entered.at.ts);
             @let ends = stay.left.map_or(100.0, |left| axis.at(left));
             @if ends > begins && !is_nothing(stay.state) {
-                @let lasted = lasted(stay.dwell, stay.left.is_none());
+                @let lasted = dwell(&stay);
                 @let style = format!("left:{begins:.2}%;width:{:.2}%", ends - begins);
                 span class={ "stay state " (stay.state) } style=(style)
                     title={ (stay.state) " " (lasted) } {
@@ -127,17 +128,13 @@ const fn is_nothing(state: State) -> bool {
     matches!(state, State::Closed | State::Listen)
 }
 
-fn lasted(dwell: Span, is_ongoing: bool) -> String {
-    if is_ongoing { format!(">= {dwell}") } else { dwell.to_string() }
-}
-
 /// A moment at which something is known.
 struct Row<'a> {
     at: Moment,
     /// Who sent the segment, if there is one.
     from: Option<Role>,
     what: String,
-    marks: [Vec<(&'a str, State, &'a str)>; 2],
+    marks: Marks<'a>,
 }
 
 fn ladder(history: &History) -> Markup {
@@ -173,10 +170,10 @@ fn ladder(history: &History) -> Markup {
     }
 }
 
-fn marks(marks: &[(&str, State, &str)]) -> Markup {
+fn marks(marks: &[Mark]) -> Markup {
     html! {
-        @for (before, state, after) in marks {
-            span class="mark" { (before) (chip(*state)) (after) }
+        @for (before, state, after) in marks.iter().map(Mark::parts) {
+            span class="mark" { (before) (chip(state)) (after) }
         }
     }
 }
@@ -204,13 +201,9 @@ fn rows(history: &History) -> Vec<Row<'_>> {
     // A clock that was set back numbers frames in another order than their times.
     rows.sort_by_key(|row| row.at.ts);
     for transition in history.transitions.iter().filter(|it| it.at.frame == 0) {
-        let mut marks = [vec![], vec![]];
-        if let Some(own) = marks.get_mut(place(history.role(transition.end))) {
-            own.push(("", transition.to, letter(transition)));
-        }
-        let what = transition.event.cause().to_string();
-        let at = rows.partition_point(|row| row.at.ts <= transition.at.ts);
-        rows.insert(at, Row { at: transition.at, from: None, what, marks });
+        let (at, what) = (transition.at, transition.event.cause().to_string());
+        let row = Row { at, from: None, what, marks: of_change(history, transition) };
+        put_in(&mut rows, row, |row| row.at.ts);
     }
     rows
 }
@@ -233,22 +226,7 @@ fn row(history: &History, frame: u64) -> Option<Row<'_>> {
         (None, None, Some(end)) => (history.role(end), "a later segment".to_string()),
         (None, None, None) => return None,
     };
-    let mut marks = [vec![], vec![]];
-    for (at, role) in Role::BOTH.into_iter().enumerate() {
-        let Some(own) = marks.get_mut(at) else { continue };
-        let end = history.end(role);
-        own.extend(refuted().filter(|it| it.end == end).map(|it| ("✗", it.state, "")));
-        own.extend(confirmed.iter().filter(|it| it.end == end).map(|it| ("✓", it.to, "")));
-        own.extend(entered.iter().filter(|it| it.end == end).map(|it| ("", it.to, letter(it))));
-    }
-    Some(Row { at, from: Some(from), what, marks })
-}
-
-const fn place(role: Role) -> usize {
-    match role {
-        Role::Client => 0,
-        Role::Server => 1,
-    }
+    Some(Row { at, from: Some(from), what, marks: of_frame(history, frame) })
 }
 
 /// What a change says of the segment that its own end sent.
@@ -266,15 +244,4 @@ const fn sent(event: Event) -> Option<&'static str> {
 fn received_words(event: Event) -> String {
     let cause = event.cause();
     cause.strip_prefix("received ").unwrap_or(cause).to_string()
-}
-
-/// The letter behind a state: how it is known.
-const fn letter(transition: &Transition) -> &'static str {
-    match transition.basis {
-        Basis::Observed => "",
-        Basis::Inferred if transition.confirmed.frame > 0 => "+",
-        Basis::Inferred => "~",
-        Basis::Timer => "@",
-        Basis::Assumed => "?",
-    }
 }
