@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::time::Span;
+
 /// A number with its thousands set apart: `1,234,567`.
 pub struct Grouped(pub u64);
 
@@ -17,4 +19,14 @@ impl fmt::Display for Grouped {
         }
         f.pad(&shown)
     }
+}
+
+/// `1 connection`, `2 connections`.
+pub fn plural(count: u64, one: &str) -> String {
+    format!("{} {one}{}", Grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// A length of time, with `>=` where it had not ended.
+pub fn lasting(length: Span, ongoing: bool) -> String {
+    if ongoing { format!(">= {length}") } else { length.to_string() }
 }

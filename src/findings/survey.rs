@@ -12,6 +12,7 @@ use crate::addr::HostPort;
 use crate::findings::kept::{Join, Kept, Name, joined, keep_most};
 use crate::findings::suspects::Keys;
 use crate::findings::{Finding, Severity};
+use crate::grouped::lasting;
 use crate::history::{ClosedFirst, Handshake, History, Role};
 use crate::infer::fact::FactKind;
 use crate::infer::state::State;
@@ -364,8 +365,7 @@ impl Lasted {
 
 impl fmt::Display for Lasted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bound = if self.is_ongoing { ">= " } else { "" };
-        self.span.map_or(Ok(()), |span| write!(f, "{bound}{span}"))
+        self.span.map_or(Ok(()), |span| f.write_str(&lasting(span, self.is_ongoing)))
     }
 }
 

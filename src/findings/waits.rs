@@ -1,7 +1,7 @@
 //! Words and measures that several findings share: who an endpoint is, how long it waited, and
 //! whether a CLOSE_WAIT is somebody's neglect.
 
-use crate::grouped::Grouped;
+pub(super) use crate::grouped::{lasting, plural as number};
 use crate::history::{Handshake, History, Role, Side, Signs, Stay};
 use crate::infer::endpoint::Gaps;
 use crate::infer::event::Event;
@@ -65,17 +65,7 @@ pub(super) fn who(history: &History, role: Role) -> String {
     format!("{} {}", role.name(), history.addr(role))
 }
 
-/// A length, with `>=` where it had not ended.
-pub(super) fn lasting(length: Span, ongoing: bool) -> String {
-    if ongoing { format!(">= {length}") } else { length.to_string() }
-}
-
-/// `1 connection`, `2 connections`.
-pub(super) fn number(count: u64, word: &str) -> String {
-    format!("{} {word}{}", Grouped(count), if count == 1 { "" } else { "s" })
-}
-
-/// The same, of which there may be more: `at least 2 connections`.
+/// A number of things of which there may be more: `at least 2 connections`.
 pub(super) fn number_at_least(count: u64, word: &str, at_least: bool) -> String {
     format!("{}{}", if at_least { "at least " } else { "" }, number(count, word))
 }

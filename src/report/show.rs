@@ -16,7 +16,7 @@ use crate::report::paint::Tone;
 use crate::report::paper::{Paper, heading, plain_table, put_table};
 use crate::report::reel::Reel;
 use crate::report::states::lesson;
-use crate::report::text::{Bytes, Grouped, Since, clean, moment, plural, width, wrap};
+use crate::report::text::{Bytes, Grouped, Since, clean, lasting, moment, plural, width, wrap};
 use crate::run::Analysis;
 use crate::sockets::{Outcome, View};
 use crate::time::Span;
@@ -249,7 +249,7 @@ fn stayed(history: &History, role: Role, state: State) -> Option<String> {
     let stays = || history.stays(role).filter(|stay| stay.state == state);
     let last = stays().last()?;
     let sum = stays().fold(Span::ZERO, |sum, stay| sum.plus(stay.dwell));
-    Some(if last.left.is_none() { format!(">= {sum}") } else { sum.to_string() })
+    Some(lasting(sum, last.left.is_none()))
 }
 
 fn dwell(history: &History, columns: u16, out: &mut dyn Write) -> io::Result<()> {

@@ -7,7 +7,7 @@ use jiff::fmt::strtime;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::capture::text::Clock;
-pub use crate::grouped::Grouped;
+pub use crate::grouped::{Grouped, lasting, plural};
 use crate::history::Stay;
 use crate::report::json::is_obeyed;
 use crate::time::{Span, Timestamp};
@@ -18,14 +18,6 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     match text.contains(is_obeyed) {
         true => text.replace(is_obeyed, "\u{fffd}").into(),
         false => text.into(),
-    }
-}
-
-/// `1 packet`, `2 packets`.
-pub fn plural(count: u64, one: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        _ => format!("{} {one}s", Grouped(count)),
     }
 }
 
@@ -62,10 +54,7 @@ impl fmt::Display for Since {
 
 /// How long a stay lasted: `41 s`, or `>= 41 s` while it goes on.
 pub fn dwell(stay: &Stay) -> String {
-    match stay.left {
-        Some(_) => stay.dwell.to_string(),
-        None => format!(">= {}", stay.dwell),
-    }
+    lasting(stay.dwell, stay.left.is_none())
 }
 
 /// What stands where a moment would, of a capture without a packet.
