@@ -92,6 +92,15 @@ pub fn others(shown: usize, rest: usize) -> String {
     }
 }
 
+/// A connection to look at; of one finding about many connections, how many are stuck.
+pub fn example(connection: Option<u64>, stuck: u64) -> String {
+    match (connection, stuck) {
+        (Some(id), _) => format!("id {id}"),
+        (None, 0) => String::new(),
+        (None, stuck) => format!("{} stuck", Grouped(stuck)),
+    }
+}
+
 /// `7 other findings of 2 kinds: keepalive 4, fast-open 3`, of kinds without a row.
 pub fn beyond<T>(kinds: &[Kind<'_, T>], count: impl Fn(&T) -> u64) -> Option<String> {
     let without: Vec<_> = kinds.iter().filter(|kind| !kind.has_room).collect();

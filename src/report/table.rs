@@ -12,7 +12,7 @@ use crate::findings::survey::{Group, Lasted};
 use crate::findings::{Finding, Severity};
 use crate::history::{History, Role};
 use crate::report::ci::gate::{Judged, Judgement};
-use crate::report::kinds::{Kind, Room, beyond, kinds, others};
+use crate::report::kinds::{Kind, Room, beyond, example, kinds, others};
 use crate::report::overview::{input, states};
 use crate::report::paint::Tone;
 use crate::report::paper::{Paper, fits, heading, keep_whole, plain_table, put_table};
@@ -91,7 +91,7 @@ fn findings(
             Tone::Plain.cell(row.place(&analysis.names)),
             Tone::Plain.cell(Grouped(group.count)),
             Tone::Plain.cell(group.longest),
-            Tone::Plain.cell(example(group)),
+            Tone::Plain.cell(example(group.example, group.stuck)),
         ]);
     }
     keep_whole(&mut wide, &[0, 1, 2, 3, 4, 5]);
@@ -127,7 +127,7 @@ fn narrow_findings(rows: &[Row], names: &Names, paper: &Paper) -> Table {
             tone.cell(group.severity),
             tone.cell(format!("{}\n{}", group.name, row.place(names))),
             Tone::Plain.cell(Grouped(group.count)),
-            Tone::Plain.cell(format!("{}\n{}", group.longest, example(group))),
+            Tone::Plain.cell(format!("{}\n{}", group.longest, example(group.example, group.stuck))),
         ]);
     }
     // What is left has room for any finding and any address, but not for any name of a host.
@@ -169,15 +169,6 @@ fn rows(kind: &Kind<'_, Group>) -> Vec<Row> {
         rows.push(Row { group: sum, others: Some(others(kind.shown.len(), kind.rest.len())) });
     }
     rows
-}
-
-/// A connection to look at; of one finding about many connections, how many are stuck.
-fn example(group: &Group) -> String {
-    match (group.example, group.stuck) {
-        (Some(id), _) => format!("id {id}"),
-        (None, 0) => String::new(),
-        (None, stuck) => format!("{} stuck", Grouped(stuck)),
-    }
 }
 
 /// Writes what a baseline holds of the findings, if it holds any.

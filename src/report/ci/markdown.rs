@@ -10,6 +10,7 @@ use crate::limits::MARKDOWN_BYTES_MAX;
 use crate::report::ci::gate::{Judged, Judgement};
 use crate::report::ci::rows::{first_of_kinds, rows};
 use crate::report::holders;
+use crate::report::kinds::example;
 use crate::report::overview::input_facts;
 use crate::report::table::{WORST_MAX, worst_connections};
 use crate::report::text::{Grouped, clean, fit_letters};
@@ -94,12 +95,8 @@ fn findings(judgement: &Judgement, names: &Names) -> String {
             0 => String::new(),
             known => format!(" ({} known)", Grouped(known)),
         };
-        let example = row.first.and_then(|judged| judged.issue.worst.connection);
-        let example = match (example, row.stuck) {
-            (Some(id), _) => format!("id {id}"),
-            (None, 0) => String::new(),
-            (None, stuck) => format!("{} stuck", Grouped(stuck)),
-        };
+        let connection = row.first.and_then(|judged| judged.issue.worst.connection);
+        let example = example(connection, row.stuck);
         table += &format!(
             "| {icon}{} | `{}` | {} | {}{known} | {} | {example} |\n",
             row.severity,
