@@ -157,7 +157,7 @@ impl Analysis {
         self.totals.tunnels.each_addr(|addr| *addr = mask.addr((*addr).into()).ip());
         self.archive = archive;
         let facts = facts(&self.totals, &self.files);
-        let judged = judge(&self.archive, &self.thresholds, &facts, 1);
+        let judged = judge(&self.archive, &self.thresholds, &facts, self.threads);
         (self.findings, self.survey) = (judged.findings, judged.survey);
         self.notes.owners_mut().for_each(|owner| mask.owner(owner));
         self.mask = Some(mask);
