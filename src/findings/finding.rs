@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::addr::HostPort;
 use crate::history::Role;
+use crate::infer::endpoint::Gaps;
 use crate::infer::trail::Moment;
 use crate::limits::FINDING_FRAMES_MAX;
 use crate::time::{Span, Timestamp};
@@ -110,6 +111,12 @@ impl From<u64> for Value {
 impl From<Span> for Value {
     fn from(span: Span) -> Value {
         Value::Seconds(span)
+    }
+}
+
+impl From<&Gaps> for Value {
+    fn from(gaps: &Gaps) -> Value {
+        Value::Spans(gaps.iter().collect())
     }
 }
 

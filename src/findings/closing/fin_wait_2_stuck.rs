@@ -82,8 +82,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             continue;
         }
         let as_long_as = match wait.ended_by {
-            Some(_) => consistent(wait.length, Ends::HalfClose),
-            None => String::new(),
+            Some(_) if context.is_telling() => consistent(wait.length, Ends::HalfClose),
+            _ => String::new(),
         };
         let message = words!(
             context,

@@ -79,12 +79,14 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let entered = wait.stay.entered;
         let acknowledged = if entered.is_open() { "was sent" } else { "acknowledged" };
         let rest = match wait.was_closed() {
-            true => format!(
+            true => words!(
+                context,
                 "closed only {} later{}: slow, but not stuck",
                 wait.words(),
                 consistent(wait.length, Ends::HalfClose)
             ),
-            false => format!(
+            false => words!(
+                context,
                 "sent none of its own in {}: its application did not call close()",
                 wait.words()
             ),

@@ -91,7 +91,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             continue;
         }
         let lost = match bytes {
-            0 => "whatever the peer still had to send is lost".to_owned(),
+            0 => words!(context, "whatever the peer still had to send is lost"),
             bytes => words!(
                 context,
                 "the peer sent {} after that, the last of which may be lost",

@@ -69,7 +69,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let interval = Span::from_nanos(probe.span().as_nanos() / sent.saturating_sub(1).max(1));
         let every = match sent {
             1 => String::new(),
-            _ => format!(", one every {interval}{}", consistent(interval, Ends::Silence)),
+            _ => words!(context, ", one every {interval}{}", consistent(interval, Ends::Silence)),
         };
         let message = words!(
             context,

@@ -2,7 +2,7 @@
 
 use crate::findings::rule::{finding, words};
 use crate::findings::waits::{schedule, wait_in, who};
-use crate::findings::{Context, Finding, Value};
+use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
@@ -88,6 +88,5 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let finding = context.about(history, Role::Server, wait.since, message);
     let finding =
         finding.lasting(wait.length).going_on(wait.goes_on()).frame(wait.stay.entered.confirmed);
-    let gaps = Value::Spans(gaps.iter().collect());
     out.push(finding.with("syn_acks", answers).with("gaps_s", gaps));
 }

@@ -2,7 +2,7 @@
 
 use crate::findings::rule::{finding, words};
 use crate::findings::waits::{icmp_said, lasting, number, schedule, wait_in, who};
-use crate::findings::{Context, Finding, Value};
+use crate::findings::{Context, Finding};
 use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
@@ -80,7 +80,10 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let before = before.filter(|(_, state)| *state > State::Listen);
     let answer = if before.is_some() { "SYN+ACK" } else { "answer" };
     let still = before.map_or(String::new(), |(id, state)| {
-        format!("; the server's end of connection {id} on the same ports was then in {state}")
+        words!(
+            context,
+            "; the server's end of connection {id} on the same ports was then in {state}"
+        )
     });
     let message = words!(
         context,
@@ -93,7 +96,6 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         icmp_said(history, Role::Client),
     );
     let finding = context.about(history, Role::Client, wait.since, message);
-    let gaps = Value::Spans(gaps.iter().collect());
     let mut finding = finding.going_on(wait.goes_on()).lasting(length).frame(history.last);
     // The time without an answer grows; nothing happened in it.
     finding.newest = Some(history.last.ts);
