@@ -47,6 +47,8 @@ pub use link::LinkType;
 pub use merge::Merge;
 pub use note::{Note, Noted};
 pub use packed::Compression;
+pub(crate) use pcapng::PROCESS_INFORMATION;
+pub(crate) use pcapng_meta::{IF_FCSLEN, PROCESS_NAME};
 pub use source::{FileInfo, Source};
 
 use crate::time::Timestamp;

@@ -30,7 +30,7 @@ use crate::time::Timestamp;
 const OLD_PACKET: u32 = 2;
 
 /// Apple's block about a process, which packets refer to by its number in the section.
-const PROCESS_INFORMATION: u32 = 0x8000_0001;
+pub(crate) const PROCESS_INFORMATION: u32 = 0x8000_0001;
 
 /// Blocks that are no packets and that Wireshark numbers like packets all the same: journal
 /// entries, custom blocks, and the events of sysdig.

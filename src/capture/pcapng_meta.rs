@@ -28,7 +28,7 @@ use crate::owner::Owner;
 use crate::time::Timestamp;
 
 /// `if_fcslen`, which pcap-parser has no name for.
-const IF_FCSLEN: OptionCode = OptionCode(13);
+pub(crate) const IF_FCSLEN: OptionCode = OptionCode(13);
 
 /// The interface that a block describes, and its name for the file's description.
 pub(super) fn interface(order: Order, block: &[u8], info: &mut FileInfo) -> Option<Interface> {
@@ -87,7 +87,7 @@ pub(super) fn filters(order: Order, options: &[u8], info: &mut FileInfo) {
 }
 
 /// The name in a process information block.
-const PROCESS_NAME: u16 = 2;
+pub(crate) const PROCESS_NAME: OptionCode = OptionCode(2);
 
 /// Takes the body of a process information block: Apple's, a process and its name. One without a
 /// process has its number all the same.
@@ -98,7 +98,7 @@ pub(super) fn process(order: Order, body: &[u8], processes: &mut Vec<Owner>) {
     let Some((pid, options)) = body.split_first_chunk() else {
         return processes.push(Owner::default());
     };
-    let program = each(order, options).find(|(code, _)| *code == PROCESS_NAME);
+    let program = each(order, options).find(|(code, _)| *code == PROCESS_NAME.0);
     let program = program.and_then(|(_, name)| details::text(name, NAME_BYTES_MAX));
     processes.push(Owner { program, pid: Some(order.u32(*pid)), fd: None });
 }

@@ -1,11 +1,13 @@
 //! Where a packet's IP headers stand, for who changes them.
 
 use super::icmp;
-use super::ip::{self, IpPacket, protocol};
+use super::ip::{self, IpPacket};
 use super::link::{self, Inside};
 use super::rest::Rest;
 use super::tunnel::{self, Path};
 use crate::limits::TUNNEL_DEPTH_MAX;
+
+pub(crate) use super::ip::{extension_size, protocol};
 
 /// One IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

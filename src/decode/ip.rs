@@ -17,7 +17,7 @@ use super::rest::Rest;
 use super::skip::Skip;
 
 /// Protocol numbers, which are IPv6's next-header values too.
-pub(super) mod protocol {
+pub(crate) mod protocol {
     pub const HOP_BY_HOP: u8 = 0;
     pub const ICMP: u8 = 1;
     pub const IPV4: u8 = 4;
@@ -225,7 +225,7 @@ fn after_some_extensions<const ANY: bool>(
 
 /// How long an extension header says it is. The authentication header counts in units of four
 /// bytes (RFC 4302 section 2.2), all others in units of eight without the first.
-fn extension_size(protocol: u8, &[_, units]: &[u8; 2]) -> usize {
+pub(crate) fn extension_size(protocol: u8, &[_, units]: &[u8; 2]) -> usize {
     match protocol {
         protocol::AUTHENTICATION => (usize::from(units) + 2) * 4,
         _ => (usize::from(units) + 1) * 8,

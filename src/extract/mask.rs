@@ -9,8 +9,11 @@
 
 use core::net::IpAddr;
 
+use etherparse::checksum::Sum16BitWords;
+
 use crate::capture::{LinkType, Packet};
-use crate::decode::headers::{IpHeader, hardware_addresses, ip_headers};
+use crate::decode::headers::protocol::{GRE, ICMP, ICMPV6, ROUTING, TCP, UDP};
+use crate::decode::headers::{IpHeader, extension_size, hardware_addresses, ip_headers};
 use crate::run::Mask;
 
 /// A masked copy of a packet.
@@ -113,7 +116,7 @@ fn replace_in(header: &IpHeader, mask: &mut Mask, raw: &mut [u8]) {
     if header.version == 4 {
         let end =
             raw.get(header.at).map_or(header.at, |first| header.at + usize::from(first & 0x0f) * 4);
-        put_sum(raw, header.at..end, header.at + 10, 0);
+        put_sum(raw, header.at..end, header.at + 10, Sum16BitWords::new());
     }
     if is_part_of_tunnel(header) {
         return raw.get_mut(header.payload_at..).unwrap_or_default().fill(0);
@@ -129,21 +132,18 @@ fn replace_in(header: &IpHeader, mask: &mut Mask, raw: &mut [u8]) {
     let is_whole = !header.is_part && end <= raw.len();
     let is_over_addrs = ![ICMP, GRE].contains(&header.protocol);
     if is_whole {
-        let pseudo = match is_over_addrs {
-            true => {
-                sum(&after)
-                    + u64::from(header.protocol)
-                    + u64::from(header.payload_len >> 16)
-                    + u64::from(header.payload_len & 0xffff)
-            }
-            false => 0,
-        };
+        let mut pseudo = Sum16BitWords::new();
+        if is_over_addrs {
+            pseudo = pseudo
+                .add_slice(&after)
+                .add_2bytes([0, header.protocol])
+                .add_4bytes(header.payload_len.to_be_bytes());
+        }
         put_sum(raw, header.payload_at..end, field, pseudo);
     } else if is_over_addrs && let Some(place) = raw.get_mut(field..field + 2) {
-        let old = u16::from_be_bytes(old);
-        let less: u64 = before.chunks_exact(2).map(|it| u64::from(!word(it))).sum();
-        let new = !fold(u64::from(!old) + less + sum(&after));
-        place.copy_from_slice(&new.to_be_bytes());
+        let less: Vec<u8> = before.iter().map(|byte| !byte).collect();
+        let new = Sum16BitWords::new().add_2bytes(old.map(|byte| !byte)).add_slice(&less);
+        place.copy_from_slice(&new.add_slice(&after).ones_complement().to_ne_bytes());
     }
     // UDP's zero says that there is none; the other zero stands for it (RFC 768).
     if header.protocol == UDP
@@ -153,15 +153,8 @@ fn replace_in(header: &IpHeader, mask: &mut Mask, raw: &mut [u8]) {
     }
 }
 
-const GRE: u8 = 47;
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-
 /// Blanks what may list other addresses: IPv4's options and IPv6's routing headers.
 fn hide_routes(header: &IpHeader, raw: &mut [u8]) {
-    const ROUTING: u8 = 43;
-    const AUTHENTICATION: u8 = 51;
     if header.version == 4 {
         let options = raw.get_mut(header.at + 20..header.payload_at);
         return options.unwrap_or_default().fill(0);
@@ -169,13 +162,8 @@ fn hide_routes(header: &IpHeader, raw: &mut [u8]) {
     let mut next = raw.get(header.at + 6).copied().unwrap_or_default();
     let mut at = header.at + 40;
     while at < header.payload_at {
-        let Some([after, units]) = raw.get(at..).and_then(|it| it.first_chunk().copied()) else {
-            return;
-        };
-        let size = match next {
-            AUTHENTICATION => (usize::from(units) + 2) * 4,
-            _ => (usize::from(units) + 1) * 8,
-        };
+        let Some(start) = raw.get(at..).and_then(|it| it.first_chunk()) else { return };
+        let (after, size) = (start[0], extension_size(next, start));
         if next == ROUTING {
             // The checksum is over the last stop's address (RFC 8200 section 8.1), which goes: so
             // the packet has to have come there.
@@ -195,7 +183,7 @@ fn checksum_of(protocol: u8, payload: &[u8]) -> Option<(usize, bool)> {
         GRE if payload.first().is_some_and(|flags| flags & 0x80 != 0) => Some((4, false)),
         TCP => Some((16, false)),
         UDP => Some((6, true)),
-        ICMP | 58 => Some((2, false)),
+        ICMP | ICMPV6 => Some((2, false)),
         _ => None,
     }
 }
@@ -208,35 +196,15 @@ fn ip(bytes: &[u8]) -> IpAddr {
     }
 }
 
-fn word(bytes: &[u8]) -> u16 {
-    match bytes {
-        [high, low] => u16::from_be_bytes([*high, *low]),
-        [high] => u16::from_be_bytes([*high, 0]),
-        _ => 0,
-    }
-}
-
-/// The sum of the words (RFC 1071).
-fn sum(bytes: &[u8]) -> u64 {
-    bytes.chunks(2).map(|it| u64::from(word(it))).sum()
-}
-
-fn fold(mut sum: u64) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
-}
-
 /// Puts the checksum of these bytes, and of what is summed already, into its place among them.
-fn put_sum(raw: &mut [u8], over: core::ops::Range<usize>, field: usize, more: u64) {
+fn put_sum(raw: &mut [u8], over: core::ops::Range<usize>, field: usize, more: Sum16BitWords) {
     if let Some(place) = raw.get_mut(field..field + 2) {
         place.fill(0);
     }
     let Some(bytes) = raw.get(over) else { return };
-    let new = !fold(sum(bytes) + more);
+    let new = more.add_slice(bytes).ones_complement().to_ne_bytes();
     if let Some(place) = raw.get_mut(field..field + 2) {
-        place.copy_from_slice(&new.to_be_bytes());
+        place.copy_from_slice(&new);
     }
 }
 
@@ -255,6 +223,10 @@ mod tests {
             raw: data,
             fcs_len: 0,
         }
+    }
+
+    fn fits(sum: Sum16BitWords) -> bool {
+        sum.ones_complement() == 0
     }
 
     fn masked(data: &[u8]) -> Vec<u8> {
@@ -283,7 +255,7 @@ mod tests {
         let found = masked(&ipv4(GRE, &bridged));
         assert!(!found.windows(3).any(|bytes| bytes == [0xa, 0xb, 0xc]), "{found:x?}");
         assert_eq!(found[28 + 12..28 + 18], tagged[12..18], "the tag stays");
-        assert_eq!(fold(sum(&found[20..])), 0xffff, "{found:x?}");
+        assert!(fits(Sum16BitWords::new().add_slice(&found[20..])), "{found:x?}");
     }
 
     #[test]
@@ -341,8 +313,7 @@ mod tests {
         assert_eq!(found, raw);
         assert_eq!((&found[12..16], &found[16..20]), (&[192, 0, 2, 1][..], &[192, 0, 2, 2][..]));
         assert!(found[20..].iter().all(|byte| *byte == 0), "{found:?}");
-        let header: u32 = found[..28].chunks(2).map(|it| u32::from(word(it))).sum();
-        assert_eq!((header & 0xffff) + (header >> 16), 0xffff);
+        assert!(fits(Sum16BitWords::new().add_slice(&found[..28])));
     }
 
     #[test]
@@ -354,8 +325,8 @@ mod tests {
         packet.extend(payload);
         let found = masked(&packet);
         assert_eq!(found[40..48], [TCP, 2, 0, 0, 0, 0, 0, 0], "no stop is left");
-        let pseudo = sum(&found[8..40]) + u64::from(TCP) + SEGMENT.len() as u64;
-        assert_eq!(fold(sum(&found[64..]) + pseudo), 0xffff);
+        let pseudo = Sum16BitWords::new().add_slice(&found[8..40]).add_2bytes([0, TCP]);
+        assert!(fits(pseudo.add_2bytes([0, SEGMENT.len() as u8]).add_slice(&found[64..])));
     }
 
     #[test]
@@ -363,7 +334,8 @@ mod tests {
         let mut whole = vec![0x45, 0, 0, 44, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
         whole.extend([0, 80, 4, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 1, 0, 0, 0, 0, 0]);
         whole.extend([1, 2, 3, 4]);
-        put_sum(&mut whole, 20..44, 36, sum(&[10, 0, 0, 1, 10, 0, 0, 2]) + 6 + 24);
+        let pseudo = Sum16BitWords::new().add_slice(&[10, 0, 0, 1, 10, 0, 0, 2]);
+        put_sum(&mut whole, 20..44, 36, pseudo.add_2bytes([0, 6 + 24]));
         let anew = masked(&whole);
         let cut = Packet { orig_len: 44, ..packet(LinkType::RAW, &whole[..40]) };
         let mut raw = whole[..40].to_vec();

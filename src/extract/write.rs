@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use pcap_parser::{BOM_MAGIC, EPB_MAGIC, IDB_MAGIC, ISB_MAGIC, OptionCode, SHB_MAGIC};
+
 use super::Error;
-use crate::capture::{Detailed, LinkType, PROCESS_OPTIONS};
+use crate::capture::{
+    Detailed, IF_FCSLEN, LinkType, PROCESS_INFORMATION, PROCESS_NAME, PROCESS_OPTIONS,
+};
 use crate::limits::CAPTURED_BYTES_MAX;
 use crate::owner::Owner;
 use crate::time::Timestamp;
@@ -122,7 +126,7 @@ impl<'a> Writer<'a> {
             body.extend(options);
             body.extend([0; 4]);
         }
-        self.block(6, &body)
+        self.block(EPB_MAGIC, &body)
     }
 
     /// A packet's options. The processes that they name are described before it, under the numbers
@@ -135,10 +139,10 @@ impl<'a> Writer<'a> {
                     let number = u32::from_le_bytes(*number) as usize;
                     if let Some(owner) = detailed.processes.get(number) {
                         let number = self.process(detailed.source, owner)?;
-                        option(code, &number.to_le_bytes(), &mut options);
+                        option(OptionCode(code), &number.to_le_bytes(), &mut options);
                     }
                 }
-                _ => option(code, value, &mut options),
+                _ => option(OptionCode(code), value, &mut options),
             }
         }
         Ok(options)
@@ -154,10 +158,10 @@ impl<'a> Writer<'a> {
         self.processes.insert(key, new);
         let mut body = owner.pid.unwrap_or(u32::MAX).to_le_bytes().to_vec();
         if let Some(program) = &owner.program {
-            option(2, program.as_bytes(), &mut body);
+            option(PROCESS_NAME, program.as_bytes(), &mut body);
         }
         body.extend([0; 4]);
-        self.block(0x8000_0001, &body)?;
+        self.block(PROCESS_INFORMATION, &body)?;
         Ok(new)
     }
 
@@ -167,10 +171,11 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         self.has_begun = true;
-        let mut body = [0x1a2b_3c4d, 1, u32::MAX, u32::MAX].map(u32::to_le_bytes).concat();
-        option(4, concat!("finwait ", env!("CARGO_PKG_VERSION")).as_bytes(), &mut body);
+        let mut body = [BOM_MAGIC, 1, u32::MAX, u32::MAX].map(u32::to_le_bytes).concat();
+        let version = concat!("finwait ", env!("CARGO_PKG_VERSION"));
+        option(OptionCode::ShbUserAppl, version.as_bytes(), &mut body);
         body.extend([0; 4]);
-        self.block(0x0a0d_0d0a, &body)
+        self.block(SHB_MAGIC, &body)
     }
 
     /// The number of a packet's interface, which is described before its first packet.
@@ -191,12 +196,12 @@ impl<'a> Writer<'a> {
         let mut body = u32::from(packet.link.0).to_le_bytes().to_vec();
         body.extend(snaplen.to_le_bytes());
         body.extend(options);
-        option(9, &[9], &mut body);
+        option(OptionCode::IfTsresol, &[9], &mut body);
         if packet.fcs_len > 0 && options.is_empty() {
-            option(13, &[packet.fcs_len], &mut body);
+            option(IF_FCSLEN, &[packet.fcs_len], &mut body);
         }
         body.extend([0; 4]);
-        self.block(1, &body)?;
+        self.block(IDB_MAGIC, &body)?;
         Ok(new)
     }
 
@@ -206,10 +211,10 @@ impl<'a> Writer<'a> {
         let nanos = end.as_nanos() as u64;
         let time = [(nanos >> 32) as u32, nanos as u32].map(u32::to_le_bytes).concat();
         let mut body = [&[0; 4][..], &time].concat();
-        option(3, &time, &mut body);
-        option(4, &self.packets.to_le_bytes(), &mut body);
+        option(OptionCode::IsbEndTime, &time, &mut body);
+        option(OptionCode::IsbIfRecv, &self.packets.to_le_bytes(), &mut body);
         body.extend([0; 4]);
-        self.block(5, &body)
+        self.block(ISB_MAGIC, &body)
     }
 
     fn block(&mut self, kind: u32, body: &[u8]) -> io::Result<()> {
@@ -227,7 +232,7 @@ fn on_wire(detailed: &Detailed<'_>) -> u32 {
 }
 
 /// Appends an option.
-fn option(code: u16, value: &[u8], out: &mut Vec<u8>) {
+fn option(OptionCode(code): OptionCode, value: &[u8], out: &mut Vec<u8>) {
     out.extend(code.to_le_bytes());
     out.extend((value.len() as u16).to_le_bytes());
     out.extend(value);
