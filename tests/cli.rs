@@ -244,6 +244,12 @@ fn options_may_stand_before_the_command() {
     assert!(hint(&["lst", capture]) && hint(&["--color", "never", "lst"]));
     assert!(!hint(&["list", capture, "nosuch"]) && !hint(&[capture, "nosuch"]));
     assert!(!hint(&["list", "lst"]));
+    // Where a report for a job tells of the file that is not there, too.
+    for format in ["json", "junit", "github"] {
+        assert!(hint(&["lst", "--format", format]) && !hint(&["list", "lst", "--format", "json"]));
+    }
+    assert!(refused(&["chekc"]).contains("did you mean `check`?"));
+    assert!(refused(&["nosuch"]).contains("`finwait help` lists them"));
 }
 
 #[test]

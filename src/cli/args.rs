@@ -114,6 +114,9 @@ pub struct ReadArgs {
     /// word by word.
     #[arg(skip)]
     pub finding: Vec<OsString>,
+    /// The first word of a line without a command, which may have been meant as one.
+    #[arg(skip)]
+    pub guess: Option<OsString>,
     /// Maximum segment lifetime; TIME_WAIT lasts twice that [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub msl: Option<Span>,
@@ -292,12 +295,19 @@ pub enum ReportFormat {
     Gitlab,
 }
 
-/// `finwait report`.
+/// What to read.
 #[derive(Debug, Args)]
-pub struct ReportArgs {
+pub struct FilesArg {
     /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// `finwait report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    pub input: FilesArg,
     #[command(flatten)]
     pub print: PrintArgs,
     #[command(flatten)]
@@ -321,9 +331,8 @@ pub struct PrintArgs {
 /// `finwait list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
-    #[arg(value_name = "FILE")]
-    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub input: FilesArg,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use toml::value::Date;
 
-use super::args::{PrintArgs, ReadArgs};
+use super::args::{FilesArg, PrintArgs, ReadArgs};
 use super::config::CheckSettings;
 use super::report::{Job, print};
 use super::{ERROR, FOUND, Outcome, input, output, read};
@@ -22,9 +22,8 @@ use crate::report::ci::no_segment;
 /// `finwait check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    input: FilesArg,
     #[command(flatten)]
     gate: GateArgs,
     #[command(flatten)]
@@ -77,7 +76,7 @@ impl GateArgs {
 
 /// Checks captures.
 pub fn check(args: &CheckArgs) -> Result<Outcome> {
-    let Some(inputs) = read::inputs(&args.files) else {
+    let Some(inputs) = read::inputs(&args.input.files) else {
         // A job's list of files may be empty, and its runner have a terminal: that must not pass.
         read::help(Some("check"))?;
         return Ok(Outcome::error("no FILE is named: nothing was checked".to_string()));

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use tempfile::{Builder, NamedTempFile};
 
-use super::args::{FilterArgs, ReadArgs};
+use super::args::{FilesArg, FilterArgs, ReadArgs};
 use super::interrupt::Interrupt;
 use super::read::Wanted;
 use super::{ERROR, Outcome, output, read};
@@ -22,9 +22,8 @@ use crate::time::{Span, Timestamp};
 /// `finwait extract`.
 #[derive(Debug, Args)]
 pub struct ExtractArgs {
-    /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    input: FilesArg,
     /// A connection's id, as `list` prints it; may be repeated
     #[arg(long, value_name = "ID")]
     id: Vec<u64>,
@@ -63,7 +62,7 @@ impl From<PacketFormat> for extract::PacketFormat {
 
 /// Copies packets.
 pub fn extract(args: &ExtractArgs) -> Result<Outcome> {
-    let Some(inputs) = read::inputs(&args.files) else { return read::help(Some("extract")) };
+    let Some(inputs) = read::inputs(&args.input.files) else { return read::help(Some("extract")) };
     if args.output.is_none() && io::stdout().is_terminal() {
         bail!("packets do not belong on a terminal: give -o FILE, or send them into a pipe");
     }

@@ -9,7 +9,7 @@ use crate::report::list;
 
 /// Lists connections.
 pub fn list(args: &ListArgs) -> Result<Outcome> {
-    let Some(inputs) = read::inputs(&args.files) else { return read::help(Some("list")) };
+    let Some(inputs) = read::inputs(&args.input.files) else { return read::help(Some("list")) };
     let analysis = read::read(&inputs, &args.read, &mut ())?;
     let filter = args.filter.filter(&analysis);
     let mut rows = None;

@@ -56,17 +56,18 @@ impl Outcome {
 /// Runs the command line.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
     let (args, guess) = args::with_command_first(args);
-    let mut cli = match parsed(args) {
+    let mut cli = match parsed(args, guess) {
         Ok(cli) => cli,
         Err(told) => return printed(&told),
     };
     let mut outcome = match settle(&mut cli).and_then(|()| command(&cli.command)) {
         Ok(outcome) => outcome,
         Err(error) if is_closed_pipe(&error) => Outcome::default(),
-        Err(error) if read::is_like_a_command(guess.as_deref(), &error) => {
-            Outcome::error(format!("{error:#}; nor is it a command (`finwait help` lists them)"))
+        Err(error) => {
+            let guess = cli.command.read_args().and_then(|read| read.guess.as_deref());
+            let hint = error.downcast_ref().and_then(|error| read::hint(guess, error));
+            Outcome::error(format!("{error:#}{}", hint.unwrap_or_default()))
         }
-        Err(error) => Outcome::error(format!("{error:#}")),
     };
     // A path may hold what a terminal or a job's runner obeys.
     outcome.messages.iter_mut().for_each(|message| *message = clean(&spelt_out(message)).into());
@@ -84,12 +85,13 @@ fn printed(told: &clap::Error) -> Outcome {
     }
 }
 
-/// Reads the command line.
-fn parsed(args: Vec<OsString>) -> Result<Cli, clap::Error> {
+/// Reads the command line, whose first word may have been meant as a command.
+fn parsed(args: Vec<OsString>, guess: Option<OsString>) -> Result<Cli, clap::Error> {
     let matches = Cli::command().try_get_matches_from(args)?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     if let (Some(read), Some((_, matches))) = (cli.command.read_args(), matches.subcommand()) {
         read.finding = args::finding_options(matches);
+        read.guess = guess;
     }
     Ok(cli)
 }

@@ -1,11 +1,9 @@
 //! `finwait netstat`: the socket table of the capture's hosts at a moment, or its counts over time.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::args::{Format, ReadArgs, seconds};
+use super::args::{FilesArg, Format, ReadArgs, seconds};
 use super::at::At;
 use super::{Outcome, output, read};
 use crate::addr::Addr;
@@ -23,9 +21,8 @@ use crate::time::{Span, Timestamp};
 /// `finwait netstat`.
 #[derive(Debug, Args)]
 pub struct NetstatArgs {
-    /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    input: FilesArg,
     /// The time to show: RFC 3339 as in 2026-11-20T11:01:29Z, +SECONDS from the capture's start,
     /// or end
     #[arg(
@@ -62,7 +59,7 @@ const MOMENTS: usize = 60;
 
 /// Shows a socket table.
 pub fn netstat(args: &NetstatArgs) -> Result<Outcome> {
-    let Some(inputs) = read::inputs(&args.files) else { return read::help(Some("netstat")) };
+    let Some(inputs) = read::inputs(&args.input.files) else { return read::help(Some("netstat")) };
     let analysis = read::read(&inputs, &args.read, &mut ())?;
     match args.counts {
         true => counts(&analysis, args)?,

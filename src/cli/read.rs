@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
+use clap::error::{ContextKind, ContextValue};
 
 use super::args::{Cli, ReadArgs, ReportFormat};
 use super::at::{At, out_of_range};
@@ -143,13 +144,23 @@ pub fn names(args: &ReadArgs) -> Result<Names> {
     Names::parse(&text).with_context(|| path.display().to_string())
 }
 
-/// Whether the error is that there is no file of the line's first word, which may have been meant
-/// as a command.
-pub fn is_like_a_command(first: Option<&OsStr>, error: &anyhow::Error) -> bool {
-    let Some(capture::Error::Open { file, cause }) = error.downcast_ref() else { return false };
-    cause.kind() == io::ErrorKind::NotFound
+/// What to say beside an error if it is that there is no file of the line's first word, which may
+/// have been meant as a command.
+pub fn hint(first: Option<&OsStr>, error: &capture::Error) -> Option<String> {
+    let capture::Error::Open { file, cause } = error else { return None };
+    let is_like_a_command = cause.kind() == io::ErrorKind::NotFound
         && first.is_some_and(|first| first == &**file)
-        && file.chars().all(|it| it.is_ascii_lowercase())
+        && file.chars().all(|it| it.is_ascii_lowercase());
+    if !is_like_a_command {
+        return None;
+    }
+    let told = Cli::command().try_get_matches_from(["finwait", &**file]).err();
+    let alike = told.as_ref().and_then(|told| told.get(ContextKind::SuggestedSubcommand));
+    let help = match alike {
+        Some(ContextValue::Strings(names)) => format!(": did you mean `{}`?", names.join("` or `")),
+        _ => " (`finwait help` lists them)".to_string(),
+    };
+    Some(format!("; nor is it a command{help}"))
 }
 
 /// What a run over these captures ends with: damage is an error, a cut capture only if asked for.
@@ -168,7 +179,8 @@ pub fn outcome(analysis: &Analysis, args: &ReadArgs) -> Outcome {
         let kind = if args.is_strict() { "" } else { "warning: " };
         outcome.messages.push(format!("{kind}{cut}"));
     }
-    outcome.messages.extend(analysis.errors.iter().map(ToString::to_string));
+    let hint = |error| hint(args.guess.as_deref(), error).unwrap_or_default();
+    outcome.messages.extend(analysis.errors.iter().map(|error| format!("{error}{}", hint(error))));
     if !analysis.errors.is_empty() || (args.is_strict() && !analysis.cuts.is_empty()) {
         outcome.code = ERROR;
     }

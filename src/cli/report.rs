@@ -23,7 +23,7 @@ use crate::run::{self, Analysis};
 
 /// Reports on captures.
 pub fn report(args: &ReportArgs) -> Result<Outcome> {
-    let Some(inputs) = read::inputs(&args.files) else { return read::help(None) };
+    let Some(inputs) = read::inputs(&args.input.files) else { return read::help(None) };
     let analysis = read::read_for(args.print.format, &inputs, &args.read)?;
     print(
         &analysis,
