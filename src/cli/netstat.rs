@@ -61,9 +61,10 @@ const MOMENTS: usize = 60;
 pub fn netstat(args: &NetstatArgs) -> Result<Outcome> {
     let Some(inputs) = read::inputs(&args.input.files) else { return read::help(Some("netstat")) };
     let analysis = read::read(&inputs, &args.read, &mut ())?;
-    match args.counts {
-        true => counts(&analysis, args)?,
-        false => table(&analysis, args)?,
+    if args.counts {
+        counts(&analysis, args)?
+    } else {
+        table(&analysis, args)?
     }
     let mut outcome = read::outcome(&analysis, &args.read);
     outcome.messages.extend(nothing(&analysis, args));

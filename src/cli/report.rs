@@ -75,9 +75,10 @@ impl Job {
             has_baseline: false,
             is_strict: read.is_strict(),
         };
-        let judgement = match print.format.is_grouped() {
-            true => gate.judge(analysis, issues(analysis), |_| 0),
-            false => Judgement::default(),
+        let judgement = if print.format.is_grouped() {
+            gate.judge(analysis, issues(analysis), |_| 0)
+        } else {
+            Judgement::default()
         };
         Job { gate, judgement, is_check: false, coda: "" }
     }

@@ -68,9 +68,10 @@ fn table(path: &Path, is_dated: bool) -> Result<(Snapshot, Timestamp)> {
     }
     let name = if is_stdin { "standard input".into() } else { path.display().to_string() };
     let cannot = || format!("{name}: cannot read it");
-    let bytes = match is_stdin {
-        true => input::bytes_of(io::stdin().lock(), SNAPSHOT_BYTES_MAX),
-        false => input::bytes(path, SNAPSHOT_BYTES_MAX),
+    let bytes = if is_stdin {
+        input::bytes_of(io::stdin().lock(), SNAPSHOT_BYTES_MAX)
+    } else {
+        input::bytes(path, SNAPSHOT_BYTES_MAX)
     };
     let bytes = bytes.with_context(cannot)?;
     let snapshot = Snapshot::parse(&name, &bytes);

@@ -179,9 +179,10 @@ impl<'a> Desk<'a> {
     fn due(&self) -> Option<Timestamp> {
         let judged = self.judged?;
         let silence = judged.since(self.newest);
-        let pause = match silence < SILENCE_LONG {
-            true => Span::from_nanos(silence.as_nanos() / 64),
-            false => silence,
+        let pause = if silence < SILENCE_LONG {
+            Span::from_nanos(silence.as_nanos() / 64)
+        } else {
+            silence
         };
         Some(judged.after(INTERVAL.max(pause))).filter(|due| *due > judged)
     }
@@ -206,9 +207,10 @@ impl<'a> Desk<'a> {
 
     /// Judges as long as that leaves time for anything else.
     fn judge_if_there_is_time(&mut self, live: &mut Live, now: Timestamp) -> Result<()> {
-        let has_time = match self.is_stored {
-            true => self.looks <= live.segments() * LOOKS_PER_SEGMENT + LOOKS_FREELY,
-            false => self.spent <= self.began.elapsed() / 4 + SPENT_FREELY,
+        let has_time = if self.is_stored {
+            self.looks <= live.segments() * LOOKS_PER_SEGMENT + LOOKS_FREELY
+        } else {
+            self.spent <= self.began.elapsed() / 4 + SPENT_FREELY
         };
         if has_time {
             return self.judge(live, now);

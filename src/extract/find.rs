@@ -133,9 +133,10 @@ fn take(tracker: &mut Tracker<Finder<'_>>, keyed: &Keyed, parts: &[u64]) {
         Goes::With(id) => finder.add(id, frames(), ts),
         Goes::AsAnswered(id) => {
             let has_room = finder.waiting.len() < finder.waiting_max;
-            let waiting = match has_room {
-                true => Some(finder.waiting.entry(decoded.tuple).or_default()),
-                false => finder.waiting.get_mut(&decoded.tuple),
+            let waiting = if has_room {
+                Some(finder.waiting.entry(decoded.tuple).or_default())
+            } else {
+                finder.waiting.get_mut(&decoded.tuple)
             };
             match waiting.filter(|waiting| waiting.len() + parts.len() < HELD_FRAMES_MAX) {
                 Some(waiting) => waiting.extend(frames().map(|frame| (frame, ts))),

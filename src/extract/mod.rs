@@ -109,8 +109,9 @@ fn fitting(merge: &Merge) -> PacketFormat {
     let mut files = merge.sources().iter().map(|source| source.info());
     let all_pcap = files.clone().all(|file| file.format == capture::Format::Pcap);
     let first = files.next().map(|file| file.link_types.clone());
-    match all_pcap && files.all(|file| Some(&file.link_types) == first.as_ref()) {
-        true => PacketFormat::Pcap,
-        false => PacketFormat::Pcapng,
+    if all_pcap && files.all(|file| Some(&file.link_types) == first.as_ref()) {
+        PacketFormat::Pcap
+    } else {
+        PacketFormat::Pcapng
     }
 }

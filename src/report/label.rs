@@ -29,9 +29,10 @@ pub fn labels(history: &History, from: Role, segment: &Segment) -> [String; 4] {
         payload == 0 && ![Flags::SYN, Flags::FIN, Flags::RST].iter().any(|flag| segment.has(*flag));
     let short =
         if is_bare { format!("{flags}{ack}") } else { format!("{flags} {first}({payload})") };
-    match is_bare {
-        true => [full, short.clone(), short, flags.to_string()],
-        false => [full, long, short, flags.to_string()],
+    if is_bare {
+        [full, short.clone(), short, flags.to_string()]
+    } else {
+        [full, long, short, flags.to_string()]
     }
 }
 

@@ -93,10 +93,7 @@ pub struct Reel {
 impl Reel {
     /// Takes the next segment.
     pub fn push(&mut self, from: End, segment: &Segment) {
-        let room = match is_control(segment) {
-            true => 2 * LADDER_SEGMENTS_MAX,
-            false => LADDER_SEGMENTS_MAX,
-        };
+        let room = if is_control(segment) { 2 * LADDER_SEGMENTS_MAX } else { LADDER_SEGMENTS_MAX };
         let is_room = self.steps.len() < room;
         // A SYN that waited for its answer comes behind what passed meanwhile.
         let later = self.steps.iter().rev().take_while(|step| step.frame() > segment.frame);

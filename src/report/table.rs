@@ -327,9 +327,10 @@ impl Shape {
             table.add_row(self.row(finding, history, &analysis.names));
         }
         let all: Vec<usize> = (0..self.head().len()).collect();
-        match fits(&table, paper.columns) {
-            true => keep_whole(&mut table, &all),
-            false => keep_whole(&mut table, &[0, 2, 3]),
+        if fits(&table, paper.columns) {
+            keep_whole(&mut table, &all);
+        } else {
+            keep_whole(&mut table, &[0, 2, 3]);
         }
         table
     }

@@ -383,10 +383,12 @@ impl<'a> Matcher<'a> {
         let Some(row) = taken.snapshot.rows.get(at.1) else { return };
         let window = Window::around(taken.compared_at);
         let states = window.states(history, role);
-        let rank = match () {
-            () if !states.is_empty() => Rank::Then,
-            () if history.first.ts <= window.to => Rank::Before,
-            () => Rank::Later,
+        let rank = if !states.is_empty() {
+            Rank::Then
+        } else if history.first.ts <= window.to {
+            Rank::Before
+        } else {
+            Rank::Later
         };
         let agrees = match row.state {
             Some(state) => states.contains(&state),

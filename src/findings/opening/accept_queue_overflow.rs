@@ -169,10 +169,7 @@ impl Grouping for Overflows {
 
 impl Listener {
     fn finding(&self, party: &Party, repeats: bool, context: &Context) -> Finding {
-        let how = match repeats {
-            true => self.repeated(),
-            false => self.reset(),
-        };
+        let how = if repeats { self.repeated() } else { self.reset() };
         let message = format!(
             "{} {how}; find out why the program does not call accept() in time: busy threads, or \
              descriptors used up",

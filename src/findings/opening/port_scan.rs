@@ -162,9 +162,10 @@ impl Grouping for Scans {
         }
         if !self.are_many() {
             let client = self.clients.entry(keys.addr(Role::Client).ip()).or_default();
-            match is_silent {
-                true => client.silent += 1,
-                false => client.says_to(keys.addr(Role::Server)),
+            if is_silent {
+                client.silent += 1;
+            } else {
+                client.says_to(keys.addr(Role::Server));
             }
         } else if is_silent {
             suspects.count(keys.host(Role::Client, Role::Client));

@@ -93,9 +93,10 @@ impl Grouping for Cookies {
     fn take(&mut self, history: &History, keys: &Keys, context: &Context) {
         let Some(is_again) = left_alone(history, context) else { return };
         let answers = self.0.entry(Party::of(keys, Role::Server));
-        match is_again {
-            true => answers.again += 1,
-            false => answers.once += 1,
+        if is_again {
+            answers.again += 1;
+        } else {
+            answers.once += 1;
         }
         answers.first.add(history.first, history.id);
         answers.first.goes_on(history.side(Role::Server).last.ts);

@@ -102,9 +102,10 @@ impl Grouping for Census {
             suspects.count(keys.party(Role::Client));
         }
         let Some(stay) = history.stay_in(Role::Server, State::TimeWait) else { return };
-        match self.0.are_many() {
-            true => suspects.count(keys.party(Role::Server)),
-            false => self.0.at_first(keys, |it| it.add(history, keys.addr(Role::Client), &stay)),
+        if self.0.are_many() {
+            suspects.count(keys.party(Role::Server));
+        } else {
+            self.0.at_first(keys, |it| it.add(history, keys.addr(Role::Client), &stay));
         }
     }
 

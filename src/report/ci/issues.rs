@@ -194,9 +194,10 @@ const EPHEMERAL_PORT_MIN: u16 = 32_768;
 fn service(history: &History) -> Place {
     let server = history.addr(Role::Server);
     let is_shown = matches!(history.roles_from, RolesFrom::Syn | RolesFrom::SynAck);
-    match is_shown || server.port() < EPHEMERAL_PORT_MIN {
-        true => Place::Service(server),
-        false => Place::Server(server.ip()),
+    if is_shown || server.port() < EPHEMERAL_PORT_MIN {
+        Place::Service(server)
+    } else {
+        Place::Server(server.ip())
     }
 }
 
