@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn recording(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/services").join(name).join("server.pcap")
@@ -379,6 +379,24 @@ fn control_c_ends_it_with_the_report() {
     drop(pipe);
 }
 
+/// Until then, Ctrl-C ends the program. Where no file tells, half a second has to do.
+#[cfg(unix)]
+fn wait_until_ctrl_c_is_caught(pid: u32) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else {
+            return std::thread::sleep(Duration::from_millis(500));
+        };
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+        if caught.is_some_and(|bits| bits & 1 << (2 - 1) > 0) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it catches Ctrl-C");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn control_c_does_not_lose_the_report_on_a_pipe() {
@@ -391,9 +409,8 @@ fn control_c_does_not_lose_the_report_on_a_pipe() {
         .unwrap();
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(&first).unwrap();
-    // It has begun to read when the pipe took more than one holds.
     pipe.flush().unwrap();
-    std::thread::sleep(Duration::from_millis(500));
+    wait_until_ctrl_c_is_caught(child.id());
     let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(interrupted.unwrap().success());
     pipe.write_all(&rest).unwrap();

@@ -58,7 +58,18 @@ fn piped(folder: &Folder, args: &[&str]) -> std::process::Child {
 fn interrupt(child: &std::process::Child) {
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(sent.expect("kill").success());
-    std::thread::sleep(std::time::Duration::from_millis(200));
+}
+
+/// Asks again and again, for so long as a loaded machine may take.
+#[cfg(unix)]
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    use std::time::{Duration, Instant};
+
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[cfg(unix)]
@@ -73,7 +84,10 @@ fn control_c_loses_neither_the_packets_of_a_pipe_nor_leaves_a_file() {
         let mut child = piped(&folder, &["--id", "3"]);
         let mut pipe = child.stdin.take().expect("a pipe");
         pipe.write_all(first).and_then(|()| pipe.flush()).expect("it reads");
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        // It catches signals before it keeps the first byte.
+        let kept = || std::fs::read_dir(&folder.0).expect("there").flatten();
+        let has_bytes = || kept().any(|file| file.metadata().is_ok_and(|it| it.len() > 0));
+        wait_until("it keeps what comes", has_bytes);
         (folder, child, pipe)
     };
     let (folder, child, mut pipe) = begun("interrupted");
@@ -87,9 +101,15 @@ fn control_c_loses_neither_the_packets_of_a_pipe_nor_leaves_a_file() {
     assert_eq!((out.status.code(), out.stdout), (Some(0), whole.stdout));
     assert_eq!(std::fs::read_dir(&folder.0).expect("there").count(), 0);
     // Who asks twice does not want to wait.
-    let (folder, child, pipe) = begun("interrupted-twice");
-    interrupt(&child);
-    interrupt(&child);
+    let (folder, mut child, pipe) = begun("interrupted-twice");
+    // Two that come at once may be taken for one.
+    wait_until("it ends", || {
+        let has_ended = child.try_wait().expect("it runs").is_some();
+        if !has_ended {
+            interrupt(&child);
+        }
+        has_ended
+    });
     assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(130));
     assert_eq!(std::fs::read_dir(&folder.0).expect("there").count(), 0);
     drop(pipe);
