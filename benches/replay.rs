@@ -15,7 +15,7 @@ use finwait::history::History;
 use finwait::history::archive::Archive;
 use finwait::infer::brief::{Blocks, Brief};
 use finwait::infer::{Connection, Params};
-use finwait::pipeline::{Pipeline, Sink};
+use finwait::pipeline::Pipeline;
 use finwait::time::Timestamp;
 use finwait_capgen::{Options, Shape, write_files};
 
@@ -136,15 +136,10 @@ fn briefs(bench: &Bench, decoded: &[Decoded], owners: &[usize]) {
     });
 }
 
-/// Looks away.
-struct Nobody;
-
-impl Sink for Nobody {}
-
 /// A whole capture, from the file to the histories; returns how many packets there were.
 fn replay(path: &Path) -> u64 {
     let mut source = Source::open(path).expect("the capture was just written");
-    let mut pipeline = Pipeline::new(Params::default(), usize::MAX, Nobody);
+    let mut pipeline = Pipeline::new(Params::default(), usize::MAX, ());
     while let Some(packet) = source.next_packet().expect("the capture is whole") {
         let link = packet.link.0;
         pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);

@@ -53,6 +53,16 @@ pub trait Sink {
     }
 }
 
+/// Takes nothing.
+impl Sink for () {}
+
+/// Keeps the records.
+impl Sink for Vec<History> {
+    fn finished(&mut self, history: History) {
+        self.push(history);
+    }
+}
+
 /// What was read, in numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {

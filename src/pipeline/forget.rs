@@ -175,16 +175,12 @@ mod tests {
     use crate::pipeline::{Pipeline, Totals};
     use crate::seq::SeqNum;
 
-    struct Nobody;
-
-    impl Sink for Nobody {}
-
     /// The histories of a recording, without who had their four-tuples before, and how many were
     /// forgotten when so many segments had been taken, and once more when twice as many had.
     fn histories(name: &str, forget_at: usize) -> (Vec<History>, u64) {
         let path = format!("{}/testdata/{name}/server.pcap", env!("CARGO_MANIFEST_DIR"));
         let mut merge = Merge::open(&[path]).unwrap();
-        let mut tracker = Tracker::new(Params::default(), 1_000, Nobody);
+        let mut tracker = Tracker::new(Params::default(), 1_000, ());
         let mut intake = tracker.intake();
         let mut count = 0;
         while let Some(it) = merge.next_packet().unwrap() {
@@ -228,13 +224,13 @@ mod tests {
 
     /// Segments of connections to one server, an hour of them.
     struct Traffic {
-        pipeline: Pipeline<Nobody>,
+        pipeline: Pipeline<()>,
         millis: u64,
     }
 
     impl Traffic {
         fn new(connections_max: usize) -> Traffic {
-            let pipeline = Pipeline::new(Params::default(), connections_max, Nobody);
+            let pipeline = Pipeline::new(Params::default(), connections_max, ());
             Traffic { pipeline, millis: 0 }
         }
 

@@ -164,18 +164,15 @@ mod tests {
     use crate::decode::segment::{Flags, Segment};
     use crate::decode::tuple::{FourTuple, widen_v4};
     use crate::infer::Params;
-    use crate::pipeline::{Pipeline, Sink};
+    use crate::pipeline::Pipeline;
     use crate::time::{Span, Timestamp};
-
-    struct Nobody;
-    impl Sink for Nobody {}
 
     /// They would, in a table that did not grow with the connections.
     #[test]
     fn strangers_take_no_places_of_those_that_count() {
         const STRANGERS: u32 = 16_000;
         const WRONG: u32 = 20;
-        let mut pipeline = Pipeline::new(Params::default(), 1_000_000, Nobody);
+        let mut pipeline = Pipeline::new(Params::default(), 1_000_000, ());
         // Those that come first in order are kept.
         for number in 0..STRANGERS + WRONG {
             let client = widen_v4((0x0a00_0000 + number).to_be_bytes());

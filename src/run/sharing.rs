@@ -15,14 +15,9 @@ use crate::flow::table::TUPLES_MAX;
 use crate::limits::{
     BATCH_SEGMENTS, HANDED_SEGMENTS, ROOMS_IN_TURN, SEEN_TUPLES_MAX, WAITING_BATCHES,
 };
-use crate::pipeline::{Keyed, Load, Sink, Tracker, close_together};
+use crate::pipeline::{Keyed, Load, Tracker, close_together};
 use crate::run::reading::{Batch, Filler, PROGRESS_BATCHES, Read};
 use crate::run::{Options, Watcher};
-
-/// Whoever looks at no segments.
-struct Nobody;
-
-impl Sink for Nobody {}
 
 /// Reads the capture to its end in several threads; `None`, with nothing read, if one thread must
 /// follow it all: it cannot be read twice, or something in it reaches a bound that holds for all
@@ -38,7 +33,7 @@ pub(super) fn read<W: Watcher>(
         return None;
     }
     let mut own = merge.again()?;
-    let first = options.tracker(Nobody).among_others();
+    let first = options.tracker(()).among_others();
     let mut filler = Filler::new(first.intake(), false);
     let shares = Shares::of(threads, first, options);
     thread::scope(|scope| {
@@ -74,7 +69,7 @@ struct Shares {
 
 /// Some of the four-tuples.
 struct Share {
-    tracker: Tracker<Nobody>,
+    tracker: Tracker<()>,
     /// How much of what has a bound is counted of it.
     told: Load,
 }
@@ -116,10 +111,10 @@ fn room() -> Vec<Keyed> {
 
 impl Shares {
     /// For so many threads; all of them take segments that were made for the first.
-    fn of(threads: usize, first: Tracker<Nobody>, options: &Options) -> Shares {
+    fn of(threads: usize, first: Tracker<()>, options: &Options) -> Shares {
         // One more, so that whoever is free finds one that nobody is busy with.
         let count = (threads + 1).min(LOTS.into());
-        let others = (1..count).map(|_| options.tracker(Nobody).among_others().hashing_as(&first));
+        let others = (1..count).map(|_| options.tracker(()).among_others().hashing_as(&first));
         let mut trackers: Vec<_> = others.collect();
         trackers.insert(0, first);
         let share = |tracker| Mutex::new(Share { tracker, told: Load::default() });
@@ -135,7 +130,7 @@ impl Shares {
         }
     }
 
-    fn into_trackers(self) -> Vec<Tracker<Nobody>> {
+    fn into_trackers(self) -> Vec<Tracker<()>> {
         let shares = self.all.into_iter().map(Mutex::into_inner);
         shares.map(|share| share.unwrap_or_else(PoisonError::into_inner).tracker).collect()
     }
@@ -410,7 +405,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_one_who_follows_and_panics() {
-        let shares = Shares::of(2, options(9).tracker(Nobody).among_others(), &options(9));
+        let shares = Shares::of(2, options(9).tracker(()).among_others(), &options(9));
         let is_over = thread::scope(|scope| {
             let waits = scope.spawn(|| shares.follow(1));
             let panics = scope.spawn(|| {
@@ -424,7 +419,7 @@ mod tests {
 
     #[test]
     fn whoever_reads_is_woken_when_what_it_waits_for_is_followed() {
-        let shares = Shares::of(2, options(9).tracker(Nobody).among_others(), &options(9));
+        let shares = Shares::of(2, options(9).tracker(()).among_others(), &options(9));
         let busy = shares.all[0].lock().unwrap();
         (0..WAITING_BATCHES).for_each(|_| shares.hand_on(0, &mut Vec::new()));
         let (over, is_over) = std::sync::mpsc::channel();

@@ -9,19 +9,9 @@ use crate::history::{History, Role};
 use crate::infer::Params;
 use crate::infer::state::State;
 use crate::limits::CONNECTIONS_MAX;
-use crate::pipeline::{Pipeline, Sink, Totals};
+use crate::pipeline::{Pipeline, Totals};
 use crate::testkit::trace::{CLIENT_PORT, Trace};
 use crate::time::{Span, Timestamp};
-
-/// Keeps every history.
-#[derive(Default)]
-struct Keep(Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
-    }
-}
 
 /// Runs the first `count` segments and ends the capture at `end`. Histories by number.
 fn run(trace: &Trace, count: usize, end: Timestamp) -> Vec<History> {
@@ -30,12 +20,12 @@ fn run(trace: &Trace, count: usize, end: Timestamp) -> Vec<History> {
 
 /// The same, with what was read in numbers.
 fn run_all(trace: &Trace, count: usize, end: Timestamp) -> (Vec<History>, Totals) {
-    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     for decoded in trace.segments.iter().take(count) {
         pipeline.decoded(decoded);
     }
     pipeline.silence(end);
-    let (Keep(mut histories), totals) = pipeline.finish();
+    let (mut histories, totals) = pipeline.finish();
     histories.sort_by_key(|history| history.id);
     (histories, totals)
 }
@@ -127,11 +117,11 @@ pub fn summary(text: &str, mut thresholds: Thresholds) -> Summary {
 pub fn recorded(path: &Path) -> Vec<History> {
     let mut source = Source::open(path).expect("a capture");
     let mut last = Timestamp::default();
-    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     while let Some(packet) = source.next_packet().expect("a whole capture") {
         last = packet.ts;
         pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
     }
     pipeline.silence(last.after(Span::from_secs(60)));
-    pipeline.finish().0.0
+    pipeline.finish().0
 }

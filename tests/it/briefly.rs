@@ -7,24 +7,14 @@ use finwait::capture::Source;
 use finwait::history::History;
 use finwait::infer::Params;
 use finwait::limits::CONNECTIONS_MAX;
-use finwait::pipeline::{Pipeline, Sink};
+use finwait::pipeline::Pipeline;
 use finwait_capgen::{Options, Shape, generate};
 use proptest::prelude::*;
 
 use crate::properties::{segments, step};
 
-/// Keeps every history.
-#[derive(Default)]
-pub struct Keep(pub Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
-    }
-}
-
 fn histories(mut source: Source, following_all: bool) -> Vec<History> {
-    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     if following_all {
         pipeline = pipeline.following_all();
     }
@@ -32,7 +22,7 @@ fn histories(mut source: Source, following_all: bool) -> Vec<History> {
         let link = packet.link.0;
         pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
     }
-    pipeline.finish().0.0
+    pipeline.finish().0
 }
 
 /// Compares both ways; returns how many histories there are.
@@ -62,12 +52,12 @@ proptest! {
 
     #[test]
     fn random_segments_give_the_same(steps in prop::collection::vec(step(), 1..40)) {
-        let run = |pipeline: Pipeline<Keep>| {
+        let run = |pipeline: Pipeline<Vec<History>>| {
             let mut pipeline = pipeline;
             segments(&steps).iter().for_each(|decoded| pipeline.decoded(decoded));
-            pipeline.finish().0.0
+            pipeline.finish().0
         };
-        let pipeline = || Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+        let pipeline = || Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
         prop_assert_eq!(run(pipeline()), run(pipeline().following_all()));
     }
 }

@@ -19,15 +19,6 @@ use serde_json::Value;
 use crate::properties::assert_consistent;
 use crate::text;
 
-#[derive(Default)]
-struct Keep(Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
-    }
-}
-
 /// The captures whose streams are not tshark's.
 pub const STREAMS: &str = include_str!("corpus-differences.tsv");
 /// The streams whose completeness is not tshark's.
@@ -86,7 +77,7 @@ impl Sink for Completeness {
 
 /// Reads a capture to its end or its damage.
 fn read(path: &Path) -> Result<(Vec<History>, Totals), String> {
-    let (Keep(mut histories), totals) = read_into(path, Keep::default())?;
+    let (mut histories, totals) = read_into(path, Vec::new())?;
     histories.sort_by_key(|history| history.id);
     Ok((histories, totals))
 }

@@ -8,28 +8,19 @@ use finwait::capture::Merge;
 use finwait::history::History;
 use finwait::infer::Params;
 use finwait::limits::CONNECTIONS_MAX;
-use finwait::pipeline::{Pipeline, Sink};
+use finwait::pipeline::Pipeline;
 use finwait::report::json::{self, Shape};
 use finwait::report::paper::Paper;
 use finwait::report::table;
 use finwait::run::{Analysis, Options, read};
 
-#[derive(Default)]
-struct Keep(Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
-    }
-}
-
 pub fn histories(paths: &[PathBuf]) -> Vec<History> {
     let mut source = Merge::open(paths).expect("captures");
-    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     while let Some(packet) = source.next_packet().expect("whole captures") {
         pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
     }
-    let mut histories = pipeline.finish().0.0;
+    let mut histories = pipeline.finish().0;
     histories.sort_by_key(|history| history.id);
     histories
 }

@@ -10,7 +10,7 @@ use finwait::decode::tuple::FourTuple;
 use finwait::history::{History, Role};
 use finwait::infer::Params;
 use finwait::limits::{CONNECTIONS_MAX, TUNNEL_DEPTH_MAX};
-use finwait::pipeline::{Pipeline, Sink, Totals};
+use finwait::pipeline::{Pipeline, Totals};
 use finwait::run::{self, Options};
 
 use crate::files::Folder;
@@ -18,15 +18,6 @@ use crate::files::Folder;
 /// A packet: nanoseconds and bytes.
 type Packet = (u64, Vec<u8>);
 type Wrap = fn(&[u8]) -> Vec<u8>;
-
-#[derive(Default)]
-struct Keep(Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
-    }
-}
 
 /// What happened on a connection, without frames and times.
 fn told(history: &History) -> String {
@@ -39,12 +30,12 @@ fn told(history: &History) -> String {
 fn read(capture: &[u8], decode_tunnels: bool) -> (Vec<History>, Totals) {
     let source = Source::from_reader("test", Box::new(std::io::Cursor::new(capture.to_vec())));
     let mut merge = Merge::new(vec![source.expect("a capture")]);
-    let pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    let pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     let mut pipeline = if decode_tunnels { pipeline.decoding_tunnels() } else { pipeline };
     while let Some(packet) = merge.next_packet().expect("a whole capture") {
         pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
     }
-    let (Keep(mut all), totals) = pipeline.finish();
+    let (mut all, totals) = pipeline.finish();
     all.sort_by_key(|history| history.id);
     (all, totals)
 }

@@ -7,24 +7,15 @@
 use std::path::{Path, PathBuf};
 
 use finwait::capture::Merge;
-use finwait::history::{History, Role};
+use finwait::history::Role;
 use finwait::infer::Params;
 use finwait::infer::state::Basis;
 use finwait::infer::trail::Transition;
 use finwait::limits::CONNECTIONS_MAX;
-use finwait::pipeline::{Pipeline, Sink};
+use finwait::pipeline::Pipeline;
 
 use crate::recording::{Fault, Recording};
 use crate::score::score;
-
-#[derive(Default)]
-pub struct Keep(pub Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
-    }
-}
 
 fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
@@ -64,12 +55,12 @@ fn what_is_said_of_a_faulty_capture() {
     for recording in Recording::all(&testdata().join("observer")) {
         let path = testdata().join("observer").join(&recording.name).join("middle.pcap");
         let mut source = Merge::open(&[path]).expect("a capture");
-        let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+        let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
         while let Some(packet) = source.next_packet().expect("whole") {
             pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
         }
         lines.push(format!("{}: {}", recording.name, recording.impairment));
-        for history in pipeline.finish().0.0 {
+        for history in pipeline.finish().0 {
             for role in Role::BOTH {
                 let told = history.transitions_of(role).map(|t| format!("{}{}", t.to, mark(t)));
                 let told: Vec<_> = told.collect();

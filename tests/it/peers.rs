@@ -13,7 +13,6 @@ use finwait::limits::CONNECTIONS_MAX;
 use finwait::pipeline::Pipeline;
 
 use crate::corpus::{COMPLETENESS, STREAMS, ZEEK, table};
-use crate::observer::Keep;
 
 /// A recording of which Wireshark gives a wrong account.
 struct Case {
@@ -125,11 +124,11 @@ fn root() -> &'static Path {
 
 fn histories(path: PathBuf) -> Vec<History> {
     let mut source = Merge::open(&[path]).expect("a capture");
-    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     while let Some(packet) = source.next_packet().expect("whole") {
         pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
     }
-    pipeline.finish().0.0
+    pipeline.finish().0
 }
 
 #[test]

@@ -12,7 +12,7 @@ use finwait::history::{History, Role};
 use finwait::infer::Params;
 use finwait::infer::state::State;
 use finwait::limits::CONNECTIONS_MAX;
-use finwait::pipeline::{Pipeline, Sink};
+use finwait::pipeline::Pipeline;
 use finwait::time::{Span, Timestamp};
 use serde_json::Value;
 
@@ -111,15 +111,6 @@ impl Fault {
             Fault::Cut => packets.iter_mut().for_each(|packet| packet.data.truncate(64)),
         }
         packets
-    }
-}
-
-#[derive(Default)]
-struct Keep(Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
     }
 }
 
@@ -234,13 +225,13 @@ impl Recording {
 
     /// The histories that finwait gives for a faulty capture.
     pub fn faulty_histories(&self, point: &str, fault: Fault) -> Vec<History> {
-        let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+        let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
         for (at, packet) in self.packets(point, fault).iter().enumerate() {
             let frame = at as u64 + 1;
             pipeline.packet(packet.link, &packet.data, packet.orig_len, packet.ts, frame);
         }
         pipeline.silence(self.end);
-        let mut histories = pipeline.finish().0.0;
+        let mut histories = pipeline.finish().0;
         histories.sort_by_key(|history| history.id);
         histories
     }

@@ -10,24 +10,15 @@ use finwait::history::{History, Role};
 use finwait::infer::Params;
 use finwait::infer::trail::Moment;
 use finwait::limits::CONNECTIONS_MAX;
-use finwait::pipeline::{Pipeline, Sink};
+use finwait::pipeline::Pipeline;
 use finwait::time::Timestamp;
-
-#[derive(Default)]
-struct Keep(Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
-    }
-}
 
 /// The histories of a capture of these segments that ends at `end`, by number.
 pub fn histories(segments: &[Decoded], end: Timestamp) -> Vec<History> {
-    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     segments.iter().for_each(|decoded| pipeline.decoded(decoded));
     pipeline.silence(end);
-    let mut histories = pipeline.finish().0.0;
+    let mut histories = pipeline.finish().0;
     histories.sort_by_key(|history| history.id);
     histories
 }

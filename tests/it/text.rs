@@ -13,17 +13,8 @@ use finwait::capture::{FileInfo, Merge, Source};
 use finwait::history::{History, Role};
 use finwait::infer::Params;
 use finwait::limits::CONNECTIONS_MAX;
-use finwait::pipeline::{Pipeline, Sink, Totals};
+use finwait::pipeline::{Pipeline, Totals};
 use finwait::time::Timestamp;
-
-#[derive(Default)]
-struct Keep(Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
-    }
-}
 
 /// A capture that was read to its end.
 pub struct Read {
@@ -37,13 +28,13 @@ pub struct Read {
 
 impl Read {
     fn all(mut merge: Merge) -> Read {
-        let pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+        let pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
         let mut pipeline = pipeline.decoding_tunnels();
         while let Ok(Some(packet)) = merge.next_packet() {
             pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
         }
         let info = merge.sources()[0].info().clone();
-        let (Keep(mut histories), totals) = pipeline.finish();
+        let (mut histories, totals) = pipeline.finish();
         histories.sort_by_key(|history| history.id);
         Read { histories, totals, info }
     }

@@ -15,7 +15,7 @@ use finwait::capture::Source;
 use finwait::history::History;
 use finwait::infer::Params;
 use finwait::limits::CONNECTIONS_MAX;
-use finwait::pipeline::{Pipeline, Sink};
+use finwait::pipeline::Pipeline;
 
 const FIN: u8 = 0x01;
 const ACK: u8 = 0x10;
@@ -78,15 +78,6 @@ fn capture() -> Vec<u8> {
     bytes
 }
 
-#[derive(Default)]
-struct Keep(Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
-    }
-}
-
 /// The one connection of the committed capture, which is what its lines say.
 pub fn history() -> History {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/windump-close.pcap");
@@ -96,9 +87,9 @@ pub fn history() -> History {
     }
     assert!(std::fs::read(&path).expect("committed") == bytes, "FINWAIT_BLESS=1 writes it anew");
     let mut source = Source::open(&path).expect("a capture");
-    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Keep::default());
+    let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     while let Ok(Some(packet)) = source.next_packet() {
         pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
     }
-    pipeline.finish().0.0.remove(0)
+    pipeline.finish().0.remove(0)
 }

@@ -9,7 +9,7 @@ use finwait::decode::tuple::FourTuple;
 use finwait::flow::table::{Hasher, Places};
 use finwait::history::archive::{Foundry, Room};
 use finwait::infer::Params;
-use finwait::pipeline::{Pipeline, Sink};
+use finwait::pipeline::Pipeline;
 
 use crate::{Error, Seen};
 
@@ -67,7 +67,7 @@ pub fn table(file: &str) -> Result<Seen, Error> {
 
 /// Follows the connections' states, in one thread, and keeps a record of each.
 pub fn pipeline(file: &str) -> Result<Seen, Error> {
-    let mut pipeline = Pipeline::new(Params::default(), usize::MAX, Nobody);
+    let mut pipeline = Pipeline::new(Params::default(), usize::MAX, ());
     let packets = each(file, |packet| {
         let link = packet.link.0;
         pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
@@ -81,7 +81,7 @@ pub fn pipeline(file: &str) -> Result<Seen, Error> {
 
 /// Reads every record.
 pub fn archive(file: &str) -> Result<Seen, Error> {
-    let mut pipeline = Pipeline::new(Params::default(), usize::MAX, Nobody);
+    let mut pipeline = Pipeline::new(Params::default(), usize::MAX, ());
     let packets = each(file, |packet| {
         let link = packet.link.0;
         pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
@@ -98,11 +98,6 @@ pub fn archive(file: &str) -> Result<Seen, Error> {
     std::hint::black_box(transitions);
     Ok(Seen { packets, flows: totals.connections })
 }
-
-/// Looks away.
-struct Nobody;
-
-impl Sink for Nobody {}
 
 fn segment(packet: &Packet) -> Option<Decoded> {
     let Packet { link, data, orig_len, ts, frame, .. } = *packet;

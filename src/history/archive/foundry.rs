@@ -167,13 +167,10 @@ mod tests {
     use crate::history::Role;
     use crate::infer::Params;
     use crate::infer::endpoint::{Repeats, fastest_answer, in_flight};
-    use crate::pipeline::{Pipeline, Sink};
+    use crate::pipeline::Pipeline;
     use crate::seq::SeqNum;
     use crate::testkit::Trace;
     use crate::time::{Span, Timestamp};
-
-    struct Nobody;
-    impl Sink for Nobody {}
 
     fn shape_of(shelf: &Shelf, brief: &Brief) -> Option<Shape> {
         let mut shape = Shape::default();
@@ -184,7 +181,7 @@ mod tests {
     /// SYNs with what may differ between them, to each of which nothing came.
     #[test]
     fn a_lone_syn_is_read_the_same_after_any_other() {
-        let mut pipeline = Pipeline::new(Params::default(), 1_000, Nobody);
+        let mut pipeline = Pipeline::new(Params::default(), 1_000, ());
         for n in 0..512_u32 {
             let is = |bit: u32| n >> bit & 1 > 0;
             let (own, peer) = (([1; 16], n as u16), ([if is(0) { 2 } else { 0 }; 16], 80));
@@ -357,7 +354,7 @@ mod tests {
         mut look: impl FnMut(&T, &History, &Shelf, &Brief, &Room) -> Result<(), TestCaseError>,
     ) -> Result<(), TestCaseError> {
         let end = Timestamp::from_nanos(1_795_172_400_000_000_000);
-        let mut pipeline = Pipeline::new(params, 1_000_000, Nobody);
+        let mut pipeline = Pipeline::new(params, 1_000_000, ());
         for (number, one) in (0..).zip(all) {
             make(number, one, end, &mut |decoded| pipeline.decoded(&decoded));
         }
@@ -556,7 +553,7 @@ mod tests {
     /// with something odd about them.
     #[test]
     fn what_is_half_open_is_cast_by_who_has_given_up() {
-        let mut pipeline = Pipeline::new(Params::default(), 10_000, Nobody);
+        let mut pipeline = Pipeline::new(Params::default(), 10_000, ());
         let end = Timestamp::from_nanos(1_795_172_400_000_000_000);
         let mut frame = 0;
         let mut pass = |ts: Timestamp, from, to, segment: Segment| {
@@ -960,7 +957,7 @@ mod tests {
             msl in prop::sample::select(vec![30_000_u64, 30_000, 30_000, 0, 1, 500, 120_000]),
         ) {
             let params = Params { msl: Span::from_millis(msl) };
-            let mut pipeline = Pipeline::new(params, 1_000_000, Nobody);
+            let mut pipeline = Pipeline::new(params, 1_000_000, ());
             let mut last = Timestamp::default();
             for (number, one) in (0..).zip(&plays) {
                 // The capture begins in the middle of every fourth.
@@ -1103,7 +1100,7 @@ mod tests {
                 text.replace(" < ", &own('<')).replace(" | ", "\n")
             };
             let trace = Trace::parse(&(lines(0, one) + &lines(1, other) + "+9 end\n"));
-            let mut pipeline = Pipeline::new(Params::default(), 1_000, Nobody);
+            let mut pipeline = Pipeline::new(Params::default(), 1_000, ());
             trace.segments.iter().for_each(|segment| pipeline.decoded(segment));
             pipeline.silence(trace.end);
             let shelf = pipeline.close().1.into_one();

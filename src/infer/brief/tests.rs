@@ -11,7 +11,7 @@ use crate::decode::segment::Options;
 use crate::decode::tuple::FourTuple;
 use crate::history::History;
 use crate::limits::ANNOUNCEMENTS_MAX;
-use crate::pipeline::{Pipeline, Sink};
+use crate::pipeline::Pipeline;
 use crate::seq::SeqNum;
 use crate::testkit::Trace;
 use crate::time::Span;
@@ -187,7 +187,7 @@ proptest! {
 /// All histories of one four-tuple's segments.
 fn told(segments: &[(End, Segment)], following_all: bool) -> Vec<History> {
     let tuple = FourTuple::new(4, ([1; 16], 1), ([2; 16], 2)).0;
-    let mut pipeline = Pipeline::new(Params::default(), 1_000, Nobody);
+    let mut pipeline = Pipeline::new(Params::default(), 1_000, ());
     if following_all {
         pipeline = pipeline.following_all();
     }
@@ -196,9 +196,6 @@ fn told(segments: &[(End, Segment)], following_all: bool) -> Vec<History> {
     }
     pipeline.close().1.iter().collect()
 }
-
-struct Nobody;
-impl Sink for Nobody {}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]

@@ -6,7 +6,7 @@ use finwait::infer::Params;
 use finwait::infer::state::Basis;
 use finwait::infer::trail::Transition;
 use finwait::limits::CONNECTIONS_MAX;
-use finwait::pipeline::{Pipeline, Sink};
+use finwait::pipeline::Pipeline;
 use finwait::time::{Span, Timestamp};
 
 use crate::Micros;
@@ -18,15 +18,6 @@ const RAW: u16 = 101;
 const MSL: Span = Span::from_secs(5);
 /// When runs begin on the capture's clock.
 const BEGIN: Timestamp = Timestamp::from_nanos(1_795_172_400_000_000_000);
-
-#[derive(Default)]
-struct Keep(Vec<History>);
-
-impl Sink for Keep {
-    fn finished(&mut self, history: History) {
-        self.0.push(history);
-    }
-}
 
 /// A transition that finwait claims, on the run's clock.
 #[derive(Clone, Copy, Debug)]
@@ -72,14 +63,14 @@ pub fn passes(run: &Run) -> Vec<(Micros, usize)> {
 
 /// Lets finwait watch a run.
 pub fn watch(run: &Run) -> Testimony {
-    let mut pipeline = Pipeline::new(Params { msl: MSL }, CONNECTIONS_MAX, Keep::default());
+    let mut pipeline = Pipeline::new(Params { msl: MSL }, CONNECTIONS_MAX, Vec::new());
     let frames = passes(run);
     for (index, (at, id)) in frames.iter().enumerate() {
         let packet = &run.sent[*id].packet;
         pipeline.packet(RAW, packet, packet.len() as u32, moment(*at), index as u64 + 1);
     }
     pipeline.silence(moment(run.until));
-    let mut histories = pipeline.finish().0.0;
+    let mut histories = pipeline.finish().0;
     histories.sort_by_key(|history| history.id);
     let claims = End::BOTH.map(|end| {
         let all = histories.iter().flat_map(|history| history.transitions.iter());
