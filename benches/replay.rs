@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use finwait::capture::{LinkType, Source};
+use finwait::capture::{self, LinkType, Source};
 use finwait::decode::{Decoded, decode};
 use finwait::flow::table::{Hasher, Places};
 use finwait::history::History;
@@ -60,7 +60,8 @@ struct Packet {
 
 impl Packet {
     fn decode(&self) -> Option<Decoded> {
-        decode(self.link.0, &self.data, self.orig_len, self.ts, self.frame).ok()
+        let Packet { link, data, orig_len, ts, frame } = self;
+        decode(&capture::Packet::new(*link, data, *orig_len, *ts, *frame)).ok()
     }
 }
 
@@ -141,8 +142,7 @@ fn replay(path: &Path) -> u64 {
     let mut source = Source::open(path).expect("the capture was just written");
     let mut pipeline = Pipeline::new(Params::default(), usize::MAX, ());
     while let Some(packet) = source.next_packet().expect("the capture is whole") {
-        let link = packet.link.0;
-        pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
+        pipeline.packet(&packet);
     }
     let (_, archive, totals) = pipeline.close();
     assert_eq!(archive.len() as u64, totals.connections, "every connection is kept");
@@ -153,7 +153,7 @@ fn load(path: &Path) -> Vec<Packet> {
     let mut source = Source::open(path).expect("the capture was just written");
     let mut packets = Vec::new();
     while let Some(packet) = source.next_packet().expect("the capture is whole") {
-        let finwait::capture::Packet { frame, ts, link, data, orig_len, .. } = packet;
+        let capture::Packet { frame, ts, link, data, orig_len, .. } = packet;
         packets.push(Packet { link, data: data.to_vec(), orig_len, ts, frame });
     }
     packets

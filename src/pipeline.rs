@@ -23,6 +23,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use crate::capture::Packet;
 use crate::decode::Decoded;
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::skip::{Skip, SkipCounts};
@@ -129,9 +130,9 @@ impl<S: Sink> Pipeline<S> {
 
     /// Takes the next packet of the capture.
     #[inline]
-    pub fn packet(&mut self, link: u16, data: &[u8], orig_len: u32, ts: Timestamp, frame: u64) {
+    pub fn packet(&mut self, packet: &Packet<'_>) {
         let Pipeline { intake, batch, tracker } = self;
-        intake.packet(link, data, orig_len, ts, frame, |keyed| push(keyed, batch, tracker));
+        intake.packet(packet, |keyed| push(keyed, batch, tracker));
     }
 
     /// Takes the next segment.

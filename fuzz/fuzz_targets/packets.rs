@@ -5,6 +5,7 @@
 
 #![no_main]
 
+use finwait::capture::{LinkType, Packet};
 use finwait::history::History;
 use finwait::infer::Params;
 use finwait::pipeline::{Pipeline, Sink};
@@ -21,7 +22,7 @@ impl Sink for Count {
 
 fuzz_target!(|bytes: &[u8]| {
     let [low, high, packets @ ..] = bytes else { return };
-    let link = u16::from_le_bytes([*low, *high]);
+    let link = LinkType(u16::from_le_bytes([*low, *high]));
     for tunnels in [false, true] {
         let mut pipeline = Pipeline::new(Params::default(), 1 << 10, Count(0));
         if tunnels {
@@ -34,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
             let ts = Timestamp::from_nanos(frame as i64 * 10_000_000);
             // Now and then one that the capture cut.
             let length = packet.len() as u32 + if frame % 5 == 0 { 1000 } else { 0 };
-            pipeline.packet(link, packet, length, ts, frame);
+            pipeline.packet(&Packet::new(link, packet, length, ts, frame));
             rest = after;
         }
         let (Count(finished), totals) = pipeline.finish();

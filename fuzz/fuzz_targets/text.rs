@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut merge = Merge::new(vec![source]);
     let mut pipeline = Pipeline::new(Params::default(), 1 << 10, Count(0));
     while let Ok(Some(packet)) = merge.next_packet() {
-        pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+        pipeline.packet(&packet);
     }
     let (Count(finished), totals) = pipeline.finish();
     assert!(totals.packets <= lines);

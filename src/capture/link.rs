@@ -11,27 +11,8 @@ use std::borrow::Cow;
 pub struct LinkType(pub u16);
 
 impl LinkType {
-    /// BSD loopback: the address family in the writer's byte order.
-    pub const NULL: LinkType = LinkType(0);
-    /// Ethernet.
-    pub const EN10MB: LinkType = LinkType(1);
-    /// PPP.
-    pub const PPP: LinkType = LinkType(9);
-    /// Raw IP, either version.
-    pub const RAW: LinkType = LinkType(101);
-    /// OpenBSD loopback: the address family in network byte order.
-    pub const LOOP: LinkType = LinkType(108);
-    /// Apple's header in front of a packet, which names a process.
-    pub const PKTAP: LinkType = LinkType(258);
-    /// Linux "cooked" capture, version 1.
-    pub const LINUX_SLL: LinkType = LinkType(113);
-    /// Raw IPv4.
-    pub const IPV4: LinkType = LinkType(228);
-    /// Raw IPv6.
-    pub const IPV6: LinkType = LinkType(229);
-    /// Linux "cooked" capture, version 2.
-    pub const LINUX_SLL2: LinkType = LinkType(276);
-
+    /// Juniper's monitoring services.
+    pub const JUNIPER_MONITOR: LinkType = LinkType(164);
     /// A [`super::text::Printed`] packet. No such type is assigned.
     pub const PRINTED: LinkType = LinkType(0xffff);
 
@@ -42,7 +23,11 @@ impl LinkType {
 
     /// tcpdump's name, or the number as text for types that are rarely met.
     pub fn name(self) -> Cow<'static, str> {
-        match NAMES.binary_search_by_key(&self.0, |(number, _)| *number) {
+        let link = match self {
+            LinkType::DLT_RAW | LinkType::OPENBSD_RAW => LinkType::RAW,
+            link => link,
+        };
+        match NAMES.binary_search_by_key(&link, |(link, _)| *link) {
             Ok(found) => NAMES.get(found).map_or("", |(_, name)| name).into(),
             Err(_) => self.0.to_string().into(),
         }
@@ -55,79 +40,105 @@ impl fmt::Display for LinkType {
     }
 }
 
-/// Names by number, in the order of the numbers. 12 and 14 are what old systems wrote for raw IP.
-const NAMES: [(u16, &str); 70] = [
-    (0, "NULL"),
-    (1, "EN10MB"),
-    (3, "AX25"),
-    (6, "IEEE802"),
-    (7, "ARCNET"),
-    (8, "SLIP"),
-    (9, "PPP"),
-    (10, "FDDI"),
-    (12, "RAW"),
-    (14, "RAW"),
-    (50, "PPP_SERIAL"),
-    (51, "PPP_ETHER"),
-    (100, "ATM_RFC1483"),
-    (101, "RAW"),
-    (104, "C_HDLC"),
-    (105, "IEEE802_11"),
-    (106, "ATM_CLIP"),
-    (107, "FRELAY"),
-    (108, "LOOP"),
-    (109, "ENC"),
-    (113, "LINUX_SLL"),
-    (114, "LTALK"),
-    (117, "PFLOG"),
-    (119, "PRISM_HEADER"),
-    (122, "IP_OVER_FC"),
-    (123, "SUNATM"),
-    (127, "IEEE802_11_RADIO"),
-    (129, "ARCNET_LINUX"),
-    (130, "JUNIPER_MLPPP"),
-    (131, "JUNIPER_MLFR"),
-    (132, "JUNIPER_ES"),
-    (133, "JUNIPER_GGSN"),
-    (134, "JUNIPER_MFR"),
-    (135, "JUNIPER_ATM2"),
-    (136, "JUNIPER_SERVICES"),
-    (137, "JUNIPER_ATM1"),
-    (138, "APPLE_IP_OVER_IEEE1394"),
-    (140, "MTP2"),
-    (143, "DOCSIS"),
-    (144, "LINUX_IRDA"),
-    (147, "USER0"),
-    (163, "IEEE802_11_RADIO_AVS"),
-    (166, "PPP_PPPD"),
-    (167, "JUNIPER_PPPOE"),
-    (178, "JUNIPER_ETHER"),
-    (179, "JUNIPER_PPP"),
-    (180, "JUNIPER_FRELAY"),
-    (181, "JUNIPER_CHDLC"),
-    (187, "BLUETOOTH_HCI_H4"),
-    (189, "USB_LINUX"),
-    (192, "PPI"),
-    (195, "IEEE802_15_4"),
-    (197, "ERF"),
-    (201, "BLUETOOTH_HCI_H4_WITH_PHDR"),
-    (204, "PPP_WITH_DIR"),
-    (205, "C_HDLC_WITH_DIR"),
-    (206, "FRELAY_WITH_DIR"),
-    (220, "USB_LINUX_MMAPPED"),
-    (226, "IPNET"),
-    (227, "CAN_SOCKETCAN"),
-    (228, "IPV4"),
-    (229, "IPV6"),
-    (239, "NFLOG"),
-    (240, "NETANALYZER"),
-    (242, "IPOIB"),
-    (249, "USBPCAP"),
-    (252, "WIRESHARK_UPPER_PDU"),
-    (253, "NETLINK"),
-    (258, "PKTAP"),
-    (276, "LINUX_SLL2"),
-];
+/// Link types by number, in the order of the numbers.
+macro_rules! link_types {
+    ($($(#[$doc:meta])* $number:literal $name:ident,)*) => {
+        #[allow(missing_docs, reason = "the name says it")]
+        impl LinkType {
+            $($(#[$doc])* pub const $name: LinkType = LinkType($number);)*
+        }
+
+        const NAMES: &[(LinkType, &str)] = &[$((LinkType::$name, stringify!($name)),)*];
+    };
+}
+
+link_types! {
+    /// BSD loopback: the address family in the writer's byte order.
+    0 NULL,
+    /// Ethernet.
+    1 EN10MB,
+    3 AX25,
+    /// Token ring.
+    6 IEEE802,
+    7 ARCNET,
+    8 SLIP,
+    /// PPP.
+    9 PPP,
+    10 FDDI,
+    /// What some systems write for [`LinkType::RAW`]: their own DLT_RAW.
+    12 DLT_RAW,
+    /// The same of OpenBSD.
+    14 OPENBSD_RAW,
+    50 PPP_SERIAL,
+    51 PPP_ETHER,
+    100 ATM_RFC1483,
+    /// Raw IP, either version.
+    101 RAW,
+    104 C_HDLC,
+    105 IEEE802_11,
+    106 ATM_CLIP,
+    107 FRELAY,
+    /// OpenBSD loopback: the address family in network byte order.
+    108 LOOP,
+    109 ENC,
+    /// Linux "cooked" capture, version 1.
+    113 LINUX_SLL,
+    114 LTALK,
+    117 PFLOG,
+    /// IEEE 802.11 behind a Prism header.
+    119 PRISM_HEADER,
+    122 IP_OVER_FC,
+    123 SUNATM,
+    /// IEEE 802.11 behind a radiotap header.
+    127 IEEE802_11_RADIO,
+    129 ARCNET_LINUX,
+    130 JUNIPER_MLPPP,
+    131 JUNIPER_MLFR,
+    132 JUNIPER_ES,
+    133 JUNIPER_GGSN,
+    134 JUNIPER_MFR,
+    135 JUNIPER_ATM2,
+    136 JUNIPER_SERVICES,
+    137 JUNIPER_ATM1,
+    138 APPLE_IP_OVER_IEEE1394,
+    140 MTP2,
+    143 DOCSIS,
+    144 LINUX_IRDA,
+    147 USER0,
+    163 IEEE802_11_RADIO_AVS,
+    166 PPP_PPPD,
+    167 JUNIPER_PPPOE,
+    178 JUNIPER_ETHER,
+    179 JUNIPER_PPP,
+    180 JUNIPER_FRELAY,
+    181 JUNIPER_CHDLC,
+    187 BLUETOOTH_HCI_H4,
+    189 USB_LINUX,
+    192 PPI,
+    195 IEEE802_15_4,
+    197 ERF,
+    201 BLUETOOTH_HCI_H4_WITH_PHDR,
+    204 PPP_WITH_DIR,
+    205 C_HDLC_WITH_DIR,
+    206 FRELAY_WITH_DIR,
+    220 USB_LINUX_MMAPPED,
+    226 IPNET,
+    227 CAN_SOCKETCAN,
+    /// Raw IPv4.
+    228 IPV4,
+    /// Raw IPv6.
+    229 IPV6,
+    239 NFLOG,
+    240 NETANALYZER,
+    242 IPOIB,
+    249 USBPCAP,
+    252 WIRESHARK_UPPER_PDU,
+    253 NETLINK,
+    /// Apple's header in front of a packet, which names a process.
+    258 PKTAP,
+    /// Linux "cooked" capture, version 2.
+    276 LINUX_SLL2,
+}
 
 #[cfg(test)]
 mod tests {

@@ -75,6 +75,13 @@ pub struct Packet<'a> {
     pub fcs_len: u8,
 }
 
+impl<'a> Packet<'a> {
+    /// One without a frame check sequence.
+    pub fn new(link: LinkType, data: &'a [u8], orig_len: u32, ts: Timestamp, frame: u64) -> Self {
+        Packet { frame, ts, link, data, orig_len, raw: data, fcs_len: 0 }
+    }
+}
+
 /// A packet without a borrow: what a reader found out about it. It travels by value, because
 /// stored and loaded again it would cost more than finding it.
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@ use super::ip::{self, IpPacket};
 use super::link::{self, Inside};
 use super::rest::Rest;
 use super::tunnel::{self, Path};
+use crate::capture::{LinkType, Packet};
 use crate::limits::TUNNEL_DEPTH_MAX;
 
 pub(crate) use super::ip::{extension_size, protocol};
@@ -31,7 +32,8 @@ pub struct IpHeader {
 }
 
 /// The IP headers of a packet, from outside to inside, as far as they can be followed.
-pub fn ip_headers(link: u16, data: &[u8], orig_len: u32, decode_tunnels: bool) -> Vec<IpHeader> {
+pub fn ip_headers(packet: &Packet<'_>, decode_tunnels: bool) -> Vec<IpHeader> {
+    let Packet { link, data, orig_len, .. } = *packet;
     let mut found = Vec::new();
     if let Ok(inside) = link::inside(link, Rest::new(data, orig_len)) {
         follow(inside, data, (decode_tunnels, Path::default(), 0), &mut found);
@@ -41,14 +43,14 @@ pub fn ip_headers(link: u16, data: &[u8], orig_len: u32, decode_tunnels: bool) -
 
 /// Where hardware addresses, of six bytes each, stand in front of these IP headers: in the packet's
 /// own header, if its link type is Ethernet, and in frames in tunnels and pseudowires.
-pub fn hardware_addresses(link: u16, data: &[u8], headers: &[IpHeader]) -> Vec<usize> {
+pub fn hardware_addresses(packet: &Packet<'_>, headers: &[IpHeader]) -> Vec<usize> {
     let mut found = Vec::new();
-    let mut outer_end = (link == link::ETHERNET).then_some(0);
+    let mut outer_end = (packet.link == LinkType::EN10MB).then_some(0);
     for header in headers {
         // What a link header of another kind says is not looked at.
         let mut at = outer_end.unwrap_or(header.at).max(header.at.saturating_sub(HEADERS_MAX));
         while at < header.at {
-            let frame = &data[at..];
+            let frame = &packet.data[at..];
             if leads_to(header.at - at, frame, link::in_ethernet(Rest::new(frame, 0)).ok()) {
                 found.extend([at, at + 6]);
                 // Tags may look like another frame's addresses.

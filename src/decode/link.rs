@@ -8,66 +8,14 @@ mod juniper;
 mod rare;
 mod wlan;
 
+use crate::capture::LinkType;
 use crate::limits::LINK_HEADERS_MAX;
 
 use super::rest::Rest;
 use super::skip::Skip;
 
-/// The link type of Ethernet.
-pub(super) const ETHERNET: u16 = linktype::ETHERNET;
 /// Bytes of its header, up to and with the EtherType.
 const ETHERNET_BYTES: usize = 14;
-
-/// LINKTYPE_ values of pcap and pcapng files (<https://www.tcpdump.org/linktypes.html>).
-mod linktype {
-    pub const NULL: u16 = 0;
-    pub const ETHERNET: u16 = 1;
-    pub const TOKEN_RING: u16 = 6;
-    pub const PPP: u16 = 9;
-    pub const FDDI: u16 = 10;
-    /// What some systems write for RAW: their own DLT_RAW.
-    pub const DLT_RAW: u16 = 12;
-    pub const OPENBSD_DLT_RAW: u16 = 14;
-    pub const PPP_HDLC: u16 = 50;
-    pub const PPP_ETHER: u16 = 51;
-    pub const ATM_RFC1483: u16 = 100;
-    pub const RAW: u16 = 101;
-    pub const C_HDLC: u16 = 104;
-    pub const IEEE802_11: u16 = 105;
-    pub const FRELAY: u16 = 107;
-    pub const LOOP: u16 = 108;
-    pub const ENC: u16 = 109;
-    pub const LINUX_SLL: u16 = 113;
-    pub const PFLOG: u16 = 117;
-    pub const PRISM: u16 = 119;
-    pub const IP_OVER_FC: u16 = 122;
-    pub const SUNATM: u16 = 123;
-    pub const RADIOTAP: u16 = 127;
-    pub const JUNIPER_MLPPP: u16 = 130;
-    pub const JUNIPER_ATM2: u16 = 135;
-    pub const JUNIPER_ATM1: u16 = 137;
-    pub const APPLE_IP_OVER_IEEE1394: u16 = 138;
-    pub const IEEE802_11_AVS: u16 = 163;
-    pub const JUNIPER_MONITOR: u16 = 164;
-    pub const PPP_PPPD: u16 = 166;
-    pub const JUNIPER_PPPOE: u16 = 167;
-    pub const JUNIPER_ETHER: u16 = 178;
-    pub const JUNIPER_PPP: u16 = 179;
-    pub const JUNIPER_FRELAY: u16 = 180;
-    pub const JUNIPER_CHDLC: u16 = 181;
-    pub const PPI: u16 = 192;
-    pub const PPP_WITH_DIR: u16 = 204;
-    pub const C_HDLC_WITH_DIR: u16 = 205;
-    pub const FRELAY_WITH_DIR: u16 = 206;
-    pub const IPNET: u16 = 226;
-    pub const IPV4: u16 = 228;
-    pub const IPV6: u16 = 229;
-    pub const NFLOG: u16 = 239;
-    pub const NETANALYZER: u16 = 240;
-    pub const IPOIB: u16 = 242;
-    pub const PKTAP: u16 = 258;
-    pub const LINUX_SLL2: u16 = 276;
-}
 
 mod ethertype {
     /// Below this the field is the length of an IEEE 802.3 frame.
@@ -92,27 +40,27 @@ mod ethertype {
 
 /// The IP packet in a captured packet of the link type.
 #[inline(always)]
-pub(super) fn ip_packet(link: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+pub(super) fn ip_packet(link: LinkType, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
     match link {
-        linktype::ETHERNET => {
+        LinkType::EN10MB => {
             let ethertype = ethernet(&mut packet)?;
             after_ethertype(ethertype, packet)
         }
-        linktype::LINUX_SLL => {
+        LinkType::LINUX_SLL => {
             let [.., high, low] = *packet.take::<16>()?;
             after_ethertype(u16::from_be_bytes([high, low]), packet)
         }
-        linktype::LINUX_SLL2 => {
+        LinkType::LINUX_SLL2 => {
             let [high, low, ..] = *packet.take::<20>()?;
             after_ethertype(u16::from_be_bytes([high, low]), packet)
         }
-        linktype::NULL | linktype::LOOP => bsd_loopback(packet),
-        linktype::RAW
-        | linktype::DLT_RAW
-        | linktype::OPENBSD_DLT_RAW
-        | linktype::IPV4
-        | linktype::IPV6 => Ok(packet),
-        linktype::PPP => in_ppp(packet),
+        LinkType::NULL | LinkType::LOOP => bsd_loopback(packet),
+        LinkType::RAW
+        | LinkType::DLT_RAW
+        | LinkType::OPENBSD_RAW
+        | LinkType::IPV4
+        | LinkType::IPV6 => Ok(packet),
+        LinkType::PPP => in_ppp(packet),
         rare => rare::ip_packet(rare, packet),
     }
 }
@@ -166,7 +114,7 @@ pub(super) enum Inside<'a> {
 
 /// The IP packets in a captured packet of the link type.
 #[cold]
-pub(super) fn inside(link: u16, packet: Rest<'_>) -> Result<Inside<'_>, Skip> {
+pub(super) fn inside(link: LinkType, packet: Rest<'_>) -> Result<Inside<'_>, Skip> {
     match rare::wlan_frame(link, packet).and_then(wlan::Frame::frames) {
         Some(frames) => Ok(Inside::Frames(frames)),
         None => ip_packet(link, packet).map(Inside::Packet),
@@ -176,7 +124,7 @@ pub(super) fn inside(link: u16, packet: Rest<'_>) -> Result<Inside<'_>, Skip> {
 /// The IP packets in an IEEE 802.11 frame.
 #[cold]
 pub(super) fn in_wlan(packet: Rest<'_>) -> Result<Inside<'_>, Skip> {
-    inside(linktype::IEEE802_11, packet)
+    inside(LinkType::IEEE802_11, packet)
 }
 
 /// Takes an Ethernet header and gives its EtherType.
@@ -305,17 +253,18 @@ fn bsd_loopback(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
 #[cfg(test)]
 mod tests {
     use super::super::packets::{IPV4, IPV6, ethernet, ipv4, ipv6};
-    use super::{LINK_HEADERS_MAX, Rest, Skip, ip_packet};
+    use super::{LINK_HEADERS_MAX, LinkType, Rest, Skip, ip_packet};
 
     /// The link step gives the IP packet and what is left of an original length 100 greater.
     fn check(link: u16, header: &[u8], ip: &[u8]) {
         let bytes = [header, ip].concat();
-        let packet = ip_packet(link, Rest::new(&bytes, bytes.len() as u32 + 100)).unwrap();
+        let packet =
+            ip_packet(LinkType(link), Rest::new(&bytes, bytes.len() as u32 + 100)).unwrap();
         assert_eq!((packet.data, packet.len as usize), (ip, ip.len() + 100));
     }
 
     fn refused(link: u16, bytes: &[u8]) -> Skip {
-        ip_packet(link, Rest::new(bytes, bytes.len() as u32)).unwrap_err()
+        ip_packet(LinkType(link), Rest::new(bytes, bytes.len() as u32)).unwrap_err()
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub mod tuple;
 #[cfg(test)]
 mod packets;
 
-use crate::capture::LinkType;
+use crate::capture::{LinkType, Packet};
 use crate::time::Timestamp;
 
 use ip::IpPacket;
@@ -48,17 +48,9 @@ pub struct Decoded {
 }
 
 /// Decodes one captured packet.
-///
-/// `link` is the LINKTYPE_ value of its interface, `data` what the capture kept, `orig_len` its
-/// length on the wire, `frame` its number in the input, from 1.
 #[inline]
-pub fn decode(
-    link: u16,
-    data: &[u8],
-    orig_len: u32,
-    ts: Timestamp,
-    frame: u64,
-) -> Result<Decoded, Skip> {
+pub fn decode(packet: &Packet<'_>) -> Result<Decoded, Skip> {
+    let Packet { link, data, orig_len, ts, frame, .. } = *packet;
     let at = Moment { ts, frame };
     match plain::read(link, data, orig_len, at) {
         Some(decoded) => Ok(decoded),
@@ -69,13 +61,13 @@ pub fn decode(
 /// The same layer by layer, which takes anything.
 #[inline(never)]
 pub(crate) fn decode_any(
-    link: u16,
+    link: LinkType,
     data: &[u8],
     orig_len: u32,
     at: Moment,
 ) -> Result<Decoded, Skip> {
     let packet = match link::ip_packet(link, Rest::new(data, orig_len)) {
-        Err(_) if link == LinkType::PRINTED.0 => return printed::read(data, at.ts, at.frame),
+        Err(_) if link == LinkType::PRINTED => return printed::read(data, at.ts, at.frame),
         packet => packet?,
     };
     segment_of(&ip::read(packet)?, at)
@@ -109,19 +101,19 @@ mod tests {
     use super::packets::{IPV4, IPV6, TIMESTAMPS, ethernet, ipv4, ipv6, tcp};
     use super::*;
 
-    const ETHERNET: u16 = 1;
+    const ETHERNET: LinkType = LinkType::EN10MB;
 
-    fn decode_cut(link: u16, bytes: &[u8], kept: usize) -> Result<Decoded, Skip> {
+    fn decode_cut(link: LinkType, bytes: &[u8], kept: usize) -> Result<Decoded, Skip> {
         let ts = Timestamp::from_nanos(5);
-        decode(link, &bytes[..kept], bytes.len() as u32, ts, 1)
+        decode(&Packet::new(link, &bytes[..kept], bytes.len() as u32, ts, 1))
     }
 
-    fn decode_whole(link: u16, bytes: &[u8]) -> Result<Decoded, Skip> {
+    fn decode_whole(link: LinkType, bytes: &[u8]) -> Result<Decoded, Skip> {
         decode_cut(link, bytes, bytes.len())
     }
 
     /// Packets of several shapes; each ends in 300 bytes of payload.
-    fn shapes() -> Vec<(u16, Vec<u8>)> {
+    fn shapes() -> Vec<(LinkType, Vec<u8>)> {
         let segment = tcp(&TIMESTAMPS, 300);
         let syn_like = tcp(&[2, 4, 5, 0xb4, 1, 3, 3, 7], 300);
         let extended = [&[6, 0, 1, 4, 0, 0, 0, 0][..], &segment].concat();
@@ -136,8 +128,8 @@ mod tests {
             (ETHERNET, ethernet(0x88a8, &tags(&ipv4(6, &segment)))),
             (ETHERNET, ethernet(0x8847, &labels(&ipv6(6, &segment)))),
             (ETHERNET, ethernet(0x8864, &session(&ipv4(6, &syn_like)))),
-            (276, sll2),
-            (101, ipv6(6, &segment)),
+            (LinkType::LINUX_SLL2, sll2),
+            (LinkType::RAW, ipv6(6, &segment)),
         ]
     }
 
@@ -153,7 +145,10 @@ mod tests {
     fn the_way_a_packet_came_is_not_part_of_its_connection() {
         let plain = ipv4(6, &tcp(&TIMESTAMPS, 9));
         let tagged = [&[0, 7, 8, 0][..], &plain].concat();
-        assert_eq!(decode_whole(101, &plain), decode_whole(1, &ethernet(0x8100, &tagged)));
+        assert_eq!(
+            decode_whole(LinkType::RAW, &plain),
+            decode_whole(ETHERNET, &ethernet(0x8100, &tagged))
+        );
     }
 
     #[test]
@@ -179,7 +174,8 @@ mod tests {
     fn segments_above_64_kib_have_the_length_of_the_frame() {
         let mut frame = ethernet(IPV4, &ipv4(6, &tcp(&TIMESTAMPS, 0)));
         frame[16..18].fill(0);
-        let decoded = decode(ETHERNET, &frame, 178_066, Timestamp::default(), 1).unwrap();
+        let packet = Packet::new(ETHERNET, &frame, 178_066, Timestamp::default(), 1);
+        let decoded = decode(&packet).unwrap();
         assert_eq!(decoded.segment.payload, 178_000);
     }
 
@@ -188,7 +184,7 @@ mod tests {
         let mut packet = ipv4(6, &tcp(&[], 0));
         packet[12..20].fill(127);
         packet[20..24].fill(0);
-        let decoded = decode_whole(228, &packet).unwrap();
+        let decoded = decode_whole(LinkType::IPV4, &packet).unwrap();
         assert_eq!(decoded.tuple.endpoint(End::A), decoded.tuple.endpoint(End::B));
     }
 
@@ -199,7 +195,8 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..200),
             orig_len in any::<u32>(),
         ) {
-            let _ = decode(link, &bytes, orig_len, Timestamp::default(), 1);
+            let link = LinkType(link);
+            let _ = decode(&Packet::new(link, &bytes, orig_len, Timestamp::default(), 1));
         }
 
         /// Random bytes seldom come past the first header; broken real packets do.
@@ -215,7 +212,8 @@ mod tests {
                 bytes[at] = byte;
             }
             let kept = kept.min(bytes.len());
-            let _ = decode(link, &bytes[..kept], orig_len, Timestamp::default(), 1);
+            let (bytes, ts) = (&bytes[..kept], Timestamp::default());
+            let _ = decode(&Packet::new(link, bytes, orig_len, ts, 1));
         }
     }
 }

@@ -14,8 +14,8 @@ use super::rest::Rest;
 use super::skip::Skip;
 use super::tunnel::{self, Path, Tunnels};
 use super::{Decoded, Moment, glimpse, printed, segment_of};
+use crate::capture::LinkType;
 use crate::limits::{FRAGMENT_HEAD_BYTES, TUNNEL_DEPTH_MAX};
-use crate::time::Timestamp;
 
 /// The number of a tunnel in which nothing came yet, which no tunnel has.
 const TUNNEL_UNKNOWN: u32 = u32::MAX;
@@ -73,18 +73,16 @@ impl Opener {
 
     /// Opens a packet that [`decode`](super::decode) left for this reason.
     #[cold]
-    pub fn open(
+    pub(crate) fn open(
         &mut self,
         why: Skip,
-        link: u16,
+        link: LinkType,
         data: &[u8],
         orig_len: u32,
-        ts: Timestamp,
-        frame: u64,
+        at: Moment,
     ) -> Result<Found, Skip> {
         self.fragments.frames.clear();
         self.further.clear();
-        let at = Moment { ts, frame };
         match why {
             Skip::Fragment | Skip::NotTcp | Skip::Malformed | Skip::CutHeader => {}
             Skip::InTunnel if self.decode_tunnels => return self.printed(data, at),

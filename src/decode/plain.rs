@@ -72,7 +72,7 @@ pub(crate) enum Framed<'a> {
 
 /// The segment in a plain packet; none if it is not one.
 #[inline(always)]
-pub(super) fn read(link: u16, data: &[u8], orig_len: u32, at: Moment) -> Option<Decoded> {
+pub(super) fn read(link: LinkType, data: &[u8], orig_len: u32, at: Moment) -> Option<Decoded> {
     match Framed::find(link, data, orig_len)? {
         Framed::V4(packet, room) => Some(v4(packet, room)?.segment(at)),
         Framed::V6(packet, room) => Some(v6(packet, room)?.segment(at)),
@@ -82,8 +82,8 @@ pub(super) fn read(link: u16, data: &[u8], orig_len: u32, at: Moment) -> Option<
 impl<'a> Framed<'a> {
     /// Takes off the header of a frame.
     #[inline(always)]
-    pub fn find(link: u16, data: &'a [u8], orig_len: u32) -> Option<Framed<'a>> {
-        let (ethertype, packet) = match LinkType(link) {
+    pub fn find(link: LinkType, data: &'a [u8], orig_len: u32) -> Option<Framed<'a>> {
+        let (ethertype, packet) = match link {
             LinkType::EN10MB => {
                 let (header, packet) = data.split_first_chunk::<14>()?;
                 (u16::from_ne_bytes(*header.last_chunk()?), packet)
@@ -301,20 +301,20 @@ mod tests {
     const AT: Moment = Moment { ts: Timestamp::from_nanos(5), frame: 1 };
 
     /// The same packet in every frame that is read here.
-    fn frames(ethertype: u16, packet: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    fn frames(ethertype: u16, packet: &[u8]) -> Vec<(LinkType, Vec<u8>)> {
         let carries = &ethertype.to_be_bytes()[..];
         let own = if ethertype == packets::IPV4 { LinkType::IPV4 } else { LinkType::IPV6 };
         vec![
-            (LinkType::EN10MB.0, ethernet(ethertype, packet)),
-            (LinkType::EN10MB.0, ethernet(0x8100, &[&[0, 7], carries, packet].concat())),
-            (LinkType::LINUX_SLL.0, [&[0; 14], carries, packet].concat()),
-            (LinkType::LINUX_SLL2.0, [carries, &[0; 18], packet].concat()),
-            (LinkType::RAW.0, packet.to_vec()),
-            (own.0, packet.to_vec()),
+            (LinkType::EN10MB, ethernet(ethertype, packet)),
+            (LinkType::EN10MB, ethernet(0x8100, &[&[0, 7], carries, packet].concat())),
+            (LinkType::LINUX_SLL, [&[0; 14], carries, packet].concat()),
+            (LinkType::LINUX_SLL2, [carries, &[0; 18], packet].concat()),
+            (LinkType::RAW, packet.to_vec()),
+            (own, packet.to_vec()),
         ]
     }
 
-    fn shapes() -> Vec<(u16, Vec<u8>)> {
+    fn shapes() -> Vec<(LinkType, Vec<u8>)> {
         let mut syn = tcp(&LINUX_SYN, 0);
         syn[13] = 2;
         let mut summed = syn.clone();
@@ -328,7 +328,7 @@ mod tests {
     }
 
     /// The lot of a plain packet, and its segment if it is like nearly all.
-    fn quick(link: u16, data: &[u8], orig_len: u32) -> Option<(u8, Option<Decoded>)> {
+    fn quick(link: LinkType, data: &[u8], orig_len: u32) -> Option<(u8, Option<Decoded>)> {
         match Framed::find(link, data, orig_len)? {
             Framed::V4(packet, room) => v4(packet, room).map(|it| (it.lot(), it.usual_segment(AT))),
             Framed::V6(packet, room) => v6(packet, room).map(|it| (it.lot(), it.usual_segment(AT))),

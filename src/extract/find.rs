@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::capture::{Merge, Packet};
+use crate::capture::Merge;
 use crate::decode::segment::Segment;
 use crate::decode::tuple::{End, FourTuple};
 use crate::history::History;
@@ -98,10 +98,7 @@ pub fn find(mut merge: Merge, options: &Options, chosen: &Chosen) -> Frames {
     let mut segments = Vec::new();
     loop {
         match merge.next_packet() {
-            Ok(Some(packet)) => {
-                let Packet { link, data, orig_len, ts, frame, .. } = packet;
-                intake.packet(link.0, data, orig_len, ts, frame, |keyed| segments.push(keyed));
-            }
+            Ok(Some(packet)) => intake.packet(&packet, |keyed| segments.push(keyed)),
             Ok(None) => break,
             // It has been told of when the capture was analysed.
             Err(_) => continue,

@@ -40,8 +40,8 @@ pub(super) fn replace(
     raw: &mut [u8],
 ) -> Masked {
     let link = packet.link;
-    let headers = ip_headers(link.0, packet.data, packet.orig_len, decode_tunnels);
-    for at in hardware_addresses(link.0, packet.data, &headers) {
+    let headers = ip_headers(packet, decode_tunnels);
+    for at in hardware_addresses(packet, &headers) {
         replace_macs(at..at + 6, mask, raw);
     }
     // From inside to outside: what is outside covers what is inside.
@@ -214,15 +214,7 @@ mod tests {
     use crate::time::Timestamp;
 
     fn packet(link: LinkType, data: &[u8]) -> Packet<'_> {
-        Packet {
-            frame: 1,
-            ts: Timestamp::default(),
-            link,
-            data,
-            orig_len: data.len() as u32,
-            raw: data,
-            fcs_len: 0,
-        }
+        Packet::new(link, data, data.len() as u32, Timestamp::default(), 1)
     }
 
     fn fits(sum: Sum16BitWords) -> bool {

@@ -183,8 +183,8 @@ mod tests {
         let mut tracker = Tracker::new(Params::default(), 1_000, ());
         let mut intake = tracker.intake();
         let mut count = 0;
-        while let Some(it) = merge.next_packet().unwrap() {
-            intake.packet(it.link.0, it.data, it.orig_len, it.ts, it.frame, |keyed| {
+        while let Some(packet) = merge.next_packet().unwrap() {
+            intake.packet(&packet, |keyed| {
                 count += 1;
                 tracker.batch(&[keyed]);
                 if count == forget_at || count == 2 * forget_at {

@@ -1,6 +1,7 @@
 //! The first half of the way: from packets to segments that know their four-tuple's hash, and by
 //! what a copy of them is known.
 
+use crate::capture::{LinkType, Packet};
 use crate::decode::icmp::IcmpError;
 use crate::decode::opener::{Found, Opener};
 use crate::decode::plain::{self, Framed, Ip, Plain};
@@ -90,15 +91,8 @@ impl Intake {
     /// Takes the next packet of the capture, and hands on its segments, copies of others among
     /// them: one or none, and of the few packets that hold several, all.
     #[inline(always)]
-    pub fn packet(
-        &mut self,
-        link: u16,
-        data: &[u8],
-        orig_len: u32,
-        ts: Timestamp,
-        frame: u64,
-        take: impl FnMut(Keyed),
-    ) {
+    pub fn packet(&mut self, packet: &Packet<'_>, take: impl FnMut(Keyed)) {
+        let Packet { link, data, orig_len, ts, frame, .. } = *packet;
         self.count(ts);
         let at = Moment { ts, frame };
         match Framed::find(link, data, orig_len) {
@@ -144,7 +138,7 @@ impl Intake {
     #[inline(never)]
     fn other_packet(
         &mut self,
-        link: u16,
+        link: LinkType,
         data: &[u8],
         orig_len: u32,
         at: Moment,
@@ -188,12 +182,12 @@ impl Intake {
     fn open(
         &mut self,
         skip: Skip,
-        link: u16,
+        link: LinkType,
         data: &[u8],
         orig_len: u32,
         at: Moment,
     ) -> Option<Keyed> {
-        match self.opener.open(skip, link, data, orig_len, at.ts, at.frame) {
+        match self.opener.open(skip, link, data, orig_len, at) {
             Ok(found) => self.found(found),
             Err(skip) => {
                 self.totals.skipped.add(skip);
@@ -280,12 +274,16 @@ impl Intake {
 mod tests {
     use super::*;
 
+    fn empty(ts: Timestamp, frame: u64) -> Packet<'static> {
+        Packet::new(LinkType::EN10MB, &[], 0, ts, frame)
+    }
+
     #[test]
     fn a_silence_before_the_first_packet_is_none() {
         let at = Timestamp::from_nanos;
         let mut intake = Intake::new(Hasher::default(), false);
         intake.silence(at(1));
-        intake.packet(1, &[], 0, at(5), 1, |_| {});
+        intake.packet(&empty(at(5), 1), |_| {});
         let Totals { first_ts, last_ts, backwards, .. } = *intake.totals();
         assert_eq!((first_ts, last_ts, backwards), (Some(at(5)), Some(at(5)), 0));
     }
@@ -295,13 +293,13 @@ mod tests {
         let at = Timestamp::from_nanos;
         let mut intake = Intake::new(Hasher::default(), false);
         for (frame, nanos) in (1..).zip([5, 9, 3, 7]) {
-            intake.packet(1, &[], 0, at(nanos), frame, |_| {});
+            intake.packet(&empty(at(nanos), frame), |_| {});
         }
         let Totals { first_ts, last_ts, backwards, .. } = *intake.totals();
         assert_eq!((first_ts, last_ts, backwards), (Some(at(3)), Some(at(9)), 2));
         // Of a clock that nobody had set.
         let far = at(3 - BEGUN_EARLIER_MAX.as_nanos() as i64 - 1);
-        intake.packet(1, &[], 0, far, 5, |_| {});
+        intake.packet(&empty(far, 5), |_| {});
         assert_eq!(intake.totals().first_ts, Some(at(3)));
     }
 }

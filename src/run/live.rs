@@ -257,14 +257,13 @@ fn read(mut merge: Merge, shared: &Shared) {
         feed.notes.append(&mut notes);
         match next {
             Ok(Some(packet)) => {
-                let (link, data, orig_len) = (packet.link.0, packet.data, packet.orig_len);
                 marker.pass(packet.ts, &mut feed);
                 let Feed { intake, segments, .. } = &mut *feed;
                 let push = |keyed| {
                     marker.segments += 1;
                     segments.push(keyed);
                 };
-                intake.packet(link, data, orig_len, packet.ts, packet.frame, push);
+                intake.packet(&packet, push);
                 copies.keep(&merge, &mut feed.parts);
                 feed.position.0 = merge.position();
             }

@@ -193,7 +193,6 @@ impl Filler {
 
     #[inline(always)]
     fn take(&mut self, packet: &Packet<'_>, push: impl FnMut(Keyed)) {
-        let Packet { link, data, orig_len, ts, frame, .. } = *packet;
-        self.intake.packet(link.0, data, orig_len, ts, frame, push);
+        self.intake.packet(packet, push);
     }
 }

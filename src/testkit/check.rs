@@ -120,7 +120,7 @@ pub fn recorded(path: &Path) -> Vec<History> {
     let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     while let Some(packet) = source.next_packet().expect("a whole capture") {
         last = packet.ts;
-        pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+        pipeline.packet(&packet);
     }
     pipeline.silence(last.after(Span::from_secs(60)));
     pipeline.finish().0

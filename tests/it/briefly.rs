@@ -19,8 +19,7 @@ fn histories(mut source: Source, following_all: bool) -> Vec<History> {
         pipeline = pipeline.following_all();
     }
     while let Ok(Some(packet)) = source.next_packet() {
-        let link = packet.link.0;
-        pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
+        pipeline.packet(&packet);
     }
     pipeline.finish().0
 }

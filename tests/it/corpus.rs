@@ -87,7 +87,7 @@ fn read_into<S: Sink>(path: &Path, sink: S) -> Result<(S, Totals), String> {
     let pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, sink);
     let mut pipeline = pipeline.decoding_tunnels();
     while let Ok(Some(packet)) = source.next_packet() {
-        pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+        pipeline.packet(&packet);
     }
     Ok(pipeline.finish())
 }

@@ -18,7 +18,7 @@ pub fn histories(paths: &[PathBuf]) -> Vec<History> {
     let mut source = Merge::open(paths).expect("captures");
     let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     while let Some(packet) = source.next_packet().expect("whole captures") {
-        pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+        pipeline.packet(&packet);
     }
     let mut histories = pipeline.finish().0;
     histories.sort_by_key(|history| history.id);

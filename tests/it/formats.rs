@@ -33,7 +33,7 @@ fn read(capture: &[u8], decode_tunnels: bool) -> (Vec<History>, Totals) {
     let pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     let mut pipeline = if decode_tunnels { pipeline.decoding_tunnels() } else { pipeline };
     while let Some(packet) = merge.next_packet().expect("a whole capture") {
-        pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+        pipeline.packet(&packet);
     }
     let (mut all, totals) = pipeline.finish();
     all.sort_by_key(|history| history.id);

@@ -57,7 +57,7 @@ fn what_is_said_of_a_faulty_capture() {
         let mut source = Merge::open(&[path]).expect("a capture");
         let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
         while let Some(packet) = source.next_packet().expect("whole") {
-            pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+            pipeline.packet(&packet);
         }
         lines.push(format!("{}: {}", recording.name, recording.impairment));
         for history in pipeline.finish().0 {

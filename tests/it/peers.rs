@@ -126,7 +126,7 @@ fn histories(path: PathBuf) -> Vec<History> {
     let mut source = Merge::open(&[path]).expect("a capture");
     let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     while let Some(packet) = source.next_packet().expect("whole") {
-        pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+        pipeline.packet(&packet);
     }
     pipeline.finish().0
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use finwait::capture::Source;
+use finwait::capture::{LinkType, Packet, Source};
 use finwait::decode::segment::Flags;
 use finwait::decode::tuple::End;
 use finwait::decode::{Decoded, decode};
@@ -56,15 +56,20 @@ pub struct Recording {
 
 /// One packet of a capture.
 struct Kept {
-    link: u16,
+    link: LinkType,
     data: Vec<u8>,
     orig_len: u32,
     ts: Timestamp,
 }
 
 impl Kept {
-    fn decode(&self, at: usize) -> Option<Decoded> {
-        decode(self.link, &self.data, self.orig_len, self.ts, at as u64 + 1).ok()
+    /// As the packet at that place of a capture, from 0.
+    fn at(&self, place: usize) -> Packet<'_> {
+        Packet::new(self.link, &self.data, self.orig_len, self.ts, place as u64 + 1)
+    }
+
+    fn decode(&self, place: usize) -> Option<Decoded> {
+        decode(&self.at(place)).ok()
     }
 }
 
@@ -174,7 +179,7 @@ impl Recording {
         let mut source = Source::open(self.dir.join(format!("{point}.pcap"))).expect("a capture");
         let mut packets = Vec::new();
         while let Ok(Some(packet)) = source.next_packet() {
-            let (link, orig_len, ts) = (packet.link.0, packet.orig_len, packet.ts);
+            let (link, orig_len, ts) = (packet.link, packet.orig_len, packet.ts);
             packets.push(Kept { link, data: packet.data.to_vec(), orig_len, ts });
         }
         fault.of(packets)
@@ -227,8 +232,7 @@ impl Recording {
     pub fn faulty_histories(&self, point: &str, fault: Fault) -> Vec<History> {
         let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
         for (at, packet) in self.packets(point, fault).iter().enumerate() {
-            let frame = at as u64 + 1;
-            pipeline.packet(packet.link, &packet.data, packet.orig_len, packet.ts, frame);
+            pipeline.packet(&packet.at(at));
         }
         pipeline.silence(self.end);
         let mut histories = pipeline.finish().0;

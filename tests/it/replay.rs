@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use finwait::capture::Merge;
+use finwait::capture::{Merge, Packet};
 use finwait::decode::tuple::{End, FourTuple};
 use finwait::decode::{Decoded, decode};
 use finwait::history::{History, Role};
@@ -54,7 +54,7 @@ fn segments(path: &Path) -> Vec<Decoded> {
     let mut segments = Vec::new();
     while let Some(packet) = source.next_packet().expect("whole") {
         let frame = segments.len() as u64 + 1;
-        let decoded = decode(packet.link.0, packet.data, packet.orig_len, packet.ts, frame);
+        let decoded = decode(&Packet { frame, ..packet });
         segments.extend(decoded.ok());
     }
     segments

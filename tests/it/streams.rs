@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use finwait::capture::{LinkType, Packet};
 use finwait::decode::segment::Segment;
 use finwait::decode::tuple::{End, FourTuple};
 use finwait::infer::Params;
@@ -93,7 +94,8 @@ fn what_is_seen_of_a_segment_takes_a_number_as_in_wireshark() {
     let mut expected = BTreeMap::new();
     for (frame, (data, length, stream)) in (1..).zip(packets()) {
         let ts = Timestamp::from_nanos(frame as i64 * 1_000_000);
-        pipeline.packet(101, &data, data.len().max(length) as u32, ts, frame);
+        let length = data.len().max(length) as u32;
+        pipeline.packet(&Packet::new(LinkType::RAW, &data, length, ts, frame));
         expected.extend(stream.map(|stream| (frame, stream)));
     }
     let (Streams(streams), totals) = pipeline.finish();

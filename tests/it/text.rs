@@ -31,7 +31,7 @@ impl Read {
         let pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
         let mut pipeline = pipeline.decoding_tunnels();
         while let Ok(Some(packet)) = merge.next_packet() {
-            pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+            pipeline.packet(&packet);
         }
         let info = merge.sources()[0].info().clone();
         let (mut histories, totals) = pipeline.finish();

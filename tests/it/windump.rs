@@ -89,7 +89,7 @@ pub fn history() -> History {
     let mut source = Source::open(&path).expect("a capture");
     let mut pipeline = Pipeline::new(Params::default(), CONNECTIONS_MAX, Vec::new());
     while let Ok(Some(packet)) = source.next_packet() {
-        pipeline.packet(packet.link.0, packet.data, packet.orig_len, packet.ts, packet.frame);
+        pipeline.packet(&packet);
     }
     pipeline.finish().0.remove(0)
 }

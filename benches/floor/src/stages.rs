@@ -69,8 +69,7 @@ pub fn table(file: &str) -> Result<Seen, Error> {
 pub fn pipeline(file: &str) -> Result<Seen, Error> {
     let mut pipeline = Pipeline::new(Params::default(), usize::MAX, ());
     let packets = each(file, |packet| {
-        let link = packet.link.0;
-        pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
+        pipeline.packet(packet);
     })?;
     let (_, archive, totals) = pipeline.close();
     match archive.len() as u64 {
@@ -83,8 +82,7 @@ pub fn pipeline(file: &str) -> Result<Seen, Error> {
 pub fn archive(file: &str) -> Result<Seen, Error> {
     let mut pipeline = Pipeline::new(Params::default(), usize::MAX, ());
     let packets = each(file, |packet| {
-        let link = packet.link.0;
-        pipeline.packet(link, packet.data, packet.orig_len, packet.ts, packet.frame);
+        pipeline.packet(packet);
     })?;
     let (_, archive, totals) = pipeline.close();
     let (mut foundry, mut room) = (Foundry::default(), Room::default());
@@ -100,8 +98,7 @@ pub fn archive(file: &str) -> Result<Seen, Error> {
 }
 
 fn segment(packet: &Packet) -> Option<Decoded> {
-    let Packet { link, data, orig_len, ts, frame, .. } = *packet;
-    finwait::decode::decode(link.0, data, orig_len, ts, frame).ok()
+    finwait::decode::decode(packet).ok()
 }
 
 /// Hands over each packet and returns their number.

@@ -2,12 +2,13 @@
 //! layer, or none.
 
 use super::rare::{in_frame_relay, in_hdlc, in_llc, without};
-use super::{after_ethertype, ethertype, in_ethernet, in_ppp, linktype};
+use super::{after_ethertype, ethertype, in_ethernet, in_ppp};
+use crate::capture::LinkType;
 use crate::decode::rest::Rest;
 use crate::decode::skip::Skip;
 
 /// The IP packet in a captured packet of one of Juniper's link types.
-pub(super) fn ip_packet(link: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+pub(super) fn ip_packet(link: LinkType, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
     const NO_LINK_LAYER: u8 = 0x02;
     const EXTENSIONS: u8 = 0x80;
     let [b'M', b'G', b'C', flags] = *packet.take::<4>()? else {
@@ -22,13 +23,13 @@ pub(super) fn ip_packet(link: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Ski
         return without(4, packet);
     }
     match link {
-        linktype::JUNIPER_ETHER | linktype::JUNIPER_PPPOE => in_ethernet(packet),
-        linktype::JUNIPER_PPP => in_ppp(packet),
-        linktype::JUNIPER_MLPPP => in_multilink_ppp(packet),
-        linktype::JUNIPER_FRELAY => in_frame_relay(packet),
-        linktype::JUNIPER_CHDLC => in_hdlc(packet),
-        linktype::JUNIPER_ATM1 => in_llc(without(4, packet)?),
-        linktype::JUNIPER_ATM2 => in_llc(without(8, packet)?),
+        LinkType::JUNIPER_ETHER | LinkType::JUNIPER_PPPOE => in_ethernet(packet),
+        LinkType::JUNIPER_PPP => in_ppp(packet),
+        LinkType::JUNIPER_MLPPP => in_multilink_ppp(packet),
+        LinkType::JUNIPER_FRELAY => in_frame_relay(packet),
+        LinkType::JUNIPER_CHDLC => in_hdlc(packet),
+        LinkType::JUNIPER_ATM1 => in_llc(without(4, packet)?),
+        LinkType::JUNIPER_ATM2 => in_llc(without(8, packet)?),
         _ => Err(Skip::UnsupportedLinkType),
     }
 }

@@ -1,75 +1,86 @@
 //! Link types that are met less often, each with its few bytes in front of IP
 //! (<https://www.tcpdump.org/linktypes.html>).
 
-use super::{after_ethertype, in_ethernet, in_ppp, juniper, linktype, pppoe, snap, wlan};
+use super::{after_ethertype, in_ethernet, in_ppp, juniper, pppoe, snap, wlan};
+use crate::capture::LinkType;
 use crate::decode::rest::Rest;
 use crate::decode::skip::Skip;
 
 /// The IP packet in a captured packet of the link type.
 #[cold]
-pub(super) fn ip_packet(link: u16, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
+pub(super) fn ip_packet(link: LinkType, mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
     match link {
-        linktype::PPP_HDLC => match packet.peek::<1>()? {
+        LinkType::PPP_SERIAL => match packet.peek::<1>()? {
             [0x0f | 0x8f] => in_hdlc(packet),
             _ => in_ppp(packet),
         },
-        linktype::PPP_ETHER => {
+        LinkType::PPP_ETHER => {
             let ethertype = pppoe(&mut packet)?;
             after_ethertype(ethertype, packet)
         }
         // A direction stands in the address's place.
-        linktype::PPP_PPPD => in_ppp(without(2, packet)?),
-        linktype::PPP_WITH_DIR => in_ppp(without(1, packet)?),
-        linktype::C_HDLC => in_hdlc(packet),
-        linktype::C_HDLC_WITH_DIR => in_hdlc(without(1, packet)?),
-        linktype::FRELAY => in_frame_relay(packet),
-        linktype::FRELAY_WITH_DIR => in_frame_relay(without(1, packet)?),
-        linktype::FDDI => in_llc(without(13, packet)?),
-        linktype::TOKEN_RING => in_token_ring(packet),
-        linktype::IP_OVER_FC => in_llc(without(16, packet)?),
-        linktype::ATM_RFC1483 => in_llc(packet),
-        linktype::SUNATM => in_sunatm(packet),
-        linktype::APPLE_IP_OVER_IEEE1394 => {
+        LinkType::PPP_PPPD => in_ppp(without(2, packet)?),
+        LinkType::PPP_WITH_DIR => in_ppp(without(1, packet)?),
+        LinkType::C_HDLC => in_hdlc(packet),
+        LinkType::C_HDLC_WITH_DIR => in_hdlc(without(1, packet)?),
+        LinkType::FRELAY => in_frame_relay(packet),
+        LinkType::FRELAY_WITH_DIR => in_frame_relay(without(1, packet)?),
+        LinkType::FDDI => in_llc(without(13, packet)?),
+        LinkType::IEEE802 => in_token_ring(packet),
+        LinkType::IP_OVER_FC => in_llc(without(16, packet)?),
+        LinkType::ATM_RFC1483 => in_llc(packet),
+        LinkType::SUNATM => in_sunatm(packet),
+        LinkType::APPLE_IP_OVER_IEEE1394 => {
             let [.., high, low] = *packet.take::<18>()?;
             after_ethertype(u16::from_be_bytes([high, low]), packet)
         }
-        linktype::IPOIB => {
+        LinkType::IPOIB => {
             // A global routing header, then the type and two bytes of nothing.
             let [.., high, low, _, _] = *packet.take::<44>()?;
             after_ethertype(u16::from_be_bytes([high, low]), packet)
         }
-        linktype::ENC => without(12, packet),
-        linktype::IPNET => without(24, packet),
-        linktype::PFLOG => {
+        LinkType::ENC => without(12, packet),
+        LinkType::IPNET => without(24, packet),
+        LinkType::PFLOG => {
             let [length] = *packet.peek::<1>()?;
             without(usize::from(length).next_multiple_of(4), packet)
         }
-        linktype::NFLOG => in_nflog(packet),
-        linktype::NETANALYZER => in_ethernet(without(4, packet)?),
-        linktype::PKTAP => nested(pktap(packet)?),
-        linktype::PPI => nested(ppi(packet)?),
-        linktype::IEEE802_11 => wlan::ip_packet(packet),
-        linktype::RADIOTAP => wlan::Frame::in_radiotap(packet)?.ip_packet(),
-        linktype::PRISM => wlan::Frame::in_prism(packet)?.ip_packet(),
-        linktype::IEEE802_11_AVS => wlan::Frame::in_avs(packet)?.ip_packet(),
-        linktype::JUNIPER_MLPPP..=linktype::JUNIPER_ATM1
-        | linktype::JUNIPER_MONITOR
-        | linktype::JUNIPER_PPPOE
-        | linktype::JUNIPER_ETHER..=linktype::JUNIPER_CHDLC => juniper::ip_packet(link, packet),
+        LinkType::NFLOG => in_nflog(packet),
+        LinkType::NETANALYZER => in_ethernet(without(4, packet)?),
+        LinkType::PKTAP => nested(pktap(packet)?),
+        LinkType::PPI => nested(ppi(packet)?),
+        LinkType::IEEE802_11 => wlan::ip_packet(packet),
+        LinkType::IEEE802_11_RADIO => wlan::Frame::in_radiotap(packet)?.ip_packet(),
+        LinkType::PRISM_HEADER => wlan::Frame::in_prism(packet)?.ip_packet(),
+        LinkType::IEEE802_11_RADIO_AVS => wlan::Frame::in_avs(packet)?.ip_packet(),
+        LinkType::JUNIPER_MLPPP
+        | LinkType::JUNIPER_MLFR
+        | LinkType::JUNIPER_ES
+        | LinkType::JUNIPER_GGSN
+        | LinkType::JUNIPER_MFR
+        | LinkType::JUNIPER_ATM2
+        | LinkType::JUNIPER_SERVICES
+        | LinkType::JUNIPER_ATM1
+        | LinkType::JUNIPER_MONITOR
+        | LinkType::JUNIPER_PPPOE
+        | LinkType::JUNIPER_ETHER
+        | LinkType::JUNIPER_PPP
+        | LinkType::JUNIPER_FRELAY
+        | LinkType::JUNIPER_CHDLC => juniper::ip_packet(link, packet),
         _ => Err(Skip::UnsupportedLinkType),
     }
 }
 
 /// The IEEE 802.11 frame in a captured packet of the link type, if it has one.
-pub(super) fn wlan_frame(link: u16, packet: Rest<'_>) -> Option<wlan::Frame<'_>> {
+pub(super) fn wlan_frame(link: LinkType, packet: Rest<'_>) -> Option<wlan::Frame<'_>> {
     match link {
-        linktype::IEEE802_11 => Some(wlan::Frame::bare(packet)),
-        linktype::RADIOTAP => wlan::Frame::in_radiotap(packet).ok(),
-        linktype::PRISM => wlan::Frame::in_prism(packet).ok(),
-        linktype::IEEE802_11_AVS => wlan::Frame::in_avs(packet).ok(),
-        linktype::PPI => match ppi(packet).ok()? {
-            (linktype::IEEE802_11, frame) => Some(wlan::Frame::bare(frame)),
-            (linktype::RADIOTAP, frame) => wlan::Frame::in_radiotap(frame).ok(),
+        LinkType::IEEE802_11 => Some(wlan::Frame::bare(packet)),
+        LinkType::IEEE802_11_RADIO => wlan::Frame::in_radiotap(packet).ok(),
+        LinkType::PRISM_HEADER => wlan::Frame::in_prism(packet).ok(),
+        LinkType::IEEE802_11_RADIO_AVS => wlan::Frame::in_avs(packet).ok(),
+        LinkType::PPI => match ppi(packet).ok()? {
+            (LinkType::IEEE802_11, frame) => Some(wlan::Frame::bare(frame)),
+            (LinkType::IEEE802_11_RADIO, frame) => wlan::Frame::in_radiotap(frame).ok(),
             _ => None,
         },
         _ => None,
@@ -174,27 +185,27 @@ fn in_nflog(mut packet: Rest<'_>) -> Result<Rest<'_>, Skip> {
 }
 
 /// Apple's packet tap: a header that says its own length and the link type behind it.
-fn pktap(mut packet: Rest<'_>) -> Result<(u16, Rest<'_>), Skip> {
+fn pktap(mut packet: Rest<'_>) -> Result<(LinkType, Rest<'_>), Skip> {
     let [a, b, c, d, _, _, _, _, link_low, link_high, 0, 0] = *packet.peek::<12>()? else {
         return Err(Skip::UnsupportedLinkType);
     };
     packet.drop_front(u32::from_le_bytes([a, b, c, d]) as usize)?;
-    Ok((u16::from_le_bytes([link_low, link_high]), packet))
+    Ok((LinkType(u16::from_le_bytes([link_low, link_high])), packet))
 }
 
 /// The per-packet information header, which says the same.
-fn ppi(mut packet: Rest<'_>) -> Result<(u16, Rest<'_>), Skip> {
+fn ppi(mut packet: Rest<'_>) -> Result<(LinkType, Rest<'_>), Skip> {
     let [_, _, low, high, link_low, link_high, 0, 0] = *packet.peek::<8>()? else {
         return Err(Skip::UnsupportedLinkType);
     };
     packet.drop_front(u16::from_le_bytes([low, high]).into())?;
-    Ok((u16::from_le_bytes([link_low, link_high]), packet))
+    Ok((LinkType(u16::from_le_bytes([link_low, link_high])), packet))
 }
 
 /// What a header leads to that names a link type, which cannot be another such header.
-fn nested((link, packet): (u16, Rest<'_>)) -> Result<Rest<'_>, Skip> {
+fn nested((link, packet): (LinkType, Rest<'_>)) -> Result<Rest<'_>, Skip> {
     match link {
-        linktype::PKTAP | linktype::PPI => Err(Skip::TooManyHeaders),
+        LinkType::PKTAP | LinkType::PPI => Err(Skip::TooManyHeaders),
         _ => super::ip_packet(link, packet),
     }
 }

@@ -1,5 +1,6 @@
 //! Shows finwait what passed the observer, and keeps what it claims.
 
+use finwait::capture::{LinkType, Packet};
 use finwait::decode::tuple::End;
 use finwait::history::History;
 use finwait::infer::Params;
@@ -12,8 +13,6 @@ use finwait::time::{Span, Timestamp};
 use crate::Micros;
 use crate::world::Run;
 
-/// LINKTYPE_RAW: packets begin with their IP header.
-const RAW: u16 = 101;
 /// smoltcp stays in TIME-WAIT for ten seconds.
 const MSL: Span = Span::from_secs(5);
 /// When runs begin on the capture's clock.
@@ -67,7 +66,8 @@ pub fn watch(run: &Run) -> Testimony {
     let frames = passes(run);
     for (index, (at, id)) in frames.iter().enumerate() {
         let packet = &run.sent[*id].packet;
-        pipeline.packet(RAW, packet, packet.len() as u32, moment(*at), index as u64 + 1);
+        let (length, frame) = (packet.len() as u32, index as u64 + 1);
+        pipeline.packet(&Packet::new(LinkType::RAW, packet, length, moment(*at), frame));
     }
     pipeline.silence(moment(run.until));
     let mut histories = pipeline.finish().0;
