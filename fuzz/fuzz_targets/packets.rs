@@ -22,7 +22,7 @@ impl Sink for Count {
 
 fuzz_target!(|bytes: &[u8]| {
     let [low, high, packets @ ..] = bytes else { return };
-    let link = LinkType(u16::from_le_bytes([*low, *high]));
+    let link = LinkType(u16::from_le_bytes([*low, *high]).into());
     for tunnels in [false, true] {
         let mut pipeline = Pipeline::new(Params::default(), 1 << 10, Count(0));
         if tunnels {

@@ -6,19 +6,19 @@
 use core::fmt;
 use std::borrow::Cow;
 
-/// A LINKTYPE value.
+/// A LINKTYPE value, which has 16 bits in every file; above are those of our own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkType(pub u16);
+pub struct LinkType(pub u32);
 
 impl LinkType {
     /// Juniper's monitoring services.
     pub const JUNIPER_MONITOR: LinkType = LinkType(164);
-    /// A [`super::text::Printed`] packet. No such type is assigned.
-    pub const PRINTED: LinkType = LinkType(0xffff);
+    /// A [`super::text::Printed`] packet. No file can say that it holds any.
+    pub const PRINTED: LinkType = LinkType(0x1_0000);
 
     /// The type in a pcap file header, whose upper half holds other things.
     pub(super) const fn from_network(network: u32) -> LinkType {
-        LinkType((network & 0xffff) as u16)
+        LinkType(network & 0xffff)
     }
 
     /// tcpdump's name, or the number as text for types that are rarely met.

@@ -45,7 +45,7 @@ pub(super) fn interface(order: Order, block: &[u8], info: &mut FileInfo) -> Opti
     };
     let tsresol = byte(OptionCode::IfTsresol).unwrap_or(6);
     let tsoffset = long(order, options, OptionCode::IfTsoffset).unwrap_or(0) as i64;
-    let link = LinkType(block.linktype.0 as u16);
+    let link = LinkType((block.linktype.0 as u16).into());
     info.add_link_type(link);
     info.snaplen = info.snaplen.max(block.snaplen);
     if let Some(name) = value(options, OptionCode::IfName)

@@ -236,7 +236,7 @@ impl Read for Chunks {
 }
 
 /// A packet with its data: frame, nanoseconds, link type, data, original length.
-pub(super) type Owned = (u64, i64, u16, Vec<u8>, u32);
+pub(super) type Owned = (u64, i64, u32, Vec<u8>, u32);
 
 /// Opens bytes as a capture, with a buffer so small that it moves and grows.
 pub(super) fn open(bytes: &[u8]) -> Result<Source, Error> {

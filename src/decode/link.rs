@@ -256,14 +256,14 @@ mod tests {
     use super::{LINK_HEADERS_MAX, LinkType, Rest, Skip, ip_packet};
 
     /// The link step gives the IP packet and what is left of an original length 100 greater.
-    fn check(link: u16, header: &[u8], ip: &[u8]) {
+    fn check(link: u32, header: &[u8], ip: &[u8]) {
         let bytes = [header, ip].concat();
         let packet =
             ip_packet(LinkType(link), Rest::new(&bytes, bytes.len() as u32 + 100)).unwrap();
         assert_eq!((packet.data, packet.len as usize), (ip, ip.len() + 100));
     }
 
-    fn refused(link: u16, bytes: &[u8]) -> Skip {
+    fn refused(link: u32, bytes: &[u8]) -> Skip {
         ip_packet(LinkType(link), Rest::new(bytes, bytes.len() as u32)).unwrap_err()
     }
 

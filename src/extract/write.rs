@@ -103,8 +103,8 @@ impl<'a> Writer<'a> {
     fn pcap_header(&mut self, link: LinkType, fcs_len: u8) -> io::Result<()> {
         let magic: u32 = if self.has_nanos { 0xa1b2_3c4d } else { 0xa1b2_c3d4 };
         let network = match fcs_len {
-            0 => u32::from(link.0),
-            bytes => u32::from(link.0) | 0x0400_0000 | u32::from(bytes / 2) << 28,
+            0 => link.0,
+            bytes => link.0 | 0x0400_0000 | u32::from(bytes / 2) << 28,
         };
         self.link = Some((link, fcs_len));
         let words = [magic, 0x0004_0002, 0, 0, CAPTURED_BYTES_MAX, network];
@@ -193,7 +193,7 @@ impl<'a> Writer<'a> {
             Some((_, described)) => (described.snaplen, &[][..]),
             None => (0, &[][..]),
         };
-        let mut body = u32::from(packet.link.0).to_le_bytes().to_vec();
+        let mut body = packet.link.0.to_le_bytes().to_vec();
         body.extend(snaplen.to_le_bytes());
         body.extend(options);
         option(OptionCode::IfTsresol, &[9], &mut body);

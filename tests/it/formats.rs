@@ -417,6 +417,22 @@ fn every_link_type_gives_the_same_history() {
     }
 }
 
+/// What a text tells travels under a link type of our own, which a file cannot claim for itself.
+#[test]
+fn no_file_brings_packets_in_the_form_of_printed_ones() {
+    let text =
+        "00:00:01.000000 IP 10.0.0.1.1000 > 10.0.0.2.80: Flags [S], seq 1, win 2, length 0\n";
+    let mut source = Source::from_reader("text", Box::new(text.as_bytes())).expect("a text");
+    let printed = source.next_packet().expect("whole").expect("a packet").data.to_vec();
+    let packets = [(1, printed)];
+    let mut ng = pcapng(&packets);
+    let at = ng.windows(4).position(|bytes| bytes == [101, 0, 0, 0]).expect("its link type");
+    ng[at..at + 2].fill(0xff);
+    for capture in [pcap(0xffff, &packets), ng] {
+        assert_eq!(skipped(&capture, true), [("unsupported-link-type", 1)]);
+    }
+}
+
 #[test]
 fn several_frames_in_one_are_several_segments() {
     let wraps: [(u16, Wrap); 5] = [

@@ -190,7 +190,7 @@ fn pktap(mut packet: Rest<'_>) -> Result<(LinkType, Rest<'_>), Skip> {
         return Err(Skip::UnsupportedLinkType);
     };
     packet.drop_front(u32::from_le_bytes([a, b, c, d]) as usize)?;
-    Ok((LinkType(u16::from_le_bytes([link_low, link_high])), packet))
+    Ok((LinkType(u16::from_le_bytes([link_low, link_high]).into()), packet))
 }
 
 /// The per-packet information header, which says the same.
@@ -199,7 +199,7 @@ fn ppi(mut packet: Rest<'_>) -> Result<(LinkType, Rest<'_>), Skip> {
         return Err(Skip::UnsupportedLinkType);
     };
     packet.drop_front(u16::from_le_bytes([low, high]).into())?;
-    Ok((LinkType(u16::from_le_bytes([link_low, link_high])), packet))
+    Ok((LinkType(u16::from_le_bytes([link_low, link_high]).into()), packet))
 }
 
 /// What a header leads to that names a link type, which cannot be another such header.
