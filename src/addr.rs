@@ -17,6 +17,10 @@ use serde::{Serialize, Serializer};
 
 use crate::limits::{NAME_BYTES_MAX, NAMES_MAX};
 
+/// Ports from here on may have been given out for one connection only: Linux's default range begins
+/// here, and most others above. (Registered ports go on to 49,151 by RFC 6335 section 6.)
+pub const EPHEMERAL_PORT_MIN: u16 = 32_768;
+
 /// A host: its address, or its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Addr(IpAddr);

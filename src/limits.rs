@@ -4,6 +4,7 @@
 //! reached, the work goes on with less, and `summary.limits_hit` counts how often under the
 //! limit's name.
 
+use crate::seq::WINDOW_MAX;
 use crate::time::Span;
 
 /// Bytes of the read buffer: what is read stays in a core's second-level cache until it has been
@@ -151,7 +152,7 @@ pub const LADDER_CONTROL_ROWS_MAX: usize = 60;
 /// Payload bytes of one segment. No window is larger (RFC 7323 section 2.3), so no receiver would
 /// take more; and sequence numbers further apart than 2^31 have no order. Only a jumbo payload
 /// option or a capture record's length can claim so much.
-pub const PAYLOAD_BYTES_MAX: u32 = 1 << 30;
+pub const PAYLOAD_BYTES_MAX: u32 = WINDOW_MAX;
 
 /// Frames named in one finding: enough to look at, few enough to read.
 pub const FINDING_FRAMES_MAX: usize = 8;

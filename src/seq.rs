@@ -5,6 +5,13 @@
 
 use core::fmt;
 
+/// No window reaches further (RFC 7323 section 2.3): what is beyond is of another connection, or of
+/// an earlier round of the numbers.
+pub const WINDOW_MAX: u32 = 1 << 30;
+
+/// The greatest window scale; a greater one counts as this (RFC 7323 section 2.3).
+pub const WINDOW_SCALE_MAX: u8 = 14;
+
 /// A TCP sequence or acknowledgement number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SeqNum(pub u32);

@@ -4,7 +4,7 @@
 //! timestamp behind a Fast Open or MPTCP option would be lost. Here unknown options are stepped
 //! over by their length. A list that is not well formed keeps what was read before the fault.
 
-use crate::seq::SeqNum;
+use crate::seq::{SeqNum, WINDOW_SCALE_MAX};
 
 use super::segment::Options;
 
@@ -20,9 +20,6 @@ mod kind {
     pub const EXPERIMENT_1: u8 = 253;
     pub const EXPERIMENT_2: u8 = 254;
 }
-
-/// The greatest window scale; a greater one counts as this (RFC 7323 section 2.3).
-const WINDOW_SCALE_MAX: u8 = 14;
 
 /// Reads the options of a header.
 #[inline(always)]

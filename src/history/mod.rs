@@ -14,7 +14,7 @@ use core::mem::take;
 
 use serde::Serialize;
 
-use crate::addr::HostPort;
+use crate::addr::{EPHEMERAL_PORT_MIN, HostPort};
 use crate::decode::tuple::{End, FourTuple};
 use crate::infer::brief::LoneSyn;
 use crate::infer::endpoint::{Endpoint, Gaps};
@@ -483,10 +483,8 @@ fn roles(tuple: &FourTuple, (client, roles_from): (End, RolesFrom)) -> (End, Rol
     if !matches!(roles_from, RolesFrom::FirstPacket | RolesFrom::Port) {
         return (client, roles_from);
     }
-    /// Ports above are given out to clients (the IANA's registered ports end here).
-    const SERVICE_PORT_MAX: u16 = 32_767;
     let [a, b] = End::BOTH.map(|end| tuple.endpoint(end).port());
-    match (a.min(b) <= SERVICE_PORT_MAX, a.cmp(&b)) {
+    match (a.min(b) < EPHEMERAL_PORT_MIN, a.cmp(&b)) {
         (true, core::cmp::Ordering::Less) => (End::B, RolesFrom::Port),
         (true, core::cmp::Ordering::Greater) => (End::A, RolesFrom::Port),
         _ => (client, RolesFrom::FirstPacket),

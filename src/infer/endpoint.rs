@@ -8,7 +8,7 @@ use crate::infer::state::State;
 use crate::infer::tally::Tally;
 use crate::infer::trail::Moment;
 use crate::limits::SYN_GAPS_MAX;
-use crate::seq::SeqNum;
+use crate::seq::{SeqNum, WINDOW_MAX, WINDOW_SCALE_MAX};
 use crate::time::{Span, Timestamp};
 
 /// The turnaround that is counted on where no answer was ever timed.
@@ -227,8 +227,7 @@ impl Endpoint {
     /// Whether it has sent so much that its first numbers do not compare to its newest any more:
     /// sequence numbers have an order within half their range only.
     pub fn is_far_from_first(&self) -> bool {
-        const FAR: u64 = 1 << 30;
-        self.tally.bytes.saturating_add(self.tally.missing) >= FAR
+        self.tally.bytes.saturating_add(self.tally.missing) >= WINDOW_MAX.into()
     }
 
     /// Whether `ack` acknowledges its SYN, as far as that is known.
@@ -442,9 +441,7 @@ pub(crate) fn in_flight(turnaround: Span) -> Span {
 
 /// A window in bytes, with the shift of its sender if both ends scale.
 pub(super) fn scaled(window: u16, shift: Option<u8>) -> u32 {
-    /// RFC 7323 section 2.3.
-    const SHIFT_MAX: u8 = 14;
-    u32::from(window) << shift.unwrap_or(0).min(SHIFT_MAX)
+    u32::from(window) << shift.unwrap_or(0).min(WINDOW_SCALE_MAX)
 }
 
 /// The most that is put into one segment to whoever announced that, in bytes.

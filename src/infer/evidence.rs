@@ -9,12 +9,12 @@ use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::Moment;
-use crate::seq::SeqNum;
+use crate::seq::{SeqNum, WINDOW_MAX};
 
 /// Transitions that rest on the peer's FIN having come.
 pub(super) const BY_FIN: [Event; 2] = [Event::RecvFin, Event::RecvFinAckingFin];
-/// Numbers further ahead than this are not the peer's: no window is larger (RFC 7323 section 2.3).
-const AHEAD_MAX: i32 = 1 << 30;
+/// Numbers further ahead than this are not the peer's.
+const AHEAD_MAX: i32 = WINDOW_MAX as i32;
 
 impl Connection {
     /// The acknowledgement number proves what its sender had received.

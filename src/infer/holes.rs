@@ -2,11 +2,10 @@
 //! were lost before the observer, come later by another way, or are missing from the capture.
 
 use crate::limits::HOLES_MAX;
-use crate::seq::SeqNum;
+use crate::seq::{SeqNum, WINDOW_MAX};
 
-/// Numbers so far behind are not sent again: no window is as large (RFC 7323 section 2.3). Further
-/// ones cannot be told from those that come.
-const BEHIND_MAX: i32 = 1 << 30;
+/// Numbers so far behind are not sent again. Further ones cannot be told from those that come.
+const BEHIND_MAX: i32 = WINDOW_MAX as i32;
 
 /// Numbers that have not passed although later ones have.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -3,12 +3,13 @@
 
 use crate::decode::segment::{Flags, Options, Segment};
 use crate::history::{History, Role};
+use crate::seq::WINDOW_MAX;
 
 /// The segment in words, the longest first.
 pub fn labels(history: &History, from: Role, segment: &Segment) -> [String; 4] {
     let flags = segment.flags;
     let payload = segment.payload;
-    let far = if segment.has(Flags::SYN) { FAR_SYN } else { FAR };
+    let far = if segment.has(Flags::SYN) { FAR_SYN } else { WINDOW_MAX };
     let (first, numbers) = match relative(history, from, segment.seq.0) {
         first if first.unsigned_abs() <= far => {
             (first.to_string(), format!("{first}:{}", i64::from(first) + i64::from(payload)))
@@ -20,7 +21,7 @@ pub fn labels(history: &History, from: Role, segment: &Segment) -> [String; 4] {
     };
     let ack = match relative(history, from.peer(), segment.ack.0) {
         _ if !segment.has(Flags::ACK) => String::new(),
-        ack if ack.unsigned_abs() <= FAR => format!(" ack {ack}"),
+        ack if ack.unsigned_abs() <= WINDOW_MAX => format!(" ack {ack}"),
         _ => format!(" ack absolute {}", segment.ack.0),
     };
     let long = format!("{flags} {numbers}({payload}){ack}");
@@ -35,9 +36,6 @@ pub fn labels(history: &History, from: Role, segment: &Segment) -> [String; 4] {
         [full, long, short, flags.to_string()]
     }
 }
-
-/// No window reaches further (RFC 7323 section 2.3): what is beyond counts from another number.
-const FAR: u32 = 1 << 30;
 
 /// A SYN with a number further away is another end's, or another life's, and no window has it.
 const FAR_SYN: u32 = 1 << 20;

@@ -6,9 +6,7 @@ use foldhash::fast::FixedState;
 
 use super::line::number;
 use super::printed::PrintedOptions;
-
-/// No shift is larger (RFC 7323).
-const WINDOW_SCALE_MAX: u32 = 14;
+use crate::seq::WINDOW_SCALE_MAX;
 
 /// How a Fast Open option begins. No option has a number above 255, so 34 is never cut off.
 const FAST_OPEN: [&str; 5] = ["tfo", "exp-tfo", "opt-34", "unknown-34", "Unknown Option 34"];
@@ -24,7 +22,8 @@ pub(super) fn read(list: &str) -> (PrintedOptions, u16) {
         match name {
             "mss" => options.mss = number(value).and_then(|(mss, _)| mss.try_into().ok()),
             "wscale" => {
-                let shift = number(value).map(|(shift, _)| shift.min(WINDOW_SCALE_MAX) as u8);
+                let shift =
+                    number(value).map(|(shift, _)| shift.min(WINDOW_SCALE_MAX.into()) as u8);
                 options.window_scale = shift;
             }
             "sackOK" => options.sack_permitted = true,

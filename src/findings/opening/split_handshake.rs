@@ -1,5 +1,6 @@
 //! A SYN that was answered with a SYN: the handshake split in two.
 
+use crate::addr::EPHEMERAL_PORT_MIN;
 use crate::findings::rule::{finding, words};
 use crate::findings::waits::who;
 use crate::findings::{Context, Finding};
@@ -56,10 +57,8 @@ finding! {
 pub(super) fn is_split(history: &History) -> bool {
     let syns = |role| history.side(role).tally.syns;
     let [client, server] = Role::BOTH.map(syns);
-    /// The first port that Linux hands out.
-    const EPHEMERAL_MIN: u16 = 32_768;
-    let answered =
-        history.side(Role::Server).acked_syn && history.addr(Role::Client).port() >= EPHEMERAL_MIN;
+    let answered = history.side(Role::Server).acked_syn
+        && history.addr(Role::Client).port() >= EPHEMERAL_PORT_MIN;
     history.handshake() == Handshake::Simultaneous && server == 1 && client > 1 && answered
 }
 

@@ -29,7 +29,7 @@ use crate::infer::queued::flight_kib;
 use crate::infer::reset::{is_strange_ttl, shrank};
 use crate::infer::trail::Moment;
 use crate::infer::{IDLE_MIN, Params, SILENCE_MIN};
-use crate::seq::SeqNum;
+use crate::seq::{SeqNum, WINDOW_MAX};
 use crate::time::{Span, Timestamp};
 
 /// Lines of the close that a shape has room for.
@@ -111,9 +111,6 @@ const LAST: [usize; 2] = [5, 6];
 /// Where the moment is at which the sender of a FIN gave up: before the ends of TIME_WAITs that are
 /// the same, of which then none is told.
 const GAVE_UP: usize = 7;
-
-/// More bytes than this, and an end's first numbers do not compare to its newest any more.
-const BYTES_MAX: u32 = 1 << 30;
 
 /// One end, on the way through the transcript.
 #[derive(Clone, Copy, Debug, Default)]
@@ -312,7 +309,8 @@ impl Cast<'_> {
         for (side, lane) in self.sides.iter_mut().zip(lanes) {
             side.lane = *lane;
             let bytes = lane.nxt.offset_from(side.isn.add(1)).unsigned_abs();
-            if bytes >= BYTES_MAX || lane.turnaround().is_none() {
+            // Beyond, its first numbers do not compare to its newest any more.
+            if bytes >= WINDOW_MAX || lane.turnaround().is_none() {
                 return None;
             }
             side.bytes = bytes.into();

@@ -4,7 +4,7 @@ use core::cmp::Reverse;
 use core::fmt;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::addr::{Addr, HostPort};
+use crate::addr::{Addr, EPHEMERAL_PORT_MIN, HostPort};
 use crate::findings::{Counts, Finding, Severity};
 use crate::history::{History, Role};
 use crate::infer::RolesFrom;
@@ -185,10 +185,6 @@ fn in_order(issues: HashMap<Key, Issue>, told: Option<Key>) -> Vec<Issue> {
 fn key_of(finding: &Finding, analysis: &Analysis) -> Key {
     Key { name: finding.name, place: place_of(finding, analysis), side: finding.role }
 }
-
-/// Ports from here on may have been given out for one connection only (RFC 6335 and Linux's
-/// default range).
-const EPHEMERAL_PORT_MIN: u16 = 32_768;
 
 /// The service of a connection: a handshake shows which port that is, or the port's number.
 fn service(history: &History) -> Place {
