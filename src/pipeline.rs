@@ -36,7 +36,6 @@ use crate::flow::table::{Hasher, Places, TUPLES_MAX};
 use crate::history::History;
 use crate::history::archive::{Archive, Followed, Shelf};
 use crate::infer::brief::Brief;
-use crate::infer::trail::Moment;
 use crate::infer::{Connection, Params};
 use crate::limits::{BATCH_SEGMENTS, SEEN_TUPLES_MAX};
 use crate::time::{Span, Timestamp};
@@ -340,7 +339,7 @@ impl<S: Sink> Tracker<S> {
         }
         if let Some(mut followed) = followed {
             if let Some(error) = glimpse.error {
-                let at = Moment { ts: segment.ts, frame: segment.frame };
+                let at = segment.at();
                 followed.connection.note_icmp_error(error, *sender, at);
             }
             self.shelf.follow(followed);

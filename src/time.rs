@@ -16,6 +16,25 @@ pub struct Timestamp(i64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(u64);
 
+/// A moment with the frame that shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// When, by the capture's clock.
+    pub ts: Timestamp,
+    /// The frame's number from 1; 0 where no frame shows it (a timer).
+    pub frame: u64,
+}
+
+impl Moment {
+    /// What has not come: where a moment is kept that a frame may show, none has so far.
+    pub const NONE: Moment = Moment { ts: Timestamp(0), frame: 0 };
+
+    /// A moment that no frame shows.
+    pub const fn silent(ts: Timestamp) -> Moment {
+        Moment { ts, frame: 0 }
+    }
+}
+
 impl Timestamp {
     /// The moment `nanos` nanoseconds after the epoch (before it, when negative).
     pub const fn from_nanos(nanos: i64) -> Self {

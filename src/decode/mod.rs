@@ -28,7 +28,7 @@ pub mod tuple;
 mod packets;
 
 use crate::capture::{LinkType, Packet};
-use crate::time::Timestamp;
+use crate::time::Moment;
 
 use ip::IpPacket;
 use rest::Rest;
@@ -67,17 +67,10 @@ pub(crate) fn decode_any(
     at: Moment,
 ) -> Result<Decoded, Skip> {
     let packet = match link::ip_packet(link, Rest::new(data, orig_len)) {
-        Err(_) if link == LinkType::PRINTED => return printed::read(data, at.ts, at.frame),
+        Err(_) if link == LinkType::PRINTED => return printed::read(data, at),
         packet => packet?,
     };
     segment_of(&ip::read(packet)?, at)
-}
-
-/// Where in the capture a packet stands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    pub ts: Timestamp,
-    pub frame: u64,
 }
 
 /// The segment in an IP packet.
@@ -97,6 +90,8 @@ fn segment_of(ip: &IpPacket<'_>, at: Moment) -> Result<Decoded, Skip> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use crate::time::Timestamp;
 
     use super::packets::{IPV4, IPV6, TIMESTAMPS, ethernet, ipv4, ipv6, tcp};
     use super::*;

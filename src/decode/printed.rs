@@ -8,12 +8,11 @@ use super::{Decoded, Moment};
 use crate::capture::text::{Printed, PrintedEnds, PrintedSegment, PrintedTunnel, Unused};
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::seq::SeqNum;
-use crate::time::Timestamp;
 
 /// The segment that a text tells, or why there is none.
 #[cold]
-pub(super) fn read(data: &[u8], ts: Timestamp, frame: u64) -> Result<Decoded, Skip> {
-    match read_any(data, Moment { ts, frame })? {
+pub(super) fn read(data: &[u8], at: Moment) -> Result<Decoded, Skip> {
+    match read_any(data, at)? {
         (decoded, None) => Ok(decoded),
         (_, Some(_)) => Err(Skip::InTunnel),
     }

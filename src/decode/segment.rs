@@ -4,7 +4,7 @@ use core::fmt;
 use core::ops::BitOr;
 
 use crate::seq::SeqNum;
-use crate::time::Timestamp;
+use crate::time::{Moment, Timestamp};
 
 /// The flags of a TCP header (RFC 9293 section 3.1), with AccECN's AE bit (RFC 9768).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -129,6 +129,11 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// When it passed, and in which frame.
+    pub const fn at(&self) -> Moment {
+        Moment { ts: self.ts, frame: self.frame }
+    }
+
     /// Whether the flag is set.
     pub const fn has(&self, flag: Flags) -> bool {
         self.flags.has(flag)

@@ -290,7 +290,7 @@ impl Reader<'_> {
         let flags = self.byte()?;
         let basis = *Basis::ALL.get(usize::from(flags & 15))?;
         let at = self.moment()?;
-        let confirmed = if flags >> 4 == 0 { Moment::default() } else { self.moment()? };
+        let confirmed = if flags >> 4 == 0 { Moment::NONE } else { self.moment()? };
         Some(Transition { end, from, to, event, basis, at, confirmed })
     }
 

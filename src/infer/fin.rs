@@ -244,10 +244,10 @@ impl Connection {
         let endpoint = self.end_mut(from);
         (endpoint.fin, endpoint.fin_unseen, endpoint.misread_as_fin) = (None, false, true);
         // Who heard of that FIN heard of a byte.
-        (endpoint.acked_by, endpoint.acked_with) = (Moment::default(), None);
-        endpoint.close_candidate = Moment::default();
+        (endpoint.acked_by, endpoint.acked_with) = (Moment::NONE, None);
+        endpoint.close_candidate = Moment::NONE;
         let endpoint = self.end_mut(peer);
-        endpoint.fin_candidate = Moment::default();
+        endpoint.fin_candidate = Moment::NONE;
         endpoint.settle_late(&BY_FIN);
         endpoint.tally.after_peer_fin = 0;
         for it in since {

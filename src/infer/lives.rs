@@ -96,7 +96,7 @@ impl Held {
     /// Its sender's old socket answers its answer: the SYN was a stale one, and only the other end
     /// has anything of it.
     pub fn disown(&mut self, by: &Segment) {
-        let by = Moment { ts: by.ts, frame: by.frame };
+        let by = by.at();
         self.disowned = self.disowned.or(Some(by));
     }
 
@@ -163,7 +163,7 @@ pub(super) const JUMP: i32 = 1 << 20;
 impl Connection {
     /// An ACK of `from` challenges a SYN that is being held.
     pub fn note_challenged_syn(&mut self, from: End, ack: &Segment) {
-        self.note(FactKind::ChallengedSyn, from, Moment { ts: ack.ts, frame: ack.frame });
+        self.note(FactKind::ChallengedSyn, from, ack.at());
     }
 
     /// Whether the held SYN is the one that this connection began with.
@@ -199,7 +199,7 @@ impl Connection {
         for (from, segment) in held.segments() {
             self.take_stray(*from, segment);
             if *from == held.from {
-                let at = Moment { ts: segment.ts, frame: segment.frame };
+                let at = segment.at();
                 self.note(FactKind::StaleSyn, *from, at);
             }
         }

@@ -128,7 +128,7 @@ impl Connection {
     pub fn on_segment(&mut self, from: End, segment: &Segment, params: &Params) {
         let at = Moment { ts: segment.ts.max(self.last.ts), frame: segment.frame };
         if self.frames == 0 {
-            self.first = Moment { ts: segment.ts, frame: segment.frame };
+            self.first = segment.at();
             (self.last, self.spoke) = (self.first, self.first);
             self.client = Some(from);
         }

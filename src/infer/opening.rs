@@ -94,7 +94,7 @@ impl Connection {
                 let seen = answered.frame > 0;
                 let began = if seen { answered } else { at };
                 let basis = if seen { Basis::Inferred } else { Basis::Observed };
-                let confirmed = if seen && known { at } else { Moment::default() };
+                let confirmed = if seen && known { at } else { Moment::NONE };
                 self.step_as(from, Event::RecvSyn, basis, began, confirmed);
                 self.end_mut(from).take_open(&[Event::RecvSyn]);
             }
@@ -270,7 +270,7 @@ impl Connection {
         while self.withdraw(server, &AFTER, at).is_some() {}
         let endpoint = self.end_mut(server);
         endpoint.handshake_doubts = endpoint.handshake_doubts.saturating_add(1);
-        endpoint.ack_candidate = Moment::default();
+        endpoint.ack_candidate = Moment::NONE;
         endpoint.fall_back();
     }
 }

@@ -10,21 +10,7 @@ use crate::infer::state::{Basis, State};
 use crate::limits::{REFUTATIONS_MAX, TRANSITIONS_MAX};
 use crate::time::{Span, Timestamp};
 
-/// A moment with the frame that shows it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Moment {
-    /// When, by the capture's clock.
-    pub ts: Timestamp,
-    /// The frame's number from 1; 0 where no frame shows it (a timer).
-    pub frame: u64,
-}
-
-impl Moment {
-    /// A moment that no frame shows.
-    pub const fn silent(ts: Timestamp) -> Moment {
-        Moment { ts, frame: 0 }
-    }
-}
+pub use crate::time::Moment;
 
 /// One endpoint went from one state to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,7 +229,7 @@ impl Trail {
     pub fn assume(&mut self, end: End, state: State) {
         let newest = self.transitions.iter_mut().rev().find(|t| t.end == end && t.to == state);
         if let Some(newest) = newest {
-            (newest.basis, newest.confirmed) = (Basis::Assumed, Moment::default());
+            (newest.basis, newest.confirmed) = (Basis::Assumed, Moment::NONE);
         }
     }
 

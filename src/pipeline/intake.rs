@@ -6,12 +6,12 @@ use crate::decode::icmp::IcmpError;
 use crate::decode::opener::{Found, Opener};
 use crate::decode::plain::{self, Framed, Ip, Plain};
 use crate::decode::skip::Skip;
-use crate::decode::{self, Decoded, Moment};
+use crate::decode::{self, Decoded};
 use crate::flow::duplicates::Fingerprint;
 use crate::flow::table::Hasher;
 use crate::limits::BEGUN_EARLIER_MAX;
 use crate::pipeline::Totals;
-use crate::time::Timestamp;
+use crate::time::{Moment, Timestamp};
 
 /// A segment on its way to its connection.
 #[derive(Clone, Copy, Debug)]

@@ -76,7 +76,7 @@ impl<S: Sink> Stage<'_, S> {
                 }
                 Answer::Begins => {
                     if let Some(held) = flow.held.take() {
-                        self.begin_held(flow, &held, moment(segment));
+                        self.begin_held(flow, &held, segment.at());
                     }
                 }
                 Answer::Repeated => return held.hold(from, segment),
@@ -95,7 +95,7 @@ impl<S: Sink> Stage<'_, S> {
             Admission::Begins => {
                 // What waits for an answer was of the time before.
                 self.drop_held(flow);
-                let by = moment(segment);
+                let by = segment.at();
                 let end = Succession { at: [Some(by); 2], by };
                 self.replace(flow, end, segment.ts, stream, Connection::default());
                 self.belongs(flow, from, segment);
@@ -181,8 +181,8 @@ impl<S: Sink> Stage<'_, S> {
             true => Connection::of_doubtful_syn(),
             false => Connection::default(),
         };
-        let opener = if disowned.is_some() { None } else { Some(moment(first)) };
-        let end = Succession::of(held.from, opener, Some(moment(taken)), by);
+        let opener = if disowned.is_some() { None } else { Some(first.at()) };
+        let end = Succession::of(held.from, opener, Some(taken.at()), by);
         let until = if disowned.is_some() { by.ts } else { taken.ts };
         self.replace(flow, end, until, held.stream, connection);
         self.replay(flow, held);
@@ -207,9 +207,9 @@ impl<S: Sink> Stage<'_, S> {
         if flow.connection.knows_syn(&held) || held.disowned().is_some() {
             return self.stale(flow, &held);
         }
-        if let Some(first) = held.first().map(moment) {
+        if let Some(first) = held.first().map(Segment::at) {
             // Unless it has answered, the other end has the connection that it had.
-            let taken = if held.is_answered() { held.taken().map(moment) } else { None };
+            let taken = if held.is_answered() { held.taken().map(Segment::at) } else { None };
             let end = Succession::of(held.from, Some(first), taken, first);
             let until = taken.map_or(until.max(first.ts), |taken| taken.ts);
             self.replace(flow, end, until, held.stream, Connection::of_doubtful_syn());
@@ -233,8 +233,4 @@ impl Succession {
         let at = if opener == End::A { [began, taken] } else { [taken, began] };
         Succession { at, by }
     }
-}
-
-fn moment(segment: &Segment) -> Moment {
-    Moment { ts: segment.ts, frame: segment.frame }
 }

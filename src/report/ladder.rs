@@ -66,7 +66,7 @@ enum What<'a> {
 impl Row<'_> {
     fn at(&self) -> Moment {
         match self.what {
-            What::Segment(_, segment) => Moment { ts: segment.ts, frame: segment.frame },
+            What::Segment(_, segment) => segment.at(),
             What::Run(run) => run.last,
             What::Silent(transition) => transition.at,
             What::Icmp(_, _, fact) => fact.first,

@@ -48,7 +48,7 @@ pub struct Run {
 
 impl Run {
     fn new(from: End, segment: &Segment) -> Run {
-        let at = Moment { ts: segment.ts, frame: segment.frame };
+        let at = segment.at();
         let mut run =
             Run { segments: [0; 2], bytes: [0; 2], first: at, last: at, pause: Span::ZERO };
         run.add(from, segment);
@@ -64,8 +64,8 @@ impl Run {
         self.join(&Run {
             segments: [a, b],
             bytes: [a * payload, b * payload],
-            first: Moment { ts: segment.ts, frame: segment.frame },
-            last: Moment { ts: segment.ts, frame: segment.frame },
+            first: segment.at(),
+            last: segment.at(),
             pause: Span::ZERO,
         });
     }

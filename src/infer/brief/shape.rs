@@ -96,7 +96,7 @@ impl Default for Shape {
     fn default() -> Shape {
         Shape {
             key: [0; KEY_CLOSE + 2 * LINES],
-            points: [Moment::default(); POINTS],
+            points: [Moment::NONE; POINTS],
             sent: [Sent::default(); 2],
         }
     }
@@ -156,7 +156,7 @@ impl Brief {
         shape: &mut Shape,
     ) -> Option<()> {
         shape.key.fill(0);
-        shape.points.fill(Moment::default());
+        shape.points.fill(Moment::NONE);
         // It was not captured how it opened.
         (!self.is(FOUND)).then_some(())?;
         let two_msl = params.msl.times(2);
@@ -482,7 +482,7 @@ impl Cast<'_> {
         for (line, silence) in lines.zip(silences) {
             *silence = Moment::silent(line.ts.after(two_msl));
             // At the epoch itself it would look like no moment.
-            (*silence != Moment::default()).then_some(())?;
+            (*silence != Moment::NONE).then_some(())?;
             over += u8::from(end >= silence.ts);
         }
         self.put(0, over << 4);

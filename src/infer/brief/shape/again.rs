@@ -90,7 +90,7 @@ impl Cast<'_> {
         };
         let at = Moment::silent(ts);
         // At the epoch itself it would look like no moment.
-        (at != Moment::default()).then_some(())?;
+        (at != Moment::NONE).then_some(())?;
         *self.shape.points.get_mut(GAVE_UP)? = at;
         self.put(1, 16);
         Some(())

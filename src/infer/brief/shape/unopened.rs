@@ -65,7 +65,7 @@ impl Cast<'_> {
             let at = Moment::silent(self.clock.time(units).after(RTO_INITIAL));
             let has_given_up = end.since(at.ts) > SYN_ALONE_MAX;
             // At the epoch itself it would look like no moment.
-            (at != Moment::default()).then_some(())?;
+            (at != Moment::NONE).then_some(())?;
             if let Some(place) = self.shape.points.get_mut(CLOSE + LINES + index) {
                 *place = at;
             }
