@@ -29,6 +29,12 @@ impl End {
         }
     }
 
+    /// What is A's and what is B's, with this end's own in front.
+    #[inline(always)]
+    pub fn own_first<T>(self, [a, b]: [T; 2]) -> [T; 2] {
+        if self == End::A { [a, b] } else { [b, a] }
+    }
+
     /// 0 for `A` and 1 for `B`, to index a pair.
     pub const fn index(self) -> usize {
         self as usize

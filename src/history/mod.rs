@@ -112,8 +112,7 @@ pub struct Predecessor {
 impl Predecessor {
     /// With the states of end A and end B told as the client's and the server's.
     fn seen_from(self, client: End) -> Predecessor {
-        let [a, b] = self.states;
-        Predecessor { states: if client == End::A { [a, b] } else { [b, a] }, ..self }
+        Predecessor { states: client.own_first(self.states), ..self }
     }
 }
 

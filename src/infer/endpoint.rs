@@ -2,7 +2,7 @@
 //! have received, and what it should have received if nothing was lost behind the observer.
 
 use crate::decode::segment::Segment;
-use crate::infer::event::Event;
+use crate::infer::event::{Event, Events};
 use crate::infer::holes::Holes;
 use crate::infer::state::State;
 use crate::infer::tally::Tally;
@@ -211,9 +211,9 @@ pub struct Endpoint {
     /// Counts of what it sent.
     pub tally: Tally,
     /// The events whose transitions are still open, a bit each.
-    open_events: u32,
+    open_events: Events,
     /// The events whose transitions may stand later than they happened, a bit each.
-    late_events: u32,
+    late_events: Events,
     /// What was taken as received once was not.
     fell_back: bool,
 }
@@ -270,36 +270,33 @@ impl Endpoint {
 
     /// Remembers that a transition by this event may still be refuted.
     pub fn mark_open(&mut self, event: Event) {
-        self.open_events |= 1 << event as u32;
+        self.open_events.add(event);
     }
 
     /// Forgets open transitions by these events, and says whether there were any.
     pub fn take_open(&mut self, events: &[Event]) -> bool {
-        let mask = events.iter().fold(0, |mask, event| mask | 1 << *event as u32);
-        let found = self.open_events & mask != 0;
-        self.open_events &= !mask;
-        found
+        self.open_events.remove(events)
     }
 
     /// Whether a transition by one of these events may still be refuted.
     pub fn has_open(&self, events: &[Event]) -> bool {
-        events.iter().any(|event| self.open_events & 1 << *event as u32 != 0)
+        self.open_events.has_any(events)
     }
 
     /// Remembers that what moved it by this event may have come before the segment that is taken
     /// for it.
     pub fn mark_late(&mut self, event: Event) {
-        self.late_events |= 1 << event as u32;
+        self.late_events.add(event);
     }
 
     /// Forgets that, for these events: it has shown which segment moved it.
     pub fn settle_late(&mut self, events: &[Event]) {
-        self.late_events &= !events.iter().fold(0, |mask, event| mask | 1 << *event as u32);
+        self.late_events.remove(events);
     }
 
     /// Whether a transition by one of these events may stand later than it happened.
     pub fn may_be_late(&self, events: &[Event]) -> bool {
-        events.iter().any(|event| self.late_events & 1 << *event as u32 != 0)
+        self.late_events.has_any(events)
     }
 
     /// Takes note of how long it took to answer.

@@ -47,6 +47,33 @@ pub enum Event {
     FoundOpen,
 }
 
+/// A set of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Events(u32);
+
+impl Events {
+    fn of(events: &[Event]) -> Events {
+        Events(events.iter().fold(0, |bits, event| bits | 1 << *event as u32))
+    }
+
+    /// Puts it in.
+    pub fn add(&mut self, event: Event) {
+        self.0 |= Events::of(&[event]).0;
+    }
+
+    /// Takes these out, and says whether there were any.
+    pub fn remove(&mut self, events: &[Event]) -> bool {
+        let found = self.has_any(events);
+        self.0 &= !Events::of(events).0;
+        found
+    }
+
+    /// Whether one of these is in it.
+    pub fn has_any(&self, events: &[Event]) -> bool {
+        self.0 & Events::of(events).0 != 0
+    }
+}
+
 impl Event {
     /// Every event, in the order above.
     pub const ALL: [Event; 18] = [

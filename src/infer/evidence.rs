@@ -76,7 +76,7 @@ impl Connection {
             return;
         }
         self.place(peer, State::Listen);
-        self.step_as(peer, Event::RecvSyn, Basis::Inferred, syn, Moment::default());
+        self.step_as(peer, Event::RecvSyn, Basis::Inferred, syn);
         // Which of the SYNs it answered did not show.
         self.end_mut(peer).take_open(&[Event::RecvSyn]);
     }
@@ -104,7 +104,7 @@ impl Connection {
         if one && could_close && !endpoint.misread_as_fin {
             endpoint.fin = Some(nxt);
             endpoint.fin_unseen = true;
-            self.step_as(peer, Event::SentUnseenFin, Basis::Inferred, at, Moment::default());
+            self.step_as(peer, Event::SentUnseenFin, Basis::Inferred, at);
         } else {
             endpoint.may_have_closed = true;
         }
@@ -143,9 +143,9 @@ impl Connection {
                 // Its ESTABLISHED was refuted, or the SYN+ACK was not captured.
                 let came = self.end(peer).opening.last;
                 if came.frame > 0 {
-                    self.step_as(from, Event::RecvSynAck, Basis::Inferred, came, at);
+                    self.step_confirmed(from, Event::RecvSynAck, Basis::Inferred, came, at);
                 } else {
-                    self.step_as(from, Event::RecvSynAck, Basis::Observed, at, Moment::default());
+                    self.step_as(from, Event::RecvSynAck, Basis::Observed, at);
                 }
             }
             State::SynRcvd
@@ -153,7 +153,7 @@ impl Connection {
             {
                 let came = self.end(from).ack_candidate;
                 if came.frame > 0 {
-                    self.step_as(from, Event::RecvAckOfSyn, Basis::Inferred, came, at);
+                    self.step_confirmed(from, Event::RecvAckOfSyn, Basis::Inferred, came, at);
                 } else {
                     self.step(from, Event::RecvAckOfSyn, at);
                 }
@@ -276,18 +276,18 @@ impl Connection {
             _ => return,
         };
         if self.end(peer).fin_unseen {
-            self.step_as(from, event, Basis::Assumed, at, Moment::default());
+            self.step_as(from, event, Basis::Assumed, at);
         } else if self.end(from).may_have_queued_fin && came.frame > 0 {
-            self.step_as(from, event, Basis::Assumed, came, Moment::default());
+            self.step_as(from, event, Basis::Assumed, came);
             self.end_mut(from).take_open(&BY_FIN);
         } else if came.frame > 0 {
             let basis = self.doubted(from, event, Basis::Inferred);
-            self.step_as(from, event, basis, came, Moment::default());
+            self.step_as(from, event, basis, came);
             self.restore_first_fin(from, segment, at);
             self.confirm_fin(from, segment, at);
         } else {
             let basis = self.doubted(from, event, Basis::Observed);
-            self.step_as(from, event, basis, at, Moment::default());
+            self.step_as(from, event, basis, at);
         }
     }
 

@@ -284,10 +284,10 @@ impl Connection {
     }
 
     /// Moves one endpoint along its row of the table, if there is one. A state is written by
-    /// [`Self::step_as`], [`Self::place`] and [`Self::go_back`] only.
+    /// [`Self::step_confirmed`], [`Self::place`] and [`Self::go_back`] only.
     fn step(&mut self, end: End, event: Event, at: Moment) -> bool {
         let basis = self.doubted(end, event, event.basis());
-        self.step_as(end, event, basis, at, Moment::default())
+        self.step_as(end, event, basis, at)
     }
 
     /// The basis of a transition, where nothing is in doubt this one.
@@ -311,8 +311,13 @@ impl Connection {
         self.trail.last(end).is_some_and(is_open)
     }
 
-    /// As [`Self::step`], with a basis and a confirmation of its own.
-    fn step_as(
+    /// As [`Self::step`], with a basis of its own.
+    fn step_as(&mut self, end: End, event: Event, basis: Basis, at: Moment) -> bool {
+        self.step_confirmed(end, event, basis, at, Moment::NONE)
+    }
+
+    /// The same, with what confirms it.
+    fn step_confirmed(
         &mut self,
         end: End,
         event: Event,

@@ -39,7 +39,7 @@ impl Connection {
             self.place(from, State::Closed);
         }
         let basis = if self.stale_syn { Basis::Inferred } else { Basis::Observed };
-        self.step_as(from, Event::SentSyn, basis, at, Moment::default());
+        self.step_as(from, Event::SentSyn, basis, at);
         // Both have sent a SYN that the other had not answered: each gets the other's.
         let peer = from.peer();
         if self.end(peer).state == State::SynSent && self.end(from).state == State::SynSent {
@@ -95,7 +95,7 @@ impl Connection {
                 let began = if seen { answered } else { at };
                 let basis = if seen { Basis::Inferred } else { Basis::Observed };
                 let confirmed = if seen && known { at } else { Moment::NONE };
-                self.step_as(from, Event::RecvSyn, basis, began, confirmed);
+                self.step_confirmed(from, Event::RecvSyn, basis, began, confirmed);
                 self.end_mut(from).take_open(&[Event::RecvSyn]);
             }
             State::SynSent => {
@@ -123,7 +123,7 @@ impl Connection {
             client.after_syn = Some(segment.ack);
             client.edge = at.ts;
             self.place(peer, State::Closed);
-            self.step_as(peer, Event::SentSyn, Basis::Inferred, at, Moment::default());
+            self.step_as(peer, Event::SentSyn, Basis::Inferred, at);
         }
     }
 
@@ -215,7 +215,7 @@ impl Connection {
     fn refute_refusal(&mut self, from: End, at: Moment) {
         let syn = self.end(from.peer()).opening.last;
         if self.withdraw(from, &[Event::RecvRefusal], at).is_some() {
-            self.step_as(from, Event::RecvSyn, Basis::Inferred, syn, Moment::default());
+            self.step_as(from, Event::RecvSyn, Basis::Inferred, syn);
         }
     }
 

@@ -96,7 +96,7 @@ impl Connection {
         if let Some(doubtful) = self.trail.overturn(opener, &[Event::SentSyn], at) {
             self.go_back(opener, &doubtful);
             let moment = doubtful.at;
-            self.step_as(opener, Event::SentSyn, Basis::Assumed, moment, Moment::default());
+            self.step_as(opener, Event::SentSyn, Basis::Assumed, moment);
             self.end_mut(opener).take_open(&[Event::SentSyn]);
         }
     }
@@ -136,7 +136,7 @@ impl Connection {
         let syn = other.opening.last;
         self.has_gap = true;
         self.place(from, State::Listen);
-        self.step_as(from, Event::RecvSyn, Basis::Inferred, syn, Moment::default());
+        self.step_as(from, Event::RecvSyn, Basis::Inferred, syn);
         self.end_mut(from).take_open(&[Event::RecvSyn]);
         self.end_mut(from).sent_syn_ack = true;
         self.step(opener, Event::RecvSynAck, at);
@@ -165,7 +165,7 @@ impl Connection {
         endpoint.fin_unseen = true;
         endpoint.nxt = Some(segment.seq);
         endpoint.edge = at.ts;
-        self.step_as(from, Event::SentUnseenFin, Basis::Inferred, at, Moment::default());
+        self.step_as(from, Event::SentUnseenFin, Basis::Inferred, at);
         if crossed {
             self.step(from, Event::RecvFin, at);
         }

@@ -71,7 +71,7 @@ impl Connection {
             false => self.withdraw(end, &BY_FIN, by),
         };
         if let Some(acked) = acked {
-            self.step_as(end, Event::RecvAckOfFin, acked.basis, acked.at, Moment::default());
+            self.step_as(end, Event::RecvAckOfFin, acked.basis, acked.at);
         }
         taken.is_some()
     }

@@ -45,7 +45,7 @@ impl Connection {
             // Bytes that the capture misses may lie before it, or somebody guessed.
             Verdict::Challenged if !own => {
                 self.end_mut(from).reset_ahead = Some(segment.seq);
-                self.step_as(from, Event::SentRst, Basis::Assumed, at, Moment::default());
+                self.step_as(from, Event::SentRst, Basis::Assumed, at);
             }
             // It may answer an ACK before the newest; but anybody may have guessed an old number.
             Verdict::Ignored if !own => {
@@ -65,7 +65,7 @@ impl Connection {
                 // What is left of a closed socket challenges nothing (Linux:
                 // tcp_timewait_state_process); a half-closed one would.
                 if self.end(to).state == State::FinWait2 {
-                    self.step_as(to, Event::RecvRst, Basis::Assumed, at, Moment::default());
+                    self.step_as(to, Event::RecvRst, Basis::Assumed, at);
                 }
             }
             Verdict::Ignored if self.end(to).state.is_synchronized() => {
@@ -93,7 +93,7 @@ impl Connection {
         }
         let moved = match is_heard {
             true => self.step(to, Event::RecvRst, at),
-            false => self.step_as(to, Event::RecvRst, Basis::Assumed, at, Moment::default()),
+            false => self.step_as(to, Event::RecvRst, Basis::Assumed, at),
         };
         if moved {
             self.end_mut(to).believed_reset = Some(segment.seq);
@@ -226,7 +226,7 @@ impl Connection {
     /// The RST bears a number from before the newest ACK.
     fn guess_reset(&mut self, from: End, number: SeqNum, at: Moment) {
         let event = Event::SentRstWithoutSocket;
-        if self.step_as(from, event, Basis::Assumed, at, Moment::default()) {
+        if self.step_as(from, event, Basis::Assumed, at) {
             self.end_mut(from).guessed_reset = Some(number);
         }
     }
@@ -291,7 +291,7 @@ impl Connection {
             && let Some(believed) = self.trail.undoubt(from, State::Closed)
         {
             // Whoever sent the RST in the peer's name, it was believed.
-            self.step_as(from, Event::RecvRst, Basis::Inferred, believed.at, at);
+            self.step_confirmed(from, Event::RecvRst, Basis::Inferred, believed.at, at);
             return;
         }
         if gone && state == State::Established && self.is_busy(from, at) {
@@ -299,7 +299,7 @@ impl Connection {
         }
         let event = if gone { Event::SentRstWithoutSocket } else { Event::SentRst };
         match self.has_strange_ttl(from, segment) {
-            true => self.step_as(from, event, Basis::Assumed, at, Moment::default()),
+            true => self.step_as(from, event, Basis::Assumed, at),
             false => self.step(from, event, at),
         };
     }
@@ -333,7 +333,7 @@ impl Connection {
         let Some(opened) = self.trail.last(from).copied() else { return };
         self.trail.retract_last(from);
         self.go_back(from, &opened);
-        self.step_as(from, opened.event, Basis::Assumed, opened.at, Moment::default());
+        self.step_as(from, opened.event, Basis::Assumed, opened.at);
     }
 
     /// The RST answers the peer's newest segment, the ACK that would have made TIME_WAIT of CLOSING
@@ -395,7 +395,7 @@ impl Connection {
         let is_next = number.is_some() && self.end(to).expected == number;
         let silent = self.end(to).last.frame < reset.at.frame;
         if is_next && silent && self.is_in_flight(from, reset.at.ts, at.ts) {
-            self.step_as(to, Event::RecvRst, Basis::Assumed, at, Moment::default());
+            self.step_as(to, Event::RecvRst, Basis::Assumed, at);
         }
     }
 

@@ -60,7 +60,7 @@ impl Connection {
     fn expire_time_wait(&mut self, end: End, now: Timestamp, params: &Params) {
         let over = Moment::silent(self.end(end).time_wait_since.after(params.msl.times(2)));
         if now >= over.ts {
-            self.step_as(end, Event::TwoMslPassed, Basis::Timer, over, Moment::default());
+            self.step_as(end, Event::TwoMslPassed, Basis::Timer, over);
         }
     }
 
@@ -77,7 +77,7 @@ impl Connection {
         let goes_on = matches!(endpoint.state, State::Established | State::CloseWait)
             && endpoint.repeats.count < REPEATS_MIN;
         let basis = if goes_on { Basis::Assumed } else { Basis::Timer };
-        self.step_as(end, Event::GaveUp, basis, at, Moment::default());
+        self.step_as(end, Event::GaveUp, basis, at);
     }
 
     /// Whether the end is taken to have given up.

@@ -230,7 +230,6 @@ struct Succession {
 
 impl Succession {
     fn of(opener: End, began: Option<Moment>, taken: Option<Moment>, by: Moment) -> Succession {
-        let at = if opener == End::A { [began, taken] } else { [taken, began] };
-        Succession { at, by }
+        Succession { at: opener.own_first([began, taken]), by }
     }
 }

@@ -126,7 +126,7 @@ impl Brief {
     /// than that did.
     #[inline(always)]
     fn may_close_with(&self, from: End, segment: &Segment, [a, b]: &[Lane; 2]) -> bool {
-        let (own, peer) = if from == End::A { (a, b) } else { (b, a) };
+        let [own, peer] = from.own_first([a, b]);
         let is_rst = segment.has(Flags::RST);
         let is_first_word = own.segments == 1 && from != self.client() && !self.is(FOUND);
         let says_more = segment.seq_len() > 0 || segment.ack.after(own.proven);

@@ -390,7 +390,7 @@ impl Cast<'_> {
     #[inline(always)]
     fn is_in_turn(&self, later: &Later) -> bool {
         let [a, b] = &self.sides;
-        let (own, peer) = if later.from == End::A { (a, b) } else { (b, a) };
+        let [own, peer] = later.from.own_first([a, b]);
         let acked = later.segment.acked();
         later.segment.seq == own.lane.nxt && acked.is_none_or(|acked| acked == peer.lane.nxt)
     }
@@ -399,7 +399,7 @@ impl Cast<'_> {
     /// What has sent a FIN sends no data behind it, nor, being in turn, the FIN again.
     fn may_send(&self, later: &Later) -> bool {
         let [a, b] = &self.sides;
-        let (own, peer) = if later.from == End::A { (a, b) } else { (b, a) };
+        let [own, peer] = later.from.own_first([a, b]);
         let segment = &later.segment;
         let acks = segment.has(Flags::ACK);
         let are_closed = [own, peer].iter().all(|side| side.fin.is_some() && side.unheard == 0);
@@ -420,7 +420,7 @@ impl Cast<'_> {
         let (clock, units) = (self.clock, later.moment.0);
         let span = |units: u64| Span::from_nanos(clock.nanos(units));
         let [a, b] = &mut self.sides;
-        let (own, peer) = if later.from == End::A { (a, b) } else { (b, a) };
+        let [own, peer] = later.from.own_first([a, b]);
         let speaks = later.segment.seq_len() > 0;
         let is_news = later.segment.has(Flags::ACK) && peer.unheard > 0;
         if is_news && !(speaks && peer.fin.is_some()) {
@@ -444,7 +444,7 @@ impl Cast<'_> {
     /// The segment has passed.
     fn pass(&mut self, later: &Later) {
         let [a, b] = &mut self.sides;
-        let (own, peer) = if later.from == End::A { (a, b) } else { (b, a) };
+        let [own, peer] = later.from.own_first([a, b]);
         let segment = &later.segment;
         own.has_answered |= peer.fin.is_some();
         own.lane.segments += 1;

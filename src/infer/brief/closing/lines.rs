@@ -53,8 +53,7 @@ impl Base {
     /// What is known of an end and of its peer.
     #[inline(always)]
     fn of_both(&self, end: End) -> [(SeqNum, u32); 2] {
-        let [a, b] = self.ends;
-        if end == End::A { [a, b] } else { [b, a] }
+        end.own_first(self.ends)
     }
 }
 

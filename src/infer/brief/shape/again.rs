@@ -4,7 +4,6 @@
 use super::queued::is_free;
 use super::{CLOSE, Cast, GAVE_UP, LINES, SENT_AGAIN};
 use crate::decode::segment::Flags;
-use crate::decode::tuple::End;
 use crate::infer::brief::closing::{Later, Lines};
 use crate::infer::endpoint::in_flight;
 use crate::infer::silence::{FIN_REPEATS_MIN, fin_given_up};
@@ -49,7 +48,7 @@ impl Cast<'_> {
         let open_for = now.since(self.shape.points.get(CLOSE)?.ts);
         let round_trip = self.round_trip();
         let [a, b] = &mut self.sides;
-        let (own, peer) = if later.from == End::A { (a, b) } else { (b, a) };
+        let [own, peer] = later.from.own_first([a, b]);
         let sent = own.fin?;
         let is_last = own.repeats.count > 0 || sent == before.0;
         let (tsval_rise, has_tsval) =
