@@ -295,8 +295,8 @@ impl<S: Sink> Tracker<S> {
             && !is_marked(segment)
             && self
                 .places
-                .find(keyed.hash, |id| shelf.is_of(id, tuple))
-                .is_some_and(|id| shelf.has_spoken_last(id, sender.peer()))
+                .find(keyed.hash, |place| shelf.is_of(place, tuple))
+                .is_some_and(|place| shelf.has_spoken_last(place, sender.peer()))
     }
 
     /// Finds the connection of a segment, and what it is to that. The likely one is known not to
@@ -305,27 +305,27 @@ impl<S: Sink> Tracker<S> {
     fn place(&mut self, keyed: &Keyed, likely: u32) {
         let Decoded { tuple, sender, segment } = &keyed.decoded;
         let shelf = &self.shelf;
-        let found = self.places.find(keyed.hash, |id| shelf.is_of(id, tuple));
+        let found = self.places.find(keyed.hash, |place| shelf.is_of(place, tuple));
         if let Some(glimpse) = keyed.glimpse {
             return self.seen(found, glimpse, keyed);
         }
-        let Some(id) = found else { return self.begin(keyed) };
-        if id != likely {
-            self.places.came(keyed.hash, id);
+        let Some(place) = found else { return self.begin(keyed) };
+        if place != likely {
+            self.places.came(keyed.hash, place);
         }
-        if id != likely && self.shelf.take(id, tuple, *sender, segment) {
-            let stream = self.shelf.stream(id);
-            self.sink.segment(self.shelf.number(id), stream, tuple, *sender, segment);
+        if place != likely && self.shelf.take(place, tuple, *sender, segment) {
+            let stream = self.shelf.stream(place);
+            self.sink.segment(self.shelf.number(place), stream, tuple, *sender, segment);
             return;
         }
-        self.follow(id, keyed);
+        self.follow(place, keyed);
     }
 
     /// A segment like this one is quoted by an ICMP error, or its header is broken.
     #[cold]
     fn seen(&mut self, found: Option<u32>, glimpse: Glimpse, keyed: &Keyed) {
         let Decoded { tuple, sender, segment } = &keyed.decoded;
-        let mut followed = found.and_then(|id| self.shelf.take_out(id));
+        let mut followed = found.and_then(|place| self.shelf.take_out(place));
         let own = followed.as_mut().map(|followed| &mut followed.numbering);
         if glimpse.is_numbered {
             let (tuple, begun) = match &mut self.across_tunnels {
@@ -379,26 +379,26 @@ impl<S: Sink> Tracker<S> {
         }
         let mut numbering = self.seen_before(tuple);
         let stream = self.number(&mut numbering, decoded);
-        let id = self.shelf.add(tuple, stream, None);
+        let place = self.shelf.add(tuple, stream, None);
         let (shelf, hasher) = (&self.shelf, &self.hasher);
-        self.places.add(*hash, id, || shelf.newest(hasher));
+        self.places.add(*hash, place, || shelf.newest(hasher));
         match Brief::begin(*sender, segment).filter(|_| !self.follows_all) {
-            Some(brief) => self.shelf.keep_brief(id, brief),
+            Some(brief) => self.shelf.keep_brief(place, brief),
             None => {
                 let mut connection = Connection::default();
                 connection.on_segment(*sender, segment, &self.params);
-                let followed = Followed { id, numbering, connection, held: None };
+                let followed = Followed { place, numbering, connection, held: None };
                 self.shelf.follow(Box::new(followed));
             }
         }
-        self.sink.segment(self.shelf.number(id), stream, tuple, *sender, segment);
+        self.sink.segment(self.shelf.number(place), stream, tuple, *sender, segment);
     }
 
     /// A segment of a connection that is none of the ordinary, or not any more.
-    fn follow(&mut self, id: u32, keyed: &Keyed) {
+    fn follow(&mut self, place: u32, keyed: &Keyed) {
         let Keyed { hash, decoded, .. } = keyed;
         let Decoded { tuple, sender, segment } = decoded;
-        let Some(mut followed) = self.shelf.take_out(id) else { return };
+        let Some(mut followed) = self.shelf.take_out(place) else { return };
         let stream = self.number(&mut followed.numbering, decoded);
         let mut stage = lives::Stage {
             params: &self.params,
@@ -407,11 +407,11 @@ impl<S: Sink> Tracker<S> {
             tuple,
         };
         stage.segment(&mut followed, *sender, segment, stream);
-        let now = followed.id;
-        if now == id {
+        let now = followed.place;
+        if now == place {
             return self.shelf.follow(followed);
         }
-        self.places.replace(*hash, id, now);
+        self.places.replace(*hash, place, now);
         match Brief::begin(*sender, segment).filter(|_| self.is_fresh(&followed, keyed)) {
             Some(brief) => self.shelf.keep_brief(now, brief.succeeding()),
             None => self.shelf.follow(followed),
@@ -422,7 +422,7 @@ impl<S: Sink> Tracker<S> {
     /// Whether nothing but this segment is known of the connection and its four-tuple.
     fn is_fresh(&self, followed: &Followed, keyed: &Keyed) -> bool {
         let Decoded { sender, segment, .. } = &keyed.decoded;
-        let (mut fresh, mut stream) = (Numbering::default(), self.shelf.stream(followed.id));
+        let (mut fresh, mut stream) = (Numbering::default(), self.shelf.stream(followed.place));
         fresh.stream_of(*sender, segment, &mut stream);
         followed.held.is_none()
             && followed.connection.frames() == 1
@@ -434,8 +434,8 @@ impl<S: Sink> Tracker<S> {
     pub fn close(mut self, intake: Intake) -> (S, Archive, Totals) {
         let mut totals = intake.into_totals();
         let until = totals.last_ts.unwrap_or_default();
-        for id in self.shelf.held() {
-            self.end_held(id, until);
+        for place in self.shelf.held() {
+            self.end_held(place, until);
         }
         self.add_to(&mut totals);
         self.shelf.close(until);
@@ -443,8 +443,9 @@ impl<S: Sink> Tracker<S> {
     }
 
     /// Ends the wait of a SYN for its answer.
-    fn end_held(&mut self, id: u32, until: Timestamp) {
-        let (Some(tuple), Some(mut followed)) = (self.shelf.tuple(id), self.shelf.take_out(id))
+    fn end_held(&mut self, place: u32, until: Timestamp) {
+        let (Some(tuple), Some(mut followed)) =
+            (self.shelf.tuple(place), self.shelf.take_out(place))
         else {
             return;
         };

@@ -44,6 +44,16 @@ impl<T> Slab<T> {
         self.free.push(place);
     }
 
+    /// Takes a thing out, and gives its place back.
+    pub fn remove(&mut self, place: u32) -> Option<T>
+    where
+        T: Default,
+    {
+        let thing = core::mem::take(self.get_mut(place)?);
+        self.give_back(place);
+        Some(thing)
+    }
+
     /// The thing at a place.
     #[inline]
     pub fn get(&self, place: u32) -> Option<&T> {

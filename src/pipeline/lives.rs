@@ -28,7 +28,7 @@ impl<S: Sink> Tracker<S> {
         if keyed.glimpse.is_some_and(|glimpse| glimpse.error.is_none()) {
             return None;
         }
-        let place = self.places.find(keyed.hash, |id| self.shelf.is_of(id, tuple))?;
+        let place = self.places.find(keyed.hash, |place| self.shelf.is_of(place, tuple))?;
         let id = self.shelf.number(place);
         let is_like_held = keyed.glimpse.is_none() && segment.has(Flags::SYN);
         match is_like_held && self.shelf.is_holding(place) {
@@ -136,8 +136,8 @@ impl<S: Sink> Stage<'_, S> {
     }
 
     fn tell(&mut self, flow: &Followed, from: End, segment: &Segment) {
-        let stream = self.shelf.stream(flow.id);
-        self.sink.segment(self.shelf.number(flow.id), stream, self.tuple, from, segment);
+        let stream = self.shelf.stream(flow.place);
+        self.sink.segment(self.shelf.number(flow.place), stream, self.tuple, from, segment);
     }
 
     /// Ends the old life, which lasted until then, and begins another.
@@ -158,19 +158,19 @@ impl<S: Sink> Stage<'_, S> {
             None => old.end(it).state,
         });
         old.on_silence(until, self.params);
-        let id = flow.id;
+        let place = flow.place;
         let history = History::new(
-            self.shelf.number(id),
-            self.shelf.stream(id),
+            self.shelf.number(place),
+            self.shelf.stream(place),
             *self.tuple,
             &old,
             until,
-            self.shelf.predecessor(id),
+            self.shelf.predecessor(place),
         );
-        let eldest = self.shelf.before(id).map_or(history.id, |before| before.first);
-        self.shelf.pack(id, &history);
+        let eldest = self.shelf.before(place).map_or(history.id, |before| before.first);
+        self.shelf.pack(place, &history);
         let before = Before { id: history.id, states, first: eldest };
-        flow.id = self.shelf.add(self.tuple, stream, Some(before));
+        flow.place = self.shelf.add(self.tuple, stream, Some(before));
     }
 
     /// A held SYN turns out to be a new life's first segment, by what passed then.

@@ -86,16 +86,17 @@ pub(crate) fn close_together<S: Sink>(
     // Those that wait end in the order in which one tracker would end them.
     let mut held = Vec::new();
     for (index, tracker) in trackers.iter().enumerate() {
-        for id in tracker.shelf.held() {
-            let eldest = tracker.shelf.before(id).map_or(u64::from(id), |before| before.first);
+        for place in tracker.shelf.held() {
+            let eldest =
+                tracker.shelf.before(place).map_or(u64::from(place), |before| before.first);
             let eldest = u32::try_from(eldest).ok().and_then(|it| connections.number(index, it));
-            held.push((eldest, index, id));
+            held.push((eldest, index, place));
         }
     }
     held.sort_unstable();
-    for (_, index, id) in held {
+    for (_, index, place) in held {
         let Some(tracker) = trackers.get_mut(index) else { continue };
-        tracker.end_held(id, until);
+        tracker.end_held(place, until);
         while connections.dealt_to(index) < tracker.shelf.begun() {
             connections.push(index);
         }

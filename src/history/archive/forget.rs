@@ -35,9 +35,9 @@ impl Shelf {
     fn shift(&mut self, old: u32, new: u32) {
         let Some(record) = self.records.get(old).copied() else { return };
         if let Form::Followed(at) = record.form
-            && let Some(Some(followed)) = self.followed.get_mut(u32::from_le_bytes(at))
+            && let Some(Some(followed)) = self.followed.get_mut(at.get())
         {
-            followed.id = new;
+            followed.place = new;
         }
         if let Some(place) = self.records.get_mut(new) {
             *place = record;
@@ -52,16 +52,8 @@ impl Shelf {
         }
         match record.form {
             Form::Brief(brief) => brief.give_back(&mut self.blocks),
-            Form::Followed(at) => {
-                let at = u32::from_le_bytes(at);
-                self.followed.get_mut(at).map(Option::take);
-                self.followed.give_back(at);
-            }
-            Form::Packed(at) => {
-                let at = u32::from_le_bytes(at);
-                self.packed.get_mut(at).map(take);
-                self.packed.give_back(at);
-            }
+            Form::Followed(at) => drop(self.followed.remove(at.get())),
+            Form::Packed(at) => drop(self.packed.remove(at.get())),
             Form::Gone => {}
         }
     }

@@ -78,11 +78,10 @@ impl Shelf {
                 return Some(&mut room.history);
             }
             Form::Followed(at) => {
-                let followed = self.followed.get(u32::from_le_bytes(*at))?.as_ref()?;
-                self.fill(place, &followed.connection, &mut room.history);
+                self.fill(place, &self.followed_at(*at)?.connection, &mut room.history);
             }
             Form::Packed(at) => {
-                room.history = pack::read(self.packed.get(u32::from_le_bytes(*at))?)?;
+                room.history = pack::read(self.packed.get(at.get())?)?;
             }
             Form::Gone => return None,
         }

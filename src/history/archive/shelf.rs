@@ -61,20 +61,34 @@ pub(super) struct Key {
 /// The higher address of what has no place in a key.
 const WIDE: [u8; 4] = [0; 4];
 
-/// In which form a connection is kept. The bytes are a place.
+/// A place in a slab, which may stand anywhere in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At([u8; 4]);
+
+impl At {
+    fn of(place: u32) -> At {
+        At(place.to_le_bytes())
+    }
+
+    pub fn get(self) -> u32 {
+        u32::from_le_bytes(self.0)
+    }
+}
+
+/// In which form a connection is kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
     Brief(Brief),
-    Followed([u8; 4]),
-    Packed([u8; 4]),
+    Followed(At),
+    Packed(At),
     Gone,
 }
 
 /// A connection that the engine follows.
 #[derive(Debug)]
 pub(crate) struct Followed {
-    /// Its number.
-    pub id: u32,
+    /// The place of its record.
+    pub place: u32,
     /// Wireshark's numbering of its four-tuple.
     pub numbering: Numbering,
     /// The engine's connection.
@@ -169,23 +183,23 @@ impl Shelf {
         Shelf { params, ..Shelf::default() }
     }
 
-    /// Begins a record and returns its number.
+    /// Begins a record and returns its place.
     pub(crate) fn add(&mut self, tuple: &FourTuple, stream: u32, before: Option<Before>) -> u32 {
         let key = self.key(tuple);
-        let id = self.records.put(Record { key, form: Form::Gone });
-        if self.stream(id) != stream {
-            self.streams.push((id, stream));
+        let place = self.records.put(Record { key, form: Form::Gone });
+        if self.stream(place) != stream {
+            self.streams.push((place, stream));
         }
         if let Some(before) = before {
-            self.before.insert(id, before);
+            self.before.insert(place, before);
         }
-        id
+        place
     }
 
     /// Whether a record is that of the four-tuple.
     #[inline]
-    pub(crate) fn is_of(&self, id: u32, tuple: &FourTuple) -> bool {
-        self.records.get(id).is_some_and(|record| record.key.is_of(tuple, &self.wide))
+    pub(crate) fn is_of(&self, place: u32, tuple: &FourTuple) -> bool {
+        self.records.get(place).is_some_and(|record| record.key.is_of(tuple, &self.wide))
     }
 
     fn key(&mut self, tuple: &FourTuple) -> Key {
@@ -196,8 +210,8 @@ impl Shelf {
     }
 
     /// The four-tuple of a record.
-    pub(crate) fn tuple(&self, id: u32) -> Option<FourTuple> {
-        let Record { key, .. } = self.records.get(id)?;
+    pub(crate) fn tuple(&self, place: u32) -> Option<FourTuple> {
+        let Record { key, .. } = self.records.get(place)?;
         if let Some(place) = key.wide_place() {
             return self.wide.get(place).copied();
         }
@@ -207,18 +221,18 @@ impl Shelf {
     }
 
     /// The Wireshark stream of a record.
-    pub(crate) fn stream(&self, id: u32) -> u32 {
-        stream_at(&self.streams, id)
+    pub(crate) fn stream(&self, place: u32) -> u32 {
+        stream_at(&self.streams, place)
     }
 
     /// Who had the four-tuple before.
-    pub(crate) fn before(&self, id: u32) -> Option<Before> {
-        self.before.get(&id).copied()
+    pub(crate) fn before(&self, place: u32) -> Option<Before> {
+        self.before.get(&place).copied()
     }
 
     /// The same, as a history tells it.
-    pub(crate) fn predecessor(&self, id: u32) -> Option<Predecessor> {
-        let Before { id, states, .. } = self.before(id)?;
+    pub(crate) fn predecessor(&self, place: u32) -> Option<Predecessor> {
+        let Before { id, states, .. } = self.before(place)?;
         Some(Predecessor { id, states })
     }
 
@@ -269,12 +283,12 @@ impl Shelf {
     #[inline]
     pub(crate) fn take(
         &mut self,
-        id: u32,
+        place: u32,
         tuple: &FourTuple,
         from: End,
         segment: &Segment,
     ) -> bool {
-        match self.records.get_mut(id) {
+        match self.records.get_mut(place) {
             Some(Record { key, form: Form::Brief(brief) }) if key.is_of(tuple, &self.wide) => {
                 brief.take(from, segment, &mut self.blocks)
             }
@@ -283,12 +297,11 @@ impl Shelf {
     }
 
     /// Whether the newest segment of a connection to which segments still come is of that end.
-    pub(crate) fn has_spoken_last(&self, id: u32, end: End) -> bool {
+    pub(crate) fn has_spoken_last(&self, place: u32, end: End) -> bool {
         let spoke = |it: &Connection| it.end(end).last.frame > it.end(end.peer()).last.frame;
-        match self.records.get(id).map(|record| record.form) {
+        match self.records.get(place).map(|record| record.form) {
             Some(Form::Followed(at)) => {
-                let followed = self.followed.get(u32::from_le_bytes(at)).and_then(Option::as_ref);
-                followed.is_some_and(|it| spoke(&it.connection))
+                self.followed_at(at).is_some_and(|it| spoke(&it.connection))
             }
             Some(Form::Brief(brief)) => {
                 let mut connection = Connection::default();
@@ -299,37 +312,36 @@ impl Shelf {
         }
     }
 
+    pub(super) fn followed_at(&self, at: At) -> Option<&Followed> {
+        self.followed.get(at.get())?.as_deref()
+    }
+
     /// Keeps a connection in brief.
-    pub(crate) fn keep_brief(&mut self, id: u32, brief: Brief) {
-        self.set(id, Form::Brief(brief));
+    pub(crate) fn keep_brief(&mut self, place: u32, brief: Brief) {
+        self.set(place, Form::Brief(brief));
     }
 
     /// Has a connection followed from now on.
     pub(crate) fn follow(&mut self, followed: Box<Followed>) {
-        let id = followed.id;
+        let place = followed.place;
         let at = self.followed.put(Some(followed));
-        self.set(id, Form::Followed(at.to_le_bytes()));
+        self.set(place, Form::Followed(At::of(at)));
     }
 
     /// Takes a followed connection out, to be changed and then followed on. One that was kept in
     /// brief until now is replayed first.
-    pub(crate) fn take_out(&mut self, id: u32) -> Option<Box<Followed>> {
-        match self.records.get(id)?.form {
-            Form::Followed(at) => {
-                let at = u32::from_le_bytes(at);
-                let followed = self.followed.get_mut(at)?.take();
-                self.followed.give_back(at);
-                followed
-            }
+    pub(crate) fn take_out(&mut self, place: u32) -> Option<Box<Followed>> {
+        match self.records.get(place)?.form {
+            Form::Followed(at) => self.followed.remove(at.get()).flatten(),
             Form::Brief(brief) => {
                 let mut connection = Connection::default();
                 brief.replay(&self.blocks, &self.params, &mut connection);
-                let (mut numbering, mut stream) = (Numbering::default(), self.stream(id));
+                let (mut numbering, mut stream) = (Numbering::default(), self.stream(place));
                 brief.opening_segments(&self.blocks, |from, segment| {
                     numbering.stream_of(from, segment, &mut stream);
                 });
                 brief.give_back(&mut self.blocks);
-                Some(Box::new(Followed { id, numbering, connection, held: None }))
+                Some(Box::new(Followed { place, numbering, connection, held: None }))
             }
             Form::Packed(_) | Form::Gone => None,
         }
@@ -340,11 +352,11 @@ impl Shelf {
         let mut bytes = Vec::new();
         pack::write(history, &mut bytes);
         let at = self.packed.put(bytes.into_boxed_slice());
-        self.set(place, Form::Packed(at.to_le_bytes()));
+        self.set(place, Form::Packed(At::of(at)));
     }
 
-    fn set(&mut self, id: u32, form: Form) {
-        if let Some(record) = self.records.get_mut(id) {
+    fn set(&mut self, place: u32, form: Form) {
+        if let Some(record) = self.records.get_mut(place) {
             record.form = form;
         }
     }
@@ -352,9 +364,11 @@ impl Shelf {
     /// The connections with a SYN that waits for its answer, by the first sight of the four-tuple.
     pub(crate) fn held(&self) -> Vec<u32> {
         let all = (0..self.followed.reach()).filter_map(|at| self.followed.get(at)?.as_ref());
-        let held = all.filter(|followed| followed.held.is_some()).map(|followed| followed.id);
+        let held = all.filter(|followed| followed.held.is_some()).map(|followed| followed.place);
         let mut held: Vec<u32> = held.collect();
-        held.sort_by_key(|id| self.before(*id).map_or(self.number(*id), |before| before.first));
+        held.sort_by_key(|place| {
+            self.before(*place).map_or(self.number(*place), |before| before.first)
+        });
         held
     }
 
@@ -363,8 +377,7 @@ impl Shelf {
         let Some(Record { form: Form::Followed(at), .. }) = self.records.get(place) else {
             return false;
         };
-        let followed = self.followed.get(u32::from_le_bytes(*at)).and_then(Option::as_ref);
-        followed.is_some_and(|followed| followed.held.is_some())
+        self.followed_at(*at).is_some_and(|followed| followed.held.is_some())
     }
 
     /// The capture is over, or taken to be, and every record ends.
