@@ -11,8 +11,8 @@ use std::time::Instant;
 use finwait::capture::{self, LinkType, Source};
 use finwait::decode::{Decoded, decode};
 use finwait::flow::table::{Hasher, Places};
-use finwait::history::History;
 use finwait::history::archive::Archive;
+use finwait::history::{History, Identity};
 use finwait::infer::brief::{Blocks, Brief};
 use finwait::infer::{Connection, Params};
 use finwait::pipeline::Pipeline;
@@ -104,7 +104,8 @@ fn stages(bench: &Bench, packets: &[Packet]) {
     bench.run("history", count, || {
         let mut archive = Archive::default();
         for (id, connection) in connections.iter().enumerate() {
-            archive.push(&History::new(id as u64, 0, tuple, connection, until, None));
+            let identity = Identity { id: id as u64, stream: 0, tuple, until };
+            archive.push(&History::new(identity, connection, None));
         }
         archive
     });

@@ -155,6 +155,19 @@ pub struct History {
     digest: Digest,
 }
 
+/// Which connection a record is of, and where it ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// As [`History::id`].
+    pub id: u64,
+    /// As [`History::stream`].
+    pub stream: u32,
+    /// Its four-tuple.
+    pub tuple: FourTuple,
+    /// The capture's end, or the next life on the four-tuple.
+    pub until: Timestamp,
+}
+
 /// What follows from the rest of a history, and is asked of it for every finding.
 #[derive(Clone, Debug, Default)]
 struct Digest {
@@ -190,17 +203,14 @@ pub struct Stay {
 }
 
 impl History {
-    /// Closes the record of a connection at `until`.
+    /// Closes the record of a connection.
     pub fn new(
-        id: u64,
-        stream: u32,
-        tuple: FourTuple,
+        identity: Identity,
         connection: &Connection,
-        until: Timestamp,
         predecessor: Option<Predecessor>,
     ) -> History {
-        let mut history = History::empty(tuple);
-        history.fill(id, stream, tuple, connection, until, predecessor);
+        let mut history = History::empty(identity.tuple);
+        history.fill(identity, connection, predecessor);
         history
     }
 
@@ -230,13 +240,11 @@ impl History {
     /// As [`History::new`], in the room of another record.
     pub fn fill(
         &mut self,
-        id: u64,
-        stream: u32,
-        tuple: FourTuple,
+        identity: Identity,
         connection: &Connection,
-        until: Timestamp,
         predecessor: Option<Predecessor>,
     ) {
+        let Identity { id, stream, tuple, until } = identity;
         let (client, roles_from) = connection.client();
         let (client, roles_from) = roles(&tuple, (client.unwrap_or(End::A), roles_from));
         let (first, last) = connection.span();
@@ -270,7 +278,8 @@ impl History {
     }
 
     /// The record of a SYN to which nothing came becomes that of another one of the same kind.
-    fn pass_to(&mut self, id: u64, stream: u32, tuple: FourTuple, syn: &LoneSyn, until: Timestamp) {
+    fn pass_to(&mut self, identity: Identity, syn: &LoneSyn) {
+        let Identity { id, stream, tuple, until } = identity;
         (self.id, self.stream, self.tuple) = (id, stream, tuple);
         let [client, _] = &mut self.sides;
         client.base_seq = Some(syn.seq.0);

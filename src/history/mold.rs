@@ -4,14 +4,13 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::decode::tuple::{End, FourTuple};
-use crate::history::{History, Side};
+use crate::decode::tuple::End;
+use crate::history::{History, Identity, Side};
 use crate::infer::brief::{Key, Shape};
 use crate::infer::tally::Tally;
 use crate::infer::trail::{Moment, Refuted};
 use crate::limits::MOLDS_MAX;
 use crate::seq::SeqNum;
-use crate::time::Timestamp;
 
 /// A history, and which of its shape's points each of its moments is.
 #[derive(Debug)]
@@ -31,21 +30,12 @@ pub(super) struct Mold {
 #[derive(Debug, Default)]
 pub(super) struct Molds(HashMap<Key, Option<Box<Mold>>, RandomState>);
 
-/// What a mold says of one connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Name {
-    pub id: u64,
-    pub stream: u32,
-    pub tuple: FourTuple,
-    pub until: Timestamp,
-}
-
 impl Molds {
     /// Casts a history of that shape, if there is a mold for it.
-    pub fn cast(&self, shape: &Shape, name: Name, history: &mut History) -> bool {
+    pub fn cast(&self, shape: &Shape, identity: Identity, history: &mut History) -> bool {
         match self.0.get(&shape.key) {
             Some(Some(mold)) => {
-                mold.cast(shape, name, history);
+                mold.cast(shape, identity, history);
                 true
             }
             _ => false,
@@ -98,17 +88,18 @@ impl Mold {
             && history.sides.iter().all(Side::is_plain);
         let mut again = History::empty(history.tuple);
         let History { id, stream, tuple, until, .. } = *history;
-        mold.cast(shape, Name { id, stream, tuple, until }, &mut again);
+        mold.cast(shape, Identity { id, stream, tuple, until }, &mut again);
         (is_plain && again == *history).then_some(mold)
     }
 
-    fn cast(&self, shape: &Shape, name: Name, history: &mut History) {
+    fn cast(&self, shape: &Shape, identity: Identity, history: &mut History) {
+        let Identity { id, stream, tuple, until } = identity;
         let from = &self.history;
         let point = |at: u8| shape.points.get(usize::from(at)).copied().unwrap_or_default();
-        (history.id, history.stream, history.tuple) = (name.id, name.stream, name.tuple);
+        (history.id, history.stream, history.tuple) = (id, stream, tuple);
         (history.client, history.roles_from) = (from.client, from.roles_from);
         (history.first, history.last) = (point(1), point(self.last));
-        history.until = name.until.max(history.last.ts);
+        history.until = until.max(history.last.ts);
         history.frames = shape.sent.iter().map(|sent| sent.segments).sum();
         history.sides = from.sides;
         for (role, side) in history.sides.iter_mut().enumerate() {

@@ -4,8 +4,8 @@
 use crate::decode::Decoded;
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::{End, FourTuple};
-use crate::history::History;
 use crate::history::archive::{Before, Followed, Shelf};
+use crate::history::{History, Identity};
 use crate::infer::trail::Moment;
 use crate::infer::{Admission, Answer, Connection, Held, Params};
 use crate::pipeline::{Keyed, Sink, Tracker};
@@ -159,14 +159,9 @@ impl<S: Sink> Stage<'_, S> {
         });
         old.on_silence(until, self.params);
         let place = flow.place;
-        let history = History::new(
-            self.shelf.number(place),
-            self.shelf.stream(place),
-            *self.tuple,
-            &old,
-            until,
-            self.shelf.predecessor(place),
-        );
+        let (id, tuple) = (self.shelf.number(place), *self.tuple);
+        let identity = Identity { id, stream: self.shelf.stream(place), tuple, until };
+        let history = History::new(identity, &old, self.shelf.predecessor(place));
         let eldest = self.shelf.before(place).map_or(history.id, |before| before.first);
         self.shelf.pack(place, &history);
         let before = Before { id: history.id, states, first: eldest };

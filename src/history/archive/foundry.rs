@@ -2,8 +2,8 @@
 
 use super::shelf::{Form, Shelf};
 use crate::decode::tuple::FourTuple;
-use crate::history::mold::{Molds, Name};
-use crate::history::{History, pack};
+use crate::history::mold::Molds;
+use crate::history::{History, Identity, pack};
 use crate::infer::Connection;
 use crate::infer::brief::{Brief, Kind, Shape};
 use crate::limits::LONE_KINDS_MAX;
@@ -101,12 +101,12 @@ impl Shelf {
         debug_assert_eq!(is_first, self.before(place).is_none(), "{brief:?}");
         let lone = brief.lone_syn(self.end).filter(|_| is_first);
         let before = core::mem::replace(&mut room.lone, lone.map(|syn| syn.kind));
-        let (id, stream, tuple) = (self.number(place), self.stream(place), self.tuple(place)?);
+        let identity = self.identity(place)?;
         let history = &mut room.history;
         if let Some(syn) = &lone
             && (before == Some(syn.kind) || foundry.lone.put(syn.kind, history))
         {
-            history.pass_to(id, stream, tuple, syn, self.end);
+            history.pass_to(identity, syn);
             debug_assert!(history.is_wholly(&self.replayed(place, brief)), "{syn:?} {history:?}");
             return Some(());
         }
@@ -114,8 +114,7 @@ impl Shelf {
         let has_shape = is_first
             && lone.is_none()
             && brief.find_shape(&self.blocks, &self.params, self.end, shape).is_some();
-        let name = Name { id, stream, tuple, until: self.end };
-        if has_shape && molds.cast(shape, name, history) {
+        if has_shape && molds.cast(shape, identity, history) {
             debug_assert!(history.is_wholly(&self.replayed(place, brief)), "{shape:?} {history:?}");
             return Some(());
         }
@@ -149,10 +148,13 @@ impl Shelf {
     }
 
     fn fill(&self, place: u32, connection: &Connection, history: &mut History) {
-        let Some(tuple) = self.tuple(place) else { return };
-        let stream = self.stream(place);
-        let before = self.predecessor(place);
-        history.fill(self.number(place), stream, tuple, connection, self.end, before);
+        let Some(identity) = self.identity(place) else { return };
+        history.fill(identity, connection, self.predecessor(place));
+    }
+
+    fn identity(&self, place: u32) -> Option<Identity> {
+        let (id, stream, tuple) = (self.number(place), self.stream(place), self.tuple(place)?);
+        Some(Identity { id, stream, tuple, until: self.end })
     }
 }
 
