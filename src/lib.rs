@@ -24,8 +24,8 @@
 //! ```
 //!
 //! [`capture`] is the only part that does I/O; [`infer`] takes time as an argument and cannot fail;
-//! [`findings`] alone judges; every bound is in [`limits`]. The command line needs the feature
-//! `cli`, which is on by default.
+//! [`findings`] alone judges; every bound on memory or time that grows with the input is in
+//! [`limits`]. The command line needs the feature `cli`, which is on by default.
 
 pub mod addr;
 pub mod capture;

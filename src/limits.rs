@@ -1,8 +1,9 @@
-//! Every bound of the program: its value, its unit and the reason for it.
+//! Every bound on memory or time that grows with the input: its value, its unit and the reason for
+//! it.
 //!
-//! A capture can hold anything, so whatever grows with the input has a limit here. Where one is
-//! reached, the work goes on with less, and `summary.limits_hit` counts how often under the
-//! limit's name.
+//! A capture can hold anything, so whatever grows with it has a limit here. Where one is reached,
+//! the work goes on with less, and `summary.limits_hit` counts how often under the limit's name.
+//! What the protocol bounds, and what a rule compares with, stands where it is used.
 
 use crate::seq::WINDOW_MAX;
 use crate::time::Span;
@@ -295,8 +296,8 @@ pub const HANDED_SEGMENTS: usize = 1024;
 /// helps: half a megabyte, and half a millisecond's work for another one.
 pub const WAITING_BATCHES: usize = 12;
 
-/// Rooms in which such batches are made, one after the other: 1.2 MB, more than a core keeps near.
-/// What another core has just read is written to more slowly than what nobody has looked at lately.
+/// Buffers for such batches, which are used in turn: 1.2 MB, more than a core's cache holds. To one
+/// that another core has just read a core writes more slowly than to one that has left the caches.
 pub const ROOMS_IN_TURN: usize = 32;
 
 /// Segments of a capture that still grows which wait to be taken: 2.5 MB. Whoever sends them

@@ -40,7 +40,7 @@ use crate::infer::{Connection, Params};
 use crate::limits::{BATCH_SEGMENTS, SEEN_TUPLES_MAX};
 use crate::time::{Span, Timestamp};
 
-/// Takes what comes out.
+/// What is told of every segment and of every finished connection.
 pub trait Sink {
     /// A segment was taken into connection `id`, which is `stream` to Wireshark.
     fn segment(&mut self, id: u64, stream: u32, tuple: &FourTuple, from: End, segment: &Segment) {
@@ -78,7 +78,7 @@ pub struct Totals {
     pub first_ts: Option<Timestamp>,
     /// The latest packet's time, or a later one until which the capture went on.
     pub last_ts: Option<Timestamp>,
-    /// The latest packet's time, if that is so.
+    /// The latest packet's time, if the capture went on after it.
     pub last_packet_ts: Option<Timestamp>,
     /// Packets whose clock ran backwards against the one before.
     pub backwards: u64,

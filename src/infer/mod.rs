@@ -7,7 +7,7 @@
 //!
 //! Nothing here does I/O, reads a clock or can fail. Time is the capture's, handed in.
 //!
-//! - [`opening`](self): SYN and SYN+ACK; `ordinary`: ACK and data; `fin`: FIN; `reset`: RST.
+//! - `opening`: SYN and SYN+ACK; `ordinary`: ACK and data; `fin`: FIN; `reset`: RST.
 //! - `evidence`, `refute`: what a segment shows of its sender's past. `queued`: closes that wait.
 //! - `silence`: what passing time proves. `lives`: whether a SYN opens a new life.
 
@@ -290,7 +290,7 @@ impl Connection {
         self.step_as(end, event, basis, at)
     }
 
-    /// The basis of a transition, where nothing is in doubt this one.
+    /// The basis of a transition: this one, unless something is in doubt.
     fn doubted(&self, end: End, event: Event, basis: Basis) -> Basis {
         // A FIN that nobody saw, or that nobody has shown to have come, leaves open what its
         // receiver's own FIN followed.

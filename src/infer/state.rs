@@ -118,7 +118,7 @@ pub enum Basis {
     Observed,
     /// A segment on its way to the endpoint is taken as delivered.
     Inferred,
-    /// Silence long enough proves or implies it.
+    /// The time that passed without a segment proves or implies it.
     Timer,
     /// Nothing showed it.
     Assumed,

@@ -20,9 +20,9 @@ pub struct Keyed {
     pub(super) hash: u64,
     /// The segment.
     pub(super) decoded: Decoded,
-    /// By what a copy of it is known.
+    /// What a copy of it is recognised by.
     pub(super) fingerprint: Fingerprint,
-    /// There is no more of it than this.
+    /// Set if this is all that is seen of the segment.
     pub(super) glimpse: Option<Glimpse>,
 }
 

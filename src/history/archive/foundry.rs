@@ -40,7 +40,7 @@ impl Lone {
 #[derive(Debug)]
 pub struct Room {
     history: History,
-    /// It is that of a SYN of this kind to which nothing came.
+    /// Set if the history is that of a SYN to which nothing came: the kind of that SYN.
     lone: Option<Kind>,
 }
 

@@ -61,7 +61,7 @@ pub(super) struct Key {
 /// The higher address of what has no place in a key.
 const WIDE: [u8; 4] = [0; 4];
 
-/// A place in a slab, which may stand anywhere in memory.
+/// A place in a slab, in bytes, so that a record of any alignment has room for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At([u8; 4]);
 
@@ -178,7 +178,7 @@ impl Shelf {
         self.numbers.of(place)
     }
 
-    /// A shelf for hosts of that kind.
+    /// An empty shelf, for hosts with these parameters.
     pub(crate) fn of(params: Params) -> Shelf {
         Shelf { params, ..Shelf::default() }
     }

@@ -39,7 +39,8 @@ pub(super) struct Lane {
     pub turnaround: u32,
     /// Segments.
     pub segments: u16,
-    /// What was on its way when it last sent, in KiB; it rests elsewhere.
+    /// What was on its way when it last sent, in KiB; at rest it is kept in the brief, not
+    /// in the lane.
     pub flight: u8,
 }
 

@@ -2,8 +2,9 @@
 //! made at any time.
 //!
 //! Nearly all connections open with three segments, carry data in order, close and are gone, and a
-//! capture holds millions of them. No rule is written twice for these. What is kept is a
-//! transcript of the segments that define the connection: those of its opening and those from the
+//! capture holds millions of them. No transition is written twice for these; [`Shape`] restates
+//! which comparisons the engine makes, and debug builds check that. What is kept is a transcript of
+//! the segments that define the connection: those of its opening and those from the
 //! first on that is more than data in order, which mostly begins its close. [`Brief::replay`] runs
 //! it through the engine when somebody wants to know. Only what lies between is not kept segment by
 //! segment: data and acknowledgements in order move nothing but a few numbers of each end, and
