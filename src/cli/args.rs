@@ -11,6 +11,7 @@ use super::check::CheckArgs;
 use super::config::Config;
 use super::extract::ExtractArgs;
 use super::netstat::NetstatArgs;
+use super::read;
 use super::sockets::SocketsArgs;
 use super::watch::WatchArgs;
 use crate::addr::Addr;
@@ -295,19 +296,11 @@ pub enum ReportFormat {
     Gitlab,
 }
 
-/// What to read.
-#[derive(Debug, Args)]
-pub struct FilesArg {
-    /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
-    #[arg(value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-}
-
 /// `finwait report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     #[command(flatten)]
-    pub input: FilesArg,
+    pub input: read::FilesArg,
     #[command(flatten)]
     pub print: PrintArgs,
     #[command(flatten)]
@@ -332,7 +325,7 @@ pub struct PrintArgs {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     #[command(flatten)]
-    pub input: FilesArg,
+    pub input: read::FilesArg,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,

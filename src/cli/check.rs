@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use toml::value::Date;
 
-use super::args::{FilesArg, PrintArgs, ReadArgs};
+use super::args::{PrintArgs, ReadArgs};
 use super::config::CheckSettings;
 use super::report::{Job, print};
 use super::{ERROR, FOUND, Outcome, input, output, read};
@@ -23,7 +23,7 @@ use crate::report::ci::no_segment;
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     #[command(flatten)]
-    input: FilesArg,
+    input: read::FilesArg,
     #[command(flatten)]
     gate: GateArgs,
     #[command(flatten)]

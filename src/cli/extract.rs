@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use tempfile::{Builder, NamedTempFile};
 
-use super::args::{FilesArg, FilterArgs, ReadArgs};
+use super::args::{FilterArgs, ReadArgs};
 use super::interrupt::Interrupt;
 use super::read::Wanted;
 use super::{ERROR, Outcome, output, read};
@@ -23,7 +23,7 @@ use crate::time::{Span, Timestamp};
 #[derive(Debug, Args)]
 pub struct ExtractArgs {
     #[command(flatten)]
-    input: FilesArg,
+    input: read::FilesArg,
     /// A connection's id, as `list` prints it; may be repeated
     #[arg(long, value_name = "ID")]
     id: Vec<u64>,

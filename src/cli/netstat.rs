@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::args::{FilesArg, Format, ReadArgs, seconds};
+use super::args::{Format, ReadArgs, seconds};
 use super::at::At;
 use super::{Outcome, output, read};
 use crate::addr::Addr;
@@ -22,7 +22,7 @@ use crate::time::{Span, Timestamp};
 #[derive(Debug, Args)]
 pub struct NetstatArgs {
     #[command(flatten)]
-    input: FilesArg,
+    input: read::FilesArg,
     /// The time to show: RFC 3339 as in 2026-11-20T11:01:29Z, +SECONDS from the capture's start,
     /// or end
     #[arg(

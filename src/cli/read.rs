@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory};
 
 use super::args::{Cli, ReadArgs, ReportFormat};
 use super::at::{At, out_of_range};
@@ -24,6 +24,14 @@ use crate::report::text::{Grouped, plural};
 use crate::report::verdict::passed_over;
 use crate::run::{self, Analysis, Names, Options, Watcher};
 use crate::time::{Span, Timestamp};
+
+/// What to read.
+#[derive(Debug, Args)]
+pub struct FilesArg {
+    /// pcap or pcapng captures, compressed or not; several files or a directory are read as one
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
 
 /// The captures to read: those named, or else standard input; none if that is a terminal.
 pub fn inputs(files: &[PathBuf]) -> Option<Vec<PathBuf>> {
