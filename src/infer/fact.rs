@@ -73,13 +73,15 @@ pub enum FactKind {
     KeepaliveAnswered,
     /// The checksum of its SYN does not fit.
     WrongChecksum,
+    /// It repeated data, not for the first time, in a segment that some paths have no room for.
+    LargeRepeated,
     /// An ICMP error told it so about a segment of its own.
     Icmp(IcmpError),
 }
 
 impl FactKind {
     /// Every kind, in the order above.
-    pub const ALL: [FactKind; 33] = [
+    pub const ALL: [FactKind; 34] = [
         FactKind::Refused,
         FactKind::ChallengedSyn,
         FactKind::StaleSyn,
@@ -108,6 +110,7 @@ impl FactKind {
         FactKind::SynAckRepeatedAfterData,
         FactKind::KeepaliveAnswered,
         FactKind::WrongChecksum,
+        FactKind::LargeRepeated,
         FactKind::Icmp(IcmpError::PortUnreachable),
         FactKind::Icmp(IcmpError::Unreachable),
         FactKind::Icmp(IcmpError::TooBig),
@@ -146,7 +149,8 @@ impl FactKind {
             FactKind::SynAckRepeatedAfterData => 25,
             FactKind::KeepaliveAnswered => 26,
             FactKind::WrongChecksum => 27,
-            FactKind::Icmp(error) => 28 + error as usize,
+            FactKind::LargeRepeated => 28,
+            FactKind::Icmp(error) => 29 + error as usize,
         }
     }
 }

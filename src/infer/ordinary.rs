@@ -13,6 +13,9 @@ use crate::infer::{Connection, DOUBTS_MAX};
 use crate::seq::SeqNum;
 use crate::time::Timestamp;
 
+/// Payload that every path has room for: what fits in 576 bytes (RFC 9293 section 3.7.1).
+const SMALL_MAX: u32 = 536;
+
 impl Connection {
     /// A segment with neither SYN nor RST. Without ACK it is dropped wherever it arrives (RFC 9293
     /// sections 3.10.7.2 to 3.10.7.4): scanners send such, and no TCP in any state does.
@@ -350,6 +353,9 @@ impl Connection {
             }
             if seen && segment.payload > 0 && !segment.has(Flags::FIN) {
                 self.end_mut(from).repeat(at.ts);
+                if segment.payload > SMALL_MAX && self.end(from).repeats.count > 1 {
+                    self.note(FactKind::LargeRepeated, from, at);
+                }
             }
             if self.end(from).fin.is_some() && !self.end(to).has_proven(segment.seq_end()) {
                 self.end_mut(to).fin_candidate = at;

@@ -7,7 +7,7 @@ use crate::findings::waits::{icmp_said, lasting, number, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
-use crate::infer::fact::FactKind;
+use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::State;
 use crate::infer::trail::{Moment, Transition};
 use crate::time::Span;
@@ -24,11 +24,12 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// Either one end repeated new data at least `repeats_min` times without an answer, after both
-    /// had been silent for `idle_s`, and the peer has not been heard since. Or both ends repeated
-    /// data and neither got an answer, whatever the idle time: both are alive, but the path between
-    /// them is not. Or data after such an idle time was answered with the RST of a host that has no
-    /// such socket, and nothing else came from the peer in between.
+    /// Either one end repeated new data at least `repeats_min` times without an answer, after
+    /// both had been silent for `idle_s` and nothing but a FIN was heard of the peer since. Or
+    /// both ends repeated data, or one its FIN, and neither had an answer, whatever the idle time:
+    /// both live, and the path between them does not. Or data after such an idle time was answered
+    /// with the RST of a host that has no such socket, and nothing else came of the peer in
+    /// between.
     ///
     /// ## When it is wrong
     ///
@@ -95,9 +96,30 @@ pub(super) fn lost(history: &History, role: Role, context: &Context) -> Option<L
     let (idle_min, repeats) = (context.span("idle_s"), context.count("repeats_min").max(1));
     let run = unanswered(history, role, repeats).filter(|run| !run.is_probe)?;
     let other = unanswered(history, role.peer(), repeats).filter(|run| !run.is_probe);
-    let idle = history.fact(FactKind::NewestIdle, role).filter(|idle| idle.span() >= idle_min);
-    let (idle, both) = (idle.map(|idle| idle.span()), other.is_some());
+    let newest = history.fact(FactKind::NewestIdle, role);
+    let idle = newest.or_else(|| idle_before(history, role, &run));
+    let idle = idle.map(Fact::span).filter(|idle| *idle >= idle_min);
+    let both = other.is_some() || closes_in_vain(history, role.peer(), repeats);
     (both || idle.is_some()).then_some(Lost { run, idle, both })
+}
+
+/// The silence that ended with what is repeated, if the peer only closed since: its FIN says
+/// nothing about whether that came.
+fn idle_before<'a>(history: &'a History, role: Role, run: &Unanswered) -> Option<&'a Fact> {
+    let idle = history.fact(FactKind::LongestIdle, role)?;
+    let fin = history.fin_of(role.peer())?.at;
+    let closed = fin.ts >= run.began && history.side(role.peer()).last == fin;
+    (closed && idle.last.ts == run.began).then_some(idle)
+}
+
+/// Whether a role's FIN, or data before it, is repeated so often and not acknowledged.
+fn closes_in_vain(history: &History, role: Role, repeats_min: u64) -> bool {
+    let waiting = history.transitions_of(role).rev().find_map(|it| match it.event {
+        Event::GaveUp | Event::SentRst | Event::Superseded => None,
+        _ => Some(it.to),
+    });
+    let waits = matches!(waiting, Some(State::FinWait1 | State::Closing | State::LastAck));
+    waits && u64::from(history.side(role).unanswered_at_end) >= repeats_min
 }
 
 /// The RST by which a peer that was silent for so long disowned the connection.
@@ -136,11 +158,16 @@ fn after(idle: Option<Span>) -> String {
 }
 
 fn void(history: &History, role: Role, lost: &Lost, context: &Context) -> Finding {
-    let both = match lost.both {
-        true => ", and so did its peer: both are up, but the path between them is not",
-        false => ": something on the path forgot the connection, or the peer's host is gone",
-    };
     let run = &lost.run;
+    let both = match (lost.both, run.spoke.is_some()) {
+        (true, _) => ", and so did its peer: both are up, but the path between them is not",
+        (false, true) => {
+            ": the peer only closed meanwhile, and something on the path forgot the connection"
+        }
+        (false, false) => {
+            ": something on the path forgot the connection, or the peer's host is gone"
+        }
+    };
     let message = words!(
         context,
         "{}{} repeated data to {} {} in {} without an answer{both}; look for a NAT, firewall or \
@@ -232,6 +259,44 @@ mod tests {
              100.1 < R  1:1(0)";
         assert_eq!(names(forgotten), ["silent-drop"]);
         assert_eq!(names(&format!("{exchange}{disowned}")), ["peer-rebooted"]);
+    }
+
+    /// What a firewall drops behind itself passes it: a FIN that acknowledges nothing is no sign of
+    /// a path that is open.
+    #[test]
+    fn a_peer_that_only_closes_does_not_show_that_the_data_came() {
+        let data = |from: &str| {
+            format!(
+                "{from} > P. 1:6(5) ack 1\n+.2 > P. 1:6(5) ack 1\n+.4 > P. 1:6(5) ack 1\n+.8 > P. \
+                 1:6(5) ack 1\n+1.6 > P. 1:6(5) ack 1\n"
+            )
+        };
+        let fin = "+4 < F. 1:1(0) ack 1\n";
+        let late = data("65");
+        assert_eq!(names(&format!("{late}90 end")), ["silent-drop"]);
+        assert_eq!(names(&format!("{late}{fin}90 end")), ["silent-drop"]);
+        let told = told(&format!("{late}{fin}90 end"));
+        assert!(told[0].message.contains("the peer only closed meanwhile"), "{}", told[0].message);
+        // It heard the newest, or had not been silent, or said more.
+        assert!(!names(&format!("{late}+4 < F. 1:1(0) ack 6\n90 end")).contains(&"silent-drop"));
+        assert_eq!(names(&format!("{}{fin}40 end", data("20"))), ["unacknowledged-data"]);
+        let word = "+4 < P. 1:11(10) ack 1\n+.01 > . 6:6(0) ack 11\n";
+        assert_eq!(names(&format!("{late}{word}90 end")), ["unacknowledged-data"]);
+    }
+
+    /// However short it was silent, both ends repeat what the other does not hear.
+    #[test]
+    fn a_fin_in_vain_against_data_in_vain_is_a_path_that_is_gone() {
+        let data = "20.0 < P. 1:7(6) ack 1\n20.2 < P. 1:7(6) ack 1\n20.4 < P. 1:7(6) ack 1\n20.8 < \
+                    P. 1:7(6) ack 1\n21.6 < P. 1:7(6) ack 1\n23.2 < P. 1:7(6) ack 1\n";
+        let fins = "25.0 > F. 1:1(0) ack 1\n25.2 > F. 1:1(0) ack 1\n25.4 > F. 1:1(0) ack 1\n25.8 > \
+                    F. 1:1(0) ack 1\n26.4 < P. 1:7(6) ack 1\n26.6 > F. 1:1(0) ack 1\n28 end";
+        let told = told(&format!("{data}{fins}"));
+        assert_eq!(names(&format!("{data}{fins}")), ["silent-drop", "fin-unanswered"]);
+        assert!(told[0].message.contains("and so did its peer"), "{}", told[0].message);
+        // The FIN is answered, and the data is not.
+        let heard = format!("{data}25.0 > F. 1:1(0) ack 1\n25.1 < P. 1:7(6) ack 2\n28 end");
+        assert_eq!(names(&heard), ["unacknowledged-data"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{icmp_said, lasting, number, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
+use crate::infer::fact::FactKind;
 use crate::infer::trail::Moment;
 
 finding! {
@@ -22,10 +23,12 @@ finding! {
     /// ## How it is inferred
     ///
     /// One end repeated data at least `repeats_min` times, for at least `wait_s`, and it was not
-    /// acknowledged until the record ended or the sender gave up; and a second or more after it was
-    /// first sent the peer sent a segment of its own: data, a keepalive, an ACK or its FIN. If
-    /// nothing more passed from the peer, it is dead-peer; if both ends repeat data to each other
-    /// in vain, it is silent-drop.
+    /// acknowledged until the record ended or the sender gave up; and a second or more after it
+    /// was first sent the peer sent a segment of its own: data, a keepalive, an ACK or its FIN. A
+    /// peer of which nothing passed any more is dead-peer. Two ends that repeat data or FINs to
+    /// each other in vain are silent-drop, and so is data behind a long silence to which no more
+    /// came than a FIN. The path's MTU is named where a segment of more than 536 bytes was
+    /// repeated: every path takes so much.
     ///
     /// ## When it is wrong
     ///
@@ -95,11 +98,18 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if run.length < context.span("wait_s") || lost(history, role, &path).is_some() {
             continue;
         }
+        let large = history.fact(FactKind::LargeRepeated, role);
+        let look = match large.is_some_and(|large| large.last.ts >= run.began) {
+            true => "check whether only large segments are lost (the MTU on the path)",
+            false => {
+                "it is too small for the MTU to be the reason; look for what drops it, on the path \
+                 or in the peer's kernel"
+            }
+        };
         let message = words!(
             context,
             "{} repeated data {} in {} and {} did not acknowledge it, but was still heard {} after \
-             it was first sent: it is alive, but that data does not get through; check whether \
-             only large segments are lost (the MTU on the path){}",
+             it was first sent: it is alive, but that data does not get through; {look}{}",
             who(history, role),
             number(run.repeats, "time"),
             lasting(run.length, run.is_ongoing),
@@ -142,6 +152,24 @@ mod tests {
         assert_eq!(repeats("15 < . 100:100(0) ack 101"), ["unacknowledged-data"]);
         assert_eq!(repeats("15 < F. 101:101(0) ack 101"), ["unacknowledged-data"]);
         assert_eq!(repeats("15 < P. 101:121(20) ack 101"), ["unacknowledged-data"]);
+    }
+
+    #[test]
+    fn the_mtu_is_named_where_a_large_segment_is_lost() {
+        let told = |size: u32| {
+            let data = format!("P. 1:{}({size}) ack 1", 1 + size);
+            let rest = format!(
+                "10 > {data}\n10.3 > {data}\n10.9 > {data}\n12.1 > {data}\n14 < P. 1:21(20) ack \
+                 1\n14.1 > . {0}:{0}(0) ack 21\n14.5 > {data}\n30 end",
+                1 + size
+            );
+            let history = &connections(&format!("{}{rest}", opened!("")))[0];
+            let found = check(history, &Thresholds::default());
+            let it = found.iter().find(|it| it.name == "unacknowledged-data").expect("it is told");
+            it.message.contains("the MTU on the path")
+        };
+        assert!(!told(100) && !told(536));
+        assert!(told(537) && told(1448));
     }
 
     /// An old segment among keepalives answers none of them, and is of a host that is there.
