@@ -134,6 +134,18 @@ impl Connection {
         }
     }
 
+    /// Whether a RST of an end that has not closed passes when nothing is on its way: the peer has
+    /// acknowledged all before it, and it all of the peer's.
+    pub(super) fn is_all_acked(&self, from: End, segment: &Segment) -> bool {
+        let (own, peer) = (self.end(from), self.end(from.peer()));
+        let is_open = matches!(own.state, State::Established | State::CloseWait);
+        let takes = |nxt| segment.acked() == Some(nxt) || own.has_proven(nxt);
+        is_open
+            && own.nxt == Some(segment.seq)
+            && peer.has_proven(segment.seq)
+            && peer.nxt.is_some_and(takes)
+    }
+
     /// A segment without SYN comes only from an end that has the handshake behind it.
     fn prove_opening(&mut self, from: End, ack: SeqNum, segment: &Segment, at: Moment) {
         let peer = from.peer();

@@ -73,6 +73,9 @@ pub enum FactKind {
     KeepaliveAnswered,
     /// The checksum of its SYN does not fit.
     WrongChecksum,
+    /// It sent a RST, before any FIN of its own, when all was acknowledged that both ends had sent,
+    /// by that RST at the latest, and the peer had sent data.
+    ResetAllAcked,
     /// It repeated data, not for the first time, in a segment that some paths have no room for.
     LargeRepeated,
     /// An ICMP error told it so about a segment of its own.
@@ -81,7 +84,7 @@ pub enum FactKind {
 
 impl FactKind {
     /// Every kind, in the order above.
-    pub const ALL: [FactKind; 34] = [
+    pub const ALL: [FactKind; 35] = [
         FactKind::Refused,
         FactKind::ChallengedSyn,
         FactKind::StaleSyn,
@@ -110,6 +113,7 @@ impl FactKind {
         FactKind::SynAckRepeatedAfterData,
         FactKind::KeepaliveAnswered,
         FactKind::WrongChecksum,
+        FactKind::ResetAllAcked,
         FactKind::LargeRepeated,
         FactKind::Icmp(IcmpError::PortUnreachable),
         FactKind::Icmp(IcmpError::Unreachable),
@@ -149,8 +153,9 @@ impl FactKind {
             FactKind::SynAckRepeatedAfterData => 25,
             FactKind::KeepaliveAnswered => 26,
             FactKind::WrongChecksum => 27,
-            FactKind::LargeRepeated => 28,
-            FactKind::Icmp(error) => 29 + error as usize,
+            FactKind::ResetAllAcked => 28,
+            FactKind::LargeRepeated => 29,
+            FactKind::Icmp(error) => 30 + error as usize,
         }
     }
 }

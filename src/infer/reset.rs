@@ -101,7 +101,8 @@ impl Connection {
     }
 
     /// What a RST shows beside its meaning: whether data of the peer came last, or waits unread in
-    /// its sender's buffer, and whether it came as far as what its sender sent before.
+    /// its sender's buffer, whether anything was on its way, and whether it came as far as what its
+    /// sender sent before.
     fn note_reset(&mut self, from: End, segment: &Segment, at: Moment) {
         let (own, peer) = (self.end(from), self.end(from.peer()));
         let spoke_last = peer.edge > own.edge && peer.fin.is_none();
@@ -115,6 +116,9 @@ impl Connection {
         }
         if heard && took_room {
             self.note(FactKind::ResetWithUnread, from, at);
+        }
+        if heard && self.is_all_acked(from, segment) {
+            self.note(FactKind::ResetAllAcked, from, at);
         }
         if self.has_strange_ttl(from, segment) {
             self.note(FactKind::StrangeTtl, from, at);

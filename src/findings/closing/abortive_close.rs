@@ -1,12 +1,13 @@
 //! RST instead of FIN.
 
-use crate::findings::closing::unread_data_reset::reset_over_data;
+use crate::findings::closing::unread_data_reset::{notes, reset_over_data};
 use crate::findings::living::dead_peer::died_probing;
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{had_socket, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
+use crate::infer::fact::FactKind;
 use crate::infer::state::State;
 
 finding! {
@@ -21,14 +22,18 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// A RST made by its sender's own socket passed, with no FIN from that end before it, on a
-    /// connection that had carried data and had nothing unanswered for long. After the peer's FIN
-    /// it is close-wait-reset; over unanswered data of the peer it is unread-data-reset.
+    /// A RST that its sender's own socket made passed, with no FIN of that end before it, on a
+    /// connection that had carried data and had nothing unanswered for long. After the peer's
+    /// FIN it is close-wait-reset, over data of the peer unread-data-reset. The message says whether
+    /// everything that had passed was acknowledged, or data was still on its way.
     ///
     /// ## When it is wrong
     ///
     /// A firewall may send the RST in the name of either end. A health check that connects and
-    /// resets without any data is no fault, and is left out.
+    /// resets without any data is no fault and is left out; one that asks something and resets once
+    /// it has the answer, as HAProxy's checks do, loses nothing but looks like any other client.
+    /// What made the kernel send the RST, `SO_LINGER` or unread data, does not show in the
+    /// segments, unless the peer sent no data.
     ///
     /// ## What to do
     ///
@@ -74,14 +79,64 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         {
             continue;
         }
+        let lost = match notes(history, FactKind::ResetAllAcked, role, reset) {
+            true => "what passed was acknowledged, and what was still to come is lost",
+            false => "data still on its way is lost",
+        };
+        let cause = match history.side(role.peer()).tally.bytes {
+            0 => "",
+            _ => ", or a close() that left received data unread",
+        };
         let message = words!(
             context,
-            "{} closed its connection to {} with a RST instead of a FIN: data still on its way is \
-             lost; look in its program for SO_LINGER with a timeout of zero",
+            "{} closed its connection to {} with a RST instead of a FIN: {lost}; look in its \
+             program for SO_LINGER with a timeout of zero{cause}",
             who(history, role),
             history.addr(role.peer()),
         );
         let finding = context.about(history, role, reset.at, message);
         out.push(finding.with("from", reset.from.name()).with("bytes", bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::findings::rule::opened;
+    use crate::findings::{Thresholds, check};
+    use crate::testkit::connections;
+
+    fn told(rest: &str) -> Vec<(&'static str, String)> {
+        let history = &connections(&format!("{}{rest}", opened!("")))[0];
+        let found = check(history, &Thresholds::default());
+        found.into_iter().map(|it| (it.name, it.message)).collect()
+    }
+
+    /// A server that aborts may have had more to say; what it had said has come.
+    #[test]
+    fn loss_is_told_where_something_was_on_its_way() {
+        let said = |rest: &str, word: &str| {
+            let told =
+                told(&format!("0.1 > P. 1:101(100) ack 1\n0.2 < P. 1:101(100) ack 101\n{rest}"));
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!(told[0].0, "abortive-close");
+            assert!(told[0].1.contains(word), "{}", told[0].1);
+        };
+        said("0.3 < R. 101:101(0) ack 101", "data still on its way is lost");
+        said("0.3 > . 101:101(0) ack 101\n9 < R. 101:101(0) ack 101", "what passed was acknowl");
+        said("0.3 > R. 101:101(0) ack 1", "data still on its way is lost");
+        // The answer is still to come.
+        let asked = "0.3 > P. 101:201(100) ack 101\n0.4 < . 101:101(0) ack 201\n";
+        said(&format!("{asked}9 > R. 201:201(0) ack 101"), "what passed was acknowledged");
+    }
+
+    #[test]
+    fn unread_data_is_no_cause_where_none_was_received() {
+        let cause = |rest: &str| told(rest)[0].1.contains("unread");
+        assert!(!cause(
+            "0.1 > P. 1:101(100) ack 1\n0.2 < . 1:1(0) ack 101\n9 > R. 101:101(0) ack 1"
+        ));
+        assert!(cause(
+            "0.1 > P. 1:101(100) ack 1\n0.2 < P. 1:101(100) ack 101\n0.3 < R. 101:101(0) ack 101"
+        ));
     }
 }

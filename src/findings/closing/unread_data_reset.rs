@@ -66,10 +66,7 @@ finding! {
 /// The RST by which a role closed over data of its peer, and whether that had no answer.
 pub(super) fn reset_over_data(history: &History, role: Role) -> Option<(&Transition, bool)> {
     let reset = history.by_event(role, &[Event::SentRst])?;
-    let noted = |kind| {
-        let fact = history.fact(kind, role);
-        fact.is_some_and(|it| (it.first.frame..=it.last.frame).contains(&reset.at.frame))
-    };
+    let noted = |kind| notes(history, kind, role, reset);
     let spoke = history.side(role).tally.bytes > 0;
     let is_likely = noted(FactKind::ResetOverData) && (role == Role::Server || !spoke);
     let is_certain = noted(FactKind::ResetWithUnread);
@@ -78,16 +75,24 @@ pub(super) fn reset_over_data(history: &History, role: Role) -> Option<(&Transit
     unread.then_some((reset, is_likely))
 }
 
+/// Whether a fact of that kind was noted of the RST that a role sent.
+pub(super) fn notes(history: &History, kind: FactKind, role: Role, reset: &Transition) -> bool {
+    let fact = history.fact(kind, role);
+    fact.is_some_and(|it| (it.first.frame..=it.last.frame).contains(&reset.at.frame))
+}
+
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some((reset, is_unanswered)) = reset_over_data(history, role) else { continue };
-        let how = match is_unanswered {
-            true => "without answering its last data",
-            false => "with a receive window that had shrunk",
+        let (how, or) = match is_unanswered {
+            true => {
+                ("without answering its last data", ", or set SO_LINGER with a timeout of zero")
+            }
+            false => ("with a receive window that had shrunk", ""),
         };
         let message = words!(
             context,
-            "{} sent a RST to {} {how}: its program closed, or died, with data unread",
+            "{} sent a RST to {} {how}: its program closed, or died, with data unread{or}",
             who(history, role),
             history.addr(role.peer()),
         );
