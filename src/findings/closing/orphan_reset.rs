@@ -1,9 +1,10 @@
 //! A late FIN or late data answered with RST: the socket had gone meanwhile.
 
 use crate::findings::closing::keepalive_race::raced;
-use crate::findings::closing::reset_after_fin::{answers_fin, late_reset};
+use crate::findings::closing::reset_after_fin::{Needless, answers_fin, late_reset, needless};
+use crate::findings::living::dead_peer::died_probing;
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::{FINS, RESETS, who};
+use crate::findings::waits::{FINS, RESETS, number, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
 
@@ -12,20 +13,26 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// After `close()`, a socket in FIN_WAIT_2 no longer belongs to any program: it is an orphan,
-    /// and Linux silently frees it after `tcp_fin_timeout`, 60 seconds by default. If the peer's
-    /// program closes later, its FIN finds no socket and is answered with a RST. This is how a long
-    /// CLOSE_WAIT usually ends, and it does no harm.
+    /// After `close()` a socket in FIN_WAIT_2 belongs to no program any more; it is an orphan,
+    /// and Linux frees it after `tcp_fin_timeout`, 60 seconds by default, in silence. If the
+    /// peer's program closes later, its FIN finds no socket and is answered with RST. It is how
+    /// a long CLOSE_WAIT usually ends, and does no harm. Nor does a RST to what nobody misses: the
+    /// farewell of TLS (close_notify), by which the peer answers the FIN, or an error page for a
+    /// client that connected in advance and closed without a request.
     ///
     /// ## How it is inferred
     ///
-    /// A RST came from an end in FIN_WAIT_1 or FIN_WAIT_2: either after the peer's FIN, with no
-    /// data since its own FIN, or more than `orphan_s` after its own. When the socket went away,
-    /// between its last sign and the RST, does not show.
+    /// A RST came from an end in FIN_WAIT_1 or FIN_WAIT_2: after the peer's FIN, where no data had
+    /// come since its own, or more than `orphan_s` after its own. When the socket went away,
+    /// between the last sign of it and the RST, does not show. Or sooner, to data of the peer: of a
+    /// client that had sent no byte; or where both ends had sent 100 bytes before and the data is
+    /// of a close_notify's size: 23, 24 or 31 bytes within a second of the FIN, or no more than 85,
+    /// which is the largest, with the peer's own FIN behind it within a second.
     ///
     /// ## When it is wrong
     ///
-    /// A firewall that forgot the connection may send the RST in that end's name.
+    /// A firewall that forgot the connection may send the RST in that end's name. finwait does not
+    /// look at payload: last words or a request of just those sizes look like a close_notify.
     ///
     /// ## What to do
     ///
@@ -33,7 +40,7 @@ finding! {
     ///
     /// ## References
     ///
-    /// RFC 9293 section 3.10.7.1; tcp(7), tcp_fin_timeout
+    /// RFC 9293 section 3.10.7.1; RFC 8446 section 6.1; tcp(7), tcp_fin_timeout
     pub ORPHAN_RESET = {
         name: "orphan-reset",
         severity: Note,
@@ -51,10 +58,11 @@ finding! {
         ),
         // Data right after the FIN is refused: reset-after-fin.
         near_miss: opened!(
-            "0.1 > F. 1:1(0) ack 1
-             0.2 < .  1:1(0) ack 2
-             0.5 < P. 1:51(50) ack 2
-             0.6 > R  2:2(0)"
+            "0.1 > P. 1:101(100) ack 1
+             0.1 > F. 101:101(0) ack 1
+             0.2 < .  1:1(0) ack 102
+             0.5 < P. 1:51(50) ack 102
+             0.6 > R  102:102(0)"
         ),
     }
 }
@@ -65,15 +73,37 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let peer = role.peer();
         let is_late = waited >= context.span("orphan_s") || answers_fin(history, role, reset);
         let is_race = role == Role::Server && raced(history).is_some();
-        if is_race || !is_late {
+        let needless = match is_late || died_probing(history, role) {
+            true => None,
+            false => needless(history, role, reset),
+        };
+        if is_race || (!is_late && needless.is_none()) {
             continue;
         }
-        let message = words!(
-            context,
-            "{} answered {} with a RST {waited} after its own FIN: its socket was gone by then",
-            who(history, role),
-            history.addr(peer),
-        );
+        let bytes = history.side(peer).tally.after_peer_fin;
+        let message = match needless {
+            None => words!(
+                context,
+                "{} answered {} with a RST {waited} after its own FIN: its socket was gone by then",
+                who(history, role),
+                history.addr(peer),
+            ),
+            Some(Needless::Unasked) => words!(
+                context,
+                "{} answered {} with a RST {waited} after its own FIN: it had asked for nothing, and \
+                 misses nothing",
+                who(history, role),
+                history.addr(peer),
+            ),
+            Some(Needless::Farewell) => words!(
+                context,
+                "{} answered {} from {} with a RST {waited} after its own FIN: they look like a TLS \
+                 close_notify, which nobody misses",
+                who(history, role),
+                number(bytes, "byte"),
+                history.addr(peer),
+            ),
+        };
         let finding = context.about(history, role, reset.at, message).lasting(waited);
         out.push(finding.with("from", reset.from.name()));
     }

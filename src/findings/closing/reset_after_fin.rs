@@ -5,7 +5,8 @@ use crate::findings::living::dead_peer::died_probing;
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{FINS, RESETS, number, rst_of, who};
 use crate::findings::{Context, Finding};
-use crate::history::{History, Role};
+use crate::history::{Handshake, History, Role};
+use crate::infer::fact::FactKind;
 use crate::infer::state::State;
 use crate::infer::trail::Transition;
 use crate::time::Span;
@@ -22,15 +23,17 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// An end in FIN_WAIT_1 or FIN_WAIT_2 sent a RST within `orphan_s` of its FIN, and the peer had
-    /// not closed before it, or had sent data after that FIN. The part of that data that was
-    /// acknowledged may have been read: how much of it is lost does not show.
+    /// An end in FIN_WAIT_1 or FIN_WAIT_2 sent a RST within `orphan_s` of its FIN, and the peer
+    /// had not closed before it, or had sent data after that FIN. What was acknowledged of that
+    /// data may have been read: how much of it is lost does not show. What looks like the farewell
+    /// of TLS (close_notify), and what is sent to a client that never asked for anything, nobody
+    /// misses: a RST to that is orphan-reset.
     ///
     /// ## When it is wrong
     ///
-    /// The few bytes that are lost may be no more than TLS's close_notify (some 30 bytes), which
-    /// nobody misses. Some stacks send a RST after their FIN to get rid of TIME_WAIT, and nothing
-    /// is lost.
+    /// A farewell that crosses the FIN, or that comes with other last words, as HTTP/2's GOAWAY,
+    /// does not look like one. Some stacks send a RST after their FIN to get rid of TIME_WAIT, and
+    /// nothing is lost.
     ///
     /// ## What to do
     ///
@@ -39,7 +42,8 @@ finding! {
     ///
     /// ## References
     ///
-    /// RFC 9293 section 3.6.1; RFC 1122 section 4.2.2.13; RFC 9112 section 9.6
+    /// RFC 9293 section 3.6.1; RFC 1122 section 4.2.2.13; RFC 9112 section 9.6; RFC 8446 section
+    /// 6.1
     pub RESET_AFTER_FIN = {
         name: "reset-after-fin",
         severity: Warning,
@@ -50,10 +54,11 @@ finding! {
         scope: PerConnection(check),
         looks_for: [FINS, RESETS],
         raises: opened!(
-            "0.1 > F. 1:1(0) ack 1
-             0.2 < .  1:1(0) ack 2
-             0.5 < P. 1:51(50) ack 2
-             0.6 > R  2:2(0)"
+            "0.1 > P. 1:101(100) ack 1
+             0.1 > F. 101:101(0) ack 1
+             0.2 < .  1:1(0) ack 102
+             0.5 < P. 1:51(50) ack 102
+             0.6 > R  102:102(0)"
         ),
         // Both closed before the RST.
         near_miss: opened!(
@@ -80,6 +85,57 @@ pub(super) fn answers_fin(history: &History, role: Role, reset: &Transition) -> 
     fin_came && history.side(peer).tally.after_peer_fin == 0
 }
 
+/// Why nobody misses what a RST after a FIN answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needless {
+    /// The client had closed without ever asking for anything.
+    Unasked,
+    /// It looks like the farewell of TLS.
+    Farewell,
+}
+
+/// Whether nobody misses what that RST of a role answered.
+pub(super) fn needless(history: &History, role: Role, reset: &Transition) -> Option<Needless> {
+    let own = &history.side(role).tally;
+    let was_seen = history.handshake() != Handshake::NotCaptured && own.missing == 0;
+    if role == Role::Client && own.bytes == 0 && was_seen {
+        return Some(Needless::Unasked);
+    }
+    is_farewell(history, role, reset).then_some(Needless::Farewell)
+}
+
+/// Whether the data that came behind the FIN of a role looks like a close_notify of TLS, to go by
+/// its size and place.
+fn is_farewell(history: &History, role: Role, reset: &Transition) -> bool {
+    /// The largest: of TLS 1.2 with AES in CBC mode and HMAC-SHA384. A header of 5 bytes, an IV of
+    /// 16, and the alert of 2 with its MAC of 48, padded to 64 (RFC 5246 section 6.2.3.2).
+    const LARGEST: u64 = 85;
+    /// Those of the ciphers in use (RFC 9325 section 4.2). TLS 1.3: a header of 5 bytes, the alert,
+    /// its type, a tag of 16 (RFC 8446 section 5.2). TLS 1.2: no type, and with AES-GCM a nonce of
+    /// 8 (RFC 5288 section 3), with ChaCha20-Poly1305 none (RFC 7905 section 2).
+    const USUAL: [u64; 3] = [24, 31, 23];
+    /// A handshake of TLS takes more of each end.
+    const HANDSHAKE_MIN: u64 = 100;
+    /// Who says farewell does it on hearing of the FIN, and closes.
+    const AT_ONCE: Span = Span::from_secs(1);
+    let peer = role.peer();
+    let bytes = history.side(peer).tally.after_peer_fin;
+    let is_tls = Role::BOTH.into_iter().all(|end| {
+        let sent = history.side(end).tally.bytes;
+        sent >= HANDSHAKE_MIN + if end == peer { bytes } else { 0 }
+    });
+    if bytes == 0 || !is_tls {
+        return false;
+    }
+    let closes = history.fin_of(peer).is_some_and(|fin| {
+        let spoke = history.fact(FactKind::HalfCloseData, peer).map_or(reset.at, |it| it.last);
+        fin.at.ts.since(spoke.ts) < AT_ONCE
+    });
+    // The RST comes before its sender can close.
+    let is_soon = history.fin_of(role).is_some_and(|fin| reset.at.ts.since(fin.at.ts) < AT_ONCE);
+    (closes && bytes <= LARGEST) || (is_soon && USUAL.contains(&bytes))
+}
+
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     for role in Role::BOTH {
         let Some((reset, waited)) = late_reset(history, role) else { continue };
@@ -87,7 +143,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let bytes = history.side(peer).tally.after_peer_fin;
         let is_race = role == Role::Server && raced(history).is_some();
         let is_other = answers_fin(history, role, reset) || is_race || died_probing(history, role);
-        if waited >= context.span("orphan_s") || is_other {
+        let is_late = waited >= context.span("orphan_s");
+        if is_late || is_other || needless(history, role, reset).is_some() {
             continue;
         }
         let lost = match bytes {
@@ -142,8 +199,8 @@ mod tests {
             "0.110 < P. 1:1001(1000) ack 1
              0.111 < F. 1001:1001(0) ack 1
              0.112 > .  1:1(0) ack 1002
-             0.113 > P. 1:32(31) ack 1002
-             0.114 > F. 32:32(0) ack 1002
+             0.113 > P. 1:132(131) ack 1002
+             0.114 > F. 132:132(0) ack 1002
              0.123 < R  1002:1002(0)",
         );
         assert_eq!(told[0].0, "reset-after-fin");
@@ -154,12 +211,13 @@ mod tests {
     #[test]
     fn data_that_was_acknowledged_is_not_said_to_be_thrown_away() {
         let told = told(
-            "0.110 > F. 1:1(0) ack 1
-             0.120 < .  1:1(0) ack 2
-             0.200 < P. 1:1001(1000) ack 2
-             0.210 > .  2:2(0) ack 1001
-             30.00 < P. 1001:2001(1000) ack 2
-             30.01 > R  2:2(0)",
+            "0.109 > P. 1:2(1) ack 1
+             0.110 > F. 2:2(0) ack 1
+             0.120 < .  1:1(0) ack 3
+             0.200 < P. 1:1001(1000) ack 3
+             0.210 > .  3:3(0) ack 1001
+             30.00 < P. 1001:2001(1000) ack 3
+             30.01 > R  3:3(0)",
         );
         assert_eq!(told[0].0, "reset-after-fin");
         assert!(
@@ -167,5 +225,65 @@ mod tests {
             "{}",
             told[0].1
         );
+    }
+
+    /// The server has answered and closed; the client says what follows, and is reset.
+    fn names_after(handshake: &str, rest: &str) -> Vec<&'static str> {
+        told(&format!("{handshake}{rest}")).iter().map(|it| it.0).collect()
+    }
+
+    const CLOSED: &str = "0.100 > P. 1:518(517) ack 1
+         0.110 < P. 1:1722(1721) ack 518
+         0.120 < F. 1722:1722(0) ack 518
+         0.121 > .  518:518(0) ack 1723\n";
+
+    #[test]
+    fn the_farewell_of_tls_is_missed_by_nobody() {
+        let names = |size: u32, rest: &str| {
+            let end = 518 + size;
+            let data = format!("0.122 > P. 518:{end}({size}) ack 1723\n");
+            names_after(CLOSED, &(data + &rest.replace("END", &end.to_string())))
+        };
+        let reset = "0.132 < R 1723:1723(0)";
+        for size in [23, 24, 31] {
+            assert_eq!(names(size, reset), ["orphan-reset"], "{size}");
+        }
+        for size in [6, 25, 32, 53, 200] {
+            assert_eq!(names(size, reset), ["reset-after-fin"], "{size}");
+        }
+        let closed = format!("0.123 > F. END:END(0) ack 1723\n{reset}");
+        assert_eq!(names(53, &closed), ["orphan-reset"]);
+        assert_eq!(names(85, &closed), ["orphan-reset"]);
+        assert_eq!(names(86, &closed), ["reset-after-fin"]);
+    }
+
+    /// Bytes that could be a farewell are none where nobody spoke TLS, or long after the FIN.
+    #[test]
+    fn a_short_request_is_no_farewell() {
+        let asked = "0.100 > P. 1:24(23) ack 1
+             0.110 < P. 1:1722(1721) ack 24
+             0.120 < F. 1722:1722(0) ack 24
+             0.121 > .  24:24(0) ack 1723
+             0.122 > P. 24:47(23) ack 1723
+             0.132 < R  1723:1723(0)";
+        assert_eq!(names_after("", asked), ["reset-after-fin"]);
+        let late = "5.122 > P. 518:549(31) ack 1723\n5.132 < R 1723:1723(0)";
+        assert_eq!(names_after(CLOSED, late), ["reset-after-fin"]);
+    }
+
+    /// A client that connects in advance and closes unused; the server has an error page for it.
+    #[test]
+    fn who_asked_for_nothing_misses_nothing() {
+        let page = "0.5 > F. 1:1(0) ack 1
+             0.510 < P. 1:208(207) ack 2
+             0.520 > R  2:2(0)";
+        let told = told(page);
+        assert_eq!(told[0].0, "orphan-reset");
+        assert!(told[0].1.contains("had asked for nothing"), "{}", told[0].1);
+        // A server that closes without a word loses the client's request.
+        let request = "0.5 < F. 1:1(0) ack 1
+             0.510 > P. 1:208(207) ack 2
+             0.520 < R  2:2(0)";
+        assert_eq!(names_after("", request), ["reset-after-fin"]);
     }
 }
