@@ -1,10 +1,11 @@
 //! The capture began when the connection was open.
 
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::who;
+use crate::findings::waits::{had_socket, who};
 use crate::findings::{Context, Finding};
 use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::RolesFrom;
+use crate::infer::event::Event;
 
 finding! {
     /// The capture does not hold the beginning of the connection.
@@ -18,11 +19,15 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// The first segment is not a SYN, and no part of a handshake passed.
+    /// The first segment is no SYN, and nothing of a handshake passed. Where the other end sent
+    /// nothing but a RST without ACK, which a host sends that has no such socket, only the first
+    /// end's word is there for a connection; the message says so.
     ///
     /// ## When it is wrong
     ///
-    /// A scan that begins with segments other than SYNs opens no connection at all.
+    /// A scan that begins with other segments than SYN opens no connection at all. A host that
+    /// has restarted, or a device that has forgotten the connection, answers like one that never
+    /// had it.
     ///
     /// ## What to do
     ///
@@ -44,18 +49,57 @@ finding! {
     }
 }
 
+/// Whether a role did nothing but refuse what the other one sent, as a host does that has no such
+/// socket.
+fn knew_nothing(history: &History, role: Role) -> bool {
+    !had_socket(history, role)
+        && history.by_event(role, &[Event::SentRstWithoutSocket]).is_some()
+        && history.fin_of(role).is_none()
+}
+
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let began = history.roles_from == RolesFrom::Syn;
     if history.handshake() == Handshake::NotCaptured && !began {
-        let message = words!(
-            context,
-            "the connection from {} to {} was open before its first captured segment: how it \
-             opened is not known",
-            who(history, Role::Client),
-            who(history, Role::Server),
-        );
+        let message = match Role::BOTH.into_iter().find(|role| knew_nothing(history, *role)) {
+            Some(role) => words!(
+                context,
+                "{} sent to {} without a SYN before it, and got the RST of a host that knows no \
+                 such connection: whether there was one before the capture is not known",
+                who(history, role.peer()),
+                who(history, role),
+            ),
+            None => words!(
+                context,
+                "the connection from {} to {} was open before its first captured segment: how it \
+                 opened is not known",
+                who(history, Role::Client),
+                who(history, Role::Server),
+            ),
+        };
         let mut finding = context.about(history, Role::Client, history.first, message);
         (finding.role, finding.host) = (None, None);
         out.push(finding.with("roles_from", history.roles_from.name()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::findings;
+
+    fn told(trace: &str) -> String {
+        let found = findings(trace).into_iter().find(|it| it.name == MID_STREAM_START.name);
+        found.map(|it| it.message).unwrap_or_default()
+    }
+
+    #[test]
+    fn data_to_a_host_without_such_a_socket_shows_no_connection() {
+        let stray = told("0.0 > P. 1:6(5) ack 1\n0.1 < R 1:1(0)");
+        assert!(stray.starts_with("client ") && stray.contains("without a SYN"), "{stray}");
+        // It comes from a socket, or from an end that has spoken.
+        for open in ["0.1 < R. 1:1(0) ack 6", "0.1 < . 1:1(0) ack 6\n5.0 < R 1:1(0)"] {
+            let message = told(&format!("0.0 > P. 1:6(5) ack 1\n{open}"));
+            assert!(message.contains("was open before"), "{message}");
+        }
     }
 }
