@@ -237,6 +237,10 @@ pub const RUSH_BUCKETS_MAX: usize = 1 << 12;
 /// Hosts that are told apart among the peers of one side of a service.
 pub const PEERS_MAX: usize = 64;
 
+/// SYNs without an answer, and connections without a word of the server, of which the times are
+/// kept for each server that has some of the latter: a finding takes a few, and 1.5 KB are enough.
+pub const QUEUED_MAX: usize = 64;
+
 /// Threads that judge connections. Each counts by itself, so what is bounded in findings about many
 /// connections may be there once in each: of a scan of very many services some 200 MB.
 pub const JUDGES_MAX: u64 = 8;
