@@ -129,9 +129,27 @@ pub(super) fn is_left_half_open(history: &History) -> bool {
     history.handshake() == Handshake::HalfOpen && rst_of(history, Role::Client).is_none()
 }
 
-/// How long both ends had been silent when a role closed, if for a second at least.
+/// The silence of both ends before a role closed, if it was a second at least. What looks like a
+/// client's farewell was a request if the server answered it.
+pub(super) fn silence_before_close(history: &History, role: Role) -> Option<&Fact> {
+    /// The longest alert of TLS, by which a peer answers a farewell.
+    const ALERT_MAX: u64 = 85;
+    let silence = history.fact(FactKind::ClosedAfterIdle, role)?;
+    let answered = history.side(role.peer()).tally.after_peer_fin > ALERT_MAX;
+    let asked = role == Role::Client && answered && said_farewell(history, role);
+    (!asked).then_some(silence)
+}
+
+/// Whether a few bytes in front of a role's FIN ended that silence, as far as its numbers tell.
+pub(super) fn said_farewell(history: &History, role: Role) -> bool {
+    let silence = history.fact(FactKind::ClosedAfterIdle, role);
+    let fin = history.fin_of(role);
+    silence.zip(fin).is_some_and(|(silence, fin)| silence.last.frame < fin.at.frame)
+}
+
+/// How long that silence was.
 pub(super) fn idle_before_close(history: &History, role: Role) -> Option<Span> {
-    history.fact(FactKind::ClosedAfterIdle, role).map(Fact::span)
+    silence_before_close(history, role).map(Fact::span)
 }
 
 /// When a role's end was over, if it is.

@@ -117,6 +117,8 @@ pub struct Endpoint {
     pub shown: Option<SeqNum>,
     /// When `nxt` last moved.
     pub edge: Timestamp,
+    /// When it last sent new data.
+    pub spoke: Timestamp,
     /// What before `nxt` has not passed the observer.
     pub(super) holes: Holes,
     /// The number of its FIN.

@@ -52,7 +52,7 @@ pub enum FactKind {
     NewestIdle,
     /// It closed, by its first FIN or RST, after both ends had been silent, as far as it knew, and
     /// neither repeated anything in vain: from the last segment before, but for keepalives and
-    /// their answers, to its own.
+    /// their answers, to its own; or to its farewell, if it sent one and the FIN or RST at once.
     ClosedAfterIdle,
     /// Its new data crossed the peer's FIN: whichever passed first, the other does not acknowledge
     /// it.
@@ -78,13 +78,16 @@ pub enum FactKind {
     ResetAllAcked,
     /// It repeated data, not for the first time, in a segment that some paths have no room for.
     LargeRepeated,
+    /// It is the client, and closed first, as in [`FactKind::ClosedAfterIdle`], when the newest
+    /// data was its own: nothing had come since.
+    ClosedUnanswered,
     /// An ICMP error told it so about a segment of its own.
     Icmp(IcmpError),
 }
 
 impl FactKind {
     /// Every kind, in the order above.
-    pub const ALL: [FactKind; 35] = [
+    pub const ALL: [FactKind; 36] = [
         FactKind::Refused,
         FactKind::ChallengedSyn,
         FactKind::StaleSyn,
@@ -115,6 +118,7 @@ impl FactKind {
         FactKind::WrongChecksum,
         FactKind::ResetAllAcked,
         FactKind::LargeRepeated,
+        FactKind::ClosedUnanswered,
         FactKind::Icmp(IcmpError::PortUnreachable),
         FactKind::Icmp(IcmpError::Unreachable),
         FactKind::Icmp(IcmpError::TooBig),
@@ -155,7 +159,8 @@ impl FactKind {
             FactKind::WrongChecksum => 27,
             FactKind::ResetAllAcked => 28,
             FactKind::LargeRepeated => 29,
-            FactKind::Icmp(error) => 30 + error as usize,
+            FactKind::ClosedUnanswered => 30,
+            FactKind::Icmp(error) => 31 + error as usize,
         }
     }
 }

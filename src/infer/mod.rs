@@ -21,6 +21,7 @@ mod holes;
 mod lives;
 mod opening;
 mod ordinary;
+mod parting;
 mod queued;
 pub mod refusal;
 mod refute;
@@ -40,6 +41,7 @@ use crate::decode::tuple::End;
 use crate::infer::endpoint::Endpoint;
 use crate::infer::event::Event;
 use crate::infer::fact::{FactKind, Facts};
+use crate::infer::parting::Parting;
 use crate::infer::state::{Basis, State};
 use crate::infer::trail::{Moment, Trail, Transition};
 use crate::seq::SeqNum;
@@ -99,6 +101,8 @@ pub struct Connection {
     last: Moment,
     /// The newest segment but for keepalives and their answers, of which no program knows.
     spoke: Moment,
+    /// What may be the farewell of an end that closes.
+    parting: Option<Parting>,
     frames: u64,
     zeek: zeek::Tracker,
     /// Its SYN may be a stale copy, which nobody sent now.
@@ -139,6 +143,7 @@ impl Connection {
         if at.ts.since(self.spoke.ts) >= SILENCE_MIN {
             self.note_silence(from, segment, before, at);
         }
+        self.note_parting(from, segment, at);
         self.revive(from, at);
         if segment.has(Flags::RST) {
             self.on_reset(from, segment, at);
@@ -177,15 +182,16 @@ impl Connection {
             && !peer.has_proven(last)
     }
 
+    /// Whether the end that sends this, or its peer, repeats something in vain: whoever does is not
+    /// idle, however rarely.
+    fn is_in_vain(&self, from: End, segment: &Segment) -> bool {
+        self.ends.iter().any(|end| end.repeats.count > 0) || self.is_sent_again(from, segment)
+    }
+
     /// Both ends were silent from `before` to `at`, but for keepalives for a second at least.
-    /// Whoever repeats something in vain is not idle, however rarely.
     fn note_silence(&mut self, from: End, segment: &Segment, before: Moment, at: Moment) {
-        if self.ends.iter().any(|end| end.repeats.count > 0) || self.is_sent_again(from, segment) {
+        if self.is_in_vain(from, segment) {
             return;
-        }
-        let closes = segment.has(Flags::FIN) || segment.has(Flags::RST);
-        if closes && self.end(from).fin.is_none() {
-            self.facts.put(FactKind::ClosedAfterIdle, from, self.spoke, at);
         }
         let silence = at.ts.since(before.ts);
         if silence < IDLE_MIN {

@@ -248,6 +248,7 @@ impl Connection {
             });
             self.end_mut(from).flight = flight_kib(on_way);
             if segment.payload > 0 {
+                self.end_mut(from).spoke = at.ts;
                 self.settle(from);
             }
             if self.end(from.peer()).tally.segments == 0 {

@@ -3,7 +3,7 @@
 use crate::findings::closing::reset_after_fin::late_reset;
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::timeouts::{Ends, consistent};
-use crate::findings::waits::{FINS, RESETS, idle_before_close, who};
+use crate::findings::waits::{FINS, RESETS, idle_before_close, said_farewell, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role};
 use crate::infer::fact::FactKind;
@@ -24,20 +24,25 @@ finding! {
     /// ## How it is inferred
     ///
     /// The server closed first, on a connection that it had answered on before and that was idle
-    /// for a second or more before the FIN. Then new data came from the client, and a RST from the
-    /// server. Either the data does not acknowledge the FIN and the FIN does not acknowledge the
-    /// data (they crossed), or the client used a connection that was closed. Without an idle time,
-    /// as when a server refuses an upload that is still coming, it is reset-after-fin.
+    /// for a second or more before the FIN, or before the few bytes of farewell in front of it (TLS
+    /// close_notify; see idle-timeout). Then new data of the client came, and a RST of the
+    /// server. Either the data does not acknowledge the FIN, nor the FIN the data (they crossed),
+    /// or the client used a connection that was closed. 31 bytes or fewer behind a farewell of the
+    /// server are a farewell as well, and no request. Without an idle time, as where a server
+    /// refuses an upload that still comes, it is reset-after-fin.
     ///
     /// ## When it is wrong
     ///
-    /// The client's last bytes may be TLS's close_notify, which nobody misses.
+    /// The client's last bytes may be a longer farewell (TLS close_notify), which nobody misses.
+    /// Why the server closed does not show: a program that restarts closes all connections at once,
+    /// after whatever silence, and then the time that the message names is nobody's setting. The
+    /// same silence at several moments is one: see idle-timeout.
     ///
     /// ## What to do
     ///
-    /// Make the client's idle timeout shorter than the server's, by more than a round trip; the
-    /// time in the message is the server's. Let the pool test connections before it reuses them,
-    /// and let the client repeat requests that are safe to repeat.
+    /// Let the pool test connections before it reuses them, and let the client repeat requests
+    /// that are safe to repeat. If the server has an idle timeout, let the client's be shorter, by
+    /// more than a round trip.
     ///
     /// ## References
     ///
@@ -76,15 +81,21 @@ finding! {
 pub(super) fn raced(history: &History) -> Option<(Span, bool)> {
     /// The shortest silence before a FIN that looks like an idle timeout.
     const IDLE_MIN: Span = Span::from_secs(1);
+    /// By so few bytes a client answers an alert of TLS with its own; no request over TLS is as
+    /// short.
+    const ALERT_MAX: u64 = 31;
     let fin = history.fin_of(Role::Server)?;
     late_reset(history, Role::Server)?;
     let crossed = history
         .fact(FactKind::DataCrossedFin, Role::Client)
         .is_some_and(|fact| fact.last.frame >= fin.at.frame);
     let used = history.side(Role::Client).tally.after_peer_fin > 0;
+    let farewell = !crossed
+        && history.side(Role::Client).tally.after_peer_fin <= ALERT_MAX
+        && said_farewell(history, Role::Server);
     let answered = history.side(Role::Server).tally.bytes > 0;
     let idle = idle_before_close(history, Role::Server).unwrap_or_default();
-    let is_race = answered && (crossed || used) && idle >= IDLE_MIN;
+    let is_race = answered && (crossed || used) && !farewell && idle >= IDLE_MIN;
     is_race.then_some((idle, crossed))
 }
 
@@ -95,10 +106,14 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         true => "crossed the FIN",
         false => "came after the FIN",
     };
+    let remedy = match crossed {
+        true => "let the client repeat it",
+        false => "let the client test a connection before it uses it",
+    };
     let message = words!(
         context,
         "{} closed its connection to {} after {idle} idle{}; a request {how}, was answered with a \
-         RST and is lost: make the client's idle timeout the shorter one",
+         RST and is lost: {remedy}; if this is the server's idle timeout, make the client's shorter",
         who(history, Role::Server),
         who(history, Role::Client),
         consistent(idle, Ends::Idle),
@@ -144,6 +159,36 @@ mod tests {
              5.030 < F. 901:901(0) ack 101
              5.045 < R  901:901(0)";
         assert_eq!(names(request), ["keepalive-race"]);
+    }
+
+    /// Over TLS a close begins with an alert.
+    #[test]
+    fn a_farewell_before_the_fin_ends_the_idle_time() {
+        let answered = "0.020 > P. 1:101(100) ack 1
+             0.030 < P. 1:901(900) ack 101
+             0.040 > .  101:101(0) ack 901\n";
+        let after = "3.0300 < P. 901:932(31) ack 101
+             3.0301 < F. 932:932(0) ack 101
+             3.0400 > .  101:101(0) ack 933
+             4.0400 > P. 101:157(56) ack 933
+             4.0410 < R  933:933(0)";
+        assert_eq!(names(&format!("{answered}{after}")), ["keepalive-race"]);
+        let alert = after.replace("157(56)", "132(31)");
+        assert_eq!(names(&format!("{answered}{alert}")), ["reset-after-fin"]);
+        // Seen at the client, whose request had passed before.
+        let crossed = "3.0290 > P. 101:157(56) ack 901
+             3.0300 < P. 901:932(31) ack 101
+             3.0301 < F. 932:932(0) ack 101
+             3.0400 < R  933:933(0)";
+        assert_eq!(names(&format!("{answered}{crossed}")), ["keepalive-race"]);
+        // What it was asked, it answers with the same few bytes.
+        let answers = "2.0300 > P. 101:157(56) ack 901
+             2.0310 < .  901:901(0) ack 157
+             3.0300 < P. 901:932(31) ack 157
+             3.0301 < F. 932:932(0) ack 157
+             3.0400 > P. 157:213(56) ack 933
+             3.0410 < R  933:933(0)";
+        assert_eq!(names(&format!("{answered}{answers}")), ["reset-after-fin"]);
     }
 
     /// It may never have meant to answer.

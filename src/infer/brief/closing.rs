@@ -8,7 +8,9 @@ use super::transcript::Line;
 use super::{BLOCK, Block, Blocks, Brief, FOUND, Phase};
 use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
+use crate::infer::SILENCE_MIN;
 use crate::infer::lives::JUMP;
+use crate::infer::parting::{ALERT_MAX, FAREWELL_MAX};
 use crate::seq::SeqNum;
 use lines::{Base, line};
 
@@ -56,6 +58,28 @@ impl Brief {
         self.block = blocks.parts.put(part(&line, self.block, 0)).to_le_bytes();
         self.phase = Phase::Closing;
         true
+    }
+
+    /// Whether a segment may be the farewell of an end that closes, as the engine's `parting` has
+    /// it; those of its sender and of its peer are `own` and `peer`.
+    #[inline(always)]
+    pub(super) fn may_part(
+        &self,
+        from: End,
+        segment: &Segment,
+        units: u64,
+        [own, peer]: &[Lane; 2],
+    ) -> bool {
+        let is_long = |since: u64| self.clock().nanos(units - since) >= SILENCE_MIN.as_nanos();
+        (1..=FAREWELL_MAX).contains(&segment.payload)
+            && is_long(own.last)
+            && match segment.ack == peer.nxt {
+                true => {
+                    let is_alert = from == self.client() && segment.payload <= ALERT_MAX;
+                    (own.edge > peer.edge || is_alert) && is_long(peer.last)
+                }
+                false => true,
+            }
     }
 
     /// One more segment since.

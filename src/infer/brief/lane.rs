@@ -188,6 +188,9 @@ impl Connection {
         endpoint.proven = Some(own.proven);
         endpoint.expected = Some(peer.nxt);
         endpoint.edge = clock.time(own.edge);
+        if more > 0 {
+            endpoint.spoke = endpoint.edge;
+        }
         endpoint.window = own.window;
         endpoint.flight = own.flight;
         endpoint.turnaround = own.turnaround();

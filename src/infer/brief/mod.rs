@@ -408,7 +408,7 @@ impl Brief {
         {
             return false;
         }
-        if control(segment) != ACK {
+        if control(segment) != ACK || self.may_part(from, segment, units, &[own, peer]) {
             return self.begin_closing(from, segment, (units, frames), blocks);
         }
         let acked = segment.ack.offset_from(own.proven);

@@ -25,6 +25,7 @@ use crate::decode::segment::{Flags, Segment};
 use crate::decode::tuple::End;
 use crate::infer::endpoint::{Repeats, fastest_answer, scaled};
 use crate::infer::fin::ACK_DELAY;
+use crate::infer::parting::{ALERT_MAX, FAREWELL_MAX};
 use crate::infer::queued::flight_kib;
 use crate::infer::reset::{is_strange_ttl, shrank};
 use crate::infer::trail::Moment;
@@ -56,13 +57,16 @@ pub const POINTS: usize = CLOSE + 2 * LINES;
 pub type Key = [u8; KEY_CLOSE + 2 * LINES];
 /// The place in a key where the lines of the close begin, two bytes each.
 const KEY_CLOSE: usize = 16;
-// The second byte of a line. Two bits are a RST's, two the silence's before it; and a FIN may have
-// been sent before.
+// The second byte of a line. Two bits are a RST's, two the silence's before it; a FIN may have been
+// sent before, and two say how long the data is that it bears.
 const STRANGE_TTL: u8 = 1;
 const SHRANK: u8 = 2;
 const SILENT: u8 = 4;
 const IDLE: u8 = 8;
 const SENT_AGAIN: u8 = 16;
+// How long data is that may be a farewell.
+const LONGER: u8 = 32;
+const LONG: u8 = 64;
 
 /// What one end sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -376,6 +380,8 @@ impl Cast<'_> {
                 (later.is_rst() && side.lane.window > 0 && shrank(window, side.syn_window), SHRANK),
                 (silence >= SILENCE_MIN, SILENT),
                 (is_idle, IDLE),
+                (later.is_fin() && later.segment.payload > ALERT_MAX, LONGER),
+                (later.is_fin() && later.segment.payload > FAREWELL_MAX, LONG),
             ];
             self.put_line(count.into(), &later, bits(more));
             self.pass(&later);

@@ -10,6 +10,7 @@ use crate::decode::Decoded;
 use crate::decode::segment::Options;
 use crate::decode::tuple::FourTuple;
 use crate::history::History;
+use crate::infer::fact::FactKind;
 use crate::limits::ANNOUNCEMENTS_MAX;
 use crate::pipeline::Pipeline;
 use crate::seq::SeqNum;
@@ -642,6 +643,55 @@ fn a_late_first_word_tells_of_no_silence() {
     let answer = Segment { seq: ack.ack, ack: ack.seq.add(300), ..ack };
     segments.push(after(client.peer(), 12, answer));
     assert_eq!(check(&segments), segments.len());
+}
+
+/// A farewell before a close, and what only looks like one, is kept segment by segment.
+#[test]
+fn a_farewell_is_brief() {
+    let answered = "0.000 > S  0:0(0) <mss 1460,wscale 7>
+         0.010 < S. 0:0(0) ack 1 <mss 1460,wscale 7>
+         0.011 > .  1:1(0) ack 1
+         0.020 > P. 1:101(100) ack 1
+         0.030 < P. 1:901(900) ack 101
+         0.040 > .  101:101(0) ack 901";
+    for (rest, told) in [
+        ("5.030 < P. 901:932(31) ack 101\n5.031 < F. 932:932(0) ack 101", true),
+        (
+            "5.030 < P. 901:932(31) ack 101\n5.031 > . 101:101(0) ack 932
+          5.050 < F. 932:932(0) ack 101\n5.060 > . 101:101(0) ack 933",
+            true,
+        ),
+        (
+            "5.029 > P. 101:501(400) ack 901\n5.030 < P. 901:932(31) ack 101
+          5.031 < F. 932:932(0) ack 101",
+            true,
+        ),
+        ("5.030 > P. 101:132(31) ack 901\n5.031 > F. 132:132(0) ack 901", true),
+        (
+            "5.030 > P. 101:132(31) ack 901\n5.031 < P. 901:1801(900) ack 132
+          5.040 > F. 132:132(0) ack 1801",
+            false,
+        ),
+        (
+            "5.030 < P. 901:932(31) ack 101\n5.031 > P. 101:132(31) ack 932
+          5.040 < F. 932:932(0) ack 132",
+            false,
+        ),
+        (
+            "5.030 < P. 901:932(31) ack 101\n8.031 > P. 101:1132(1031) ack 932
+          8.040 < P. 932:1932(1000) ack 1132",
+            false,
+        ),
+    ] {
+        let trace = Trace::parse(&format!("{answered}\n{rest}"));
+        let segments: Vec<_> = trace.segments.iter().map(|it| (it.sender, it.segment)).collect();
+        assert_eq!(check(&segments), segments.len(), "{rest}");
+        let mut engine = Connection::default();
+        let params = Params::default();
+        segments.iter().for_each(|(from, it)| engine.on_segment(*from, it, &params));
+        let is_told = engine.facts().iter().any(|it| it.kind == FactKind::ClosedAfterIdle);
+        assert_eq!(is_told, told, "{rest}");
+    }
 }
 
 #[test]
