@@ -241,6 +241,10 @@ pub const PEERS_MAX: usize = 64;
 /// kept for each server that has some of the latter: a finding takes a few, and 1.5 KB are enough.
 pub const QUEUED_MAX: usize = 64;
 
+/// Moments that are told apart at which connections were closed after one silence, 2 KB where so
+/// many were: they are a quarter of the silence, and ten times what a finding takes.
+pub const CLOSES_APART_MAX: usize = 256;
+
 /// Threads that judge connections. Each counts by itself, so what is bounded in findings about many
 /// connections may be there once in each: of a scan of very many services some 200 MB.
 pub const JUDGES_MAX: u64 = 8;
