@@ -84,6 +84,8 @@ pub struct Totals {
     pub backwards: u64,
     /// By how much it ran backwards at most, against the newest packet before.
     pub backwards_most: Span,
+    /// How far the clock, which was set back, is behind the latest time now.
+    pub behind: Span,
     /// Packets that were not used, by reason.
     pub skipped: SkipCounts,
     /// Segments whose four-tuple found no room.
@@ -96,6 +98,14 @@ pub struct Totals {
     pub fragments_forced_out: u64,
     /// The tunnels that were opened.
     pub tunnels: Tunnels,
+}
+
+impl Totals {
+    /// Until when waits last in a capture that ends at `now`, by the clock of its last packets.
+    /// What lies behind that passed on a clock that was set back since.
+    pub(crate) fn waits_until(&self, now: Timestamp) -> Timestamp {
+        now.before(self.behind)
+    }
 }
 
 /// The pipeline from packets to histories, in one thread.
@@ -433,7 +443,7 @@ impl<S: Sink> Tracker<S> {
     /// The capture is over: closes every record, and returns the sink, the records and the totals.
     pub fn close(mut self, intake: Intake) -> (S, Archive, Totals) {
         let mut totals = intake.into_totals();
-        let until = totals.last_ts.unwrap_or_default();
+        let until = totals.waits_until(totals.last_ts.unwrap_or_default());
         for place in self.shelf.held() {
             self.end_held(place, until);
         }

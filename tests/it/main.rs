@@ -33,4 +33,5 @@ mod text;
 mod textbook;
 mod threads;
 mod tidy;
+mod transformed;
 mod windump;
