@@ -32,6 +32,8 @@ pub struct Survey {
     pub open: u64,
     /// Those of them that one side has closed.
     pub half_closed: u64,
+    /// Connections that an end closed, and which did so first cannot be told.
+    pub closed_unclear: u64,
     /// Those of them that opened, and that nobody has closed.
     pub unclosed: u64,
     /// Ends that are in CLOSE_WAIT when the capture ends, by role and service, once all are
@@ -156,6 +158,7 @@ impl Survey {
             never_opened: 0,
             open: 0,
             half_closed: 0,
+            closed_unclear: 0,
             unclosed: 0,
             waiting: BTreeMap::new(),
             waiting_so_far: Kept::new(max),
@@ -177,7 +180,8 @@ impl Survey {
                 *count += 1;
             }
         }
-        let first = history.closed_first();
+        let (first, is_unclear) = (history.closed_first(), history.closed_by_either_first());
+        self.closed_unclear += u64::from(is_unclear);
         if let Some(count) = first.and_then(|who| self.closed_first.get_mut(who as usize)) {
             *count += 1;
         }
@@ -185,8 +189,9 @@ impl Survey {
         self.never_opened += u64::from(!has_opened);
         let is_open = history.is_open();
         self.open += u64::from(is_open);
-        self.half_closed += u64::from(is_open && first.is_some());
-        self.unclosed += u64::from(is_open && first.is_none() && has_opened);
+        let has_closed = first.is_some() || is_unclear;
+        self.half_closed += u64::from(is_open && has_closed);
+        self.unclosed += u64::from(is_open && !has_closed && has_opened);
         let server = keys.addr(Role::Server);
         self.serves(server, keys.party(Role::Server));
         self.limits.take(history, is_open);
@@ -217,6 +222,7 @@ impl Survey {
         self.never_opened += other.never_opened;
         self.open += other.open;
         self.half_closed += other.half_closed;
+        self.closed_unclear += other.closed_unclear;
         self.unclosed += other.unclosed;
         self.waiting_so_far.join(other.waiting_so_far, |_, _| {});
         self.limits.join(&other.limits);

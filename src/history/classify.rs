@@ -3,7 +3,7 @@
 use crate::history::{History, Role, Signs};
 use crate::infer::RolesFrom;
 use crate::infer::event::Event;
-use crate::infer::state::State;
+use crate::infer::state::{Basis, State};
 use crate::infer::trail::Transition;
 
 /// How a connection opened.
@@ -161,7 +161,8 @@ impl History {
     }
 
     /// Whose close came first: the first FIN, unless the other end's crossed it, or the RST of an
-    /// end that had not sent a FIN.
+    /// end that had not sent a FIN. `None` too where the other end's FIN may have been before it,
+    /// among what the capture misses.
     pub fn closed_first(&self) -> Option<ClosedFirst> {
         self.digest.words.closed_first
     }
@@ -236,10 +237,25 @@ impl History {
         if went.meets(Signs::state(State::Closing)) {
             return Some(ClosedFirst::Both);
         }
+        let first = self.first_close().filter(|_| opened)?;
+        let role = self.role(first.end);
+        // A FIN that passes later was none of those that may have come before.
+        let later = || self.by_event(role.peer(), &[Event::SentFin]).is_some();
+        let is_assumed = first.event == Event::SentFin && first.basis == Basis::Assumed;
+        (!is_assumed || later()).then(|| role.into())
+    }
+
+    /// Whether an end has closed, by a FIN or a RST, and which did so first cannot be told.
+    pub fn closed_by_either_first(&self) -> bool {
+        let has_closed = self.close().is_some() && self.first_close().is_some();
+        has_closed && self.closed_first().is_none()
+    }
+
+    /// The first close that the record knows of.
+    fn first_close(&self) -> Option<&Transition> {
         const CLOSES: [Event; 4] =
             [Event::SentFin, Event::SentUnseenFin, Event::SentRst, Event::SentRstWithoutSocket];
-        let first = self.transitions.iter().find(|it| CLOSES.contains(&it.event))?;
-        opened.then(|| self.role(first.end).into())
+        self.transitions.iter().find(|it| CLOSES.contains(&it.event))
     }
 
     /// The transition by which a role sent its FIN.

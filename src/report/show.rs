@@ -158,6 +158,9 @@ fn verdict(history: &History) -> String {
         Some(role) => format!("the {} closed first", role.name()),
         None => "both closed at once".to_string(),
     }));
+    if history.closed_by_either_first() {
+        parts.push("which end closed first the capture does not show".to_string());
+    }
     parts.join(", ")
 }
 

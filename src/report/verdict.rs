@@ -221,6 +221,7 @@ fn in_order(analysis: &Analysis, survey: &Survey) -> String {
         (survey.first(ClosedFirst::Client), "closed by the client first"),
         (survey.first(ClosedFirst::Server), "closed by the server first"),
         (survey.first(ClosedFirst::Both), "closed by both at once"),
+        (survey.closed_unclear, "closed, by which end first the capture does not show"),
     ]);
     if let Some(last) = closed.last_mut().filter(|_| survey.half_closed > 0) {
         *last += &format!(" ({} of them not on both sides yet)", Grouped(survey.half_closed));

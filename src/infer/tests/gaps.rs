@@ -140,6 +140,35 @@ fn what_is_acknowledged_and_never_passes_is_missing() {
     assert_eq!(lost_on_the_way, 0);
 }
 
+/// What the FIN acknowledges and nobody captured may end with the peer's own FIN.
+#[test]
+fn a_fin_over_what_was_not_captured_may_have_been_the_second() {
+    let first = |text: &str| {
+        let history = history(text);
+        (history.closed_first(), history.closed_by_either_first())
+    };
+    let only_the_server = "
+        0.000 < S. 0:0(0) ack 1
+        0.050 < F. 41:41(0) ack 42";
+    assert_eq!(first(only_the_server), (None, true));
+    let gap = opened(
+        "0.100 < P. 1:1201(1200) ack 20
+         0.101 > .  20:20(0) ack 1201
+         2.000 < F. 1201:1201(0) ack 20
+         2.001 > .  20:20(0) ack 1202",
+    );
+    assert_eq!(first(&gap), (None, true));
+    let later_data = opened(
+        "0.100 < P. 1:1201(1200) ack 20
+         0.101 > .  20:20(0) ack 1201
+         0.200 > P. 20:40(20) ack 1201
+         2.000 < F. 1201:1201(0) ack 40
+         2.001 > .  40:40(0) ack 1202",
+    );
+    assert_eq!(first(&later_data), (Some(ClosedFirst::Server), false));
+    assert_eq!(first(&opened("0.100 > P. 1:20(19) ack 1")), (None, false));
+}
+
 /// Only the server's segments pass, and the client speaks byte by byte.
 #[test]
 fn single_bytes_of_an_unseen_end_are_no_fins() {
