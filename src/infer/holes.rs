@@ -17,6 +17,15 @@ struct Hole {
     acknowledged: bool,
 }
 
+impl Hole {
+    /// Of a longer one than what is sent again comes from, the end counts.
+    fn shorten(&mut self) {
+        if self.to.offset_from(self.from).unsigned_abs() > BEHIND_MAX.unsigned_abs() {
+            self.from = self.to.sub(BEHIND_MAX.unsigned_abs());
+        }
+    }
+}
+
 /// What filled holes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Filled {
@@ -57,7 +66,10 @@ impl Holes {
                 continue;
             }
             count += reached.unsigned_abs();
-            (hole.to, hole.acknowledged) = (hole.from.add(reached.unsigned_abs()), true);
+            let to = hole.from.add(reached.unsigned_abs());
+            let reached = Hole { from: hole.from, to, acknowledged: true };
+            *hole = Hole::default();
+            self.keep(reached);
             self.keep(rest);
         }
         count
@@ -97,15 +109,25 @@ impl Holes {
         filled
     }
 
-    /// Puts a hole, if it has any number, into a free place, or else in place of one that is
-    /// acknowledged: that one is hardly ever filled. Of a longer one than what is sent again comes
-    /// from, the end counts.
+    /// Puts a hole, if it has any number, to one of its kind beside it, into a free place, or else
+    /// in place of one that is acknowledged: that one is hardly ever filled. Of a longer one than
+    /// what is sent again comes from, the end counts.
     fn keep(&mut self, mut hole: Hole) {
         if !hole.to.after(hole.from) {
             return;
         }
-        if hole.to.offset_from(hole.from) > BEHIND_MAX {
-            hole.from = hole.to.sub(BEHIND_MAX as u32);
+        hole.shorten();
+        // ACKs that pass before the data each add to what is missing.
+        let is_beside = |place: &&mut Hole| {
+            let is_of_kind = place.from != place.to && place.acknowledged == hole.acknowledged;
+            is_of_kind && (place.to == hole.from || place.from == hole.to)
+        };
+        if let Some(place) = self.places.iter_mut().find(is_beside) {
+            match place.to == hole.from {
+                true => place.to = hole.to,
+                false => place.from = hole.from,
+            }
+            return place.shorten();
         }
         let is_free = |place: &Hole| place.from == place.to;
         let free = self.places.iter().position(is_free);
@@ -173,6 +195,23 @@ mod tests {
         assert_eq!(holes.acknowledge(SeqNum(300)), 50);
         let filled = holes.fill(SeqNum(140), SeqNum(160));
         assert_eq!(filled, Filled { numbers: 20, acknowledged: 20 });
+    }
+
+    #[test]
+    fn what_is_acknowledged_bit_by_bit_is_one_hole() {
+        let mut holes = Holes::default();
+        for at in 0..1_000 {
+            holes.miss(SeqNum(at * 10), SeqNum(at * 10 + 10));
+        }
+        assert_eq!(holes.places.iter().filter(|hole| hole.from != hole.to).count(), 1);
+        let filled = holes.fill(SeqNum(0), SeqNum(20_000));
+        assert_eq!(filled, Filled { numbers: 10_000, acknowledged: 10_000 });
+        // And it is as long as any.
+        for at in 0..4 {
+            holes.miss(SeqNum(at << 29), SeqNum((at + 1) << 29));
+        }
+        assert_eq!(holes.fill(SeqNum(1 << 30), SeqNum(1 << 31)).numbers, 1 << 30);
+        assert_eq!(holes.fill(SeqNum(0), SeqNum(1 << 30)).numbers, 0);
     }
 
     #[test]

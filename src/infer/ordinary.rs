@@ -16,6 +16,15 @@ use crate::time::Timestamp;
 /// Payload that every path has room for: what fits in 576 bytes (RFC 9293 section 3.7.1).
 const SMALL_MAX: u32 = 536;
 
+/// How a segment passes.
+#[derive(Clone, Copy)]
+struct Passes {
+    /// As a probe.
+    probe: bool,
+    /// After its ACK, and for the first time.
+    late: bool,
+}
+
 impl Connection {
     /// A segment with neither SYN nor RST. Without ACK it is dropped wherever it arrives (RFC 9293
     /// sections 3.10.7.2 to 3.10.7.4): scanners send such, and no TCP in any state does.
@@ -39,12 +48,13 @@ impl Connection {
             self.prove_by_ack(from, ack, segment, at);
         }
         let probe = self.is_probe(from, segment, at);
+        let mut late = false;
         if probe {
             self.on_probe(from, segment, at);
         } else if segment.seq_len() > 0 {
-            self.on_sent(from, segment, at);
+            late = self.on_sent(from, segment, at);
         }
-        self.on_received(from.peer(), segment, probe, at);
+        self.on_received(from.peer(), segment, Passes { probe, late }, at);
         if segment.window > 0 && self.end(from).window_closed.is_some() {
             self.set_free(from.peer());
         }
@@ -221,11 +231,11 @@ impl Connection {
         }
     }
 
-    /// Data or FIN left its sender.
-    fn on_sent(&mut self, from: End, segment: &Segment, at: Moment) {
+    /// Data or FIN left its sender. Whether it passes after its ACK, and for the first time.
+    fn on_sent(&mut self, from: End, segment: &Segment, at: Moment) -> bool {
         let data_end = segment.seq.add(segment.payload);
         let Some(nxt) = self.end(from).nxt else {
-            return;
+            return false;
         };
         let (edge, spoke) = (self.end(from).edge, self.end(from).tally.bytes > 0);
         let fresh = segment.seq_end().offset_from(nxt).max(0).unsigned_abs();
@@ -233,7 +243,7 @@ impl Connection {
         if segment.payload > 0 && self.end(from).fin.is_some_and(|fin| data_end.after(fin)) {
             self.on_data_beyond_fin(from, at);
         }
-        self.fill_holes(from, segment);
+        let late = self.fill_holes(from, segment);
         if fresh > 0 {
             let endpoint = self.end_mut(from);
             if segment.seq.after(nxt) {
@@ -263,6 +273,7 @@ impl Connection {
         if segment.has(Flags::FIN) {
             self.on_fin_sent(from, segment, at);
         }
+        late
     }
 
     /// New data passes behind the peer's FIN. The newest before it was sent at `before`.
@@ -290,8 +301,9 @@ impl Connection {
         }
     }
 
-    /// Counts what passes for the first time although later numbers have passed.
-    fn fill_holes(&mut self, from: End, segment: &Segment) {
+    /// Counts what passes for the first time although later numbers have passed. Whether any of it
+    /// had been acknowledged.
+    fn fill_holes(&mut self, from: End, segment: &Segment) -> bool {
         let data_end = segment.seq.add(segment.payload);
         let endpoint = self.end_mut(from);
         let data = endpoint.holes.fill(segment.seq, data_end);
@@ -300,6 +312,7 @@ impl Connection {
         tally.bytes += u64::from(data.numbers);
         let found = u64::from(data.acknowledged) + u64::from(fin.acknowledged);
         tally.missing = tally.missing.saturating_sub(found);
+        found > 0
     }
 
     /// New data shows that its sender had not closed before.
@@ -333,7 +346,7 @@ impl Connection {
     }
 
     /// The segment is on its way to `to`.
-    fn on_received(&mut self, to: End, segment: &Segment, probe: bool, at: Moment) {
+    fn on_received(&mut self, to: End, segment: &Segment, passes: Passes, at: Moment) {
         let from = to.peer();
         if let Some(ack) = segment.acked() {
             self.on_ack_of_syn(to, ack, segment, at);
@@ -343,7 +356,7 @@ impl Connection {
         if covers {
             self.end_mut(to).acked_by = at;
         }
-        if segment.seq_len() > 0 && !probe {
+        if segment.seq_len() > 0 && !passes.probe {
             let seen = self.end_mut(to).take(segment.seq, segment.seq_end());
             self.end_mut(to).take_ack_of_fin(segment, covers, seen);
             if let Some(nxt) = self.end(from).nxt
@@ -352,7 +365,7 @@ impl Connection {
             {
                 self.end_mut(to).join_pieces(nxt);
             }
-            if seen && segment.payload > 0 && !segment.has(Flags::FIN) {
+            if seen && !passes.late && segment.payload > 0 && !segment.has(Flags::FIN) {
                 self.end_mut(from).repeat(at.ts);
                 if segment.payload > SMALL_MAX && self.end(from).repeats.count > 1 {
                     self.note(FactKind::LargeRepeated, from, at);

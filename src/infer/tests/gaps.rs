@@ -109,6 +109,17 @@ fn each_byte_counts_once_whenever_it_passes() {
          0.101 > P. 1:101(100) ack 1",
     );
     assert_eq!(overtaken_by_its_ack.bytes, 100);
+    let each_overtaken_by_its_ack: String = (0..8)
+        .map(|at| format!("0.10{at} < . 1:1(0) ack {}\n", 101 + at * 100))
+        .chain((0..8).map(|at| {
+            let from = 1 + at * 100;
+            format!("0.11{at} > P. {from}:{}(100) ack 1\n", from + 100)
+        }))
+        .collect();
+    let sent = client(&each_overtaken_by_its_ack);
+    assert_eq!((sent.bytes, sent.retransmitted, sent.missing), (800, 0, 0));
+    let sent = client(&format!("{each_overtaken_by_its_ack}0.5 > P. 1:101(100) ack 1"));
+    assert_eq!((sent.bytes, sent.retransmitted, sent.missing), (800, 1, 0));
     let with_a_fin_the_second_time = client(
         "0.100 > P. 1:101(100) ack 1
          0.500 > FP. 1:101(100) ack 1",
