@@ -31,6 +31,7 @@ use crate::decode::tunnel::Tunnels;
 use crate::decode::tuple::{End, FourTuple};
 use crate::findings::Thresholds;
 use crate::flow::duplicates::{Duplicates, is_marked};
+use crate::flow::kinds::{Kinds, Only};
 use crate::flow::stream::Numbering;
 use crate::flow::table::{Hasher, Places, TUPLES_MAX};
 use crate::history::History;
@@ -70,6 +71,8 @@ pub struct Totals {
     pub packets: u64,
     /// TCP segments that were used.
     pub segments: u64,
+    /// Of which kinds these are, and those that were copies.
+    pub kinds: Kinds,
     /// Connections.
     pub connections: u64,
     /// Wireshark's streams.
@@ -105,6 +108,11 @@ impl Totals {
     /// What lies behind that passed on a clock that was set back since.
     pub(crate) fn waits_until(&self, now: Timestamp) -> Timestamp {
         now.before(self.behind)
+    }
+
+    /// To which kind of segments the capture is limited, if it is.
+    pub fn only(&self) -> Option<Only> {
+        self.kinds.only(self.segments)
     }
 }
 

@@ -182,7 +182,8 @@ impl Analysis {
         options: &Options,
     ) -> Analysis {
         let facts = facts(&totals, &parts.files);
-        let judged = judging::judge(&archive, &options.thresholds, &facts, options.threads);
+        let thresholds = options.thresholds.clone().of_capture(totals.only());
+        let judged = judging::judge(&archive, &thresholds, &facts, options.threads);
         let ended = Ended::of(&totals, &parts.files, options.until.is_some());
         let Parts { files, cuts, left_out, repeated, repeats_beyond } = parts;
         Analysis {
@@ -191,7 +192,7 @@ impl Analysis {
             files,
             totals,
             archive,
-            thresholds: options.thresholds.clone(),
+            thresholds,
             transitions_dropped: judged.transitions_dropped,
             ended,
             cuts,

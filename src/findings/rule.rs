@@ -10,6 +10,7 @@ use crate::findings::collector::CaptureFacts;
 use crate::findings::finding::{Finding, Severity};
 use crate::findings::suspects::{Keys, Suspects};
 use crate::findings::thresholds::Thresholds;
+use crate::flow::kinds::Only;
 use crate::history::{History, Role, Signs};
 use crate::infer::trail::Moment;
 use crate::time::Span;
@@ -262,6 +263,16 @@ impl<'a> Context<'a> {
     /// The same thresholds, seen from another rule: where one finding gives way to another.
     pub fn of(&self, rule: &'static Rule) -> Context<'a> {
         Context { rule, amounts: &[], ..*self }
+    }
+
+    /// To which segments the capture is limited, if beyond doubt it is to any.
+    pub fn only(&self) -> Option<Only> {
+        self.thresholds.only()
+    }
+
+    /// Whether not one ACK of a handshake can be in the capture.
+    pub fn lacks_acks(&self) -> bool {
+        self.only().is_some_and(Only::lacks_handshakes_ack)
     }
 
     /// A threshold of the rule; 0 for a name that it does not have.

@@ -28,6 +28,8 @@ pub struct Survey {
     closed_first: [u64; 3],
     /// Connections that never opened.
     pub never_opened: u64,
+    /// Connections of which nothing was captured before a RST.
+    pub only_reset: u64,
     /// Connections that are not closed on both sides.
     pub open: u64,
     /// Those of them that one side has closed.
@@ -156,6 +158,7 @@ impl Survey {
             states: Default::default(),
             closed_first: Default::default(),
             never_opened: 0,
+            only_reset: 0,
             open: 0,
             half_closed: 0,
             closed_unclear: 0,
@@ -186,7 +189,9 @@ impl Survey {
             *count += 1;
         }
         let has_opened = history.close().is_some();
-        self.never_opened += u64::from(!has_opened);
+        let is_only_reset = !has_opened && history.is_only_reset();
+        self.only_reset += u64::from(is_only_reset);
+        self.never_opened += u64::from(!has_opened && !is_only_reset);
         let is_open = history.is_open();
         self.open += u64::from(is_open);
         let has_closed = first.is_some() || is_unclear;
@@ -220,6 +225,7 @@ impl Survey {
         self.states.join(&other.states);
         self.closed_first.join(&other.closed_first);
         self.never_opened += other.never_opened;
+        self.only_reset += other.only_reset;
         self.open += other.open;
         self.half_closed += other.half_closed;
         self.closed_unclear += other.closed_unclear;

@@ -5,6 +5,7 @@
 
 use crate::findings::rule::Rule;
 use crate::findings::{ALL, rule};
+use crate::flow::kinds::Only;
 use crate::time::Span;
 
 /// The findings that `--close-wait` speaks of, with the threshold that it sets.
@@ -56,6 +57,8 @@ pub enum ThresholdError {
 pub struct Thresholds {
     changed: Vec<(&'static str, &'static str, f64)>,
     allowed: Vec<&'static str>,
+    /// To what the capture that is judged is limited.
+    only: Option<Only>,
 }
 
 impl Thresholds {
@@ -109,6 +112,16 @@ impl Thresholds {
             self.allowed.push(rule.name);
         }
         Ok(())
+    }
+
+    /// The same for a capture that is limited to these segments, if it is to any.
+    pub(crate) fn of_capture(self, only: Option<Only>) -> Thresholds {
+        Thresholds { only, ..self }
+    }
+
+    /// To which segments the capture that is judged is limited.
+    pub(crate) fn only(&self) -> Option<Only> {
+        self.only
     }
 
     /// Whether a finding is wanted.

@@ -2,5 +2,6 @@
 //! number Wireshark gives them. Nothing here knows a TCP state.
 
 pub mod duplicates;
+pub mod kinds;
 pub mod stream;
 pub mod table;

@@ -167,6 +167,12 @@ impl History {
         self.digest.words.closed_first
     }
 
+    /// Whether nothing of it was captured before a RST.
+    pub fn is_only_reset(&self) -> bool {
+        let has_reset = || self.sides.iter().any(|side| side.tally.resets > 0);
+        self.handshake() == Handshake::NotCaptured && has_reset()
+    }
+
     /// Finds the words.
     pub(super) fn words(&self) -> Words {
         let close = self.find_close();

@@ -253,6 +253,7 @@ impl Intake {
         let hash = self.hasher.hash(&decoded.tuple);
         let fingerprint = Fingerprint::of(&decoded, hash, lot, &self.hasher);
         self.totals.segments += 1;
+        self.totals.kinds.add(&decoded.segment);
         Keyed { hash, decoded, fingerprint, glimpse: None }
     }
 

@@ -13,6 +13,7 @@ use crate::addr::{Addr, HostPort};
 use crate::capture::Compression;
 use crate::capture::text::Services;
 use crate::findings::{Counts, Finding, Value};
+use crate::flow::kinds::Only;
 use crate::history::{Close, ClosedFirst, History, Role, Side};
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::{Basis, State};
@@ -401,6 +402,9 @@ pub struct SummaryLine {
     /// By what that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     end_from: Option<&'static str>,
+    /// The only kind of segments that the capture holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only: Option<&'static str>,
     skipped: BTreeMap<&'static str, u64>,
     capture_dropped: u64,
     limits_hit: BTreeMap<&'static str, u64>,
@@ -421,6 +425,7 @@ impl SummaryLine {
             last_ts: totals.last_ts,
             last_packet_ts: totals.last_packet_ts,
             end_from: totals.last_packet_ts.map(|_| analysis.ended.name()),
+            only: totals.only().map(Only::name),
             skipped: totals.skipped.iter().collect(),
             capture_dropped: analysis.capture_dropped(),
             limits_hit: analysis.limits_hit(),

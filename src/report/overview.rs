@@ -141,11 +141,12 @@ fn limits(analysis: &Analysis, survey: &Survey) -> String {
         (limits.ongoing, "still open at its end, so times are lower bounds (>=)"),
         (analysis.archive.forgotten(), "over or never opened, since forgotten and not judged here"),
     ];
-    let mut parts: Vec<String> = counted
+    let only = analysis.totals.only().map(|only| only.words().to_string());
+    let counted = counted
         .iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", Grouped(*count)))
-        .collect();
+        .map(|(count, what)| format!("{} {what}", Grouped(*count)));
+    let mut parts: Vec<String> = only.into_iter().chain(counted).collect();
     let texts = || analysis.files.iter().filter_map(|file| file.text.as_ref());
     let of_text = [
         (

@@ -8,6 +8,7 @@ use crate::decode::skip::Skip;
 use crate::findings::closing::long_close_wait::LONG_CLOSE_WAIT;
 use crate::findings::survey::{Survey, Waits};
 use crate::findings::{Finding, Severity};
+use crate::flow::kinds::Only;
 use crate::history::{ClosedFirst, Role};
 use crate::report::paint::Tone;
 use crate::report::text::{Grouped, clean, plural};
@@ -111,7 +112,14 @@ pub fn verdict(analysis: &Analysis, survey: &Survey) -> (String, Tone) {
             let waiting = waiting(analysis, survey);
             let tone = if waiting.is_some() { Tone::Warning } else { Tone::Good };
             let so_far = waiting.map_or(String::new(), |waiting| format!("; {waiting}"));
-            (format!("{partly}nothing is wrong: {}{so_far}.", in_order(analysis, survey)), tone)
+            let told = in_order(analysis, survey);
+            match totals.only() {
+                None => (format!("{partly}nothing is wrong: {told}{so_far}."), tone),
+                Some(only) => (
+                    format!("{partly}the capture holds {}; {told}{so_far}.", only.words()),
+                    Tone::Warning,
+                ),
+            }
         }
         Some((first, rest)) => {
             let more = more(analysis, survey, first, rest.len() as u64);
@@ -226,9 +234,15 @@ fn in_order(analysis: &Analysis, survey: &Survey) -> String {
     if let Some(last) = closed.last_mut().filter(|_| survey.half_closed > 0) {
         *last += &format!(" ({} of them not on both sides yet)", Grouped(survey.half_closed));
     }
+    // Whether the others opened does not show.
+    let (never_opened, never) = match analysis.totals.only() {
+        Some(Only::Syn) => (survey.never_opened, "of which only the SYN was captured"),
+        _ => (survey.never_opened, "never opened"),
+    };
     let checks = analysis.findings.by_name.get("health-check").copied().unwrap_or_default();
     let others = told(&[
-        (survey.never_opened, "never opened"),
+        (never_opened, never),
+        (survey.only_reset, "ended by a RST, with nothing of their opening captured"),
         (survey.unclosed, "not closed yet"),
         (checks, "that only checked whether anybody listens"),
         (analysis.archive.forgotten(), "forgotten, over or never opened"),

@@ -6,7 +6,10 @@ use std::path::Path;
 
 use finwait::capture::Merge;
 use finwait::findings::Severity;
+use finwait::flow::kinds::Only;
 use finwait::infer::state::Basis;
+use finwait::report::paper::Paper;
+use finwait::report::table;
 use finwait::run::{Analysis, Options, read};
 
 /// A packet that may be changed.
@@ -70,4 +73,58 @@ fn no_wait_is_counted_over_a_clock_that_was_set_back() {
     };
     assert_eq!(leaks(0), (BTreeSet::new(), 0));
     assert_eq!(leaks(3600), (BTreeSet::from(["clock-step"]), 0));
+}
+
+const FIN: u8 = 1;
+const SYN: u8 = 2;
+const RST: u8 = 4;
+
+/// The flags of a bare IPv4 packet's segment, and whether it has payload.
+fn flags(packet: &Packet) -> (u8, bool) {
+    let header = usize::from(packet.data[0] & 15) * 4;
+    let total = usize::from(u16::from_be_bytes([packet.data[2], packet.data[3]]));
+    let tcp = &packet.data[header..];
+    (tcp[13], total > header + usize::from(tcp[12] >> 4) * 4)
+}
+
+/// The first line of the report.
+fn verdict(analysis: &Analysis) -> String {
+    let mut report = Vec::new();
+    let paper = Paper { columns: 100, is_terminal: false };
+    table::report(analysis, &[], &paper, &mut report).expect("a report");
+    String::from_utf8(report).expect("text").lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn nothing_follows_from_what_a_filter_left_out() {
+    let filtered = |service: &str, keep: &dyn Fn(u8, bool) -> bool| {
+        let analysis = analysis(service, "middle", |packets| {
+            packets.retain(|packet| {
+                let (flags, has_data) = flags(packet);
+                keep(flags, has_data)
+            });
+        });
+        (analysis.totals.only(), found(&analysis, Severity::Warning), verdict(&analysis))
+    };
+    let nothing = BTreeSet::new();
+    let syns = filtered("makes-time-waits", &|flags, _| flags & SYN > 0);
+    assert_eq!((syns.0, &syns.1), (Some(Only::Syn), &nothing), "{}", syns.2);
+    assert!(syns.2.contains("The capture holds not one segment without SYN"), "{}", syns.2);
+    let first = filtered("makes-time-waits", &|flags, _| flags & (SYN | 16) == SYN);
+    assert_eq!((first.0, &first.1), (Some(Only::Syn), &nothing), "{}", first.2);
+    assert!(!first.2.contains("never opened"), "{}", first.2);
+    let resets = filtered("is-killed", &|flags, _| flags & RST > 0);
+    assert_eq!(resets.0, Some(Only::Rst), "{}", resets.2);
+    assert!(!resets.2.contains("never opened"), "{}", resets.2);
+    let signals = filtered("makes-time-waits", &|flags, _| flags & (SYN | FIN | RST) > 0);
+    // The data is missing, and that is all.
+    let gap = BTreeSet::from(["capture-gap"]);
+    assert_eq!((signals.0, &signals.1), (Some(Only::Signals), &gap), "{}", signals.2);
+    let without = filtered("closes-slowly", &|flags, has_data| has_data || flags != 16);
+    assert_eq!(without.0, Some(Only::NoBareAcks), "{}", without.2);
+    // All of a flood, whose SYN+ACKs are repeated.
+    let flood = filtered("is-flooded", &|flags, _| flags & SYN > 0);
+    assert!(flood.1.contains("syn-flood"), "{flood:?}");
+    let whole = filtered("makes-time-waits", &|_, _| true);
+    assert_eq!(whole.0, None, "{}", whole.2);
 }

@@ -67,7 +67,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let acked = history.side(Role::Client).acked_syn;
     let Some(wait) = wait_in(history, Role::Server, State::SynRcvd) else { return };
     let answers = u64::from(history.side(Role::Server).tally.syns);
-    let held = wait.length >= context.span("wait_s") && (answers > 1 || wait.length >= ALONE);
+    let alone = !context.lacks_acks() && wait.length >= ALONE;
+    let held = wait.length >= context.span("wait_s") && (answers > 1 || alone);
     let gave_up = matches!(wait.ended_by, None | Some(Event::GaveUp | Event::Superseded));
     if opened || !gave_up || !held {
         return;

@@ -31,8 +31,9 @@ finding! {
     /// ## When it is wrong
     ///
     /// `net.ipv4.tcp_synack_retries` of 0 looks the same, and so does a device in front of the
-    /// server that completes handshakes itself. A server whose repeats the capture does not see
-    /// cannot be told from one that sends none.
+    /// server that completes handshakes itself. A server that is out of the capture's sight when
+    /// it repeats cannot be told from one that does not. In a capture of nothing but SYNs, only
+    /// those connections count whose client repeated its SYN.
     ///
     /// ## What to do
     ///
@@ -86,7 +87,9 @@ fn left_alone(history: &History, context: &Context) -> Option<bool> {
     let is_again = answered > asked;
     let waited = history.until.since(history.side(Role::Server).last.ts);
     let is_known = is_again || waited >= context.span("wait_s");
-    (is_left_alone && asked > 0 && is_known).then_some(is_again)
+    // Without a single ACK in the capture, only who asks again shows that it sent none.
+    let is_shown = asked > u32::from(context.lacks_acks()) || is_again;
+    (is_left_alone && asked > 0 && is_known && is_shown).then_some(is_again)
 }
 
 impl Grouping for Cookies {

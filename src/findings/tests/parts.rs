@@ -68,10 +68,12 @@ fn found(
 fn told(survey: &Survey) -> String {
     let states = Role::BOTH.map(|role| State::ALL.map(|state| survey.in_state(role, state)));
     let closed = [ClosedFirst::Client, ClosedFirst::Server, ClosedFirst::Both];
-    let Survey { never_opened, open, closed_unclear, waiting, limits, groups, .. } = survey;
+    let Survey { never_opened, only_reset, open, waiting, limits, groups, .. } = survey;
     format!(
-        "{states:?} {:?} {never_opened} {open} {closed_unclear} {waiting:?} {limits:?} {} {} {groups:#?}",
+        "{states:?} {:?} {never_opened} {only_reset} {open} {} {waiting:?} {limits:?} {} {} \
+         {groups:#?}",
         closed.map(|who| survey.first(who)),
+        survey.closed_unclear,
         survey.services(),
         survey.has_more_services,
     )
