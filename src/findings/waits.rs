@@ -1,6 +1,7 @@
 //! Words and measures that several findings share: who an endpoint is, how long it waited, and
 //! whether a CLOSE_WAIT is somebody's neglect.
 
+use crate::findings::Severity;
 pub(super) use crate::grouped::{lasting, plural as number};
 use crate::history::{Handshake, History, Role, Side, Signs, Stay};
 use crate::infer::endpoint::Gaps;
@@ -116,6 +117,23 @@ pub(super) fn had_socket(history: &History, role: Role) -> bool {
 pub(super) fn has_spoken(history: &History, role: Role) -> bool {
     let tally = &history.side(role).tally;
     tally.segments > u64::from(tally.syns) + u64::from(tally.resets)
+}
+
+/// What a message adds, and how grave its finding is, where a role that disowned its connection may
+/// have closed it before, among what the capture misses of it.
+pub(super) fn or_closed(history: &History, role: Role) -> (&'static str, Severity) {
+    match history.side(role).tally.missing {
+        0 => ("", Severity::Error),
+        _ => (
+            " (or it had closed it: bytes of it are missing from the capture, perhaps its FIN)",
+            Severity::Warning,
+        ),
+    }
+}
+
+/// Whether the FIN of a role is known from nothing but its ACK.
+pub(super) fn is_fin_unseen(history: &History, role: Role) -> bool {
+    history.fin_of(role).is_some_and(|fin| fin.event == Event::SentUnseenFin)
 }
 
 /// The RST that a role sent, from its socket or without one.

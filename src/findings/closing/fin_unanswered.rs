@@ -6,6 +6,7 @@ use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
+use crate::infer::trail::Refuted;
 
 finding! {
     /// The end that closed first repeats its FIN, and nothing acknowledges it.
@@ -80,14 +81,25 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if wait.length < context.span("wait_s") || !enough || unseen {
             continue;
         }
+        // It believed an ACK until it sent the FIN again.
+        let is_refuted = |it: &Refuted| {
+            it.end == history.end(role) && [State::FinWait2, State::TimeWait].contains(&it.state)
+        };
+        let lacks = match history.refuted.iter().any(is_refuted) {
+            true => words!(
+                context,
+                "though {} acknowledged it: the ACKs did not arrive, or were not taken",
+                who(history, role.peer())
+            ),
+            false => words!(context, "and {} did not acknowledge it", who(history, role.peer())),
+        };
         let message = words!(
             context,
-            "{} repeated {} {} in {}, and {} did not acknowledge it",
+            "{} repeated {} {} in {}, {lacks}",
             who(history, role),
             repeated_in_close(history.side(role)),
             number(repeats, "time"),
             wait.words(),
-            who(history, role.peer()),
         );
         let finding = context
             .about(history, role, wait.since, message)
@@ -113,6 +125,22 @@ mod tests {
         let found = check(history, &Thresholds::default());
         let stuck = ["fin-unanswered", "last-ack-stuck"];
         found.into_iter().find(|it| stuck.contains(&it.name)).expect("it is told").message
+    }
+
+    #[test]
+    fn acks_that_pass_and_do_not_arrive_are_told_as_such() {
+        let rest = "0.15 > F. 1:1(0) ack 1
+             0.16 < .  1:1(0) ack 2
+             0.36 > F. 1:1(0) ack 1
+             0.37 < .  1:1(0) ack 2
+             0.76 > F. 1:1(0) ack 1
+             0.77 < .  1:1(0) ack 2
+             1.60 > F. 1:1(0) ack 1
+             1.61 < .  1:1(0) ack 2
+             3.20 > F. 1:1(0) ack 1
+             9.0 end";
+        let told = told(rest);
+        assert!(told.contains("the ACKs did not arrive, or were not taken"), "{told}");
     }
 
     /// After a loss it is mostly the data before the FIN that is sent again.

@@ -1,7 +1,7 @@
 //! A connection that was opened, said nothing and was closed at once.
 
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::{rst_of, who};
+use crate::findings::waits::{is_fin_unseen, rst_of, who};
 use crate::findings::{Context, Finding};
 use crate::history::{ClosedFirst, Handshake, History, Role, Signs};
 
@@ -77,7 +77,10 @@ pub(in crate::findings) fn health_check(
     let how = closed_by_client(history)?;
     let bytes: u64 = history.sides.iter().map(|side| side.tally.bytes).sum();
     let is_soon = history.duration() <= context.span("check_s");
-    (bytes == 0 && !history.is_open() && is_soon).then_some(how)
+    // What was acknowledged and not captured is payload too, unless it is the FIN.
+    let missing = |role| history.side(role).tally.missing > u64::from(is_fin_unseen(history, role));
+    let is_silent = bytes == 0 && !Role::BOTH.into_iter().any(missing);
+    (is_silent && !history.is_open() && is_soon).then_some(how)
 }
 
 /// How the client ended what the server had accepted.

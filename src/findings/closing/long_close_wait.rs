@@ -2,10 +2,11 @@
 
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::timeouts::{Ends, consistent};
-use crate::findings::waits::{close_wait, who};
+use crate::findings::waits::{Wait, close_wait, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
-use crate::infer::state::State;
+use crate::infer::event::Event;
+use crate::infer::state::{Basis, State};
 
 finding! {
     /// The peer closed, and for a long time this end's application did not.
@@ -91,12 +92,16 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
                 wait.words()
             ),
         };
+        let doubt = match is_ack_unseen(history, role, &wait, context) {
+            true => " (its ACK of the FIN was not captured, and data may have passed unseen too)",
+            false => wait.doubt(history),
+        };
         let message = words!(
             context,
             "{} {acknowledged} the FIN of {} and {rest}{}",
             who(history, role),
             history.addr(role.peer()),
-            wait.doubt(history),
+            doubt,
         );
         let finding = context
             .about(history, role, entered.at, message)
@@ -111,11 +116,41 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     }
 }
 
+/// Whether the capture misses the ACK of the FIN that a role waited behind: whoever gets one
+/// acknowledges it at once, so that other things may be missing too. Of a wait that goes on, only a
+/// capture that somebody filtered is doubted so.
+fn is_ack_unseen(history: &History, role: Role, wait: &Wait, context: &Context) -> bool {
+    let entered = wait.stay.entered;
+    let is_partial = wait.was_closed() || context.only().is_some();
+    let closed = history.fin_of(role).map_or(u64::MAX, |fin| fin.at.frame);
+    let acked = history.by_event(role.peer(), &[Event::RecvAckOfFin]);
+    let has_passed = acked.is_some_and(|it| it.at.frame < closed);
+    entered.is_open() && entered.basis != Basis::Assumed && is_partial && !has_passed
+}
+
 #[cfg(test)]
 mod tests {
     use crate::findings::rule::opened;
     use crate::findings::{Thresholds, check};
     use crate::testkit::connections;
+
+    /// A stream into the half-close, of which only the FIN's number tells.
+    #[test]
+    fn a_wait_in_which_no_ack_passed_is_told_with_doubt() {
+        let told = |rest: &str| {
+            let history = &connections(&format!("{}{rest}", opened!("")))[0];
+            let found = check(history, &Thresholds::default());
+            let wait = found.into_iter().find(|it| it.name == "long-close-wait");
+            wait.expect("it is told").message.contains("data may have passed unseen")
+        };
+        let closes = "70.2 < F. 14001:14001(0) ack 2";
+        assert!(told(&format!("0.1 > F. 1:1(0) ack 1\n{closes}")));
+        // The capture misses other things, but not the ACK.
+        let gap = "0.1 > F. 41:41(0) ack 41\n0.2 < . 41:41(0) ack 42\n70.2 < F. 41:41(0) ack 42";
+        assert!(!told(gap));
+        let closes = "70.2 < F. 1:1(0) ack 2";
+        assert!(!told(&format!("0.1 > F. 1:1(0) ack 1\n0.2 < . 1:1(0) ack 2\n{closes}")));
+    }
 
     /// Whoever gets the ACK of its FIN does not send it again.
     #[test]

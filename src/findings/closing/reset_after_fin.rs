@@ -3,10 +3,11 @@
 use crate::findings::closing::keepalive_race::raced;
 use crate::findings::living::dead_peer::died_probing;
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::{FINS, RESETS, number, rst_of, who};
+use crate::findings::waits::{FINS, RESETS, is_fin_unseen, number, rst_of, who};
 use crate::findings::{Context, Finding};
 use crate::history::{Handshake, History, Role};
 use crate::infer::fact::FactKind;
+use crate::infer::event::Event;
 use crate::infer::state::State;
 use crate::infer::trail::Transition;
 use crate::time::Span;
@@ -144,7 +145,10 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let is_race = role == Role::Server && raced(history).is_some();
         let is_other = answers_fin(history, role, reset) || is_race || died_probing(history, role);
         let is_late = waited >= context.span("orphan_s");
-        if is_late || is_other || needless(history, role, reset).is_some() {
+        let unseen = is_fin_unseen(history, role);
+        // When a FIN that was not captured left, nobody knows; nor what else it was sent since.
+        let answers = unseen && reset.event == Event::SentRstWithoutSocket;
+        if is_late || is_other || answers || needless(history, role, reset).is_some() {
             continue;
         }
         let lost = match bytes {
@@ -155,13 +159,18 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
                 number(bytes, "byte")
             ),
         };
+        let after = match unseen {
+            true => words!(context, "after a FIN that was not captured"),
+            false => words!(context, "{waited} after its FIN"),
+        };
         let message = words!(
             context,
-            "{} closed its connection to {} and sent a RST {waited} after its FIN: {lost}",
+            "{} closed its connection to {} and sent a RST {after}: {lost}",
             who(history, role),
             history.addr(peer),
         );
-        let finding = context.about(history, role, reset.at, message).lasting(waited);
+        let finding = context.about(history, role, reset.at, message);
+        let finding = if unseen { finding } else { finding.lasting(waited) };
         out.push(finding.with("from", reset.from.name()).with("bytes", bytes));
     }
 }
@@ -176,6 +185,21 @@ mod tests {
         let history = &connections(&format!("{}{rest}", opened!("")))[0];
         let found = check(history, &Thresholds::default());
         found.into_iter().map(|it| (it.name, it.message)).collect()
+    }
+
+    /// The FIN is known from its ACK: when it left is not.
+    #[test]
+    fn no_time_is_told_from_a_fin_that_was_not_captured() {
+        let told = |rst: &str| {
+            let before = "0.100 > P. 1:41(40) ack 1
+                 0.101 < P. 1:41(40) ack 41
+                 0.552 < .  41:41(0) ack 42\n";
+            told(&format!("{before}0.553 > {rst}"))
+        };
+        assert_eq!(told("R 42:42(0)"), [], "it answers the ACK");
+        let aborts = told("R. 42:42(0) ack 41");
+        assert_eq!(aborts[0].0, "reset-after-fin");
+        assert!(aborts[0].1.contains("RST after a FIN that was not captured"), "{}", aborts[0].1);
     }
 
     /// A FIN that came behind the RST is not what it answers.

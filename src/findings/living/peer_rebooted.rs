@@ -3,7 +3,7 @@
 use crate::findings::living::silent_drop::{SILENT_DROP, disowned};
 use crate::findings::opening::accept_queue_overflow::refusal;
 use crate::findings::rule::{finding, opened, words};
-use crate::findings::waits::{had_socket, has_spoken, who};
+use crate::findings::waits::{had_socket, has_spoken, is_fin_unseen, or_closed, who};
 use crate::findings::{Context, Finding};
 use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::event::Event;
@@ -36,7 +36,8 @@ finding! {
     /// An earlier RST that ended the connection may have been lost before it reached the observer.
     /// A server that had sent nothing but its SYN+ACK may never have had the connection: its accept
     /// queue was full, and with SYN cookies it kept nothing. The message says so. A firewall may
-    /// send such RSTs in a host's name; the message says if the TTL differs.
+    /// send such RSTs in a host's name; the message says if the TTL differs. Where the capture
+    /// misses bytes of the host, its FIN may be among them: it is a warning then.
     ///
     /// ## What to do
     ///
@@ -108,7 +109,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         let opened = !matches!(history.handshake(), Handshake::HalfOpen | Handshake::FastOpen);
         let is_path = disowned(history, peer, &context.of(&SILENT_DROP)).is_some();
         let is_refusal = refusal(history).is_some_and(|it| it.at == reset);
-        let has_closed = history.fin_of(role).is_some();
+        // Whoever acknowledged a FIN of the other one was on its way to close, too.
+        let has_closed = history.fin_of(role).is_some() || is_fin_unseen(history, peer);
         if !had_socket(history, role) || !opened || is_path || is_refusal || has_closed {
             continue;
         }
@@ -124,14 +126,15 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             true => ", or it never had the connection, as it had sent nothing but its SYN+ACK",
             false => "",
         };
+        let (closed, severity) = or_closed(history, role);
         let message = words!(
             context,
             "{} had forgotten its open connection to {} and {how}{strange}: its host restarted, or \
-             its socket went away silently{unshown}",
+             its socket went away silently{unshown}{closed}",
             who(history, role),
             who(history, peer),
         );
-        let finding = context.about(history, role, reset, message);
+        let finding = Finding { severity, ..context.about(history, role, reset, message) };
         out.push(finding.with("new_syn", if challenged { "yes" } else { "no" }));
     }
 }
@@ -139,14 +142,57 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::findings::{Thresholds, check};
+    use crate::findings::{Severity, Thresholds, check};
     use crate::testkit::connections;
+
+    fn found(rest: &str) -> Option<Finding> {
+        let history = &connections(&format!("{}{rest}", opened!("")))[0];
+        let found = check(history, &Thresholds::default());
+        found.into_iter().find(|it| it.name == PEER_REBOOTED.name)
+    }
 
     /// The message about what follows a handshake, if there is one.
     fn told(rest: &str) -> Option<String> {
-        let history = &connections(&format!("{}{rest}", opened!("")))[0];
-        let found = check(history, &Thresholds::default());
-        found.into_iter().find(|it| it.name == PEER_REBOOTED.name).map(|it| it.message)
+        found(rest).map(|it| it.message)
+    }
+
+    #[test]
+    fn who_may_have_closed_among_what_is_missing_is_accused_with_doubt() {
+        let after = |ack: u32| {
+            found(&format!(
+                "0.1 > P. 1:101(100) ack 1
+                 0.2 < P. 1:101(100) ack 101
+                 0.3 > .  101:101(0) ack {ack}
+                 5.0 > P. 101:201(100) ack {ack}
+                 5.1 < R  {ack}:{ack}(0)"
+            ))
+        };
+        let whole = after(101).expect("it is told");
+        assert_eq!(whole.severity, Severity::Error);
+        let gap = after(131).expect("it is told");
+        assert!(gap.message.contains("perhaps its FIN"), "{}", gap.message);
+        assert_eq!(gap.severity, Severity::Warning);
+    }
+
+    /// The server's FIN is known from its ACK: then the client closed too, unseen.
+    #[test]
+    fn who_acknowledged_a_fin_has_not_forgotten_an_open_connection() {
+        let new_syn = |ack: u32| {
+            told(&format!(
+                "0.1   > P. 1:41(40) ack 1
+                 0.2   < P. 1:41(40) ack 41
+                 0.21  > .  41:41(0) ack 41
+                 0.3   > .  41:41(0) ack {ack}
+                 0.7   > S  90000:90000(0)
+                 0.701 < .  {ack}:{ack}(0) ack 41
+                 0.702 > R  41:41(0)
+                 1.7   > S  90000:90000(0)
+                 1.701 < S. 70000:70000(0) ack 90001
+                 1.702 > .  90001:90001(0) ack 70001"
+            ))
+        };
+        assert!(new_syn(41).is_some());
+        assert_eq!(new_syn(42), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::findings::living::dead_peer::{Unanswered, unanswered};
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::timeouts::{Ends, consistent};
-use crate::findings::waits::{icmp_said, lasting, number, who};
+use crate::findings::waits::{icmp_said, lasting, number, or_closed, who};
 use crate::findings::{Context, Finding};
 use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
@@ -33,8 +33,10 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// The peer's host may have died, or restarted, during the idle time: one end alone cannot tell
-    /// that from a forgetful path. (Unanswered keepalives are dead-peer.)
+    /// The peer's host may have died, or restarted, during the idle time: one end alone cannot
+    /// tell that from a forgetful path. Unanswered keepalives are dead-peer. Where the capture
+    /// misses bytes of a peer that answers with RST, its FIN may be among them: it is a warning
+    /// then.
     ///
     /// ## What to do
     ///
@@ -201,22 +203,27 @@ fn rejected(
         true => "its TTL differs, so a device on the path sent it",
         false => "the path, or the peer, forgot the connection",
     };
+    let (closed, severity) = match strange {
+        true => ("", context.rule().severity),
+        false => or_closed(history, role.peer()),
+    };
     let message = words!(
         context,
         "{}{} sent a segment to {} and got the RST of a host that knows no such connection: \
-         {whose}; send keepalives more often than that",
+         {whose}{closed}; send keepalives more often than that",
         who(history, role),
         after(Some(idle)),
         who(history, role.peer()),
     );
     let finding = context.about(history, role, reset.at, message).lasting(idle);
+    let finding = Finding { severity, ..finding };
     finding.with("idle_s", idle).with("other_ttl", if strange { "yes" } else { "no" })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::findings::{Thresholds, check};
+    use crate::findings::{Severity, Thresholds, check};
     use crate::testkit::connections;
 
     fn told(rest: &str) -> Vec<Finding> {
@@ -239,6 +246,23 @@ mod tests {
 
     fn names(rest: &str) -> Vec<&'static str> {
         told(rest).iter().map(|it| it.name).collect()
+    }
+
+    /// The peer's FIN may be among what the capture misses of it.
+    #[test]
+    fn a_peer_of_which_bytes_are_missing_may_have_closed() {
+        let disowned = |ack: u32| {
+            let rest = format!(
+                "0.1   > P. 1:101(100) ack {ack}
+                 65.0  > P. 101:201(100) ack {ack}
+                 65.01 < R  {ack}:{ack}(0)"
+            );
+            let found = told(&rest).into_iter().find(|it| it.name == SILENT_DROP.name);
+            let drop = found.expect("it is told");
+            (drop.severity, drop.message.contains("perhaps its FIN"))
+        };
+        assert_eq!(disowned(1), (Severity::Error, false));
+        assert_eq!(disowned(42), (Severity::Warning, true));
     }
 
     /// What the peer answered after the silence was not forgotten in it.
