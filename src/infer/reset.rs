@@ -489,5 +489,10 @@ pub(super) fn shrank(window: u32, syn_window: u16) -> bool {
 pub(super) fn is_strange_ttl(usual: u8, ttl: u8) -> bool {
     /// Routes change, and shift it by a hop or two.
     const TTL_SHIFT_MAX: u8 = 2;
-    usual > 0 && ttl > 0 && usual.abs_diff(ttl) > TTL_SHIFT_MAX
+    /// What hosts and devices begin with.
+    const INITIAL: [u8; 3] = [64, 128, 255];
+    let is_initial = |ttl| INITIAL.contains(&ttl);
+    // No hop lies before the observer, and before what its sender sent there was one.
+    let is_nearer = ttl > usual && is_initial(ttl) && !is_initial(usual);
+    usual > 0 && ttl > 0 && (usual.abs_diff(ttl) > TTL_SHIFT_MAX || is_nearer)
 }

@@ -35,9 +35,10 @@ finding! {
     ///
     /// An earlier RST that ended the connection may have been lost before it reached the observer.
     /// A server that had sent nothing but its SYN+ACK may never have had the connection: its accept
-    /// queue was full, and with SYN cookies it kept nothing. The message says so. A firewall may
-    /// send such RSTs in a host's name; the message says if the TTL differs. Where the capture
-    /// misses bytes of the host, its FIN may be among them: it is a warning then.
+    /// queue was full, and with SYN cookies it kept nothing. The message says so. A firewall or NAT
+    /// may send such RSTs in a host's name; the message says so if the RST's TTL is another than
+    /// that of the host's first segment, as that of a device one hop nearer is. A host that
+    /// sets another TTL on the socket than its kernel uses looks the same.
     ///
     /// ## What to do
     ///
@@ -118,24 +119,33 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             true => "asked for a new connection from the same port",
             false => "answered with the RST of a host that knows no such connection",
         };
-        let strange = match history.fact(FactKind::StrangeTtl, role) {
-            Some(_) => " (its TTL differs: a device on the path may have sent it)",
-            None => "",
-        };
+        let is_strange = history.fact(FactKind::StrangeTtl, role).is_some();
         let unshown = match role == Role::Server && !has_spoken(history, role) {
             true => ", or it never had the connection, as it had sent nothing but its SYN+ACK",
             false => "",
         };
         let (closed, severity) = or_closed(history, role);
-        let message = words!(
-            context,
-            "{} had forgotten its open connection to {} and {how}{strange}: its host restarted, or \
-             its socket went away silently{unshown}{closed}",
-            who(history, role),
-            who(history, peer),
-        );
+        let message = match is_strange && !challenged {
+            true => words!(
+                context,
+                "{} got, in the name of {}, the RST of a host that knows no such connection, but \
+                 its TTL differs from that of the first segment: a device on the path sent it, \
+                 such as a NAT or firewall that forgot the connection, or the host \
+                 restarted{unshown}{closed}",
+                who(history, peer),
+                who(history, role),
+            ),
+            false => words!(
+                context,
+                "{} had forgotten its open connection to {} and {how}: its host restarted, or its \
+                 socket went away silently{unshown}{closed}",
+                who(history, role),
+                who(history, peer),
+            ),
+        };
         let finding = Finding { severity, ..context.about(history, role, reset, message) };
-        out.push(finding.with("new_syn", if challenged { "yes" } else { "no" }));
+        let yes_no = |is_so: bool| if is_so { "yes" } else { "no" };
+        out.push(finding.with("new_syn", yes_no(challenged)).with("other_ttl", yes_no(is_strange)));
     }
 }
 
@@ -193,6 +203,21 @@ mod tests {
         };
         assert!(new_syn(41).is_some());
         assert_eq!(new_syn(42), None);
+    }
+
+    #[test]
+    fn a_rst_from_nearer_than_its_sender_is_laid_to_a_device_on_the_path() {
+        let told = |ttl: u8| {
+            let text = format!(
+                "0.000 > S  0:0(0)\n0.010 < S. 0:0(0) ack 1 ttl 63\n0.011 > . 1:1(0) ack 1\n\
+                 0.1 < P. 1:11(10) ack 1\n4.0 > P. 1:101(100) ack 11\n4.01 < R 11:11(0) ttl {ttl}"
+            );
+            let found = check(&connections(&text)[0], &Thresholds::default());
+            let told = found.into_iter().find(|it| it.name == PEER_REBOOTED.name);
+            told.expect("it is told").message
+        };
+        assert!(told(64).starts_with("client ") && told(64).contains("a device on the path"));
+        assert!(told(63).starts_with("server ") && !told(63).contains("device"));
     }
 
     #[test]

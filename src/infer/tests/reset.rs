@@ -140,6 +140,34 @@ fn a_rst_that_came_another_way_says_nothing_certain_of_its_sender() {
     }
 }
 
+/// It never passed the hop behind which its alleged sender is.
+#[test]
+fn a_rst_from_nearer_than_its_sender_is_strange() {
+    for (usual, ttl, is_strange) in [
+        (63, 64, true),
+        (126, 128, true),
+        (254, 255, true),
+        // Another route, of which the observer sees the end only.
+        (62, 63, false),
+        (126, 127, false),
+        // The sender, or the observer, moved away; or it is the observer's neighbour all along.
+        (64, 63, false),
+        (63, 63, false),
+        (64, 64, false),
+        (0, 64, false),
+    ] {
+        let history = history(&format!(
+            "0.00 > S  0:0(0)
+             0.01 < S. 0:0(0) ack 1 ttl {usual}
+             0.02 > .  1:1(0) ack 1
+             0.1  > P. 1:51(50) ack 1
+             0.2  < R  1:1(0) ttl {ttl}         ; CLOSED CLOSED"
+        ));
+        let strange = history.fact(FactKind::StrangeTtl, Role::Server).is_some();
+        assert_eq!(strange, is_strange, "{usual}, then {ttl}");
+    }
+}
+
 #[test]
 fn a_forged_rst_is_disproved_by_what_follows() {
     let history = history(&opened(
