@@ -1,7 +1,7 @@
 //! A SYN that nothing answered.
 
 use crate::findings::rule::{finding, words};
-use crate::findings::waits::{icmp_said, lasting, number, schedule, wait_in, who};
+use crate::findings::waits::{icmp_said, number, schedule, wait_in, who};
 use crate::findings::{Context, Finding};
 use crate::flow::kinds::Only;
 use crate::history::{Handshake, History, Role, Signs};
@@ -20,9 +20,10 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// Nothing from the other end passed for at least `wait_s` after the first SYN, and the client
-    /// never sent an ACK that would show an answer. The capture tells nothing about the server: its
-    /// state is UNKNOWN.
+    /// Nothing of the other end passed for at least `wait_s` after the first SYN, and the client
+    /// never sent an ACK that would show an answer. The time told is that up to when the next SYN
+    /// was due and did not come: the client had given up by then. Of the server the capture tells
+    /// nothing: its state is UNKNOWN.
     ///
     /// ## When it is wrong
     ///
@@ -66,14 +67,13 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         return;
     }
     let Some(wait) = wait_in(history, Role::Client, State::SynSent) else { return };
-    // That its sender gave up is a guess; that nothing came since is none.
-    let length = match wait.ended_by {
-        Some(Event::GaveUp) => history.until.since(wait.since.ts),
-        _ => wait.length,
-    };
-    if length < wanted {
+    // Nothing came since its sender gave up, either.
+    let gave_up = wait.ended_by == Some(Event::GaveUp);
+    let silence = if gave_up { history.until.since(wait.since.ts) } else { wait.length };
+    if silence < wanted {
         return;
     }
+    let end = if gave_up { ", and it gave up" } else { "" };
     let syns = u64::from(history.side(Role::Client).tally.syns);
     // Whoever does not ask again may have been answered, by what a filter for SYNs left out.
     if syns < 2 && context.only() == Some(Only::Syn) {
@@ -92,17 +92,17 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     });
     let message = words!(
         context,
-        "{} got no {answer} from {} to {}{} in {}{still}{}",
+        "{} got no {answer} from {} to {}{} in {}{end}{still}{}",
         who(history, Role::Client),
         who(history, Role::Server),
         number(syns, "SYN"),
         schedule(gaps),
-        lasting(length, wait.goes_on()),
+        wait.words(),
         icmp_said(history, Role::Client),
     );
     let finding = context.about(history, Role::Client, wait.since, message);
-    let mut finding = finding.going_on(wait.goes_on()).lasting(length).frame(history.last);
-    // The time without an answer grows; nothing happened in it.
+    let mut finding = finding.going_on(wait.goes_on()).lasting(wait.length).frame(history.last);
+    // The time without an answer may grow; nothing happened in it.
     finding.newest = Some(history.last.ts);
     out.push(finding.with("syns", syns).with("gaps_s", gaps));
 }
@@ -112,6 +112,7 @@ mod tests {
     use super::*;
     use crate::findings::{Thresholds, check};
     use crate::testkit::connections;
+    use crate::time::Span;
 
     #[test]
     fn a_wait_of_just_so_long_is_reported() {
@@ -120,6 +121,21 @@ mod tests {
             let found = check(history, &Thresholds::default());
             let is_told = |finding: &&Finding| finding.name == SYN_UNANSWERED.name;
             assert_eq!(found.iter().filter(is_told).count(), times, "{ends}");
+        }
+    }
+
+    /// However long the capture goes on.
+    #[test]
+    fn the_time_is_that_of_the_attempt() {
+        for (end, goes_on) in [("4.5", true), ("28.1", false), ("90", false)] {
+            let text = format!(
+                "0.0 > S 0:0(0)\n1.0 > S 0:0(0)\n2.0 > S 0:0(0)\n3.0 > S 0:0(0)\n{end} end"
+            );
+            let found = check(&connections(&text)[0], &Thresholds::default());
+            let told = found.iter().find(|it| it.name == SYN_UNANSWERED.name).expect("it is told");
+            assert_eq!(told.ongoing, Some(goes_on), "{end}");
+            assert!(told.duration.unwrap() <= Span::from_secs(6), "{}", told.message);
+            assert_eq!(told.message.contains("it gave up"), !goes_on, "{}", told.message);
         }
     }
 }
