@@ -190,6 +190,8 @@ pub struct Endpoint {
     pub repeats: Repeats,
     /// Since when it advertises a closed window.
     pub window_closed: Option<Timestamp>,
+    /// The TSval of the segment that last opened a closed window.
+    pub opened_tsval: Option<u32>,
     /// Its newest window, unscaled.
     pub window: u16,
     /// Its window scale shift, if its SYN announced one.

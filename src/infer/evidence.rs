@@ -35,13 +35,8 @@ impl Connection {
         let advanced = self.end(from).proven.is_none_or(|proven| ack.after(proven));
         if advanced {
             self.on_progress(from, ack, segment, at);
-        } else if self.end(peer).nxt == Some(ack) && !waits_for_ack(self.end(peer).state) {
-            // The answer to a keepalive, or to a repeat that was not needed.
-            let repeats = core::mem::take(&mut self.end_mut(peer).repeats);
-            let probed = repeats.count > 0 && repeats.segments == 0;
-            if probed && self.facts.get(FactKind::Keepalive, peer).is_some() {
-                self.note(FactKind::KeepaliveAnswered, from, at);
-            }
+        } else if self.may_answer(from, ack) {
+            self.on_answer(from, segment, at);
         }
         self.prove_opening(from, ack, segment, at);
         if self.fin_covered(peer, ack) {
@@ -49,6 +44,29 @@ impl Connection {
         }
         if self.has_taken_ack_of_fin(from) && waits_for_ack_of_fin(self.end(from).state) {
             self.step(from, Event::RecvAckOfFin, self.end(from).acked_by);
+        }
+    }
+
+    /// Whether the acknowledgement, which is no news, may answer a keepalive, the probe of a closed
+    /// window, or a repeat that was not needed. Who was over by a RST when it passed had had no
+    /// answer.
+    fn may_answer(&self, from: End, ack: SeqNum) -> bool {
+        let (own, peer) = (self.end(from), self.end(from.peer()));
+        // A closed window does not take the byte of a probe.
+        let refuses = own.window_closed.is_some() && peer.repeats.segments == 0;
+        let is_all = peer.nxt == Some(ack) || (refuses && own.proven == Some(ack));
+        is_all && !waits_for_ack(peer.state) && !self.has_reset(from.peer())
+    }
+
+    /// The peer's repeats are over. Whether that answers a keepalive is open where it comes long
+    /// after, and has news of its own.
+    fn on_answer(&mut self, from: End, segment: &Segment, at: Moment) {
+        let repeats = core::mem::take(&mut self.end_mut(from.peer()).repeats);
+        let probe = self.facts.get(FactKind::Keepalive, from.peer());
+        let is_news = segment.seq_len() > 0 && !self.is_in_flight(from, repeats.last, at.ts);
+        let is_newest = probe.is_some_and(|probe| probe.last.ts >= repeats.last);
+        if repeats.count > 0 && repeats.segments == 0 && is_newest && !is_news {
+            self.note(FactKind::KeepaliveAnswered, from, at);
         }
     }
 

@@ -57,6 +57,7 @@ impl Connection {
         self.on_received(from.peer(), segment, Passes { probe, late }, at);
         if segment.window > 0 && self.end(from).window_closed.is_some() {
             self.set_free(from.peer());
+            self.end_mut(from).opened_tsval = segment.options.timestamps.map(|(tsval, _)| tsval);
         }
         self.end_mut(from).advertise(segment.window, at.ts);
         if segment.window == 0 {
@@ -214,17 +215,26 @@ impl Connection {
         before_next || into_closed
     }
 
+    /// Whether the sender of a probe asks for a window: it is closed, or by the timestamp that the
+    /// probe echoes its sender has not heard that it is open.
+    fn is_window_probe(&self, from: End, segment: &Segment) -> bool {
+        let peer = self.end(from.peer());
+        let echo = segment.options.timestamps.map(|(_, echo)| echo);
+        let is_unheard = |(opened, echo): (u32, u32)| SeqNum(echo).before(SeqNum(opened));
+        peer.window_closed.is_some() || peer.opened_tsval.zip(echo).is_some_and(is_unheard)
+    }
+
     fn on_probe(&mut self, from: End, segment: &Segment, at: Moment) {
-        let closed = self.end(from.peer()).window_closed.is_some();
-        let kind = if closed { FactKind::WindowProbe } else { FactKind::Keepalive };
+        let kind = match self.is_window_probe(from, segment) {
+            true => FactKind::WindowProbe,
+            false => FactKind::Keepalive,
+        };
         self.note(kind, from, at);
         let endpoint = self.end_mut(from);
         if endpoint.repeats.count == 0 {
             endpoint.edge = at.ts;
         }
-        if !closed {
-            endpoint.repeats.add(endpoint.edge, at.ts);
-        }
+        endpoint.repeats.add(endpoint.edge, at.ts);
         if segment.payload == 1 && endpoint.nxt == Some(segment.seq) {
             endpoint.nxt = Some(segment.seq_end());
             endpoint.tally.bytes += 1;

@@ -27,6 +27,10 @@ const LATE: Span = Span::from_millis(200);
 /// often than a lost ACK would make it.
 pub(super) const FIN_REPEATS_MIN: u16 = 2;
 
+/// So often a closed window must have been probed before it shows that its sender stopped: it has
+/// something to send, and goes on for as long as it hears nothing else.
+const PROBES_MIN: u16 = 2;
+
 /// So often at least most stacks repeat data before they give up (RFC 1122 section 4.2.3.5 asks for
 /// 100 seconds; Linux: 15, BSD: 12; Windows: 5). With fewer it may be a program's own timeout.
 const REPEATS_MIN: u16 = 8;
@@ -108,9 +112,11 @@ impl Connection {
 /// that it repeats.
 fn next_repeat(endpoint: &Endpoint, peer: &Endpoint) -> Option<Due> {
     let repeats = &endpoint.repeats;
+    let probes = peer.window_closed.is_some() && repeats.segments == 0;
     let enough = match endpoint.state {
         State::SynSent | State::SynRcvd => 0,
         State::FinWait1 | State::LastAck | State::Closing => FIN_REPEATS_MIN,
+        _ if probes => PROBES_MIN,
         _ => 3,
     };
     // Where nothing of the peer is captured, its answers are not either; but no answer makes an
@@ -120,7 +126,11 @@ fn next_repeat(endpoint: &Endpoint, peer: &Endpoint) -> Option<Due> {
         return None;
     }
     let round_trip = endpoint.in_flight().plus(peer.in_flight());
-    let due = repeats.next(endpoint.state, endpoint.edge, round_trip);
+    let mut due = repeats.next(endpoint.state, endpoint.edge, round_trip);
+    if probes {
+        // One that waited for the neighbour's address passes late, and the next seems early.
+        due.patience = due.patience.plus(repeats.gap.times(2));
+    }
     // Whoever sends something later, and not that again, was answered.
     (repeats.count == 0 || endpoint.last.ts <= due.at).then_some(due)
 }

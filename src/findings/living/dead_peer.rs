@@ -25,12 +25,14 @@ finding! {
     ///
     /// ## How it is inferred
     ///
-    /// One end repeated data or a keepalive at least `repeats_min` times, for at least `wait_s`,
-    /// and no answer passed until the record ended or the sender gave up. The peer had been heard
-    /// before. Two keepalives are enough if their sender resets when the third is due. Data that
-    /// follows a long idle time, or that both ends repeat in vain, is silent-drop. If the peer sent
-    /// something a second or more after that data was first sent, without acknowledging it, it is
-    /// unacknowledged-data.
+    /// One end repeated data, a keepalive or the probe of a closed window at least `repeats_min`
+    /// times, for at least `wait_s`, and no answer passed until the record ended or the sender
+    /// gave up. The peer had been heard before. Two keepalives are enough where their sender
+    /// resets when the third is due, and two probes where the third does not come. What the peer
+    /// sends after that RST is no answer any more.
+    /// Data that follows a long idle time, or that both ends repeat in vain, is silent-drop; and of
+    /// a peer that spoke a second or more after that data was first sent, and did not acknowledge
+    /// it, unacknowledged-data is told.
     ///
     /// ## When it is wrong
     ///
@@ -83,6 +85,9 @@ finding! {
     }
 }
 
+/// What is sent to be answered, without news.
+const PROBES: [FactKind; 2] = [FactKind::Keepalive, FactKind::WindowProbe];
+
 /// Repeats of one end that nobody answers any more.
 pub(super) struct Unanswered {
     /// When what is repeated was first sent.
@@ -93,14 +98,15 @@ pub(super) struct Unanswered {
     pub is_ongoing: bool,
     /// How many.
     pub repeats: u64,
-    /// Keepalives, not data.
-    pub is_probe: bool,
+    /// It is no data but keepalives, or probes of a closed window.
+    pub probe: Option<FactKind>,
     /// The peer's last segment, if it was sent meanwhile: it lives, and does not acknowledge that.
     pub spoke: Option<Moment>,
 }
 
-/// Whether an open end repeats data or keepalives in vain, so often at least. As many keepalives as
-/// are sent come before a RST of their sender at the time when the next was due.
+/// Whether an open end repeats data or probes in vain, so often at least. As many keepalives as are
+/// sent come before a RST of their sender at the time when the next was due, and as many probes of
+/// a closed window as are sent before they stop.
 pub(super) fn unanswered(history: &History, role: Role, repeats_min: u64) -> Option<Unanswered> {
     /// So many show when the next would be due.
     const TIMED: u64 = 2;
@@ -121,9 +127,11 @@ pub(super) fn unanswered(history: &History, role: Role, repeats_min: u64) -> Opt
     });
     let came = |last: &Moment| last.ts >= began.after(ON_ITS_WAY) && !is_stray;
     let spoke = Some(peer.last).filter(came);
-    let probing = history
-        .fact(FactKind::Keepalive, role)
-        .filter(|probe| probe.last.ts >= began && u64::from(probe.count) >= repeats);
+    let probing = PROBES
+        .into_iter()
+        .filter_map(|kind| history.fact(kind, role))
+        .filter(|probe| probe.last.ts >= began && u64::from(probe.count) >= repeats)
+        .max_by_key(|probe| probe.last.ts);
     // Unanswered FINs are another finding; whoever has closed does not wait for data.
     let was_open = history.transitions_of(role).rev().find_map(|it| match it.event {
         Event::GaveUp | Event::SentRst | Event::Superseded => None,
@@ -134,15 +142,37 @@ pub(super) fn unanswered(history: &History, role: Role, repeats_min: u64) -> Opt
         Some(State::FinWait2) => probing.is_some(),
         _ => false,
     };
-    let is_all = probing.is_some() && reset.is_some() && repeats >= TIMED;
+    let stopped = over.is_some_and(|over| over.event == Event::GaveUp);
+    let is_all = repeats >= TIMED
+        && probing.is_some_and(|probe| match probe.kind {
+            FactKind::WindowProbe => stopped,
+            _ => reset.is_some(),
+        });
     if (repeats < repeats_min && !is_all) || !heard || !open {
         return None;
     }
-    if probing.is_some_and(|probe| spoke.is_some() || is_answered(history, probe, reset)) {
+    let has_spoken = spoke.is_some() && !is_behind_reset(history, role);
+    if probing.is_some_and(|probe| has_spoken || is_answered(history, probe, reset)) {
         return None;
     }
-    let (length, is_ongoing, is_probe) = (end.since(began), over.is_none(), probing.is_some());
-    Some(Unanswered { began, length, is_ongoing, repeats, is_probe, spoke })
+    let (length, is_ongoing) = (end.since(began), over.is_none());
+    let (probe, spoke) = (probing.map(|probe| probe.kind), spoke.filter(|_| has_spoken));
+    Some(Unanswered { began, length, is_ongoing, repeats, probe, spoke })
+}
+
+/// Whether the peer's last segment passed behind the RST of a role: then it answers nothing that
+/// was sent before.
+fn is_behind_reset(history: &History, role: Role) -> bool {
+    let heard = history.side(role.peer()).last;
+    history.by_event(role, &[Event::SentRst]).is_some_and(|reset| reset.at.frame < heard.frame)
+}
+
+/// Whether a role probes the closed window of a peer that is gone.
+pub(super) fn is_gone_in_stall(history: &History, role: Role, context: &Context) -> bool {
+    let run = unanswered(history, role, context.count("repeats_min").max(1));
+    run.is_some_and(|run| {
+        run.probe == Some(FactKind::WindowProbe) && run.length >= context.span("wait_s")
+    })
 }
 
 /// Whether the last that a role sent before its RST were keepalives to which nothing came: that RST
@@ -153,7 +183,8 @@ pub(in crate::findings) fn died_probing(history: &History, role: Role) -> bool {
     let heard = history.side(role.peer()).last.ts;
     let reset = history.by_event(role, &[Event::SentRst]);
     let is_due = |(probe, reset): (&Fact, &Transition)| {
-        probe.last.ts > heard && reset.at.ts.since(probe.last.ts) >= INTERVAL_MIN
+        (probe.last.ts > heard || is_behind_reset(history, role))
+            && reset.at.ts.since(probe.last.ts) >= INTERVAL_MIN
     };
     history.side(role).unanswered_at_end > 0
         && history.fact(FactKind::Keepalive, role).zip(reset).is_some_and(is_due)
@@ -169,7 +200,11 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         if run.length < context.span("wait_s") || is_other {
             continue;
         }
-        let what = if run.is_probe { "keepalive" } else { "data" };
+        let what = match run.probe {
+            Some(FactKind::WindowProbe) => "the probe of its closed window",
+            Some(_) => "keepalive",
+            None => "data",
+        };
         let gave_up = match run.is_ongoing {
             false if context.is_telling() => consistent(run.length, Ends::Repeats),
             _ => String::new(),
@@ -204,11 +239,12 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     }
 }
 
-/// Whether something came after the last probe: other segments, or a RST before the next probe was
-/// due, which is when a keepalive's timeout resets.
+/// Whether something came after the last probe: other segments, or a RST before the next keepalive
+/// was due, which is when its timeout resets.
 fn is_answered(history: &History, probe: &Fact, reset: Option<&Transition>) -> bool {
     match reset {
         None => probe.last.frame != history.last.frame,
+        Some(_) if probe.kind == FactKind::WindowProbe => false,
         Some(reset) => {
             let gaps = u64::from(probe.count.saturating_sub(1).max(1));
             let probed = probe.last.ts.since(probe.first.ts);
@@ -253,6 +289,69 @@ mod tests {
         };
         assert_eq!(names("500 end"), ["dead-peer"]);
         assert_eq!(names("500 < R 1:1(0)"), ["peer-rebooted"]);
+    }
+
+    fn names(rest: &str) -> Vec<&'static str> {
+        let history = &connections(&format!("{}{rest}", opened!("")))[0];
+        check(history, &Thresholds::default()).iter().map(|it| it.name).collect()
+    }
+
+    /// The kernel gave up, whatever the peer's program does when it comes to it, much later.
+    #[test]
+    fn what_comes_after_the_rst_answers_no_probe_before_it() {
+        let probes = "0.1 > P. 1:2(1) ack 1
+             0.2  < P. 1:5(4) ack 2
+             0.3  > .  2:2(0) ack 5
+             30.9 > .  1:1(0) ack 5
+             34.0 > .  1:1(0) ack 5
+             37.1 > .  1:1(0) ack 5\n";
+        let reset = "40.2 > R. 2:2(0) ack 5\n";
+        let close = "86.3 < F. 5:5(0) ack 2";
+        for rest in [format!("{probes}{reset}"), format!("{probes}{reset}{close}")] {
+            let names = names(&rest);
+            assert!(names.contains(&DEAD_PEER.name), "{rest}: {names:?}");
+            assert!(!names.contains(&"abortive-close"), "{rest}: {names:?}");
+        }
+        // Before it, it shows that the peer is there.
+        let alive = format!("{probes}38.5 < P. 5:9(4) ack 2\n{reset}{close}");
+        assert!(!names(&alive).contains(&DEAD_PEER.name));
+    }
+
+    #[test]
+    fn probes_of_a_closed_window_that_nobody_answers_show_that_the_peer_is_gone() {
+        let stall = "1.0 > P. 1:1001(1000) ack 1
+             1.1  < .  1:1(0) ack 1001 win 0
+             1.3  > .  1000:1000(0) ack 1
+             1.31 < .  1:1(0) ack 1001 win 0\n";
+        let probes = [
+            "1.7 > . 1000:1000(0) ack 1",
+            "2.5 > . 1000:1000(0) ack 1",
+            "4.1 > . 1000:1000(0) ack 1",
+            "7.3 > . 1000:1000(0) ack 1",
+        ];
+        let told = |count: usize, rest: &str| {
+            let sent = probes[..count].join("\n");
+            names(&format!("{stall}{sent}\n{rest}\n"))
+        };
+        assert_eq!(told(4, "13.0 end"), ["dead-peer"]);
+        // The next was due at 13.7: its sender has stopped.
+        assert_eq!(told(4, "90.0 end"), ["dead-peer"]);
+        assert_eq!(told(2, "90.0 end"), ["dead-peer"]);
+        // It may still come.
+        assert_eq!(told(2, "4.0 end"), [""; 0]);
+        assert_eq!(told(4, "7.4 < . 1:1(0) ack 1001 win 0\n13.0 end"), ["zero-window-stall"]);
+        assert_eq!(told(4, "7.4 < . 1:1(0) ack 1001 win 500\n13.0 end"), [""; 0]);
+        // What is told of the window is what its owner said.
+        let late = stall.replace("1.3 ", "15.0 ").replace("1.31", "15.1");
+        let late = format!(
+            "{late}16 > . 1000:1000(0) ack 1\n18 > . 1000:1000(0) ack 1\n\
+                            22 > . 1000:1000(0) ack 1\n30 > . 1000:1000(0) ack 1\n40 end"
+        );
+        let history = &connections(&format!("{}{late}", opened!("")))[0];
+        let found = check(history, &Thresholds::default());
+        let stall = found.iter().find(|it| it.name == "zero-window-stall").expect("it is told");
+        assert_eq!((stall.duration, stall.ongoing), (Some(Span::from_secs(14)), Some(false)));
+        assert!(found.iter().any(|it| it.name == DEAD_PEER.name));
     }
 
     /// However few keepalives a kernel sends before it resets: the RST is not its program's.

@@ -26,7 +26,8 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// Probes of a closed window look the same, and are recognised by the closed window.
+    /// Probes of a closed window look the same, and are told by the closed window. Where its
+    /// opening was lost on the way to their sender, only the timestamp that a probe echoes tells.
     ///
     /// ## What to do
     ///
@@ -97,6 +98,41 @@ mod tests {
     use crate::findings::rule::opened;
     use crate::findings::{Thresholds, Value, check};
     use crate::testkit::connections;
+
+    /// Who has not heard that the window is open asks for that.
+    #[test]
+    fn a_probe_of_a_window_that_opened_unheard_is_no_keepalive() {
+        let told = |echo: u32| {
+            let text = format!(
+                "0.00 > S  0:0(0) <ts 100:0>
+                 0.01 < S. 0:0(0) ack 1 <ts 500:100>
+                 0.02 > .  1:1(0) ack 1 <ts 120:500>
+                 0.10 > P. 1:1001(1000) ack 1 <ts 200:500>
+                 0.11 < .  1:1(0) ack 1001 win 0 <ts 600:200>
+                 0.15 < .  1:1(0) ack 1001 win 500 <ts 640:200>
+                 6.50 > .  1000:1000(0) ack 1 <ts 6600:{echo}>
+                 6.51 < .  1:1(0) ack 1001 win 900 <ts 7000:6600>"
+            );
+            let found = check(&connections(&text)[0], &Thresholds::default());
+            found.iter().any(|it| it.name == "keepalive")
+        };
+        assert!(!told(600));
+        assert!(told(640));
+    }
+
+    #[test]
+    fn what_comes_long_after_with_news_of_its_own_answers_no_keepalive() {
+        let answered = |rest: &str| {
+            let history = &connections(&format!("{}{rest}", opened!("")))[0];
+            let found = check(history, &Thresholds::default());
+            let told = found.iter().find(|it| it.name == "keepalive").expect("it is told");
+            told.value("answered").cloned()
+        };
+        let probed = "10.0 > . 0:0(0) ack 1\n";
+        let spoke = |at: &str| format!("{probed}{at} < P. 1:11(10) ack 1\n{at}1 > . 1:1(0) ack 11");
+        assert_eq!(answered(&spoke("30.0")), Some(Value::Integer(0)));
+        assert_eq!(answered(&spoke("10.01")), Some(Value::Integer(1)));
+    }
 
     /// The ACK of a repeat that was not needed looks the same.
     #[test]

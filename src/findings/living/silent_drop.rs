@@ -96,8 +96,8 @@ pub(super) struct Lost {
 /// Whether the unanswered data of a role is a path's fault rather than its peer's.
 pub(super) fn lost(history: &History, role: Role, context: &Context) -> Option<Lost> {
     let (idle_min, repeats) = (context.span("idle_s"), context.count("repeats_min").max(1));
-    let run = unanswered(history, role, repeats).filter(|run| !run.is_probe)?;
-    let other = unanswered(history, role.peer(), repeats).filter(|run| !run.is_probe);
+    let run = unanswered(history, role, repeats).filter(|run| run.probe.is_none())?;
+    let other = unanswered(history, role.peer(), repeats).filter(|run| run.probe.is_none());
     let newest = history.fact(FactKind::NewestIdle, role);
     let idle = newest.or_else(|| idle_before(history, role, &run));
     let idle = idle.map(Fact::span).filter(|idle| *idle >= idle_min);

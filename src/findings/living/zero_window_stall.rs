@@ -1,5 +1,6 @@
 //! A receiver whose window stayed closed for long: its program does not read.
 
+use crate::findings::living::dead_peer::{DEAD_PEER, is_gone_in_stall};
 use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{ended, lasting, who};
 use crate::findings::{Context, Finding};
@@ -22,7 +23,8 @@ finding! {
     ///
     /// An end advertised a window of 0, and no other, for at least `stall_s`. If the connection was
     /// closed meanwhile and the peer never probed, the peer had nothing to send, and nothing
-    /// stalled.
+    /// stalled. Where the peer's probes go unanswered in the end, which is dead-peer, the time
+    /// up to the end's last segment counts.
     ///
     /// ## When it is wrong
     ///
@@ -68,20 +70,27 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
         return;
     }
     for role in Role::BOTH {
-        let stall = history.side(role).tally.zero_window;
+        let side = history.side(role);
+        let Tally { zero_window: stall, zero_window_since: since, .. } = side.tally;
         if stall == Span::ZERO || stall < context.span("stall_s") {
             continue;
         }
-        let still = history.side(role).window_closed;
+        let still = side.window_closed;
+        // Whoever is gone keeps nothing closed.
+        let is_gone =
+            still == Some(since) && is_gone_in_stall(history, role.peer(), &context.of(&DEAD_PEER));
+        let stall = if is_gone { side.last.ts.since(since) } else { stall };
+        if stall < context.span("stall_s") {
+            continue;
+        }
         let probed = history.fact(FactKind::WindowProbe, role.peer());
         let closed = Role::BOTH.iter().any(|role| history.fin_of(*role).is_some());
         let over = closed || !history.is_open();
         if still.is_some() && over && probed.is_none() {
             continue;
         }
-        let Tally { zero_window_since: since, .. } = history.side(role).tally;
         let is_over = Role::BOTH.iter().any(|role| ended(history, *role).is_some());
-        let goes_on = still == Some(since) && !is_over;
+        let goes_on = still == Some(since) && !is_over && !is_gone;
         let message = words!(
             context,
             "{} kept its window closed to {} for {}: its program did not read; look on that host \

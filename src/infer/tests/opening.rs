@@ -4,7 +4,7 @@ use super::{confirmation, opened};
 use crate::history::{Handshake, History, Role};
 use crate::infer::event::Event;
 use crate::infer::fact::FactKind;
-use crate::infer::state::State;
+use crate::infer::state::{Basis, State};
 use crate::infer::trail::Transition;
 use crate::testkit::history;
 use crate::time::Span;
@@ -327,6 +327,48 @@ fn what_comes_into_a_window_that_was_closed_from_the_start_is_a_probe() {
     assert!(told.fact(FactKind::Keepalive, Role::Client).is_none());
     assert_eq!(told.fact(FactKind::WindowProbe, Role::Client).map(|it| it.count), Some(2));
     assert_eq!(told.side(Role::Server).tally.zero_window, Span::from_millis(1_500));
+}
+
+/// Whoever has something to send asks again and again, later each time.
+#[test]
+fn probes_of_a_closed_window_that_stop_show_that_their_sender_gave_up() {
+    let probes = "0.000 > S  0:0(0)
+         0.010 < S. 0:0(0) ack 1
+         0.011 > .  1:1(0) ack 1
+         0.100 > P. 1:101(100) ack 1
+         0.110 < .  1:1(0) ack 101 win 0
+         0.400 > .  100:100(0) ack 1
+         0.410 < .  1:1(0) ack 101 win 0
+         0.800 > .  100:100(0) ack 1
+         1.600 > .  100:100(0) ack 1";
+    history(&format!("{probes}\n4.2 end    ; ESTABLISHED ESTABLISHED"));
+    history(&format!("{probes}\n9.0 end    ; CLOSED ESTABLISHED"));
+    // One that comes late, as behind a search for the neighbour's address.
+    history(&format!("{probes}\n4.3 > . 100:100(0) ack 1\n9.0 end ; ESTABLISHED ESTABLISHED"));
+    let stopped = history(&format!("{probes}\n9.0 end"));
+    let [.., last] = &stopped.transitions[..] else { panic!("none") };
+    assert_eq!((last.event, last.basis), (Event::GaveUp, Basis::Assumed));
+}
+
+/// A closed window takes no byte, and its owner says so.
+#[test]
+fn an_answer_to_the_probe_of_a_closed_window_need_not_take_its_byte() {
+    let told = history(
+        "0.000 > S  0:0(0)
+         0.010 < S. 0:0(0) ack 1
+         0.011 > .  1:1(0) ack 1
+         0.100 > P. 1:101(100) ack 1
+         0.110 < .  1:1(0) ack 101 win 0
+         5.000 > .  101:102(1) ack 1
+         5.010 < .  1:1(0) ack 101 win 0
+         10.00 > .  101:102(1) ack 1
+         10.01 < .  1:1(0) ack 101 win 0
+         15.00 > .  101:102(1) ack 1
+         15.01 < .  1:1(0) ack 101 win 0
+         60.00 end                         ; ESTABLISHED ESTABLISHED",
+    );
+    assert_eq!(told.side(Role::Client).unanswered_at_end, 0);
+    assert_eq!(told.fact(FactKind::WindowProbe, Role::Client).map(|it| it.count), Some(3));
 }
 
 #[test]
