@@ -9,7 +9,7 @@ use crate::history::{History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::fact::{Fact, FactKind};
 use crate::infer::state::State;
-use crate::infer::trail::{Moment, Transition};
+use crate::infer::trail::{Moment, Refuted, Transition};
 use crate::time::Span;
 
 finding! {
@@ -25,11 +25,12 @@ finding! {
     /// ## How it is inferred
     ///
     /// Either one end repeated new data at least `repeats_min` times without an answer, after
-    /// both had been silent for `idle_s` and nothing but a FIN was heard of the peer since. Or
-    /// both ends repeated data, or one its FIN, and neither had an answer, whatever the idle time:
-    /// both live, and the path between them does not. Or data after such an idle time was answered
-    /// with the RST of a host that has no such socket, and nothing else came of the peer in
-    /// between.
+    /// both had been silent for `idle_s` and the peer was not heard since. Or both ends repeated
+    /// data and neither had an answer, whatever the idle time: both live, and the path between
+    /// them does not. Or data after such an idle time was answered with the RST of a host that
+    /// has no such socket, and nothing else came of the peer in between. Or a RST ended the
+    /// connection for one end only, and the end in whose name it came went on, whatever the idle
+    /// time: a device on the path sent it.
     ///
     /// ## When it is wrong
     ///
@@ -57,7 +58,9 @@ finding! {
             repeats_min: 3.0 "repeats" "Repeats in a row without an answer.",
         },
         scope: PerConnection(check),
-        looks_for: [Signs::UNANSWERED.or(Signs::event(Event::SentRstWithoutSocket))],
+        looks_for: [Signs::UNANSWERED
+            .or(Signs::event(Event::SentRstWithoutSocket))
+            .or(Signs::fact(FactKind::DisprovedRst))],
         raises: opened!(
             "0.1   > P. 1:101(100) ack 1
              0.2   < P. 1:101(100) ack 101
@@ -149,8 +152,22 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             }
         } else if let Some((reset, idle)) = disowned(history, role, context) {
             out.push(rejected(history, role, reset, idle, context));
+        } else if let Some((reset, by)) = imposed(history, role) {
+            out.push(forged(history, role, reset, by, context));
         }
     }
+}
+
+/// The RST that ended the connection for a role, and the moment at which its peer, in whose name it
+/// came, turned out not to have sent it.
+fn imposed(history: &History, role: Role) -> Option<(&Transition, Moment)> {
+    history.fact(FactKind::DisprovedRst, role.peer())?;
+    let reset = history.by_event(role, &[Event::RecvRst])?;
+    let sender = history.end(role.peer());
+    let is_same = |it: &&Refuted| {
+        (it.end, it.state, it.at) == (sender, State::Closed, reset.at) && !it.doubted
+    };
+    Some((reset, history.refuted.iter().find(is_same)?.by))
 }
 
 fn after(idle: Option<Span>) -> String {
@@ -218,6 +235,36 @@ fn rejected(
     let finding = context.about(history, role, reset.at, message).lasting(idle);
     let finding = Finding { severity, ..finding };
     finding.with("idle_s", idle).with("other_ttl", if strange { "yes" } else { "no" })
+}
+
+fn forged(
+    history: &History,
+    role: Role,
+    reset: &Transition,
+    by: Moment,
+    context: &Context,
+) -> Finding {
+    /// Whatever asked for the RST was not sent longer ago.
+    const ASKED_MAX: Span = Span::from_secs(1);
+    // The peer's silence counts as well: only it may have spoken in between.
+    let idle = history
+        .fact(FactKind::LongestIdle, role)
+        .filter(|idle| idle.last.ts <= reset.at.ts && reset.at.ts.since(idle.last.ts) < ASKED_MAX);
+    let idle = idle.map(|idle| idle.span());
+    let message = words!(
+        context,
+        "{} was reset{} in the name of {}, which went on with the connection: a device on the path \
+         sent that RST; look for a NAT, firewall or load balancer in between{}",
+        who(history, role),
+        after(idle),
+        who(history, role.peer()),
+        if idle.is_some() { ", and send keepalives more often than it forgets" } else { "" },
+    );
+    let finding = context.about(history, role, reset.at, message).frame(by);
+    match idle {
+        Some(idle) => finding.lasting(idle).with("idle_s", idle).with("disproved", "yes"),
+        None => finding.with("disproved", "yes"),
+    }
 }
 
 #[cfg(test)]
@@ -321,6 +368,27 @@ mod tests {
         // The FIN is answered, and the data is not.
         let heard = format!("{data}25.0 > F. 1:1(0) ack 1\n25.1 < P. 1:7(6) ack 2\n28 end");
         assert_eq!(names(&heard), ["unacknowledged-data"]);
+    }
+
+    /// Whose RST it is not shows when the alleged sender goes on, and takes nothing back.
+    #[test]
+    fn a_rst_that_its_alleged_sender_disproves_was_sent_on_the_path() {
+        let before = |idle: u32| {
+            format!(
+                "0.1 > P. 1:2(1) ack 1\n0.2 < P. 1:5(4) ack 2\n0.3 > . 2:2(0) ack 5\n\
+                 {idle}.3 > P. 2:7(5) ack 5\n{idle}.301 < R 5:5(0)\n"
+            )
+        };
+        let goes_on = "86.2 < F. 5:5(0) ack 2\n86.21 > R 2:2(0)";
+        assert_eq!(names(&before(62)), [SILENT_DROP.name]);
+        for idle in [62, 20] {
+            let [drop] = told(&format!("{}{goes_on}", before(idle))).try_into().expect("one");
+            assert_eq!((drop.name, drop.role), (SILENT_DROP.name, Some(Role::Client)));
+            assert!(drop.message.contains(&format!("after {idle} s idle")), "{}", drop.message);
+        }
+        // Nobody had fallen for it, so nobody was harmed.
+        let ignored = "86.2 < P. 5:9(4) ack 7\n86.21 > . 7:7(0) ack 9";
+        assert!(!names(&format!("{}{ignored}", before(20))).contains(&SILENT_DROP.name));
     }
 
     #[test]
