@@ -36,10 +36,12 @@ finding! {
     ///
     /// ## When it is wrong
     ///
-    /// If the answers take another path than the captured one, a live peer looks dead. A capture
-    /// that ends in the middle of a short outage shows only its beginning. A server that has sent
-    /// nothing since its SYN+ACK may be fine: with SYN cookies and a full accept queue it drops the
-    /// handshake's ACK, keeps nothing of the connection and never asks again. The message says so.
+    /// If the answers take another way than the one that is captured, a live peer looks dead. A
+    /// capture that ends in the middle of a short outage shows only its beginning. Probes that
+    /// stop may wait for a route or the neighbour's address, and their socket lives. A server that
+    /// has said nothing since its SYN+ACK may be well: with SYN cookies and a full accept queue it
+    /// drops the handshake's ACK, keeps nothing of the connection and never asks again. The message
+    /// says so.
     ///
     /// ## What to do
     ///

@@ -35,9 +35,8 @@ finding! {
     /// ## When it is wrong
     ///
     /// The peer's host may have died, or restarted, during the idle time: one end alone cannot
-    /// tell that from a forgetful path. Unanswered keepalives are dead-peer. Where the capture
-    /// misses bytes of a peer that answers with RST, its FIN may be among them: it is a warning
-    /// then.
+    /// tell that from a forgetful path. Unanswered keepalives are dead-peer. A RST that its
+    /// alleged sender disproves may come from an attacker as well as from a forgetful device.
     ///
     /// ## What to do
     ///
