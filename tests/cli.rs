@@ -296,9 +296,7 @@ fn a_verdict_counts_no_connection_twice() {
         report.lines().next().unwrap().to_owned()
     };
     let never_opened = Pcap::new().segment(0.0, 2000, true, SYN, 0, 0).save("lone-syn.pcap");
-    let says = "The capture holds not one segment without SYN: what became of the handshakes does not \
-                show; 1 connection, 1 of which only the SYN was captured.";
-    assert_eq!(first(&never_opened), says);
+    assert_eq!(first(&never_opened), "Nothing is wrong: 1 connection, 1 never opened.");
     let open = Pcap::new()
         .segment(0.0, 2000, true, SYN, 0, 0)
         .segment(0.01, 2000, false, SYN | ACK, 0, 1)

@@ -11,8 +11,6 @@ pub struct Kinds(u16);
 /// The only segments that a capture holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Only {
-    /// Those with SYN.
-    Syn,
     /// Those with RST.
     Rst,
     /// Those with SYN, FIN or RST, of connections that carried more.
@@ -49,14 +47,14 @@ impl Kinds {
         let (syn, fin, rst) = (flagged(Flags::SYN), flagged(Flags::FIN), flagged(Flags::RST));
         match () {
             () if self.0 == 0 => None,
-            () if !has(&|kind| !syn(kind)) => Some(Only::Syn),
             () if !has(&|kind| !rst(kind)) => Some(Only::Rst),
             // A FIN comes after the ACK of a handshake: there were segments with neither.
-            () if has(&fin) && !has(&|kind| kind & SIGNALS == 0) => Some(Only::Signals),
-            () if !has(&|kind| kind & DATA == 0) => Some(Only::Data),
-            () if segments >= SEGMENTS_MIN && has(&syn) && has(&fin) && !has(&|kind| kind == 0) => {
-                Some(Only::NoBareAcks)
+            () if has(&syn) && has(&fin) && !has(&|kind| kind & SIGNALS == 0) => {
+                Some(Only::Signals)
             }
+            () if segments < SEGMENTS_MIN => None,
+            () if !has(&|kind| kind & DATA == 0) => Some(Only::Data),
+            () if has(&syn) && has(&fin) && !has(&|kind| kind == 0) => Some(Only::NoBareAcks),
             () => None,
         }
     }
@@ -66,7 +64,6 @@ impl Only {
     /// Its word in JSON.
     pub const fn name(self) -> &'static str {
         match self {
-            Only::Syn => "syn",
             Only::Rst => "rst",
             Only::Signals => "syn-fin-rst",
             Only::Data => "data",
@@ -77,7 +74,6 @@ impl Only {
     /// What the capture lacks, in words.
     pub const fn words(self) -> &'static str {
         match self {
-            Only::Syn => "not one segment without SYN: what became of the handshakes does not show",
             Only::Rst => "not one segment but RSTs: what they ended does not show",
             Only::Signals => {
                 "not one segment without SYN, FIN or RST: whether anybody acknowledged these does \
@@ -92,7 +88,7 @@ impl Only {
 
     /// Whether the ACK of a handshake is among what is not there.
     pub const fn lacks_handshakes_ack(self) -> bool {
-        matches!(self, Only::Syn | Only::Signals)
+        matches!(self, Only::Signals)
     }
 }
 
@@ -118,7 +114,9 @@ mod tests {
         const FIN: (&[Flags], u32) = (&[Flags::FIN, Flags::ACK], 0);
         const RST: (&[Flags], u32) = (&[Flags::RST, Flags::ACK], 0);
         assert_eq!(only(&[]), None);
-        assert_eq!(only(&[SYN, SYN_ACK]), Some(Only::Syn));
+        // A flood, or a server out of reach: that may be all there was.
+        assert_eq!(only(&[SYN]), None);
+        assert_eq!(only(&[SYN, SYN_ACK]), None);
         assert_eq!(only(&[RST]), Some(Only::Rst));
         assert_eq!(only(&[SYN, SYN_ACK, FIN]), Some(Only::Signals));
         assert_eq!(only(&[DATA]), Some(Only::Data));

@@ -8,7 +8,6 @@ use crate::decode::skip::Skip;
 use crate::findings::closing::long_close_wait::LONG_CLOSE_WAIT;
 use crate::findings::survey::{Survey, Waits};
 use crate::findings::{Finding, Severity};
-use crate::flow::kinds::Only;
 use crate::history::{ClosedFirst, Role};
 use crate::report::paint::Tone;
 use crate::report::text::{Grouped, clean, plural};
@@ -234,14 +233,9 @@ fn in_order(analysis: &Analysis, survey: &Survey) -> String {
     if let Some(last) = closed.last_mut().filter(|_| survey.half_closed > 0) {
         *last += &format!(" ({} of them not on both sides yet)", Grouped(survey.half_closed));
     }
-    // Whether the others opened does not show.
-    let (never_opened, never) = match analysis.totals.only() {
-        Some(Only::Syn) => (survey.never_opened, "of which only the SYN was captured"),
-        _ => (survey.never_opened, "never opened"),
-    };
     let checks = analysis.findings.by_name.get("health-check").copied().unwrap_or_default();
     let others = told(&[
-        (never_opened, never),
+        (survey.never_opened, "never opened"),
         (survey.only_reset, "ended by a RST, with nothing of their opening captured"),
         (survey.unclosed, "not closed yet"),
         (checks, "that only checked whether anybody listens"),

@@ -28,7 +28,7 @@ fn analysis(service: &str, point: &str, change: impl FnOnce(&mut Vec<Packet>)) -
     while let Some(packet) = source.next_packet().expect("whole") {
         let (nanos, data) = (packet.ts.as_nanos(), packet.data.to_vec());
         packets.push(Packet { nanos, data, orig_len: packet.orig_len });
-        link = u32::from(packet.link.0);
+        link = packet.link.0;
     }
     change(&mut packets);
     let mut bytes = 0xa1b2_3c4d_u32.to_le_bytes().to_vec();
@@ -107,13 +107,6 @@ fn nothing_follows_from_what_a_filter_left_out() {
         });
         (analysis.totals.only(), found(&analysis, Severity::Warning), verdict(&analysis))
     };
-    let nothing = BTreeSet::new();
-    let syns = filtered("makes-time-waits", &|flags, _| flags & SYN > 0);
-    assert_eq!((syns.0, &syns.1), (Some(Only::Syn), &nothing), "{}", syns.2);
-    assert!(syns.2.contains("The capture holds not one segment without SYN"), "{}", syns.2);
-    let first = filtered("makes-time-waits", &|flags, _| flags & (SYN | 16) == SYN);
-    assert_eq!((first.0, &first.1), (Some(Only::Syn), &nothing), "{}", first.2);
-    assert!(!first.2.contains("never opened"), "{}", first.2);
     let resets = filtered("is-killed", &|flags, _| flags & RST > 0);
     assert_eq!(resets.0, Some(Only::Rst), "{}", resets.2);
     assert!(!resets.2.contains("never opened"), "{}", resets.2);

@@ -24,8 +24,8 @@ finding! {
     ///
     /// A RST that its sender's own socket made passed, with no FIN of that end before it, on a
     /// connection that had carried data and had nothing unanswered for long. After the peer's
-    /// FIN it is close-wait-reset, over data of the peer unread-data-reset. The message says whether
-    /// everything that had passed was acknowledged, or data was still on its way.
+    /// FIN it is close-wait-reset, over data of the peer unread-data-reset. The message says
+    /// whether everything that had passed was acknowledged, or data was still on its way.
     ///
     /// ## When it is wrong
     ///

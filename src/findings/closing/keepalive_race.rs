@@ -113,7 +113,8 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     let message = words!(
         context,
         "{} closed its connection to {} after {idle} idle{}; a request {how}, was answered with a \
-         RST and is lost: {remedy}; if this is the server's idle timeout, make the client's shorter",
+         RST and is lost: {remedy}; if this is the server's idle timeout, make the client's the \
+         shorter one",
         who(history, Role::Server),
         who(history, Role::Client),
         consistent(idle, Ends::Idle),

@@ -90,15 +90,15 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             ),
             Some(Needless::Unasked) => words!(
                 context,
-                "{} answered {} with a RST {waited} after its own FIN: it had asked for nothing, and \
-                 misses nothing",
+                "{} answered {} with a RST {waited} after its own FIN: it had asked for nothing, \
+                 and misses nothing",
                 who(history, role),
                 history.addr(peer),
             ),
             Some(Needless::Farewell) => words!(
                 context,
-                "{} answered {} from {} with a RST {waited} after its own FIN: they look like a TLS \
-                 close_notify, which nobody misses",
+                "{} answered {} from {} with a RST {waited} after its own FIN: they look like a \
+                 TLS close_notify, which nobody misses",
                 who(history, role),
                 number(bytes, "byte"),
                 history.addr(peer),

@@ -36,8 +36,8 @@ finding! {
     /// A path on which the SYN+ACKs, or the ACKs behind the observer, are lost makes every
     /// client look like an attacker: then the SYNs come from the service's usual clients. A scan
     /// with SYNs sends a RST for each open port, and does not count. In a capture that was filtered
-    /// for SYNs, all handshakes look so: where there is not one other segment, it is a flood only
-    /// if the server repeated its SYN+ACKs.
+    /// for SYNs, all handshakes look so; where there are FINs or RSTs beside them and nothing else,
+    /// it is a flood only if the server repeated its SYN+ACKs.
     ///
     /// ## What to do
     ///

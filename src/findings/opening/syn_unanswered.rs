@@ -3,7 +3,6 @@
 use crate::findings::rule::{finding, words};
 use crate::findings::waits::{icmp_said, number, schedule, wait_in, who};
 use crate::findings::{Context, Finding};
-use crate::flow::kinds::Only;
 use crate::history::{Handshake, History, Role, Signs};
 use crate::infer::event::Event;
 use crate::infer::state::State;
@@ -75,10 +74,6 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
     }
     let end = if gave_up { ", and it gave up" } else { "" };
     let syns = u64::from(history.side(Role::Client).tally.syns);
-    // Whoever does not ask again may have been answered, by what a filter for SYNs left out.
-    if syns < 2 && context.only() == Some(Only::Syn) {
-        return;
-    }
     let gaps = &history.side(Role::Client).syn_gaps;
     // A socket that is still there answers a SYN with an ACK, which belongs to that connection.
     let before = history.predecessor.map(|it| (it.id, it.states[1]));
