@@ -152,6 +152,7 @@ impl Shelf {
         history.fill(identity, connection, self.predecessor(place));
     }
 
+    #[inline(always)]
     fn identity(&self, place: u32) -> Option<Identity> {
         let (id, stream, tuple) = (self.number(place), self.stream(place), self.tuple(place)?);
         Some(Identity { id, stream, tuple, until: self.end })
