@@ -21,13 +21,6 @@ const WITHIN: Span = Span::from_millis(100);
 /// timeout in use, and of a keepalive's interval, is far more.
 const WITHIN_UNMARKED: Span = Span::from_millis(5);
 
-/// The same for a packet with a timestamp option, which differs from whatever its sender sent
-/// later: captures whose clocks differ are merged.
-const WITHIN_STAMPED: Span = Span::from_secs(10);
-/// By then it does: the clock of that option ticks once a second at least (RFC 7323 section 5.4).
-/// By the IP identification, where there is one, it shows at once.
-const TICK_MAX: Span = Span::from_secs(1);
-
 /// The packets of the last moments, a fingerprint each.
 #[derive(Debug)]
 pub struct Duplicates {
@@ -103,12 +96,7 @@ impl Recent {
         let within = if is_marked(segment) { WITHIN } else { WITHIN_UNMARKED };
         let apart = segment.ts.since(self.ts).max(self.ts.since(segment.ts));
         let checksum = self.hash as u16;
-        if apart <= within {
-            return checksum == segment.checksum || may_agree(decoded, checksum);
-        }
-        let is_stamped = segment.options.timestamps.is_some_and(|(tsval, _)| tsval != 0);
-        let is_told = segment.ip_id != 0 || apart > TICK_MAX;
-        is_stamped && is_told && apart <= WITHIN_STAMPED && checksum == segment.checksum
+        apart <= within && (checksum == segment.checksum || may_agree(decoded, checksum))
     }
 }
 
@@ -291,21 +279,6 @@ mod tests {
             *found /= 8;
         }
         assert!(found[0] >= 97 && found[1] >= 85, "{found:?} percent");
-    }
-
-    /// Merged captures, with clocks that are apart.
-    #[test]
-    fn with_a_timestamp_a_copy_may_come_much_later() {
-        let second = |millis: u64, ip_id: u16, tsval: Option<u32>| {
-            let mut duplicates = Duplicates::default();
-            assert!(!is_copy(&mut duplicates, &at(0, ip_id, tsval)));
-            is_copy(&mut duplicates, &at(millis, ip_id, tsval))
-        };
-        assert!(second(2_000, 7, Some(1)) && second(500, 7, Some(1)));
-        assert!(second(2_000, 0, Some(1)));
-        assert!(!second(500, 0, Some(1)), "it may be a repeat, of a host whose clock ticks so");
-        assert!(!second(2_000, 7, None) && !second(2_000, 7, Some(0)));
-        assert!(!second(11_000, 7, Some(1)));
     }
 
     #[test]

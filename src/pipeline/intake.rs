@@ -60,10 +60,10 @@ pub struct Intake {
     opener: Opener,
     /// A packet held several segments.
     has_met_several: bool,
-    /// The number of the last packet whose time lay before that of one before.
-    stepped: u64,
     /// Bytes of the longest packet so far, as it was captured.
     longest: usize,
+    /// The number of the last packet whose time lay before that of one before.
+    stepped: u64,
     totals: Totals,
 }
 
@@ -73,8 +73,8 @@ impl Intake {
             hasher,
             opener: Opener::new(decode_tunnels),
             has_met_several: false,
-            stepped: 0,
             longest: 0,
+            stepped: 0,
             totals: Totals::default(),
         }
     }

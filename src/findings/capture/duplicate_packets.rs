@@ -18,8 +18,6 @@ finding! {
     ///
     /// Two packets close to each other agree in everything that forwarding does not change. A
     /// true retransmission differs: in its IP identification, its timestamp option or its time.
-    /// With a timestamp option, they may be ten seconds apart, as where captures are merged whose
-    /// clocks differ.
     ///
     /// ## When it is wrong
     ///
