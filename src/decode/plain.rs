@@ -110,21 +110,6 @@ impl<'a> Framed<'a> {
     }
 }
 
-impl Framed<'_> {
-    /// By how many bytes the IP header's length exceeds what the frame has room for.
-    #[cold]
-    pub fn excess(&self) -> u32 {
-        let field = |packet: &[u8], at: usize| match packet.get(at..at + 2) {
-            Some([high, low]) => u32::from(u16::from_be_bytes([*high, *low])),
-            _ => 0,
-        };
-        match self {
-            Framed::V4(packet, room) => field(packet, 2).saturating_sub(*room),
-            Framed::V6(packet, room) => (field(packet, 4) + 40).saturating_sub(*room),
-        }
-    }
-}
-
 /// What the frame's header says that it carries, and that; of what is rarer than Ethernet.
 #[inline]
 fn otherwise_framed(link: LinkType, data: &[u8]) -> Option<(u16, &[u8])> {

@@ -60,8 +60,6 @@ pub struct Intake {
     opener: Opener,
     /// A packet held several segments.
     has_met_several: bool,
-    /// Bytes of the longest packet so far, as it was captured.
-    longest: usize,
     /// The number of the last packet whose time lay before that of one before.
     stepped: u64,
     totals: Totals,
@@ -73,7 +71,6 @@ impl Intake {
             hasher,
             opener: Opener::new(decode_tunnels),
             has_met_several: false,
-            longest: 0,
             stepped: 0,
             totals: Totals::default(),
         }
@@ -100,7 +97,6 @@ impl Intake {
     pub fn packet(&mut self, packet: &Packet<'_>, take: impl FnMut(Keyed)) {
         let Packet { link, data, orig_len, ts, frame, .. } = *packet;
         self.count(ts);
-        self.longest = self.longest.max(data.len());
         let at = Moment { ts, frame };
         match Framed::find(link, data, orig_len) {
             Some(Framed::V4(packet, room)) => {
@@ -151,7 +147,6 @@ impl Intake {
         at: Moment,
         mut take: impl FnMut(Keyed),
     ) {
-        let orig_len = self.sliced_len(link, data, orig_len);
         let first = match decode::decode_any(link, data, orig_len, at) {
             Ok(decoded) => Some(self.segment(decoded)),
             Err(skip) => self.open(skip, link, data, orig_len, at),
@@ -162,19 +157,6 @@ impl Intake {
         while let Some(keyed) = self.further() {
             take(keyed);
         }
-    }
-
-    /// How long a packet was on the wire. Devices that slice packets, and programs that write cut
-    /// ones anew, give the length of what is left as that of the whole; what the IP header says
-    /// tells them, where no packet was longer. Of a single one among longer ones it is not
-    /// believed.
-    #[inline]
-    fn sliced_len(&self, link: LinkType, data: &[u8], orig_len: u32) -> u32 {
-        if data.len() < self.longest || data.len() != orig_len as usize {
-            return orig_len;
-        }
-        let excess = Framed::find(link, data, orig_len).map_or(0, |framed| framed.excess());
-        orig_len.saturating_add(excess)
     }
 
     #[inline(always)]
@@ -349,26 +331,5 @@ mod tests {
         assert_eq!(behind(5_000), seconds(5));
         assert_eq!(behind(4_100), seconds(5), "nor are they after the step");
         assert_eq!(behind(11_000), Span::ZERO);
-    }
-
-    #[test]
-    fn a_length_beyond_the_packet_is_believed_of_none_among_longer_ones() {
-        // Ports 1 and 2, and no payload, in a packet that says that it is longer.
-        let mut packet = [0; 40];
-        (packet[0], packet[3], packet[8], packet[9]) = (0x45, 240, 64, 6);
-        (packet[21], packet[23], packet[32], packet[33]) = (1, 2, 0x50, 0x10);
-        let payload = |longest: usize, orig_len: u32| {
-            let mut intake = Intake::new(Hasher::default(), false);
-            let at = Timestamp::default();
-            let long = vec![0; longest];
-            intake.packet(&Packet::new(LinkType::RAW, &long, longest as u32, at, 1), |_| {});
-            let mut found = None;
-            let mut take = |keyed: Keyed| found = Some(keyed.decoded.segment.payload);
-            intake.packet(&Packet::new(LinkType::RAW, &packet, orig_len, at, 2), &mut take);
-            found
-        };
-        assert_eq!(payload(40, 40), Some(200));
-        assert_eq!(payload(41, 40), Some(0));
-        assert_eq!(payload(40, 100), Some(60), "the capture says how long it was");
     }
 }

@@ -7,7 +7,6 @@ use std::path::Path;
 use finwait::capture::Merge;
 use finwait::findings::Severity;
 use finwait::flow::kinds::Only;
-use finwait::history::Role;
 use finwait::infer::state::Basis;
 use finwait::report::paper::Paper;
 use finwait::report::table;
@@ -121,31 +120,4 @@ fn nothing_follows_from_what_a_filter_left_out() {
     assert!(flood.1.contains("syn-flood"), "{flood:?}");
     let whole = filtered("makes-time-waits", &|_, _| true);
     assert_eq!(whole.0, None, "{}", whole.2);
-}
-
-/// What devices that slice packets make of them: the frame's length is that of the slice.
-#[test]
-fn slices_that_call_themselves_whole_are_known_by_what_their_headers_say() {
-    let states = |keep: usize, is_told: bool| {
-        let analysis = analysis("makes-time-waits", "middle", |packets| {
-            for packet in packets {
-                packet.data.truncate(keep);
-                if !is_told {
-                    packet.orig_len = packet.data.len() as u32;
-                }
-            }
-        });
-        let told = |history: finwait::history::History| {
-            let bytes = history.sides.map(|side| (side.last_state, side.tally.bytes));
-            (bytes, history.close(), history.side(Role::Server).tally.missing)
-        };
-        let states: Vec<_> = analysis.archive.iter().map(told).collect();
-        (states, found(&analysis, Severity::Note))
-    };
-    let whole = states(usize::MAX, true);
-    // With all options, and with none.
-    for keep in [82, 40] {
-        assert_eq!(states(keep, true).0, whole.0, "{keep}");
-        assert_eq!(states(keep, false), states(keep, true), "{keep}");
-    }
 }
