@@ -56,10 +56,6 @@ pub const TEXT_LINE_BYTES_MAX: usize = 16 << 10;
 /// Bytes of a text in which the first packet's line is looked for: a long mail comes before it.
 pub const TEXT_PREAMBLE_BYTES_MAX: u64 = 1 << 20;
 
-/// How far a packet's time is behind at least where the clock was set back: no wait is counted over
-/// that. Queues of a card, interfaces and merged files are a good deal less apart.
-pub const CLOCK_STEP_MIN: Span = Span::from_secs(1);
-
 /// How long before the first packet another one may have been captured: a month. What is stamped
 /// earlier yet has the time of a clock that nobody had set, and the capture does not begin there.
 pub const BEGUN_EARLIER_MAX: Span = Span::from_secs(30 * 86_400);

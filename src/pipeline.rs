@@ -399,7 +399,7 @@ impl<S: Sink> Tracker<S> {
     /// The capture is over: closes every record, and returns the sink, the records and the totals.
     pub fn close(mut self, intake: Intake) -> (S, Archive, Totals) {
         let mut totals = intake.into_totals();
-        let until = totals.waits_until(totals.last_ts.unwrap_or_default());
+        let until = totals.last_ts.unwrap_or_default();
         for place in self.shelf.held() {
             self.end_held(place, until);
         }

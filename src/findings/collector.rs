@@ -47,7 +47,7 @@ pub struct CaptureFacts {
     pub backwards_most: Span,
     /// The first packet's time.
     pub first_ts: Option<Timestamp>,
-    /// The last packet's time, by the clock that counts then.
+    /// The last packet's time.
     pub last_ts: Option<Timestamp>,
 }
 

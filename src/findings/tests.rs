@@ -436,25 +436,6 @@ fn a_leak_to_which_nothing_comes_is_steady_and_runs_out_of_nothing() {
 }
 
 #[test]
-fn how_fast_a_leak_grows_is_not_told_over_a_clock_that_was_set_back() {
-    let histories = connections(&many(40, STUCK, 110));
-    let leak = |set_back: u64| {
-        let last_ts = histories.iter().map(|it| it.until).max();
-        let backwards_most = Span::from_secs(set_back);
-        let facts = CaptureFacts { last_ts, backwards: 1, backwards_most, ..Default::default() };
-        let found = Collector::collect(Thresholds::default(), histories.iter(), &facts).grouped;
-        let leak = found.into_iter().find(|it| it.name == "close-wait-leak").expect("a leak");
-        (leak.value("trend").cloned(), leak.value("per_minute").is_some(), leak.message)
-    };
-    let (name, has_rate, message) = leak(3600);
-    assert_eq!((name, has_rate), (Some("unknown".into()), false), "{message}");
-    assert!(message.contains("cannot be told, for the clock was set back"), "{message}");
-    // Of a hundred seconds, that is next to nothing.
-    let (name, has_rate, message) = leak(2);
-    assert_eq!((name, has_rate), (Some("steady".into()), true), "{message}");
-}
-
-#[test]
 fn a_pool_that_holds_idled_out_connections_learns_the_servers_timeout() {
     let one = "
         0.00 > S  0:0(0)

@@ -10,7 +10,7 @@ use crate::findings::service::Party;
 use crate::findings::time_buckets::TimeBuckets;
 use crate::findings::{Context, Finding, Value};
 use crate::infer::trail::Moment;
-use crate::limits::{CLOCK_STEP_MIN, FINDING_FRAMES_MAX, PEERS_MAX, TIME_BUCKETS_MAX};
+use crate::limits::{FINDING_FRAMES_MAX, PEERS_MAX, TIME_BUCKETS_MAX};
 use crate::time::{Span, Timestamp};
 
 /// Beginnings and ends over time, in buckets whose width depends on the first and the last moment
@@ -253,8 +253,6 @@ pub(super) struct Came {
     pub last: Timestamp,
     /// When the capture ended.
     pub until: Timestamp,
-    /// By how much its clock was set back.
-    pub set_back: Span,
 }
 
 /// How the number of such connections moves.
@@ -263,21 +261,16 @@ pub(super) struct Trend {
     pub name: &'static str,
     /// In a clause, with the mark before it.
     pub words: String,
-    /// How many came in a minute, if that can be told.
-    pub per_minute: Option<f64>,
+    /// How many came in a minute.
+    pub per_minute: f64,
     /// Until the descriptors are used up, if the number grows.
     pub left: Option<Span>,
 }
 
 impl Came {
-    fn per_minute(&self) -> Option<f64> {
-        let length = self.until.since(self.first);
-        // What is a small part of the time makes hardly a difference.
-        if self.set_back >= CLOCK_STEP_MIN && self.set_back.times(10) >= length {
-            return None;
-        }
-        let minutes = length.as_secs_f64() / 60.0;
-        Some(self.count as f64 / minutes.max(1.0 / 60.0))
+    fn per_minute(&self) -> f64 {
+        let minutes = self.until.since(self.first).as_secs_f64() / 60.0;
+        self.count as f64 / minutes.max(1.0 / 60.0)
     }
 
     /// The trend if none is left.
@@ -289,19 +282,16 @@ impl Came {
     /// The trend if some are left: none has come for long if that is `hold` or longer, and a
     /// program may have `limit` descriptors.
     pub fn trend(&self, hold: Span, limit: f64) -> Trend {
-        let Some(per_minute) = self.per_minute() else {
-            let words = "; how fast they come cannot be told, for the clock was set back";
-            return Trend { name: "unknown", words: words.into(), per_minute: None, left: None };
-        };
+        let per_minute = self.per_minute();
         let (spread, quiet) = (self.last.since(self.first), self.until.since(self.last));
         if quiet >= hold && quiet > spread.times(4) {
             let words = format!("; all came within {spread}, none in the {quiet} since");
-            return Trend { name: "burst", words, per_minute: Some(per_minute), left: None };
+            return Trend { name: "burst", words, per_minute, left: None };
         }
         let apart = Span::from_nanos(spread.as_nanos() / self.count.saturating_sub(1).max(1));
         if quiet >= hold && quiet > apart.times(5) {
             let words = format!("; steady: they came within {spread}, none in the {quiet} since");
-            return Trend { name: "steady", words, per_minute: Some(per_minute), left: None };
+            return Trend { name: "steady", words, per_minute, left: None };
         }
         let left = Span::from_secs_f64((limit - self.count as f64).max(0.0) * 60.0 / per_minute);
         let when = match left {
@@ -317,7 +307,7 @@ impl Came {
                  all, {limit} are used up{when})"
             ),
         };
-        Trend { name: "growing", words, per_minute: Some(per_minute), left: Some(left) }
+        Trend { name: "growing", words, per_minute, left: Some(left) }
     }
 }
 

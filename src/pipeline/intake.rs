@@ -9,9 +9,9 @@ use crate::decode::skip::Skip;
 use crate::decode::{self, Decoded};
 use crate::flow::duplicates::Fingerprint;
 use crate::flow::table::Hasher;
-use crate::limits::{BEGUN_EARLIER_MAX, CLOCK_STEP_MIN};
+use crate::limits::BEGUN_EARLIER_MAX;
 use crate::pipeline::Totals;
-use crate::time::{Moment, Span, Timestamp};
+use crate::time::{Moment, Timestamp};
 
 /// A segment on its way to its connection.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +60,6 @@ pub struct Intake {
     opener: Opener,
     /// A packet held several segments.
     has_met_several: bool,
-    /// The number of the last packet whose time lay before that of one before.
-    stepped: u64,
     totals: Totals,
 }
 
@@ -71,7 +69,6 @@ impl Intake {
             hasher,
             opener: Opener::new(decode_tunnels),
             has_met_several: false,
-            stepped: 0,
             totals: Totals::default(),
         }
     }
@@ -166,23 +163,15 @@ impl Intake {
         // The time of a silence may be there already.
         totals.first_ts.get_or_insert(ts);
         match &mut totals.last_ts {
-            Some(last) if *last <= ts => (*last, totals.behind) = (ts, Span::ZERO),
+            Some(last) if *last <= ts => *last = ts,
             Some(last) => {
                 totals.backwards += 1;
-                // Queues and interfaces are not that far apart: from here on it is another clock.
-                let (clock, behind) = (last.before(totals.behind), last.since(ts));
-                // A single packet may be odd.
-                let is_step = clock.since(ts) >= CLOCK_STEP_MIN;
-                let is_second = core::mem::replace(&mut self.stepped, totals.packets) + 1;
-                if clock < ts || is_step && is_second == totals.packets {
-                    totals.behind = behind;
-                }
                 // So rare that it costs nothing to look whether the capture began earlier yet.
                 let is_near = |first: &Timestamp| first.since(ts) <= BEGUN_EARLIER_MAX;
                 if totals.first_ts.as_ref().is_some_and(is_near) {
                     totals.first_ts = totals.first_ts.min(Some(ts));
                 }
-                totals.backwards_most = totals.backwards_most.max(behind);
+                totals.backwards_most = totals.backwards_most.max(last.since(ts));
             }
             last => *last = Some(ts),
         }
@@ -313,23 +302,5 @@ mod tests {
         let far = at(3 - BEGUN_EARLIER_MAX.as_nanos() as i64 - 1);
         intake.packet(&empty(far, 5), |_| {});
         assert_eq!(intake.totals().first_ts, Some(at(3)));
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_is_behind_until_it_has_made_up_for_it() {
-        let mut intake = Intake::new(Hasher::default(), false);
-        let mut behind = |millis: i64| {
-            let ts = Timestamp::from_nanos(millis * 1_000_000);
-            intake.packet(&empty(ts, 1), |_| {});
-            intake.totals().behind
-        };
-        let seconds = Span::from_secs;
-        // Two queues of a card are not two clocks.
-        assert_eq!([10_000, 9_100, 10_000].map(&mut behind), [Span::ZERO; 3]);
-        assert_eq!(behind(4_000), Span::ZERO, "one alone is odd");
-        assert_eq!(behind(4_000), seconds(6));
-        assert_eq!(behind(5_000), seconds(5));
-        assert_eq!(behind(4_100), seconds(5), "nor are they after the step");
-        assert_eq!(behind(11_000), Span::ZERO);
     }
 }

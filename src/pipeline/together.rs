@@ -82,7 +82,7 @@ pub(crate) fn close_together<S: Sink>(
     };
     drop(begun);
     let mut totals = intake.into_totals();
-    let until = totals.waits_until(totals.last_ts.unwrap_or_default());
+    let until = totals.last_ts.unwrap_or_default();
     // Those that wait end in the order in which one tracker would end them.
     let mut held = Vec::new();
     for (index, tracker) in trackers.iter().enumerate() {

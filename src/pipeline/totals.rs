@@ -28,8 +28,6 @@ pub struct Totals {
     pub backwards: u64,
     /// By how much it ran backwards at most, against the newest packet before.
     pub backwards_most: Span,
-    /// How far the clock, which was set back, is behind the latest time now.
-    pub behind: Span,
     /// Packets that were not used, by reason.
     pub skipped: SkipCounts,
     /// Segments whose four-tuple found no room.
@@ -45,12 +43,6 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Until when waits last in a capture that ends at `now`, by the clock of its last packets.
-    /// What lies behind that passed on a clock that was set back since.
-    pub(crate) fn waits_until(&self, now: Timestamp) -> Timestamp {
-        now.before(self.behind)
-    }
-
     /// To which kind of segments the capture is limited, if it is.
     pub fn only(&self) -> Option<Only> {
         self.kinds.only(self.segments)

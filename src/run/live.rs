@@ -198,7 +198,7 @@ impl Live {
     pub fn judge<R>(&mut self, now: Timestamp, look: impl FnOnce(&Analysis) -> R) -> R {
         self.learn();
         let (parts, mut totals) = (Parts::clone(&self.known.parts), self.known.totals.clone());
-        let archive = self.tracker.lend_archive(totals.waits_until(now));
+        let archive = self.tracker.lend_archive(now);
         self.tracker.skip_copies(&mut totals);
         totals.connections = archive.begun();
         totals.last_ts = Some(now);

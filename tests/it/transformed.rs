@@ -1,4 +1,4 @@
-//! Recordings of a real kernel as people hand them on: filtered, cut, stamped by another clock.
+//! Recordings of a real kernel as people hand them on: filtered.
 //! What a capture cannot tell any more must not be told as a fact.
 
 use std::collections::BTreeSet;
@@ -7,7 +7,6 @@ use std::path::Path;
 use finwait::capture::Merge;
 use finwait::findings::Severity;
 use finwait::flow::kinds::Only;
-use finwait::infer::state::Basis;
 use finwait::report::paper::Paper;
 use finwait::report::table;
 use finwait::run::{Analysis, Options, read};
@@ -52,27 +51,6 @@ fn found(analysis: &Analysis, least: Severity) -> BTreeSet<&'static str> {
     let single = analysis.findings.worst.values().flatten();
     let all = single.chain(&analysis.findings.grouped);
     all.filter(|finding| finding.severity >= least).map(|finding| finding.name).collect()
-}
-
-#[test]
-fn no_wait_is_counted_over_a_clock_that_was_set_back() {
-    let leaks = |seconds: i64| {
-        let analysis = analysis("leaks", "middle", |packets| {
-            // For ten seconds of it; the rest of the recording is silence.
-            let begin = packets[0].nanos;
-            packets.retain(|it| it.nanos < begin + 10_000_000_000);
-            let half = packets.len() / 2;
-            packets[half..].iter_mut().for_each(|it| it.nanos -= seconds * 1_000_000_000);
-        });
-        let timers = analysis
-            .archive
-            .iter()
-            .flat_map(|it| it.transitions)
-            .filter(|it| it.basis == Basis::Timer);
-        (found(&analysis, Severity::Warning), timers.count())
-    };
-    assert_eq!(leaks(0), (BTreeSet::new(), 0));
-    assert_eq!(leaks(3600), (BTreeSet::from(["clock-step"]), 0));
 }
 
 const FIN: u8 = 1;

@@ -10,11 +10,9 @@ finding! {
     ///
     /// ## What it means
     ///
-    /// Packets are in the order in which they came, but their times are not. Around the step,
-    /// times between packets are wrong: a wait looks shorter, or longer, than it was. finwait
-    /// keeps the order of the file and never counts time backwards. After a step of a second or
-    /// more, waits end with the last packet by the clock that it has: one that began before the
-    /// step looks shorter than it was, and no timer runs out because of it.
+    /// The packets are in the order in which they came, but their times are not. Around the step,
+    /// times between packets are wrong: a wait looks shorter or longer than it was. finwait keeps
+    /// the order of the file and never counts time backwards.
     ///
     /// ## How it is inferred
     ///

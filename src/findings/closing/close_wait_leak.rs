@@ -55,7 +55,6 @@ finding! {
     /// - `released`: this side closed all that had been stuck, half of them or more at the same
     ///   time, as when a program ends; a warning
     /// - `ended`: none is open any more
-    /// - `unknown`: the capture's clock was set back, and there is no `per_minute` either
     /// - `burst`: for `hold_s`, and for more than four times as long as all took to come, no more
     ///   have come
     /// - `steady`: for `hold_s`, and for more than five times the average time from one to the
@@ -287,14 +286,11 @@ impl Passive {
             .with("total", self.total)
             .with("confirmed", self.confirmed)
             .with("oldest_s", self.longest)
+            .with("per_minute", Value::Number(trend.per_minute))
             .with("trend", trend.name)
             .with("ages", self.ages.words().as_str())
             .with("peers", self.peers.count())
             .with("service", party.service.to_string().as_str());
-        let finding = match trend.per_minute {
-            Some(rate) => finding.with("per_minute", Value::Number(rate)),
-            None => finding,
-        };
         match trend.left {
             Some(left) => finding.with("limit_in_s", left),
             None => finding,
@@ -412,7 +408,6 @@ impl Passive {
             first,
             last,
             until: capture.last_ts.unwrap_or(last),
-            set_back: capture.backwards_most,
         };
         match self.ongoing {
             0 => came.ended(),
