@@ -1,7 +1,6 @@
 //! Words and measures that several findings share: who an endpoint is, how long it waited, and
 //! whether a CLOSE_WAIT is somebody's neglect.
 
-use crate::findings::Severity;
 pub(super) use crate::grouped::{lasting, plural as number};
 use crate::history::{Handshake, History, Role, Side, Signs, Stay};
 use crate::infer::endpoint::Gaps;
@@ -119,15 +118,12 @@ pub(super) fn has_spoken(history: &History, role: Role) -> bool {
     tally.segments > u64::from(tally.syns) + u64::from(tally.resets)
 }
 
-/// What a message adds, and how grave its finding is, where a role that disowned its connection may
-/// have closed it before, among what the capture misses of it.
-pub(super) fn or_closed(history: &History, role: Role) -> (&'static str, Severity) {
+/// What a message adds where a role that disowned its connection may have closed it before, among
+/// what the capture misses of it.
+pub(super) fn or_closed(history: &History, role: Role) -> &'static str {
     match history.side(role).tally.missing {
-        0 => ("", Severity::Error),
-        _ => (
-            " (or it had closed it: bytes of it are missing from the capture, perhaps its FIN)",
-            Severity::Warning,
-        ),
+        0 => "",
+        _ => " (or it had closed it: bytes of it are missing from the capture, perhaps its FIN)",
     }
 }
 

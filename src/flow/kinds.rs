@@ -26,8 +26,7 @@ const SIGNALS: u16 = Flags::FIN.bits() | Flags::SYN.bits() | Flags::RST.bits();
 const _: () = assert!(SIGNALS == 7, "four bits with that for payload");
 const DATA: u16 = SIGNALS + 1;
 
-/// So many segments of a capture in which connections open and close without a bare ACK are no
-/// accident.
+/// So many segments of a capture without one of a kind that connections have are no accident.
 const SEGMENTS_MIN: u64 = 20;
 
 impl Kinds {
@@ -48,11 +47,11 @@ impl Kinds {
         match () {
             () if self.0 == 0 => None,
             () if !has(&|kind| !rst(kind)) => Some(Only::Rst),
+            () if segments < SEGMENTS_MIN => None,
             // A FIN comes after the ACK of a handshake: there were segments with neither.
             () if has(&syn) && has(&fin) && !has(&|kind| kind & SIGNALS == 0) => {
                 Some(Only::Signals)
             }
-            () if segments < SEGMENTS_MIN => None,
             () if !has(&|kind| kind & DATA == 0) => Some(Only::Data),
             () if has(&syn) && has(&fin) && !has(&|kind| kind == 0) => Some(Only::NoBareAcks),
             () => None,
@@ -74,14 +73,14 @@ impl Only {
     /// What the capture lacks, in words.
     pub const fn words(self) -> &'static str {
         match self {
-            Only::Rst => "not one segment but RSTs: what they ended does not show",
+            Only::Rst => "only RSTs, so it does not show what they ended",
             Only::Signals => {
-                "not one segment without SYN, FIN or RST: whether anybody acknowledged these does \
-                 not show"
+                "only segments with SYN, FIN or RST, so it does not show whether they were \
+                 acknowledged"
             }
-            Only::Data => "not one segment without data: most that opens or closes is not there",
+            Only::Data => "only segments with data, so most that opens or closes is not there",
             Only::NoBareAcks => {
-                "not one bare ACK: where nothing else came in its place, a state looks held"
+                "no bare ACK: a state looks held where nothing else came in its place"
             }
         }
     }

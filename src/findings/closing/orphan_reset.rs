@@ -25,9 +25,9 @@ finding! {
     /// A RST came from an end in FIN_WAIT_1 or FIN_WAIT_2: after the peer's FIN, where no data had
     /// come since its own, or more than `orphan_s` after its own. When the socket went away,
     /// between the last sign of it and the RST, does not show. Or sooner, to data of the peer: of a
-    /// client that had sent no byte; or where both ends had sent 100 bytes before and the data is
-    /// of a close_notify's size: 23, 24 or 31 bytes within a second of the FIN, or no more than 85,
-    /// which is the largest, with the peer's own FIN behind it within a second.
+    /// server that had sent nothing before, when the client had sent no byte either; or of a
+    /// close_notify's size, 23, 24 or 31 bytes, within a second of the FIN, where the client had
+    /// sent 100 bytes and the server 1,000, as a TLS handshake takes.
     ///
     /// ## When it is wrong
     ///
@@ -91,7 +91,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             Some(Needless::Unasked) => words!(
                 context,
                 "{} answered {} with a RST {waited} after its own FIN: it had asked for nothing, \
-                 and misses nothing",
+                 so nothing was lost",
                 who(history, role),
                 history.addr(peer),
             ),

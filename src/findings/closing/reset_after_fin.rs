@@ -6,7 +6,6 @@ use crate::findings::rule::{finding, opened, words};
 use crate::findings::waits::{FINS, RESETS, is_fin_unseen, number, rst_of, who};
 use crate::findings::{Context, Finding};
 use crate::history::{Handshake, History, Role};
-use crate::infer::fact::FactKind;
 use crate::infer::event::Event;
 use crate::infer::state::State;
 use crate::infer::trail::Transition;
@@ -97,9 +96,12 @@ pub(super) enum Needless {
 
 /// Whether nobody misses what that RST of a role answered.
 pub(super) fn needless(history: &History, role: Role, reset: &Transition) -> Option<Needless> {
-    let own = &history.side(role).tally;
-    let was_seen = history.handshake() != Handshake::NotCaptured && own.missing == 0;
-    if role == Role::Client && own.bytes == 0 && was_seen {
+    let [own, other] = [role, role.peer()].map(|end| &history.side(end).tally);
+    let was_seen =
+        history.handshake() != Handshake::NotCaptured && own.missing + other.missing == 0;
+    // A server that speaks first, or a transfer that was broken off, had something to say before.
+    let is_unasked = own.bytes == 0 && other.bytes == other.after_peer_fin;
+    if role == Role::Client && was_seen && is_unasked {
         return Some(Needless::Unasked);
     }
     is_farewell(history, role, reset).then_some(Needless::Farewell)
@@ -108,33 +110,23 @@ pub(super) fn needless(history: &History, role: Role, reset: &Transition) -> Opt
 /// Whether the data that came behind the FIN of a role looks like a close_notify of TLS, to go by
 /// its size and place.
 fn is_farewell(history: &History, role: Role, reset: &Transition) -> bool {
-    /// The largest: of TLS 1.2 with AES in CBC mode and HMAC-SHA384. A header of 5 bytes, an IV of
-    /// 16, and the alert of 2 with its MAC of 48, padded to 64 (RFC 5246 section 6.2.3.2).
-    const LARGEST: u64 = 85;
     /// Those of the ciphers in use (RFC 9325 section 4.2). TLS 1.3: a header of 5 bytes, the alert,
     /// its type, a tag of 16 (RFC 8446 section 5.2). TLS 1.2: no type, and with AES-GCM a nonce of
     /// 8 (RFC 5288 section 3), with ChaCha20-Poly1305 none (RFC 7905 section 2).
     const USUAL: [u64; 3] = [24, 31, 23];
-    /// A handshake of TLS takes more of each end.
-    const HANDSHAKE_MIN: u64 = 100;
+    /// A handshake of TLS takes more of each end, of the server a certificate.
+    const HANDSHAKE_MIN: [u64; 2] = [100, 1_000];
     /// Who says farewell does it on hearing of the FIN, and closes.
     const AT_ONCE: Span = Span::from_secs(1);
     let peer = role.peer();
     let bytes = history.side(peer).tally.after_peer_fin;
-    let is_tls = Role::BOTH.into_iter().all(|end| {
+    let is_tls = Role::BOTH.into_iter().zip(HANDSHAKE_MIN).all(|(end, least)| {
         let sent = history.side(end).tally.bytes;
-        sent >= HANDSHAKE_MIN + if end == peer { bytes } else { 0 }
-    });
-    if bytes == 0 || !is_tls {
-        return false;
-    }
-    let closes = history.fin_of(peer).is_some_and(|fin| {
-        let spoke = history.fact(FactKind::HalfCloseData, peer).map_or(reset.at, |it| it.last);
-        fin.at.ts.since(spoke.ts) < AT_ONCE
+        sent >= least + if end == peer { bytes } else { 0 }
     });
     // The RST comes before its sender can close.
     let is_soon = history.fin_of(role).is_some_and(|fin| reset.at.ts.since(fin.at.ts) < AT_ONCE);
-    (closes && bytes <= LARGEST) || (is_soon && USUAL.contains(&bytes))
+    is_tls && is_soon && USUAL.contains(&bytes)
 }
 
 fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
@@ -276,9 +268,8 @@ mod tests {
             assert_eq!(names(size, reset), ["reset-after-fin"], "{size}");
         }
         let closed = format!("0.123 > F. END:END(0) ack 1723\n{reset}");
-        assert_eq!(names(53, &closed), ["orphan-reset"]);
-        assert_eq!(names(85, &closed), ["orphan-reset"]);
-        assert_eq!(names(86, &closed), ["reset-after-fin"]);
+        assert_eq!(names(31, &closed), ["orphan-reset"]);
+        assert_eq!(names(57, &closed), ["reset-after-fin"], "a short answer is lost like any");
     }
 
     /// Bytes that could be a farewell are none where nobody spoke TLS, or long after the FIN.
@@ -304,6 +295,11 @@ mod tests {
         let told = told(page);
         assert_eq!(told[0].0, "orphan-reset");
         assert!(told[0].1.contains("had asked for nothing"), "{}", told[0].1);
+        // What it was sent before it closed, it had waited for.
+        let broken_off = "0.1 < P. 1:1001(1000) ack 1\n0.2 > . 1:1(0) ack 1001\n\
+                                  0.5 > F. 1:1(0) ack 1001\n0.510 < P. 1001:2001(1000) ack 2\n\
+                                  0.520 > R  2:2(0)";
+        assert_eq!(names_after("", broken_off), ["reset-after-fin"]);
         // A server that closes without a word loses the client's request.
         let request = "0.5 < F. 1:1(0) ack 1
              0.510 > P. 1:208(207) ack 2

@@ -124,7 +124,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
             true => ", or it never had the connection, as it had sent nothing but its SYN+ACK",
             false => "",
         };
-        let (closed, severity) = or_closed(history, role);
+        let closed = or_closed(history, role);
         let message = match is_strange && !challenged {
             true => words!(
                 context,
@@ -143,7 +143,7 @@ fn check(history: &History, context: &Context, out: &mut Vec<Finding>) {
                 who(history, peer),
             ),
         };
-        let finding = Finding { severity, ..context.about(history, role, reset, message) };
+        let finding = context.about(history, role, reset, message);
         let yes_no = |is_so: bool| if is_so { "yes" } else { "no" };
         out.push(finding.with("new_syn", yes_no(challenged)).with("other_ttl", yes_no(is_strange)));
     }
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(whole.severity, Severity::Error);
         let gap = after(131).expect("it is told");
         assert!(gap.message.contains("perhaps its FIN"), "{}", gap.message);
-        assert_eq!(gap.severity, Severity::Warning);
+        assert_eq!(gap.severity, Severity::Error);
     }
 
     /// The server's FIN is known from its ACK: then the client closed too, unseen.

@@ -295,13 +295,19 @@ impl Queue {
              acknowledged the clients' data: consistent with a full accept queue of a program that \
              does not call accept(), or with a service that never answers and a firewall in front",
             party.words(),
-            number(dropped, "SYN"),
-            number(mute as u64, "connection"),
+            counted(dropped, "SYN"),
+            counted(mute as u64, "connection"),
         );
         let finding = self.first.finding(dropped, party, context, message);
         let finding = Finding { severity: Severity::Warning, ..finding };
         Some(finding.with("unanswered", dropped).with("mute", mute as u64))
     }
+}
+
+/// So many of what is kept up to a bound.
+fn counted(count: u64, what: &str) -> String {
+    let at_least = if count < QUEUED_MAX as u64 { "" } else { "at least " };
+    format!("{at_least}{}", number(count, what))
 }
 
 impl Listener {

@@ -36,8 +36,7 @@ finding! {
     /// A path on which the SYN+ACKs, or the ACKs behind the observer, are lost makes every
     /// client look like an attacker: then the SYNs come from the service's usual clients. A scan
     /// with SYNs sends a RST for each open port, and does not count. In a capture that was filtered
-    /// for SYNs, all handshakes look so; where there are FINs or RSTs beside them and nothing else,
-    /// it is a flood only if the server repeated its SYN+ACKs.
+    /// for SYNs, all handshakes look so.
     ///
     /// ## What to do
     ///
@@ -128,10 +127,9 @@ impl Grouping for Floods {
         let share = context.value("share_min") / 100.0;
         for (party, target) in self.0.drain() {
             // Where one host gets no answer at all, it is a client whose server has gone.
-            let is_shown = !context.lacks_acks() || target.repeated > 0;
             let heard = target.half_open > 0 || target.hosts.reach(least);
             let peak = target.rush.peak(least, share, context.value("per_second_min"));
-            if let Some(peak) = peak.filter(|_| heard && is_shown) {
+            if let Some(peak) = peak.filter(|_| heard) {
                 out.push(target.finding(&party, &peak, context));
             }
         }
