@@ -105,6 +105,16 @@ mod tests {
     }
 
     #[test]
+    fn a_few_segments_show_no_filter() {
+        let mut kinds = Kinds::default();
+        for flags in [Flags::SYN, Flags::FIN] {
+            kinds.add(&Segment { flags, ..Segment::default() });
+        }
+        let found = [SEGMENTS_MIN - 1, SEGMENTS_MIN].map(|segments| kinds.only(segments));
+        assert_eq!(found, [None, Some(Only::Signals)]);
+    }
+
+    #[test]
     fn a_capture_of_one_kind_is_one() {
         const SYN: (&[Flags], u32) = (&[Flags::SYN], 0);
         const SYN_ACK: (&[Flags], u32) = (&[Flags::SYN, Flags::ACK], 0);

@@ -75,7 +75,7 @@ finding! {
         },
         scope: Grouped(|| Box::new(Timeouts::default())),
         looks_for: [Signs::fact(FactKind::ClosedAfterIdle)],
-        raises: "clients 3 9.0
+        raises: "clients 3 0.7
                  0.000 > S  0:0(0)
                  0.010 < S. 0:0(0) ack 1
                  0.020 > .  1:1(0) ack 1
@@ -86,7 +86,7 @@ finding! {
                  75.06 > F. 101:101(0) ack 902
                  75.07 < .  902:902(0) ack 102",
         // It closes when it has answered.
-        near_miss: "clients 3 9.0
+        near_miss: "clients 3 0.7
                     0.000 > S  0:0(0)
                     0.010 < S. 0:0(0) ack 1
                     0.020 > .  1:1(0) ack 1

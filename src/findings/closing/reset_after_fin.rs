@@ -282,6 +282,14 @@ mod tests {
              0.122 > P. 24:47(23) ack 1723
              0.132 < R  1723:1723(0)";
         assert_eq!(names_after("", asked), ["reset-after-fin"]);
+        // A server that sent no certificate did not speak TLS.
+        let plain = "0.100 > P. 1:201(200) ack 1
+             0.110 < P. 1:301(300) ack 201
+             0.120 < F. 301:301(0) ack 201
+             0.121 > .  201:201(0) ack 302
+             0.122 > P. 201:225(24) ack 302
+             0.132 < R  302:302(0)";
+        assert_eq!(names_after("", plain), ["reset-after-fin"]);
         let late = "5.122 > P. 518:549(31) ack 1723\n5.132 < R 1723:1723(0)";
         assert_eq!(names_after(CLOSED, late), ["reset-after-fin"]);
     }

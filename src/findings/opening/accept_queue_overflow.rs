@@ -361,6 +361,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_up_to_a_bound_is_at_least_that() {
+        let most = QUEUED_MAX as u64;
+        assert_eq!(counted(most, "SYN"), format!("at least {}", number(most, "SYN")));
+        assert_eq!(counted(most - 1, "SYN"), number(most - 1, "SYN"));
+    }
+
+    #[test]
     fn a_rst_to_the_ack_of_the_handshake_leaves_open_why() {
         let message = told("0.018 < R 1:1(0)").expect("it is told");
         for cause in ["consistent with a full accept queue", "listener", "firewall"] {
